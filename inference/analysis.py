@@ -1,0 +1,107 @@
+"""The frozen values that leave this room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Organ(StrEnum):
+    """What an expert model can read."""
+
+    BRAIN_MRI = "brain_mri"
+    BLOOD_SMEAR = "blood_smear"
+
+
+class Verdict(StrEnum):
+    """The one answer a picture gets."""
+
+    TUMOR_SIGNS = "tumor_signs"
+    NO_TUMOR_SIGNS = "no_tumor_signs"
+    NOT_SURE = "not_sure"
+    NOT_READABLE = "not_readable"
+
+
+class Reason(StrEnum):
+    """Why the verdict is what it is; each has its sentence in the locale files of the bot."""
+
+    READ = "read"
+    """The expert is sure enough."""
+    UNDECIDED = "undecided"
+    """The expert's prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
+    NOT_A_SCAN = "not_a_scan"
+    """The gate takes the picture for neither organ."""
+    EMPTY = "empty"
+    TOO_LARGE_FILE = "too_large_file"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    UNKNOWN_FORMAT = "unknown_format"
+    BROKEN = "broken"
+    """The format is known, the data are truncated or corrupted."""
+    BLANK = "blank"
+    """Every pixel is (nearly) the same: nothing to read."""
+    DICOM_WITHOUT_PICTURE = "dicom_without_picture"
+    DICOM_SEVERAL_FRAMES = "dicom_several_frames"
+    DICOM_UNSUPPORTED = "dicom_unsupported"
+
+
+class PictureError(Exception):
+    """The bytes are not a picture that can be read; ``reason`` says which of the known causes it is."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["PictureError"], tuple[Reason, str]]:
+        """Cross a process border whole."""
+        return type(self), (self.reason, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class GateScores:
+    """The gate's probabilities; they sum to 1."""
+
+    brain_mri: float
+    blood_smear: float
+    other: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model spoke: printed in every reply and report."""
+
+    name: str
+    version: str
+    sha256: str
+    """SHA-256 (hex) of the weight file that was run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was seen in one picture.
+
+    ``probabilities`` are calibrated, keyed by class name, and sum to 1; they are empty when the gate refused,
+    and what the nearest expert would have said stands under ``withheld``. ``shown`` is the cleaned picture as
+    people see it (JPEG, no metadata, long side at most ``imaging.SHOWN_SIDE``), ``overlay`` the heat map blended over it (JPEG, same
+    size), ``heatmap`` the map alone (PNG, 8-bit grey, same size; 0 = no evidence, 255 = the card's fixed full
+    scale). The last two are None when the picture was refused.
+    """
+
+    organ: Organ | None
+    verdict: Verdict
+    reason: Reason
+    label: str | None
+    confidence: float | None
+    probabilities: Mapping[str, float]
+    prediction_set: tuple[str, ...]
+    withheld: Mapping[str, float]
+    gate: GateScores | None
+    model: ModelIdentity | None
+    picture_sha256: str
+    """SHA-256 (hex) of the bytes as received."""
+    width: int
+    """Pixels of the decoded picture before it was made smaller for showing."""
+    height: int
+    shown: bytes
+    overlay: bytes | None
+    heatmap: bytes | None

@@ -1,0 +1,125 @@
+"""The model card: what a model folder says about itself, checked when it is loaded."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MODELS_DIR = Path(__file__).parent / "models"
+GATE = "gate"
+
+
+class ModelError(Exception):
+    """A model folder is missing, incomplete or altered; the message names the file and the fix."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(_Part):
+    """Arguments of ``inference.architecture.build``: enough to rebuild the Keras model without pickled code."""
+
+    stem: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Input(_Part):
+    """How a picture becomes the tensor [1, side, side, channels] (see ``inference.preprocess``)."""
+
+    side: int
+    channels: Literal[1, 3]
+    normalisation: Literal["none", "percentile", "stain"]
+
+
+class OperatingPoints(_Part):
+    """Thresholds on the calibrated probability, chosen on ``val``.
+
+    For an expert: signs are reported at or above ``positive``, absence at or below ``negative`` (probability of
+    any tumour class); in between the answer is "not sure". For the gate: a picture is accepted as an organ when
+    that organ's probability is at or above ``positive``.
+    """
+
+    positive: Annotated[float, Field(ge=0, le=1)]
+    negative: Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelClass(_Part):
+    """One output of the model and the words that people see for it."""
+
+    name: str
+    words: str
+    tumor: bool
+
+
+class ModelCard(_Part):
+    """``card.json``. Figures and provenance are for people; the rest drives the analyser."""
+
+    name: str
+    version: str
+    organ: Literal["brain_mri", "blood_smear"] | None
+    """None for the gate."""
+    classes: tuple[ModelClass, ...]
+    architecture: Architecture
+    input: Input
+    temperature: Annotated[float, Field(gt=0)]
+    operating_points: OperatingPoints
+    conformal: dict[str, float]
+    """Class name -> quantile q: the class is in the prediction set when its probability is >= 1 - q."""
+    heatmap_full_scale: Annotated[float, Field(gt=0)]
+    """The class-map value (logit units) that is drawn at full strength; fixed, never stretched per picture."""
+    sha256: dict[str, str]
+    """File name -> SHA-256 (hex) of every weight file in the folder."""
+    trained_on: list[dict[str, Any]]
+    figures: dict[str, Any]
+    intended_use: str
+    out_of_scope: str
+    known_failures: list[str]
+    made_with: dict[str, str]
+
+    @model_validator(mode="after")
+    def _tumor_class_exists(self) -> Self:
+        if self.organ and len({c.tumor for c in self.classes}) != 2:
+            raise ValueError("an expert needs at least one tumour class and one tumour-free class")
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the model's outputs."""
+        return tuple(c.name for c in self.classes)
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read and check ``folder/card.json`` and the checksums of its weight files.
+
+    Raises ModelError naming the file and the fix.
+    """
+    path = folder / "card.json"
+    try:
+        card = ModelCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is missing: install the package again, or run python -m inference.training export"
+        ) from None
+    except ValidationError as error:
+        raise ModelError(f"{path} is not a valid model card: {error}") from None
+    for name, expected in card.sha256.items():
+        verify_file(folder / name, expected)
+    return card
+
+
+def verify_file(path: Path, expected: str) -> None:
+    """Raise ModelError unless the file's SHA-256 is ``expected`` (hex)."""
+    try:
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is missing: install the package again, or run python -m inference.training export"
+        ) from None
+    if actual != expected:
+        raise ModelError(
+            f"{path} was altered (SHA-256 {actual[:12]}…, the card says {expected[:12]}…): install the package again"
+        )

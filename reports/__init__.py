@@ -1,0 +1,1 @@
+"""A plain ReportData in, PDF bytes out. Knows nothing of models, chats or databases."""

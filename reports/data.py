@@ -1,0 +1,57 @@
+"""What a report is made of: plain values only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the probability chart."""
+
+    words: str
+    probability: float
+    highlighted: bool
+    """In the prediction set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a statement of the report comes from."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything that one PDF shows; all texts are already in the reader's language.
+
+    Texts may hold any script and any character that a person typed: the report escapes them. ``original`` and
+    ``overlay`` are JPEG bytes of the same pixel size and are passed through untouched.
+    """
+
+    public_id: str
+    number: int
+    created_at: datetime
+    """Aware, UTC."""
+    patient_label: str | None
+    organ_words: str
+    verdict_words: str
+    """One line: the result in words."""
+    explanation: str
+    """A few plain sentences: what this result means."""
+    bars: tuple[Bar, ...]
+    figure_words: str
+    """What the heat map shows and what it does not."""
+    limits: tuple[str, ...]
+    seek_help: tuple[str, ...]
+    sources: tuple[Source, ...]
+    model_name: str
+    model_version: str
+    model_sha256: str
+    picture_sha256: str
+    picture_words: str
+    """How the picture came: 'photo (Telegram made it smaller)' or 'file, exact bytes', and its size in pixels."""
+    original: bytes
+    overlay: bytes
+    language: str = "en"

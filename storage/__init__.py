@@ -1,0 +1,1 @@
+"""People, scans, pictures and the inbox, kept in one database."""
