@@ -82,9 +82,9 @@ class Analysis:
 
     ``probabilities`` are calibrated, keyed by class name, and sum to 1; they are empty when the gate refused,
     and what the nearest expert would have said stands under ``withheld``. ``shown`` is the cleaned picture as
-    people see it (JPEG, no metadata, long side at most ``imaging.SHOWN_SIDE``), ``overlay`` the heat map blended over it (JPEG, same
-    size), ``heatmap`` the map alone (PNG, 8-bit grey, same size; 0 = no evidence, 255 = the card's fixed full
-    scale). The last two are None when the picture was refused.
+    people see it (JPEG, no metadata, long side at most ``imaging.SHOWN_SIDE``), ``overlay`` the heat map blended
+    over it (JPEG, same size), ``heatmap`` the map alone (PNG, 8-bit grey, same size; 0 = no evidence, 255 = the
+    card's fixed full scale). The last two are None when the picture was refused.
     """
 
     organ: Organ | None

@@ -121,5 +121,5 @@ def verify_file(path: Path, expected: str) -> None:
         ) from None
     if actual != expected:
         raise ModelError(
-            f"{path} was altered (SHA-256 {actual[:12]}…, the card says {expected[:12]}…): install the package again"
+            f"{path} was altered (SHA-256 {actual[:12]}…, the card says {expected[:12]}…): reinstall the package"
         )
