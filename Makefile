@@ -1,0 +1,52 @@
+# Two commands do everything on a machine with Python 3.11 to 3.13 and make: `make run` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# What the environment lacks is installed once; a changed lock or pyproject installs again.
+SERVE := .venv/.serve-installed
+DEV := .venv/.dev-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench lock clean
+
+help: ## list what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TELEGRAM_BOT_TOKEN is set
+	@if [ -n "$$TELEGRAM_BOT_TOKEN" ] || grep -qsE '^TELEGRAM_BOT_TOKEN=.+' .env; \
+	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
+
+test: lint ## lint, type-check and run every test
+	$(BIN)/python -m pytest
+
+lint: $(DEV) ## ruff and mypy strict
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
+	$(BIN)/python -m tests.bench
+
+lock: $(DEV) ## bring the lock files up to date with pyproject.toml
+	$(PIP) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra train --group build --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group build -c requirements-dev.lock pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and what tools left behind
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+$(SERVE): requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what the bot needs into .venv (once)"
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(SERVE) | .venv/bin/python
+	@echo "Installing what the tests and the training need into .venv (once)"
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
