@@ -27,7 +27,7 @@ lint: $(DEV) ## ruff and mypy strict
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 	$(BIN)/python -m tests.bench
 
-lock: $(DEV) ## bring the lock files up to date with pyproject.toml
+lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
 	$(PIP) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra train --group build --group dev pyproject.toml -o requirements-dev.lock
