@@ -1,0 +1,14 @@
+"""The hall's own errors: each carries the one sentence that its reader needs."""
+
+
+class StartError(Exception):
+    """The program can't start; the text is one line that names the setting and the fix. For the operator."""
+
+
+class UserFacingError(Exception):
+    """Something did not work for a person; ``key`` names the sentence in the locale file that says so."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values

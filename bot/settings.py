@@ -1,0 +1,93 @@
+"""Every setting, typed, from the environment and ``.env``; ``.env.example`` tells what each one is for."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import StartError
+from inference.card import MODELS_DIR
+
+TELEGRAM = "https://api.telegram.org"
+_TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+
+
+def _web_address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("write a web address such as https://bot.example.org")
+    return value.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Field names are the environment variables in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    telegram_bot_token: SecretStr | None = None
+    telegram_api_url: WebAddress = TELEGRAM
+    webhook_url: WebAddress | None = None
+    webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    webhook_secret: SecretStr | None = None
+    database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
+    model_backend: Literal["litert", "tensorflow"] = "litert"
+    models_dir: Path = MODELS_DIR
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    def require_token(self) -> str:
+        """The bot's token, for the commands that talk to Telegram. Raises StartError when there is none."""
+        if self.telegram_bot_token is None:
+            raise StartError(
+                "TELEGRAM_BOT_TOKEN is not set: write the token from @BotFather into .env (see .env.example), "
+                "or try the bot without one: tumorscan demo"
+            )
+        return self.telegram_bot_token.get_secret_value()
+
+    @model_validator(mode="after")
+    def _token_looks_like_one(self) -> Self:
+        token = self.telegram_bot_token
+        if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("TELEGRAM_BOT_TOKEN does not look like a token: copy it whole from @BotFather")
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_has_a_secret(self) -> Self:
+        if self.webhook_url is None:
+            return self
+        if self.webhook_secret is None:
+            raise ValueError("WEBHOOK_SECRET is required with WEBHOOK_URL: set it to 16 or more letters and digits")
+        if not _SECRET.fullmatch(self.webhook_secret.get_secret_value()):
+            raise ValueError("WEBHOOK_SECRET must be 16 to 256 letters, digits, _ or -: choose another one")
+        return self
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; ``overrides`` go before the environment.
+
+    Raises StartError with one line that names the setting and the fix; no value is repeated in it.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise StartError(_one_line(error)) from None
+
+
+def available_cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]).upper() if first["loc"] else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message} (see .env.example)" if name else f"{message} (see .env.example)"
