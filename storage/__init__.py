@@ -1,1 +1,17 @@
 """People, scans, pictures and the inbox, kept in one database."""
+
+from storage.database import Database
+from storage.errors import StorageError, UnknownPersonError, UnknownScanError
+from storage.records import NewScan, Person, Pictures, Scan, ScanPage
+
+__all__ = [
+    "Database",
+    "NewScan",
+    "Person",
+    "Pictures",
+    "Scan",
+    "ScanPage",
+    "StorageError",
+    "UnknownPersonError",
+    "UnknownScanError",
+]

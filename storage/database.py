@@ -1,0 +1,143 @@
+"""Opening the database: folder, file, migrations, settings, and its care (check, backup)."""
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from storage.errors import StorageError, explain
+from storage.repository import People, Scans
+from storage.schema import REVISION
+from storage.sessions import Sessions, driver_connection, opening_engine
+from storage.url import Address, parse, prepare_file
+
+
+class Database:
+    """People and scans in one database, open until ``close``."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self.people = People(sessions)
+        self.scans = Scans(sessions)
+
+    @classmethod
+    async def open(cls, url: str, *, migrate: bool = True) -> Self:
+        """Open ``url``, such as ``sqlite+aiosqlite:///data/tumorscan.db``, creating and migrating what is needed.
+
+        With ``migrate=False`` nothing is created or changed: for looking at a database as it is.
+        Raises StorageError, whose text is one line that names DATABASE_URL and the fix.
+        """
+        address = parse(url)
+        if address.path is not None:
+            prepare_file(address.path, create=migrate)
+        await _prepare(address, migrate=migrate)
+        return cls(Sessions(address))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._sessions.close()
+
+    async def check(self) -> tuple[str, ...]:
+        """Look for damage. Returns one line for each problem; none means sound.
+
+        Raises StorageError when the database cannot even be read.
+        """
+        problems = []
+        async with self._sessions.reading() as session:
+            revision = await (await session.connection()).run_sync(_revision)
+            if revision != REVISION:
+                problems.append(
+                    f"the schema is at {revision or 'nothing'}, this program needs {REVISION}: "
+                    "run 'tumorscan db upgrade'"
+                )
+            if self._sessions.sqlite:
+                integrity = (await session.scalars(text("PRAGMA integrity_check"))).all()
+                problems += [f"damage: {line}" for line in integrity if line != "ok"]
+                orphans = (await session.execute(text("PRAGMA foreign_key_check"))).all()
+                problems += [f"table {row[0]}, row {row[1]}: refers to a row that is gone" for row in orphans]
+        return tuple(problems)
+
+    async def backup(self, path: Path) -> None:
+        """Write a consistent copy to the new file ``path`` while the bot goes on working.
+
+        The copy is complete or not there: it gets its name only when it is on the disk and has been checked.
+        Raises StorageError when ``path`` exists or cannot be written, or the database is not SQLite.
+        """
+        source = self._sessions.address.path
+        if source is None:
+            raise StorageError("DATABASE_URL: only SQLite is copied by this program: use pg_dump for PostgreSQL")
+        await asyncio.to_thread(_copy, source, path)
+
+
+async def _prepare(address: Address, *, migrate: bool) -> None:
+    engine = opening_engine(address)
+    try:
+        if address.path is not None and migrate:
+            async with engine.connect() as connection:
+                await (await driver_connection(connection)).execute("PRAGMA journal_mode = WAL")
+        async with engine.begin() as connection:
+            await connection.run_sync(_migrate if migrate else _revision)
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        raise explain(error, address.where) from error
+    finally:
+        await engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    """Name the schema's revision, None for an empty database; StorageError for one that is not ours to touch."""
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" not in tables:
+        if connection.dialect.name == "sqlite" and tables:
+            raise StorageError(
+                "DATABASE_URL: the file holds the tables of another program: choose another file for this one"
+            )
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is not None and found > REVISION:
+        raise StorageError(
+            f"DATABASE_URL: the database was made by a newer version of this program (schema {found}, "
+            f"known here: {REVISION}): install the newer version, or choose another file"
+        )
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Several replicas may start at once: the first one migrates, the others wait here and find it done.
+        connection.execute(text("SELECT pg_advisory_xact_lock(7263490127)"))
+    if _revision(connection) == REVISION:
+        return
+    from storage.migrations import upgrade  # loads Alembic, which the usual start does without
+
+    upgrade(connection)
+    if connection.dialect.name == "sqlite" and (orphans := connection.execute(text("PRAGMA foreign_key_check")).all()):
+        raise StorageError(f"DATABASE_URL: {len(orphans)} rows refer to rows that are gone: put back a backup")
+
+
+def _copy(source: Path, path: Path) -> None:
+    if path.exists():
+        raise StorageError(f"{path} exists already: name a new file for the backup")
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
+            original.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise StorageError(f"the copy is damaged as the original is: {verdict}")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except sqlite3.Error as error:
+        raise explain(error, str(source)) from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror}): choose another place") from error
+    finally:
+        partial.unlink(missing_ok=True)

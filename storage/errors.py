@@ -1,0 +1,43 @@
+"""What storage raises, and how a driver's error becomes one line that names the setting and the fix."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+
+class StorageError(Exception):
+    """The database cannot be used; the text is one line for the operator, with the fix."""
+
+
+class UnknownPersonError(StorageError):
+    """Nobody is registered under this id (any more)."""
+
+
+class UnknownScanError(StorageError):
+    """No scan has this id (any more)."""
+
+
+_FIXES = {
+    "SQLITE_CANTOPEN": "cannot be opened: make its folder writable for this user, or choose another one",
+    "SQLITE_READONLY": "is read-only: make the file and its folder writable for this user, or choose another file",
+    "SQLITE_PERM": "is read-only: make the file and its folder writable for this user, or choose another file",
+    "SQLITE_NOTADB": "is not a SQLite database: choose another file, or move this one away",
+    "SQLITE_CORRUPT": "is damaged: put back a copy made by 'tumorscan db backup', or move the file away",
+    "SQLITE_FULL": "cannot grow: the disk is full, make room",
+    "SQLITE_IOERR": "cannot be read or written: check the disk and its free space",
+    "SQLITE_BUSY": "is kept locked by another program: stop that program",
+    "SQLITE_LOCKED": "is kept locked by another program: stop that program",
+}
+
+
+def explain(error: Exception, where: str) -> StorageError:
+    """Say in one line what is wrong with the database at ``where`` (a path or host, never a password)."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        name = getattr(cause, "sqlite_errorname", None) or "unknown error"
+        # Extended names such as SQLITE_READONLY_DIRECTORY share the fix of their kind.
+        fix = next((text for kind, text in _FIXES.items() if name.startswith(kind)), f"failed ({name})")
+        return StorageError(f"DATABASE_URL: {where} {fix}")
+    return StorageError(
+        f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): check the address"
+    )

@@ -1,0 +1,20 @@
+"""How the schema came to be, step by step; run at every start. ``python -m storage.migrations`` adds a step."""
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+
+def config() -> Config:
+    """Make the configuration that would otherwise stand in an alembic.ini."""
+    settings = Config()
+    settings.set_main_option("script_location", "storage:migrations")
+    settings.set_main_option("path_separator", "os")
+    return settings
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database to the newest revision, inside the transaction that ``connection`` is in."""
+    settings = config()
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, "head")
