@@ -1,0 +1,125 @@
+"""From what a person types to comparable words: spelling, plurals, contractions and synonyms folded together."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+LONGEST_TEXT = 1000
+"""Characters of a message that are looked at: a question stands at its start, and the work stays bounded."""
+MOST_WORDS = 60
+
+_WORD = re.compile(r"[^\W_]+")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_SENTENCE_END = re.compile(r"[.?!;\n]+")
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
+
+
+@dataclass(frozen=True)
+class Words:
+    """The word rules of one language (``words.toml``).
+
+    ``capitals`` are replaced where they stand in capitals among small letters; ``contractions`` are replaced as
+    whole words; ``spelling`` and ``endings`` are regular expressions with their replacements, applied to each word
+    in order; ``synonyms`` lists, under the word they all become, the words and phrases that mean the same here;
+    ``small`` words weigh little in the search; ``sections`` says how people ask for one section of a topic.
+    """
+
+    capitals: Mapping[str, str]
+    contractions: Mapping[str, str]
+    spelling: Sequence[tuple[str, str]]
+    endings: Sequence[tuple[str, str]]
+    synonyms: Mapping[str, Sequence[str]]
+    small: Sequence[str]
+    sections: Mapping[str, Sequence[str]]
+
+    def sentences(self, text: str) -> tuple[tuple[str, ...], ...]:
+        """Folded words of each sentence of ``text``; at most ``MOST_WORDS`` in all, empty sentences left out."""
+        left = MOST_WORDS
+        found = []
+        for sentence in _SENTENCE_END.split(self._tidy(text)):
+            words = self._fold(sentence)[:left]
+            if words:
+                left -= len(words)
+                found.append(words)
+            if left <= 0:
+                break
+        return tuple(found)
+
+    def fold(self, text: str) -> tuple[str, ...]:
+        """Folded words of the whole of ``text``; at most ``MOST_WORDS``."""
+        return tuple(word for sentence in self.sentences(text) for word in sentence)
+
+    def plain(self, text: str) -> tuple[str, ...]:
+        """Words of ``text`` with contractions written out, and nothing else folded."""
+        return tuple(_WORD.findall(self._write_out(self._tidy(text))))[:MOST_WORDS]
+
+    def _tidy(self, text: str) -> str:
+        text = text[:LONGEST_TEXT].translate(_QUOTES)
+        if not text.isupper() or text.strip() in self.capitals:
+            text = self._in_capitals.sub(lambda match: self.capitals[match[0]], text)
+        text = unicodedata.normalize("NFKD", text).casefold()
+        text = "".join(character for character in text if not unicodedata.combining(character))
+        return _STRETCHED.sub(r"\1\1", text)
+
+    def _write_out(self, sentence: str) -> str:
+        return self._contracted.sub(lambda match: self.contractions[match[0]], sentence)
+
+    def _fold(self, sentence: str) -> tuple[str, ...]:
+        words = [self._stem(word) for word in _WORD.findall(self._write_out(sentence))]
+        joined = self._phrases.sub(lambda match: self._phrase_table[match[0]], " ".join(words))
+        return tuple(self._synonym.get(word, word) for word in joined.split())
+
+    def _stem(self, word: str) -> str:
+        for pattern, replacement in self._rules:
+            word = pattern.sub(replacement, word)
+        return word
+
+    def _stems(self, phrase: str) -> str:
+        return " ".join(self._stem(word) for word in _WORD.findall(self._write_out(phrase)))
+
+    @cached_property
+    def small_words(self) -> frozenset[str]:
+        """The words that weigh little, folded."""
+        return frozenset(word for entry in self.small for word in self._fold(entry))
+
+    @cached_property
+    def _rules(self) -> tuple[tuple[re.Pattern[str], str], ...]:
+        return tuple((re.compile(pattern), new) for pattern, new in (*self.spelling, *self.endings))
+
+    @cached_property
+    def _in_capitals(self) -> re.Pattern[str]:
+        return _alternatives(self.capitals)
+
+    @cached_property
+    def _contracted(self) -> re.Pattern[str]:
+        return _alternatives(self.contractions)
+
+    @cached_property
+    def _phrase_table(self) -> dict[str, str]:
+        return {
+            self._stems(other): self._stem(word)
+            for word, others in self.synonyms.items()
+            for other in others
+            if " " in other
+        }
+
+    @cached_property
+    def _phrases(self) -> re.Pattern[str]:
+        return _alternatives(self._phrase_table)
+
+    @cached_property
+    def _synonym(self) -> dict[str, str]:
+        return {
+            self._stem(other): self._stem(word)
+            for word, others in self.synonyms.items()
+            for other in others
+            if " " not in other
+        }
+
+
+def _alternatives(phrases: Mapping[str, str]) -> re.Pattern[str]:
+    """Whole words or phrases only, longest first."""
+    ordered = sorted(phrases, key=len, reverse=True)
+    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(phrase) for phrase in ordered) + r")(?!\w)")
