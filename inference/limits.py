@@ -1,0 +1,49 @@
+"""What a picture may be, and what decoders raise when it is damaged: shared by every way in."""
+
+import struct
+import zlib
+from typing import Final
+
+from inference.analysis import PictureError, Reason
+
+MAX_FILE_BYTES: Final = 20 * 1024 * 1024
+"""What a bot may download from Telegram."""
+MAX_PIXELS: Final = 60_000_000
+"""Width times height as the header says; checked before anything is decoded."""
+MIN_SIDE: Final = 32
+"""Pixels of the shorter side; below that there is nothing to see."""
+SHOWN_SIDE: Final = 640
+"""Long side of what the models read and people see; smaller pictures are not enlarged."""
+
+_MIN_REDUCED_SIDE = 16  # a strip that is thinner than this once its long side fits SHOWN_SIDE is no picture
+
+# All that Pillow and pydicom raise on damaged or hostile input. Spelled out, because a fault of our own must not hide
+# behind "the file is damaged" when it is another kind of exception.
+DECODER_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise PictureError (TOO_MANY_PIXELS or TOO_SMALL) unless the picture may be decoded."""
+    if width * height > MAX_PIXELS:
+        raise PictureError(Reason.TOO_MANY_PIXELS, f"{width} x {height}")
+    if min(width, height) < MIN_SIDE or min(reduced_size(width, height)) < _MIN_REDUCED_SIDE:
+        raise PictureError(Reason.TOO_SMALL, f"{width} x {height}")
+
+
+def reduced_size(width: int, height: int) -> tuple[int, int]:
+    """Size of a picture once its long side is at most SHOWN_SIDE."""
+    scale = min(1.0, SHOWN_SIDE / max(width, height, 1))
+    return max(1, round(width * scale)), max(1, round(height * scale))
