@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
 from storage.records import NewScan, Person, Pictures, Scan, ScanPage
-from storage.schema import InboxRow, PersonRow, PictureRow, ScanRow
+from storage.schema import InboxRow, PersonRow, PictureRow, ScanRow, storable
 from storage.sessions import Sessions
 
 ALPHABET = "2345679ACDEFGHJKMNPQRTWXY"
@@ -111,7 +111,7 @@ class Scans:
             except IntegrityError as error:
                 # Another replica was faster with this source key, or the public id is taken: look and draw again.
                 problem = error
-        raise StorageError("a scan could not be kept: no free id was found") from problem
+        raise StorageError("a scan could not be kept: its values break a rule of the schema") from problem
 
     async def _add(self, person_id: int, new: NewScan) -> Scan:
         async with self._sessions.writing() as session:
@@ -141,6 +141,10 @@ class Scans:
     async def by_number(self, person_id: int, number: int) -> Scan | None:
         """Find a scan of this person by its number."""
         return await self._one(ScanRow.person_id == person_id, ScanRow.number == number)
+
+    async def by_source(self, person_id: int, source_key: str) -> Scan | None:
+        """Find the scan that this message and file became already."""
+        return await self._one(ScanRow.person_id == person_id, ScanRow.source_key == source_key)
 
     async def last(self, person_id: int) -> Scan | None:
         """Find this person's newest scan."""
@@ -215,8 +219,8 @@ def _row(person_id: int, number: int, new: NewScan) -> ScanRow:
         person_id=person_id,
         public_id=new_public_id(),
         number=number,
-        source_key=new.source_key,
-        patient_label=new.patient_label,
+        source_key=storable(new.source_key),
+        patient_label=None if new.patient_label is None else storable(new.patient_label),
         organ=new.organ,
         verdict=new.verdict,
         reason=new.reason,
