@@ -3,12 +3,14 @@
 import asyncio
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import StorageError, explain
 from storage.repository import People, Scans
@@ -43,24 +45,12 @@ class Database:
         await self._sessions.close()
 
     async def check(self) -> tuple[str, ...]:
-        """Look for damage. Returns one line for each problem; none means sound.
-
-        Raises StorageError when the database cannot even be read.
-        """
-        problems = []
-        async with self._sessions.reading() as session:
-            revision = await (await session.connection()).run_sync(_revision)
-            if revision != REVISION:
-                problems.append(
-                    f"the schema is at {revision or 'nothing'}, this program needs {REVISION}: "
-                    "run 'tumorscan db upgrade'"
-                )
-            if self._sessions.sqlite:
-                integrity = (await session.scalars(text("PRAGMA integrity_check"))).all()
-                problems += [f"damage: {line}" for line in integrity if line != "ok"]
-                orphans = (await session.execute(text("PRAGMA foreign_key_check"))).all()
-                problems += [f"table {row[0]}, row {row[1]}: refers to a row that is gone" for row in orphans]
-        return tuple(problems)
+        """Look for damage. Returns one line for each problem; none means sound."""
+        try:
+            async with self._sessions.reading() as session:
+                return tuple(await _problems(session))
+        except StorageError as error:  # too damaged for the check itself
+            return (str(error),)
 
     async def backup(self, path: Path) -> None:
         """Write a consistent copy to the new file ``path`` while the bot goes on working.
@@ -72,6 +62,22 @@ class Database:
         if source is None:
             raise StorageError("DATABASE_URL: only SQLite is copied by this program: use pg_dump for PostgreSQL")
         await asyncio.to_thread(_copy, source, path)
+
+
+async def _problems(session: AsyncSession) -> list[str]:
+    connection = await session.connection()
+    revision = await connection.run_sync(_revision)
+    problems = []
+    if revision != REVISION:
+        problems.append(
+            f"the schema is at {revision or 'nothing'}, this program needs {REVISION}: run 'tumorscan db upgrade'"
+        )
+    if connection.dialect.name == "sqlite":
+        integrity = (await session.scalars(text("PRAGMA integrity_check"))).all()
+        problems += [f"damage: {line}" for line in integrity if line != "ok"]
+        orphans = (await session.execute(text("PRAGMA foreign_key_check"))).all()
+        problems += [f"damage: table {row[0]}, row {row[1]} refers to a row that is gone" for row in orphans]
+    return problems
 
 
 async def _prepare(address: Address, *, migrate: bool) -> None:
@@ -122,22 +128,21 @@ def _migrate(connection: Connection) -> None:
 def _copy(source: Path, path: Path) -> None:
     if path.exists():
         raise StorageError(f"{path} exists already: name a new file for the backup")
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
-            original.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
-            raise StorageError(f"the copy is damaged as the original is: {verdict}")
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.rename(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # readable for this user alone
+            partial = Path(folder, path.name)
+            with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
+                original.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+                (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise StorageError(f"DATABASE_URL: {source} is damaged, and so would the copy be: {verdict}")
+            partial.chmod(0o600)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.rename(path)
     except sqlite3.Error as error:
         raise explain(error, str(source)) from error
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror}): choose another place") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -49,17 +49,20 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def storable(text: str) -> str:
+    """Drop NUL, which PostgreSQL refuses, and replace lone surrogates, which UTF-8 cannot say."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 class PersonText(TypeDecorator[str]):
-    """Text that a person typed. What no database can hold (half a surrogate pair, NUL) is made harmless here."""
+    """Text that a person typed, so that it may hold anything."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
-        """Drop NUL, which PostgreSQL refuses, and replace lone surrogates, which UTF-8 cannot say."""
-        if value is None:
-            return None
-        return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+        """Make it storable."""
+        return None if value is None else storable(value)
 
 
 class Base(DeclarativeBase):

@@ -1,0 +1,58 @@
+"""What is deleted is gone, also from the disk."""
+
+import os
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage import Database, Person, UnknownPersonError
+from tests.unit.storage.conftest import ANNA, BORIS, a_scan
+
+
+async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
+    db: Database, file: Path, anna: Person, boris: Person, raw: sqlite3.Connection
+) -> None:
+    marks = [os.urandom(64) for _ in range(6)]
+    for n, mark in enumerate(marks):
+        await db.scans.add(anna.id, replace(a_scan(f"{n}", mark * 2000), patient_label="Herr Geheimrat"))
+    kept = await db.scans.add(boris.id, a_scan("b", b"boris" * 1000))
+    raw.execute(
+        "INSERT INTO inbox VALUES (1, ?, 'Herr Geheimrat', 'done', 1, NULL, '2026-01-01', NULL),"
+        " (2, ?, 'not yet answered', 'waiting', 0, NULL, '2026-01-01', NULL)",
+        (ANNA, ANNA),
+    )
+    raw.commit()
+    assert any(mark in on_disk(file) for mark in marks)
+
+    assert await db.people.delete(ANNA) == 6
+
+    assert raw.execute("SELECT count(*), min(scan_id) FROM pictures").fetchone() == (1, kept.id)
+    assert raw.execute("SELECT payload FROM inbox").fetchall() == [("not yet answered",)]
+    assert not any(mark in on_disk(file) for mark in marks)
+    assert b"Herr Geheimrat" not in on_disk(file)
+    assert (await db.scans.pictures(kept.id)).original == b"boris" * 1000
+
+
+async def test_deleting_a_scan_leaves_no_trace_in_the_file(db: Database, file: Path, anna: Person) -> None:
+    mark = os.urandom(64)
+    scan = await db.scans.add(anna.id, a_scan("1", mark * 2000))
+    assert mark in on_disk(file)
+
+    await db.scans.delete(anna.id, scan.public_id)
+
+    assert mark not in on_disk(file)
+
+
+async def test_a_scan_of_someone_who_was_deleted_meanwhile_finds_nobody(db: Database, anna: Person) -> None:
+    await db.people.delete(ANNA)
+    newcomer = await db.people.register(BORIS, "Boris", "en")
+
+    assert newcomer.id != anna.id
+    with pytest.raises(UnknownPersonError):
+        await db.scans.add(anna.id, a_scan())
+
+
+def on_disk(file: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in file.parent.iterdir())

@@ -1,0 +1,73 @@
+"""Who writes to the bot."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from storage import Database, Person, UnknownPersonError
+from tests.unit.storage.conftest import ANNA, BORIS, a_scan
+
+
+async def test_registering_twice_keeps_one_person_with_the_new_name_and_the_chosen_language(db: Database) -> None:
+    first = await db.people.register(ANNA, "Anna", "en")
+    await db.people.set_language(ANNA, "de")
+    second = await db.people.register(ANNA, "Anna B.", "en")
+
+    assert (second.id, second.name, second.language) == (first.id, "Anna B.", "de")
+    assert second.created_at == first.created_at
+    assert not second.has_consented
+    assert not second.blocked
+    assert second.role == "user"
+
+
+async def test_many_first_messages_at_once_make_one_person(db: Database) -> None:
+    people = await asyncio.gather(*(db.people.register(ANNA, "Anna", "en") for _ in range(20)))
+
+    assert len({person.id for person in people}) == 1
+
+
+async def test_consent_is_kept_with_its_version_and_time_until_it_is_withdrawn(db: Database, anna: Person) -> None:
+    before = datetime.now(UTC)
+    consenting = await db.people.give_consent(ANNA, 3)
+
+    assert consenting.consent_version == 3
+    assert consenting.consent_at is not None
+    assert before <= consenting.consent_at <= datetime.now(UTC)
+    assert await db.people.get(ANNA) == consenting
+    assert (await db.people.withdraw_consent(ANNA)).has_consented is False
+    assert (await db.people.register(ANNA, "Anna", "en")).has_consented is False
+
+
+async def test_someone_who_blocked_the_bot_is_remembered(db: Database, anna: Person) -> None:
+    assert (await db.people.set_blocked(ANNA, blocked=True)).blocked
+    assert (await db.people.set_blocked(ANNA, blocked=False)).blocked is False
+
+
+async def test_an_unknown_chat_is_nobody_and_cannot_consent(db: Database) -> None:
+    assert await db.people.get(BORIS) is None
+    assert await db.people.delete(BORIS) == 0
+    with pytest.raises(UnknownPersonError):
+        await db.people.give_consent(BORIS, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ольга", "Ελένη", "Nguyễn Thị Ánh", "👩🏽‍⚕️", "'; DROP TABLE people; --", "x" * 5000, ""]
+)
+async def test_a_name_in_any_script_comes_back_as_it_was(db: Database, name: str) -> None:
+    await db.people.register(ANNA, name, "en")
+
+    person = await db.people.get(ANNA)
+    assert person is not None
+    assert person.name == name
+
+
+async def test_text_that_no_database_can_hold_is_made_harmless(db: Database) -> None:
+    hostile = "half \ud83e and \0 nothing"
+    person = await db.people.register(ANNA, hostile, "en")
+    scan = await db.scans.add(person.id, replace(a_scan(), patient_label=hostile))
+
+    assert person.name == scan.patient_label == "half ? and  nothing"
+    assert await db.people.get(ANNA) == person
+    assert await db.scans.last(person.id) == scan

@@ -1,0 +1,189 @@
+"""Scans: kept once, numbered per person, found by their owner alone."""
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from storage import Database, NewScan, Person, StorageError, UnknownScanError
+from storage.repository import ALPHABET, clean_public_id, new_public_id
+from tests.unit.storage.conftest import a_scan
+
+
+async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> None:
+    new = a_scan()
+    scan = await db.scans.add(anna.id, new)
+
+    for name in NewScan.__dataclass_fields__:
+        if name != "pictures":
+            assert getattr(scan, name) == getattr(new, name), name
+    assert scan.number == 1
+    assert datetime.now(UTC) - scan.created_at < timedelta(minutes=1)
+    assert await db.scans.get(anna.id, scan.public_id) == scan
+    assert await db.scans.by_number(anna.id, 1) == scan
+    assert await db.scans.last(anna.id) == scan
+    assert await db.scans.same_picture(anna.id, scan.picture_sha256) == scan
+    assert await db.scans.by_source(anna.id, new.source_key) == scan
+    assert await db.scans.pictures(scan.id) == new.pictures
+
+
+async def test_numbers_are_not_used_again_after_a_deletion(db: Database, anna: Person) -> None:
+    first = await db.scans.add(anna.id, a_scan("1"))
+    second = await db.scans.add(anna.id, a_scan("2"))
+    assert (first.number, second.number) == (1, 2)
+
+    assert await db.scans.delete(anna.id, second.public_id) == second
+    third = await db.scans.add(anna.id, a_scan("3"))
+
+    assert third.number == 3
+    assert third.id > second.id
+    assert await db.scans.by_number(anna.id, 2) is None
+
+
+async def test_everybody_counts_their_own_scans(db: Database, anna: Person, boris: Person) -> None:
+    await db.scans.add(anna.id, a_scan())
+
+    assert (await db.scans.add(boris.id, a_scan())).number == 1
+
+
+async def test_the_same_source_key_again_returns_the_scan_that_exists(db: Database, anna: Person) -> None:
+    scan = await db.scans.add(anna.id, a_scan("7:photo"))
+
+    assert await db.scans.add(anna.id, replace(a_scan("7:photo"), label="meningioma")) == scan
+    assert (await db.scans.page(anna.id, 1, 5)).total == 1
+    assert (await db.scans.add(anna.id, a_scan("8:photo"))).number == 2
+
+
+async def test_the_same_source_key_twice_at_once_makes_one_scan(db: Database, anna: Person) -> None:
+    scans = await asyncio.gather(*(db.scans.add(anna.id, a_scan("7:photo")) for _ in range(8)))
+
+    assert len({scan.public_id for scan in scans}) == 1
+    assert (await db.scans.page(anna.id, 1, 5)).total == 1
+
+
+async def test_two_processes_with_the_same_source_key_make_one_scan(db: Database, file: Path, anna: Person) -> None:
+    other = await Database.open(f"sqlite+aiosqlite:///{file}")
+    try:
+        scans = await asyncio.gather(
+            *(database.scans.add(anna.id, a_scan(f"{n}")) for n in range(10) for database in (db, other))
+        )
+    finally:
+        await other.close()
+
+    assert len({scan.public_id for scan in scans}) == 10
+    assert sorted({scan.number for scan in scans}) == list(range(1, 11))
+
+
+async def test_a_hundred_scans_at_once_are_all_kept_and_the_database_is_never_locked(db: Database) -> None:
+    people = [await db.people.register(chat_id, "x", "en") for chat_id in range(1, 11)]
+
+    await asyncio.gather(*(db.scans.add(person.id, a_scan(f"{n}")) for person in people for n in range(10)))
+
+    for person in people:
+        page = await db.scans.page(person.id, 1, 10)
+        assert [scan.number for scan in page.scans] == list(range(10, 0, -1))
+
+
+async def test_a_public_id_that_is_taken_is_drawn_again(
+    db: Database, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["A7K2-Q9", "A7K2-Q9", "A7K2-Q9", "C3DF-X4"])
+    monkeypatch.setattr("storage.repository.new_public_id", lambda: next(drawn))
+
+    assert (await db.scans.add(anna.id, a_scan("1"))).public_id == "A7K2-Q9"
+    second = await db.scans.add(anna.id, a_scan("2"))
+
+    assert (second.public_id, second.number) == ("C3DF-X4", 2)
+
+
+async def test_values_that_make_no_sense_are_refused_by_the_database_itself(db: Database, anna: Person) -> None:
+    with pytest.raises(StorageError) as caught:
+        await db.scans.add(anna.id, replace(a_scan(), confidence=1.5))
+
+    assert isinstance(caught.value.__cause__, IntegrityError)
+    assert "Иван" not in f"{caught.value}{caught.value.__cause__}"
+    assert await db.scans.last(anna.id) is None
+
+
+def test_public_ids_have_no_letter_that_is_taken_for_another() -> None:
+    assert not set(ALPHABET) & set("01OILSZBUV8")
+    for _ in range(200):
+        drawn = new_public_id()
+        assert drawn[4] == "-"
+        assert len(drawn) == 7
+        assert set(drawn.replace("-", "")) <= set(ALPHABET)
+
+
+@pytest.mark.parametrize("typed", ["A7K2-Q9", "a7k2-q9", "A7K2Q9", " a7k2 q9 ", "A7K2–Q9"])
+def test_a_public_id_is_understood_as_people_type_it(typed: str) -> None:
+    assert clean_public_id(typed) == "A7K2-Q9"
+
+
+async def test_the_history_is_paged_newest_first(db: Database, anna: Person) -> None:
+    for n in range(1, 8):
+        await db.scans.add(anna.id, a_scan(f"{n}"))
+
+    pages = [await db.scans.page(anna.id, number, 3) for number in (1, 2, 3)]
+
+    assert [[scan.number for scan in page.scans] for page in pages] == [[7, 6, 5], [4, 3, 2], [1]]
+    assert {(page.pages, page.total) for page in pages} == {(3, 7)}
+    assert await db.scans.page(anna.id, 99, 3) == pages[2]
+    assert await db.scans.page(anna.id, -1, 3) == pages[0]
+
+
+async def test_an_empty_history_is_one_empty_page(db: Database, anna: Person) -> None:
+    page = await db.scans.page(anna.id, 1, 5)
+
+    assert (page.scans, page.page, page.pages, page.total) == ((), 1, 1, 0)
+
+
+async def test_a_history_page_is_read_from_an_index(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
+    plan = raw.execute(
+        "EXPLAIN QUERY PLAN SELECT id FROM scans WHERE person_id = 1 ORDER BY number DESC LIMIT 5 OFFSET 50000"
+    ).fetchall()
+
+    assert len(plan) == 1, "neither a table scan nor a sort"
+    assert "USING COVERING INDEX" in plan[0][3]
+
+
+async def test_nobody_gets_another_persons_scan(db: Database, anna: Person, boris: Person) -> None:
+    scan = await db.scans.add(anna.id, a_scan())
+
+    assert await db.scans.get(boris.id, scan.public_id) is None
+    assert await db.scans.by_number(boris.id, scan.number) is None
+    assert await db.scans.last(boris.id) is None
+    assert await db.scans.same_picture(boris.id, scan.picture_sha256) is None
+    assert await db.scans.by_source(boris.id, scan.source_key) is None
+    assert (await db.scans.page(boris.id, 1, 5)).scans == ()
+    assert await db.scans.delete(boris.id, scan.public_id) is None
+    assert await db.scans.get(anna.id, scan.public_id) == scan
+
+
+async def test_messages_and_file_ids_are_recorded_step_by_step(db: Database, anna: Person) -> None:
+    scan = await db.scans.add(anna.id, a_scan())
+
+    await asyncio.gather(
+        db.scans.record_message(scan.id, "status", 11),
+        db.scans.record_message(scan.id, "picture", 12, "file-picture"),
+        db.scans.record_message(scan.id, "report", 13, "file-report"),
+    )
+
+    kept = await db.scans.get(anna.id, scan.public_id)
+    assert kept is not None
+    assert kept.messages == {"status": 11, "picture": 12, "report": 13}
+    assert kept.file_ids == {"picture": "file-picture", "report": "file-report"}
+
+
+async def test_a_message_of_a_deleted_scan_is_left_alone(db: Database, anna: Person) -> None:
+    scan = await db.scans.add(anna.id, a_scan())
+    await db.scans.delete(anna.id, scan.public_id)
+
+    await db.scans.record_message(scan.id, "report", 13)
+
+    assert await db.scans.get(anna.id, scan.public_id) is None
+    with pytest.raises(UnknownScanError):
+        await db.scans.pictures(scan.id)
