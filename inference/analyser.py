@@ -1,0 +1,119 @@
+"""Bytes in, Analysis out: decode, gate, classify, explain."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.analysis import Analysis, GateScores, Organ, Reason, Verdict
+from inference.backends import BackendName
+from inference.card import MODELS_DIR
+from inference.expert import Expert, Reading
+from inference.explain import heat, heat_image, overlay
+from inference.gate import Admission, Gate
+from inference.imaging import Picture, decode, encode_jpeg
+from inference.registry import check_models
+from inference.verdict import judge, likeliest_tumor
+
+
+@dataclass(frozen=True, slots=True)
+class Analyser:
+    """The gate and an expert for each organ that it lets in. Not to be shared between threads."""
+
+    gate: Gate
+    experts: dict[Organ, Expert]
+
+    @classmethod
+    def load(cls, models_dir: Path = MODELS_DIR, backend: BackendName = "litert") -> Self:
+        """Open the gate and every expert's folder beside it.
+
+        Raises ModelError when one that the gate needs is missing, incomplete or altered.
+        """
+        gate, experts = check_models(models_dir)
+        return cls(
+            Gate(Expert.load(gate, backend)),
+            {organ: Expert.load(entry, backend) for organ, entry in experts.items()},
+        )
+
+    def analyse(self, picture: bytes, hint: Organ | None = None) -> Analysis:
+        """Read one picture; ``hint`` names the organ and skips the gate.
+
+        Raises PictureError when the bytes can't be decoded. A picture that the gate refuses comes back with the
+        verdict NOT_READABLE and, withheld, what the nearest expert would have said.
+        """
+        digest = hashlib.sha256(picture).hexdigest()
+        decoded = decode(picture)
+        if hint is not None:
+            return self._answer(hint, None, decoded, digest)
+        admission = self.gate.admit(decoded.rgb)
+        if admission.organ is None:
+            return self._refuse(admission, decoded, digest)
+        return self._answer(admission.organ, admission.scores, decoded, digest)
+
+    def warm_up(self) -> None:
+        """Run every model once on an empty picture: the first run is the slow one."""
+        empty = np.zeros((64, 64, 3), np.uint8)
+        for model in (self.gate.model, *self.experts.values()):
+            model.read(empty)
+
+    def _answer(self, organ: Organ, scores: GateScores | None, picture: Picture, digest: str) -> Analysis:
+        expert = self.experts[organ]
+        reading = expert.read(picture.rgb)
+        judgement = judge(reading.chances, expert.card)
+        shown = Image.fromarray(picture.rgb)
+        heat_map = heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size)
+        return Analysis(
+            organ=organ,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            label=judgement.label,
+            confidence=judgement.confidence,
+            probabilities=reading.chances,
+            prediction_set=judgement.prediction_set,
+            withheld={},
+            gate=scores,
+            model=expert.identity,
+            picture_sha256=digest,
+            width=picture.width,
+            height=picture.height,
+            shown=encode_jpeg(shown),
+            overlay=encode_jpeg(overlay(shown, heat_map)),
+            heatmap=_encode_grey(heat_map),
+        )
+
+    def _refuse(self, admission: Admission, picture: Picture, digest: str) -> Analysis:
+        return Analysis(
+            organ=None,
+            verdict=Verdict.NOT_READABLE,
+            reason=Reason.NOT_A_SCAN,
+            label=None,
+            confidence=None,
+            probabilities={},
+            prediction_set=(),
+            withheld=self.experts[admission.nearest].read(picture.rgb).chances,
+            gate=admission.scores,
+            model=self.gate.model.identity,
+            picture_sha256=digest,
+            width=picture.width,
+            height=picture.height,
+            shown=encode_jpeg(Image.fromarray(picture.rgb)),
+            overlay=None,
+            heatmap=None,
+        )
+
+
+def tumor_heat(expert: Expert, reading: Reading) -> NDArray[np.float32]:
+    """Heat (h x w, 0..1) of the likeliest tumour class, whatever the verdict: the scale alone decides what is seen."""
+    index = expert.card.class_names.index(likeliest_tumor(reading.chances, expert.card))
+    return heat(reading.outputs.maps[..., index], expert.card.heatmap_full_scale)
+
+
+def _encode_grey(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

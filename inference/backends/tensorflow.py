@@ -1,0 +1,52 @@
+"""TensorFlow: the reference. Grad-CAM by GradientTape, as in the paper, on a model rebuilt from code and weights."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from inference.architecture import ACTIVATIONS, FEATURES, LOGITS, build, load_weights
+from inference.backends import WEIGHTS, Outputs
+from inference.card import ModelCard, ModelError
+
+
+class TensorFlowBackend:
+    """A Keras model that also gives the activations of its last convolution."""
+
+    def __init__(self, model: keras.Model) -> None:
+        outputs = {**model.output, ACTIVATIONS: model.get_layer(ACTIVATIONS).output}
+        self._model = keras.Model(model.input, outputs)
+
+    def run(self, tensor: NDArray[np.float32]) -> Outputs:
+        """Grad-CAM of every class (Selvaraju et al. 2017, equations 1 and 2, without the ReLU).
+
+        alpha_k = mean_xy(d logit_c / d A_k), map_c = sum_k alpha_k A_k; times the number of places, so that the map's
+        mean is the logit without its bias, as in the class maps of the exported model.
+        """
+        with tf.GradientTape(persistent=True) as tape:
+            found: dict[str, Any] = self._model(tf.constant(tensor), training=False)
+            activations = found[ACTIVATIONS]
+            scores = tf.unstack(found[LOGITS][0])
+        places = activations.shape[1] * activations.shape[2]
+        maps = [
+            tf.reduce_sum(tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2)) * activations[0], axis=-1)
+            for score in scores
+        ]
+        return Outputs(
+            found[LOGITS][0].numpy(),
+            np.stack([one.numpy() for one in maps], axis=-1) * np.float32(places),
+            found[FEATURES][0].numpy(),
+        )
+
+
+def load(folder: Path, card: ModelCard) -> TensorFlowBackend:
+    """Rebuild the model and fill it from ``weights.npz``. Raises ModelError when the weights don't fit."""
+    model = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
+    try:
+        load_weights(model, folder / WEIGHTS["tensorflow"])
+    except ValueError as error:
+        raise ModelError(f"{error}: reinstall the package") from None
+    return TensorFlowBackend(model)
