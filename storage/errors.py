@@ -28,6 +28,12 @@ _FIXES = {
     "SQLITE_BUSY": "is kept locked by another program: stop that program",
     "SQLITE_LOCKED": "is kept locked by another program: stop that program",
 }
+_SQLSTATES = {
+    "28P01": "check user and password",
+    "28000": "check user and password",
+    "3D000": "create that database first",
+    "42501": "let this user create tables there",
+}
 
 
 def explain(error: Exception, where: str) -> StorageError:
@@ -38,6 +44,5 @@ def explain(error: Exception, where: str) -> StorageError:
         # Extended names such as SQLITE_READONLY_DIRECTORY share the fix of their kind.
         fix = next((text for kind, text in _FIXES.items() if name.startswith(kind)), f"failed ({name})")
         return StorageError(f"DATABASE_URL: {where} {fix}")
-    return StorageError(
-        f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): check the address"
-    )
+    fix = _SQLSTATES.get(getattr(cause, "sqlstate", ""), "check the address, and that the server is up")
+    return StorageError(f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): {fix}")
