@@ -1,0 +1,140 @@
+"""What a scan becomes in the chat: the picture beside its heat map with a caption, and the PDF report."""
+
+import html
+
+from telegram import InlineKeyboardMarkup, Message
+from telegram.error import BadRequest
+
+from bot import wording
+from bot.buttons import Verb, button, grid
+from bot.context import BotContext, replying
+from bot.reporting import report_data, topic_of
+from bot.texts import Texts
+from inference.explain import side_by_side
+from reports import render
+from storage.records import Pictures, Scan
+
+PICTURE, REPORT = "picture", "report"
+"""Steps of a scan's journey, as storage records them."""
+
+
+async def send_picture(
+    context: BotContext, scan: Scan, *, pictures: Pictures | None = None, earlier: Scan | None = None,
+    reply_to: int | None = None, follow_up: bool = False,
+) -> None:  # fmt: skip
+    """Send the picture beside its heat map: by its file id where Telegram still has it, else drawn anew.
+
+    ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
+    no PDF with buttons comes after it.
+    """
+    caption = picture_caption(scan, context.texts, earlier)
+    buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
+    known = scan.file_ids.get(PICTURE)
+    if known and await _sent_again(context, known, caption, buttons):
+        return
+    kept = pictures or await context.database.scans.pictures(scan.id)
+    labels = (context.texts.plain("figure.none"), context.texts.plain("figure.strong"))
+    drawn = await context.services.executor.run(side_by_side, kept.original, kept.overlay, labels)
+    message = await context.bot.send_photo(
+        context.person.chat_id,
+        drawn,
+        caption=caption,
+        reply_markup=buttons,
+        reply_parameters=replying(reply_to),
+        filename=f"TumorScan-{scan.public_id}.jpg",
+    )
+    await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
+
+
+async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
+    """The PDF of a scan, drawn in a worker."""
+    kept = pictures or await context.database.scans.pictures(scan.id)
+    data = report_data(scan, kept, context.texts, context.knowledge)
+    return await context.services.executor.run(render, data)
+
+
+async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:
+    """Send the PDF with the scan's buttons: by its file id where Telegram still has it, else ``drawn`` or drawn now."""
+    caption = report_caption(scan, context.texts)
+    buttons = scan_buttons(context, scan)
+    known = scan.file_ids.get(REPORT)
+    if known and await _sent_again(context, known, caption, buttons, document=True):
+        return
+    message = await context.bot.send_document(
+        context.person.chat_id,
+        drawn or await draw_report(context, scan),
+        caption=caption,
+        reply_markup=buttons,
+        filename=f"TumorScan-{scan.public_id}.pdf",
+    )
+    file_id = message.document.file_id if message.document else None
+    await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
+
+
+def picture_caption(scan: Scan, texts: Texts, earlier: Scan | None = None) -> str:
+    """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it."""
+    parts = [f"<b>{_safe(wording.result_words(scan, texts))}</b>"]
+    if scan.patient_label:
+        parts[0] += "\n" + texts("caption.label", label=scan.patient_label)
+    parts.append(_safe(wording.explanation_words(scan, texts)))
+    parts.append(_safe(wording.figure_words(scan, texts)))
+    parts.append(texts("caption.program"))
+    if earlier is not None:
+        parts.append(texts("caption.same_picture", number=earlier.number))
+    parts.append(
+        texts(
+            "caption.name",
+            number=scan.number,
+            public_id=scan.public_id,
+            model=scan.model_name,
+            version=scan.model_version,
+        )
+    )
+    return "\n\n".join(parts)
+
+
+def report_caption(scan: Scan, texts: Texts) -> str:
+    """Telegram HTML under the PDF; the tip to send files comes once, with a person's first scan."""
+    caption = texts("caption.report", number=scan.number)
+    if scan.number == 1 and scan.received_as == "photo":
+        caption += "\n\n" + texts("caption.tip_file")
+    return caption
+
+
+def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
+    """What one can do with a scan."""
+    texts = context.texts
+    about = ()
+    if topic := topic_of(scan, texts, context.knowledge):
+        about = (button(texts.plain("button.about", topic=topic.title), Verb.ABOUT, scan.public_id),)
+    return grid(
+        (button(texts.plain("button.pdf"), Verb.PDF, scan.public_id),),
+        about,
+        (
+            button(texts.plain("button.history"), Verb.HISTORY, "1"),
+            button(texts.plain("button.delete_scan"), Verb.ASK_DELETE_SCAN, scan.public_id),
+        ),
+    )
+
+
+def _open_earlier(texts: Texts, earlier: Scan | None) -> InlineKeyboardMarkup | None:
+    if earlier is None:
+        return None
+    return grid((button(texts.plain("button.open", number=earlier.number), Verb.OPEN, earlier.public_id),))
+
+
+async def _sent_again(
+    context: BotContext, file_id: str, caption: str, buttons: InlineKeyboardMarkup | None, *, document: bool = False
+) -> Message | None:
+    """Send a file that Telegram has; None when it has it no more."""
+    chat_id = context.person.chat_id
+    try:
+        if document:
+            return await context.bot.send_document(chat_id, file_id, caption=caption, reply_markup=buttons)
+        return await context.bot.send_photo(chat_id, file_id, caption=caption, reply_markup=buttons)
+    except BadRequest:
+        return None
+
+
+def _safe(plain: str) -> str:
+    return html.escape(plain, quote=False)

@@ -1,0 +1,151 @@
+"""The composition root: settings in, a bot that listens out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from telegram import LinkPreviewOptions, Update
+from telegram.constants import ParseMode
+from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError
+from telegram.ext import Application, ContextTypes, Defaults
+
+from bot import menu
+from bot.context import BotApplication, BotContext, Services, Shelf
+from bot.errors import StartError
+from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
+from bot.knowledge import Knowledge
+from bot.settings import Settings
+from bot.texts import DEFAULT_LANGUAGE, Texts, languages
+from bot.updates import PersonalOrder
+from inference.card import ModelError
+from inference.executor import LocalExecutor, WorkerDiedError
+from storage.database import Database
+from storage.errors import StorageError
+
+UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
+"""What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
+SUBJECTS = (onboarding, scans, history, report, privacy, knowledge, other)
+"""In the order in which their handlers are asked; the last one takes what is left."""
+CONNECTIONS = 64
+WEBHOOK_PATH = "telegram"
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the database and start the workers; close them at the end. Raises StartError."""
+    async with AsyncExitStack() as stack:
+        try:
+            database = await Database.open(settings.database_url)
+            stack.push_async_callback(database.close)
+            executor = await stack.enter_async_context(
+                LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
+            )
+        except StorageError as error:
+            raise StartError(str(error)) from error
+        except ModelError as error:
+            raise StartError(f"MODELS_DIR: {error}") from error
+        except WorkerDiedError as error:
+            raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
+        yield Services(
+            settings=settings,
+            database=database,
+            executor=executor,
+            texts={language: Texts.load(language) for language in languages()},
+            knowledge={language: Knowledge.load(language) for language in languages()},
+        )
+
+
+def build(settings: Settings, services: Services) -> BotApplication:
+    """The application with all its handlers, not yet started."""
+    application: BotApplication = (
+        Application.builder()
+        .token(settings.require_token())
+        .base_url(f"{settings.telegram_api_url}/bot")
+        .base_file_url(f"{settings.telegram_api_url}/file/bot")
+        .context_types(ContextTypes(context=BotContext, bot_data=Shelf))
+        .job_queue(None)
+        .concurrent_updates(PersonalOrder(services.lanes, services.albums))
+        .connection_pool_size(CONNECTIONS)
+        .pool_timeout(30)
+        .read_timeout(15)
+        .media_write_timeout(60)
+        .defaults(Defaults(parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)))
+        .build()
+    )
+    application.bot_data.services = services
+    application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
+    for subject in SUBJECTS:
+        application.add_handlers(subject.handlers())
+    application.add_error_handler(errors.on_error)
+    return application
+
+
+@asynccontextmanager
+async def running(settings: Settings, services: Services) -> AsyncIterator[BotApplication]:
+    """A bot that listens while the body runs; what is in work at the end is finished. Raises StartError."""
+    application = build(settings, services)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(application)
+            await _listen(application, settings)
+        except InvalidToken:
+            raise StartError(
+                "TELEGRAM_BOT_TOKEN is refused by Telegram: copy it whole from @BotFather into .env"
+            ) from None
+        except NetworkError as error:
+            raise StartError(
+                f"TELEGRAM_API_URL: {settings.telegram_api_url} can't be reached ({type(error).__name__}): "
+                "check the address and the network"
+            ) from None
+        await application.start()
+        stack.push_async_callback(_stop, application)
+        await _introduce(application, services)
+        yield application
+
+
+async def _listen(application: BotApplication, settings: Settings) -> None:
+    updater = application.updater
+    if updater is None:
+        raise RuntimeError("the application was built without an updater")
+    if settings.webhook_url and settings.webhook_secret:
+        await updater.start_webhook(
+            listen="0.0.0.0",  # noqa: S104 - Telegram, or the proxy before us, must be able to reach it
+            port=settings.webhook_port,
+            url_path=WEBHOOK_PATH,
+            webhook_url=f"{settings.webhook_url}/{WEBHOOK_PATH}",
+            secret_token=settings.webhook_secret.get_secret_value(),
+            allowed_updates=UPDATES,
+        )
+    else:
+        await updater.start_polling(allowed_updates=UPDATES, error_callback=_polling_failed)
+
+
+async def _stop(application: BotApplication) -> None:
+    if application.updater is not None and application.updater.running:
+        await application.updater.stop()
+    await application.stop()
+
+
+async def _introduce(application: BotApplication, services: Services) -> None:
+    """Set the command menu and the descriptions; a bot without them works too."""
+    bot = application.bot
+    for language, texts in services.texts.items():
+        code = None if language == DEFAULT_LANGUAGE else language
+        try:
+            await asyncio.gather(
+                bot.set_my_commands(menu.bot_commands(texts), language_code=code),
+                bot.set_my_description(texts.plain("bot.description"), language_code=code),
+                bot.set_my_short_description(texts.plain("bot.short_description"), language_code=code),
+            )
+        except TelegramError as error:
+            _log.warning("the command menu could not be set: %s", error)
+
+
+def _polling_failed(error: TelegramError) -> None:
+    """One line for what the library would log with a traceback; it tries again by itself."""
+    if isinstance(error, Conflict):
+        _log.error("TELEGRAM_BOT_TOKEN: another program fetches updates with this token: stop it")
+    else:
+        _log.warning("fetching updates failed, trying again: %s", error)

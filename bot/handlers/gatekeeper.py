@@ -1,0 +1,60 @@
+"""Before every handler: who writes, may they, and which button was pressed. What is not for us ends here."""
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+from telegram import Update
+from telegram.error import BadRequest
+from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
+
+from bot.buttons import parse
+from bot.context import BotContext
+from bot.incoming import MAX_NAME, clean_line
+from bot.texts import DEFAULT_LANGUAGE
+
+_log = logging.getLogger(__name__)
+GATE = -1
+"""The handler group that runs before all others."""
+
+
+def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
+    """The one handler of the gate."""
+    return [TypeHandler(Update, let_in)]
+
+
+async def let_in(update: Update, context: BotContext) -> None:
+    """Let private chats in, with the person known; point groups to the private chat; stop everything else."""
+    chat, user = update.effective_chat, update.effective_user
+    if chat is None or user is None or chat.type != chat.PRIVATE:
+        await _point_to_private(update, context)
+        raise ApplicationHandlerStop
+    if not (update.message or update.callback_query or update.my_chat_member):
+        raise ApplicationHandlerStop
+    if query := update.callback_query:
+        context.press = parse(query.data)
+        # Telegram shows a waiting circle until this; a press that is too old to be answered is still obeyed.
+        with suppress(BadRequest):
+            await query.answer()
+    person = await context.database.people.get(chat.id)
+    if person is None:
+        name = clean_line(user.first_name, MAX_NAME) or ""
+        person = await context.database.people.register(chat.id, name, _language(context, user.language_code))
+    if person.blocked and update.message:
+        person = await context.database.people.set_blocked(chat.id, blocked=False)
+    context.admit(update, person)
+
+
+async def _point_to_private(update: Update, context: BotContext) -> None:
+    """In a group only commands are answered: medical pictures belong in a private chat."""
+    message, chat = update.message, update.effective_chat
+    if message is None or chat is None or chat.type not in (chat.GROUP, chat.SUPERGROUP):
+        return
+    if (message.text or "").startswith("/"):
+        texts = context.services.texts[DEFAULT_LANGUAGE]
+        await message.reply_text(texts("other.group", username=context.bot.username))
+
+
+def _language(context: BotContext, code: str | None) -> str:
+    language = (code or "").partition("-")[0]
+    return language if language in context.services.texts else DEFAULT_LANGUAGE

@@ -1,0 +1,144 @@
+"""/info, /faq and ordinary messages: answers from the facts that ship with the bot."""
+
+from typing import Any
+
+from telegram import Update
+from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, MessageHandler, filters
+
+from bot import pages
+from bot.buttons import Verb, says
+from bot.context import BotContext
+from bot.knowledge import Match, Question, Topic
+
+MOST_TYPED = 1_000
+"""Characters of a message that are searched; nobody asks in more."""
+SUGGESTIONS = 3
+
+
+def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
+    """Commands, buttons and ordinary text."""
+    return [
+        CommandHandler("info", info),
+        CommandHandler("faq", faq),
+        CallbackQueryHandler(topics, says(Verb.TOPICS)),
+        CallbackQueryHandler(topic, says(Verb.TOPIC)),
+        CallbackQueryHandler(section, says(Verb.SECTION)),
+        CallbackQueryHandler(groups, says(Verb.GROUPS)),
+        CallbackQueryHandler(group, says(Verb.GROUP)),
+        CallbackQueryHandler(question, says(Verb.QUESTION)),
+        MessageHandler(filters.TEXT & ~filters.COMMAND & filters.FORWARDED, forwarded),
+        MessageHandler(filters.TEXT & ~filters.COMMAND, free_text),
+    ]
+
+
+async def info(_: Update, context: BotContext) -> None:
+    """The menu of topics, or the topic that was named."""
+    typed = context.argument[:MOST_TYPED]
+    match = context.knowledge.search(typed) if typed else None
+    if typed and match:
+        await show_match(context, match)
+    elif typed:
+        await _not_known(context, typed)
+    else:
+        await _send(context, pages.topics(context.knowledge, context.texts))
+
+
+async def faq(_: Update, context: BotContext) -> None:
+    """The menu of questions, or the answer to the words after the command."""
+    if context.argument:
+        await answer(context, context.argument)
+    else:
+        await _send(context, pages.groups(context.knowledge, context.texts))
+
+
+async def free_text(update: Update, context: BotContext) -> None:
+    """An ordinary message is a question."""
+    if update.message and update.message.text:
+        await answer(context, update.message.text)
+
+
+async def forwarded(_: Update, context: BotContext) -> None:
+    """Somebody else's words are not a question to us."""
+    await context.say("other.forwarded")
+
+
+async def answer(context: BotContext, typed: str) -> None:
+    """Red flags before anything else, then the answer that fits, or an honest "I don't know that"."""
+    typed = typed[:MOST_TYPED]
+    flag = context.knowledge.red_flag(typed)
+    if flag:
+        await _send(context, pages.red_flag(flag, context.texts))
+    if match := context.knowledge.search(typed):
+        await show_match(context, match)
+    elif not flag:
+        await _not_known(context, typed)
+
+
+async def show_match(context: BotContext, match: Match) -> None:
+    """What was asked for: a topic, one part of it, or a question's answer."""
+    if isinstance(match.entry, Question):
+        await _send(context, pages.question(match.entry, context.knowledge, context.texts))
+    else:
+        await show_topic(context, match.entry, match.section)
+
+
+async def show_topic(context: BotContext, topic: Topic, section: str | None = None) -> None:
+    """A topic, or one part of it, with buttons to its other parts."""
+    await _send(context, pages.topic(topic, context.texts, section))
+
+
+async def topics(_: Update, context: BotContext) -> None:
+    """The menu of topics in place of what was there."""
+    await _replace(context, pages.topics(context.knowledge, context.texts))
+
+
+async def topic(_: Update, context: BotContext) -> None:
+    """The topic that a button names."""
+    found = context.knowledge.topic(context.argument)
+    await _replace(context, pages.topic(found, context.texts) if found else None)
+
+
+async def section(_: Update, context: BotContext) -> None:
+    """The part of a topic that a button names."""
+    slug, _, key = context.argument.partition("/")
+    found = context.knowledge.topic(slug)
+    known = found is not None and any(part.key == key for part in found.sections)
+    await _replace(context, pages.topic(found, context.texts, key) if found and known else None)
+
+
+async def groups(_: Update, context: BotContext) -> None:
+    """The menu of questions in place of what was there."""
+    await _replace(context, pages.groups(context.knowledge, context.texts))
+
+
+async def group(_: Update, context: BotContext) -> None:
+    """The questions of a group."""
+    found = next((one for one in context.knowledge.groups if one.slug == context.argument), None)
+    await _replace(context, pages.group(found, context.texts) if found else None)
+
+
+async def question(_: Update, context: BotContext) -> None:
+    """The answer to the question that a button names."""
+    found = context.knowledge.question(context.argument)
+    await _replace(context, pages.question(found, context.knowledge, context.texts) if found else None)
+
+
+async def _not_known(context: BotContext, typed: str) -> None:
+    suggested = context.knowledge.suggest(typed, SUGGESTIONS)
+    await _send(context, pages.not_known(suggested, context.texts))
+
+
+async def _send(context: BotContext, page: pages.Page) -> None:
+    for text, buttons in page.messages():
+        await context.send(text, buttons)
+
+
+async def _replace(context: BotContext, page: pages.Page | None) -> None:
+    """Put a page in place of the message whose button was pressed; None: the button names what is no more."""
+    if page is None:
+        await context.say("other.button")
+        return
+    (first, first_buttons), *rest = page.messages()
+    await context.replace(first, first_buttons)
+    for text, buttons in rest:
+        await context.send(text, buttons)

@@ -1,0 +1,91 @@
+"""The first steps: /start, the question of consent, /help, /scan and /cancel."""
+
+from typing import Any
+
+from telegram import InlineKeyboardMarkup, Update
+from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
+
+from bot.buttons import Verb, button, grid, says
+from bot.context import CONSENT_VERSION, BotContext
+from bot.incoming import MAX_NAME, clean_line
+from bot.menu import help_lines
+from bot.texts import Texts
+
+
+def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
+    """Commands and buttons of this subject."""
+    return [
+        CommandHandler("start", start),
+        CommandHandler("help", show_help),
+        CommandHandler("scan", how_to_scan),
+        CommandHandler("cancel", cancel),
+        CallbackQueryHandler(agree, says(Verb.AGREE)),
+        CallbackQueryHandler(decline, says(Verb.DECLINE)),
+        CallbackQueryHandler(keep, says(Verb.KEEP)),
+    ]
+
+
+async def start(update: Update, context: BotContext) -> None:
+    """Say what the bot does and doesn't, and ask for consent where it is not given."""
+    person, user = context.person, update.effective_user
+    name = clean_line(user.first_name if user else None, MAX_NAME) or person.name
+    await context.database.people.register(person.chat_id, name, person.language)
+    await context.say("start.welcome", name=name or context.texts.plain("start.friend"))
+    if context.has_consented:
+        await context.say("start.again")
+    else:
+        await ask_consent(context)
+
+
+async def ask_consent(context: BotContext, key: str = "consent.ask") -> None:
+    """Ask whether pictures may be read and kept."""
+    await context.say(key, consent_buttons(context.texts))
+
+
+async def agree(_: Update, context: BotContext) -> None:
+    """Note the yes, and read what has waited for it."""
+    await context.database.people.give_consent(context.person.chat_id, CONSENT_VERSION)
+    waiting = context.services.waiting.take(context.person.chat_id)
+    await context.replace(context.texts("consent.yes_and_reading" if waiting else "consent.yes"))
+    for update in waiting:
+        await context.update_queue.put(update)
+
+
+async def decline(_: Update, context: BotContext) -> None:
+    """A no is a fine answer: drop what waits."""
+    context.services.waiting.take(context.person.chat_id)
+    if context.person.has_consented:
+        await context.replace(context.texts("consent.kept"))
+    else:
+        await context.replace(context.texts("consent.no"))
+
+
+async def show_help(_: Update, context: BotContext) -> None:
+    """All commands, and how to send a picture in one sentence."""
+    await context.send(context.texts("help.intro") + "\n\n" + help_lines(context.texts))
+
+
+async def how_to_scan(_: Update, context: BotContext) -> None:
+    """How to send a picture; asks for consent where it is still missing."""
+    await context.say("scan.how")
+    if not context.has_consented:
+        await ask_consent(context)
+
+
+async def cancel(_: Update, context: BotContext) -> None:
+    """Drop pictures that wait: for their turn, or for a yes."""
+    chat_id = context.person.chat_id
+    dropped = len(context.services.waiting.take(chat_id)) + context.services.lanes.cancel(chat_id)
+    await context.say("cancel.dropped" if dropped else "cancel.nothing", number=dropped)
+
+
+async def keep(_: Update, context: BotContext) -> None:
+    """The answer "no" to any question whether to delete."""
+    await context.replace(context.texts("delete.kept"))
+
+
+def consent_buttons(texts: Texts) -> InlineKeyboardMarkup:
+    """Yes or no."""
+    return grid(
+        (button(texts.plain("button.agree"), Verb.AGREE),), (button(texts.plain("button.decline"), Verb.DECLINE),)
+    )

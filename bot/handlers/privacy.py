@@ -1,0 +1,64 @@
+"""/privacy and /delete: what is kept, taking the consent back, and deleting everything."""
+
+from typing import Any
+
+from telegram import Update
+from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
+
+from bot.buttons import Verb, button, grid, says
+from bot.context import BotContext
+from bot.updates import Lane
+
+
+def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
+    """Commands and buttons of this subject."""
+    return [
+        CommandHandler("privacy", privacy),
+        CommandHandler("delete", ask_delete_all),
+        CallbackQueryHandler(withdraw, says(Verb.WITHDRAW)),
+        CallbackQueryHandler(ask_delete_all, says(Verb.ASK_DELETE_ALL)),
+        CallbackQueryHandler(delete_all, says(Verb.DELETE_ALL)),
+    ]
+
+
+async def privacy(_: Update, context: BotContext) -> None:
+    """What is kept and why, and the two ways out."""
+    texts = context.texts
+    consent = (
+        button(texts.plain("button.withdraw"), Verb.WITHDRAW)
+        if context.has_consented
+        else button(texts.plain("button.agree"), Verb.AGREE)
+    )
+    delete = button(texts.plain("button.delete_all"), Verb.ASK_DELETE_ALL)
+    page = await context.database.scans.page(context.person.id, 1, 1)
+    state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
+    await context.send(
+        texts("privacy.text") + "\n\n" + texts("privacy.kept", total=page.total) + " " + state,
+        grid((consent,), (delete,)),
+    )
+
+
+async def withdraw(_: Update, context: BotContext) -> None:
+    """Take the consent back: no further picture is read; what is kept stays until it is deleted."""
+    context.services.lanes.cancel(context.person.chat_id)
+    await context.database.people.withdraw_consent(context.person.chat_id)
+    delete = button(context.texts.plain("button.delete_all"), Verb.ASK_DELETE_ALL)
+    await context.replace(context.texts("consent.withdrawn"), grid((delete,)))
+
+
+async def ask_delete_all(_: Update, context: BotContext) -> None:
+    """Ask before everything is deleted."""
+    page = await context.database.scans.page(context.person.id, 1, 1)
+    yes = button(context.texts.plain("button.yes_delete_all"), Verb.DELETE_ALL)
+    no = button(context.texts.plain("button.keep"), Verb.KEEP)
+    await context.say("delete.ask_all", grid((yes,), (no,)), total=page.total)
+
+
+async def delete_all(_: Update, context: BotContext) -> None:
+    """Delete the person with all scans; a scan in work is waited for, so that it leaves nothing behind."""
+    chat_id, services = context.person.chat_id, context.services
+    services.waiting.take(chat_id)
+    services.lanes.cancel(chat_id)
+    async with services.lanes.turn(chat_id, Lane.PICTURES):
+        total = await context.database.people.delete(chat_id)
+    await context.replace(context.texts("delete.all_done", total=total))

@@ -1,0 +1,91 @@
+"""Pictures: photos, documents and albums go on their journey; without consent they wait."""
+
+from typing import Any
+
+from telegram import Update
+from telegram.ext import BaseHandler, CallbackQueryHandler, MessageHandler, filters
+
+from bot.answers import send_picture, send_report
+from bot.buttons import Verb, button, grid, says
+from bot.context import BotContext
+from bot.handlers.knowledge import show_topic
+from bot.handlers.onboarding import ask_consent
+from bot.pipeline import read_messages
+from bot.reporting import topic_of
+from storage.records import Scan
+
+
+def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
+    """Pictures, and the buttons under an answer."""
+    return [
+        MessageHandler(filters.PHOTO | filters.Document.ALL, receive),
+        CallbackQueryHandler(open_scan, says(Verb.OPEN)),
+        CallbackQueryHandler(pdf_again, says(Verb.PDF)),
+        CallbackQueryHandler(about, says(Verb.ABOUT)),
+        CallbackQueryHandler(ask_delete, says(Verb.ASK_DELETE_SCAN)),
+        CallbackQueryHandler(delete, says(Verb.DELETE_SCAN)),
+    ]
+
+
+async def receive(update: Update, context: BotContext) -> None:
+    """Start the journey of a picture or of the album that it belongs to."""
+    message = update.message
+    if message is None:
+        return
+    if not context.has_consented:
+        await _let_wait(update, context)
+    elif messages := await context.services.albums.gather(message):
+        await read_messages(context, messages)
+
+
+async def _let_wait(update: Update, context: BotContext) -> None:
+    """Remember where the picture is without fetching it; ask for consent once."""
+    place = context.services.waiting.add(context.person.chat_id, update)
+    if place == 1:
+        await ask_consent(context, "consent.ask_first")
+    elif place is None:
+        await context.say("consent.too_many")
+
+
+async def open_scan(_: Update, context: BotContext) -> None:
+    """Show an earlier scan with its picture, caption and buttons."""
+    if scan := await _own_scan(context):
+        await send_picture(context, scan, follow_up=True)
+
+
+async def pdf_again(_: Update, context: BotContext) -> None:
+    """Send the PDF of a scan once more."""
+    if scan := await _own_scan(context):
+        await send_report(context, scan)
+
+
+async def about(_: Update, context: BotContext) -> None:
+    """Explain what the scan shows."""
+    if (scan := await _own_scan(context)) and (topic := topic_of(scan, context.texts, context.knowledge)):
+        await show_topic(context, topic)
+
+
+async def ask_delete(_: Update, context: BotContext) -> None:
+    """Ask before a scan is deleted."""
+    if scan := await _own_scan(context):
+        yes = button(context.texts.plain("button.yes_delete"), Verb.DELETE_SCAN, scan.public_id)
+        no = button(context.texts.plain("button.keep"), Verb.KEEP)
+        await context.say("delete.ask_scan", grid((yes,), (no,)), number=scan.number, public_id=scan.public_id)
+
+
+async def delete(_: Update, context: BotContext) -> None:
+    """Delete a scan, and its answers in the chat where Telegram still allows that."""
+    scan = await context.database.scans.delete(context.person.id, context.argument)
+    if scan is None:
+        await context.say("scan.not_found")
+        return
+    await context.replace(context.texts("delete.scan_done", number=scan.number, public_id=scan.public_id))
+    await context.forget_messages(scan.messages.values())
+
+
+async def _own_scan(context: BotContext) -> Scan | None:
+    """The scan that a button names, if it is this person's; says so when it isn't there."""
+    scan = await context.database.scans.get(context.person.id, context.argument)
+    if scan is None:
+        await context.say("scan.not_found")
+    return scan

@@ -1,0 +1,151 @@
+"""A scan's whole journey, top to bottom: from the messages that bring pictures to the answers in the chat."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from telegram import Message
+from telegram.constants import FileSizeLimit
+from telegram.error import BadRequest, InvalidToken, NetworkError
+
+from bot.answers import PICTURE, REPORT, draw_report, send_picture, send_report
+from bot.context import BotContext
+from bot.errors import UserFacingError
+from bot.incoming import MAX_LABEL, Incoming, clean_line
+from bot.reporting import new_scan
+from bot.status import Status, status_message
+from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.executor import AnalysisTimeoutError, WorkerDiedError
+from storage.records import Pictures, Scan
+
+FETCH_PAUSE = 20.0
+"""Seconds without a byte of a picture after which we give up."""
+
+
+async def read_messages(context: BotContext, messages: Sequence[Message]) -> None:
+    """Read the picture of one message, or those of an album one after the other, under one status message."""
+    label = next((label for one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
+    pictures = [Incoming.of(message, label) for message in messages]
+    fresh = [picture for picture in pictures if not await _was_answered(context, picture)]
+    if not fresh:
+        return
+    ticket = context.services.lanes.ticket(context.person.chat_id)
+    async with status_message(context, context.texts("status.received"), fresh[0].message_id) as status:
+        read = 0
+        for number, picture in enumerate(fresh, start=1):
+            journey = Journey(context, picture, status, ticket, number, len(fresh))
+            read += await journey.travel()
+        if len(fresh) > 1 and read < len(fresh) and journey.is_wanted:
+            await status.end(context.texts("status.album_end", read=read, total=len(fresh)))
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One picture's way, as picture ``number`` of ``total`` that came together."""
+
+    context: BotContext
+    picture: Incoming
+    status: Status
+    ticket: int
+    number: int
+    total: int
+
+    async def travel(self) -> bool:
+        """Go the whole way. Of a picture that can't be read nothing is kept, and one sentence says why."""
+        try:
+            data = await self._fetch()
+            analysis = await self._look(data)
+            if not self.is_wanted:
+                return False
+            scan, earlier = await self._keep(analysis)
+            await self._answer(scan, earlier, Pictures(analysis.shown, analysis.overlay or b""))
+        except UserFacingError as problem:
+            await self._refuse(problem)
+            return False
+        return True
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the person has not said /cancel, withdrawn the consent or deleted everything meanwhile."""
+        return self.context.services.lanes.ticket(self.context.person.chat_id) == self.ticket
+
+    async def _fetch(self) -> bytes:
+        """The exact bytes that Telegram has; too large ones are not even asked for."""
+        self._show("reading")
+        if (self.picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
+            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
+        try:
+            file = await self.context.bot.get_file(self.picture.file_id)
+            return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
+        except BadRequest as error:
+            too_big = "too big" in error.message.lower()
+            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
+        except InvalidToken as error:
+            # The library's reading of the 404 that Telegram gives for a link that has run out.
+            raise UserFacingError("refusal.file_gone") from error
+        except NetworkError as error:
+            raise UserFacingError("refusal.fetch_failed") from error
+
+    async def _look(self, data: bytes) -> Analysis:
+        """What the models see: decoded, gated, classified and explained in a worker process."""
+        self._show("looking")
+        try:
+            analysis = await self.context.services.executor.analyse(data)
+        except PictureError as error:
+            raise UserFacingError(f"refusal.{error.reason}") from error
+        except AnalysisTimeoutError as error:
+            raise UserFacingError("refusal.timeout") from error
+        except WorkerDiedError as error:
+            raise UserFacingError("refusal.worker_died") from error
+        if analysis.verdict is Verdict.NOT_READABLE:
+            raise UserFacingError(f"refusal.{analysis.reason}")
+        return analysis
+
+    async def _keep(self, analysis: Analysis) -> tuple[Scan, Scan | None]:
+        """The scan as it is kept now, and an earlier one of the same picture."""
+        scans = self.context.database.scans
+        earlier = await scans.same_picture(self.context.person.id, analysis.picture_sha256)
+        new = new_scan(
+            analysis,
+            source_key=self.picture.source_key,
+            patient_label=self.picture.label,
+            received_as=self.picture.received_as,
+        )
+        scan = await scans.add(self.context.person.id, new)
+        return scan, None if earlier is None or earlier.id == scan.id else earlier
+
+    async def _answer(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
+        """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
+        self._show("writing")
+        try:
+            _, drawn = await asyncio.gather(
+                self._send_picture(scan, earlier, pictures), draw_report(self.context, scan, pictures)
+            )
+            if REPORT not in scan.messages:
+                await send_report(self.context, scan, drawn)
+        except (AnalysisTimeoutError, WorkerDiedError) as error:
+            raise UserFacingError("refusal.report_failed", number=scan.number) from error
+
+    async def _send_picture(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
+        if PICTURE not in scan.messages:
+            await send_picture(self.context, scan, pictures=pictures, earlier=earlier, reply_to=self.picture.message_id)
+
+    async def _refuse(self, problem: UserFacingError) -> None:
+        """One sentence: in place of the status message, or as an answer to this picture of an album."""
+        sentence = self.context.texts(problem.key, **problem.values)
+        if self.total == 1:
+            await self.status.end(sentence)
+        else:
+            await self.context.send(sentence, reply_to=self.picture.message_id)
+
+    def _show(self, phase: str) -> None:
+        words = self.context.texts(f"status.{phase}")
+        if self.total > 1:
+            words = self.context.texts("status.place", number=self.number, total=self.total) + "\n" + words
+        self.status.show(words)
+
+
+async def _was_answered(context: BotContext, picture: Incoming) -> bool:
+    """Whether this very message has had its answer: a redelivered update makes no second one."""
+    scan = await context.database.scans.by_source(context.person.id, picture.source_key)
+    return scan is not None and REPORT in scan.messages

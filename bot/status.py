@@ -1,0 +1,95 @@
+"""The one status message of a scan: edited through the phases while the work goes on, then taken away."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from telegram import Message
+from telegram.constants import ChatAction
+from telegram.error import TelegramError
+
+from bot.context import BotContext
+
+_log = logging.getLogger(__name__)
+ACTION_EVERY = 4.0
+"""Seconds: Telegram shows a chat action for 5 at most."""
+
+
+class Status:
+    """``show`` never waits: the latest text wins when edits take longer than phases. ``end`` has the last word."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._shown = self._wanted = ""
+        self._news = asyncio.Event()
+        self._speaking = asyncio.Lock()
+        self._ended = False
+
+    def show(self, text: str) -> None:
+        """Have the message say this HTML soon."""
+        self._wanted = text
+        self._news.set()
+
+    async def end(self, text: str | None = None) -> None:
+        """Leave this HTML as the last word, or take the message away."""
+        self._ended = True
+        async with self._speaking:
+            if text is not None:
+                await self._message.edit_text(text)
+            else:
+                await self._message.delete()
+
+    async def keep_up(self) -> None:
+        """Edit the message each time that something new is to be shown, until cancelled."""
+        while await self._news.wait():
+            self._news.clear()
+            async with self._speaking:
+                if self._ended or self._wanted == self._shown:
+                    continue
+                self._shown = self._wanted
+                try:
+                    await self._message.edit_text(self._shown)
+                except TelegramError as error:
+                    # A phase that is not shown is no reason to stop reading the picture.
+                    _log.info("a status message could not be edited: %s", type(error).__name__)
+
+    async def finish(self) -> None:
+        """Take the message away unless ``end`` was called."""
+        if not self._ended:
+            with suppress(TelegramError):
+                await self.end()
+
+
+@asynccontextmanager
+async def status_message(context: BotContext, text: str, reply_to: int) -> AsyncIterator[Status]:
+    """Send a status message, and keep it and the chat action up to date while the body runs."""
+    status = Status(await context.send(text, reply_to=reply_to))
+    async with alongside(status.keep_up()), alongside(_keep_busy(context)):
+        try:
+            yield status
+        finally:
+            await status.finish()
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` beside the body; it is stopped, and waited for, when the body ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("work beside a scan failed", exc_info=error)
+
+
+async def _keep_busy(context: BotContext) -> None:
+    while True:
+        try:
+            await context.bot.send_chat_action(context.person.chat_id, ChatAction.UPLOAD_PHOTO)
+        except TelegramError as error:
+            _log.info("a chat action could not be sent: %s", type(error).__name__)
+        await asyncio.sleep(ACTION_EVERY)
