@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -234,14 +235,30 @@ def _initialise(settings: Settings, ready: "Semaphore") -> None:
     models_dir, backend, memory = settings
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     from inference.analyser import Analyser
 
-    _analyser = Analyser.load(models_dir, backend)
-    _analyser.warm_up()
-    # Decoders in C write to standard error what they find in a file; that must not reach the log.
+    # Decoders and LiteRT, in C, write to standard error what they find in a file; that must not reach the log.
+    standard_error = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    try:
+        _analyser = Analyser.load(models_dir, backend)
+        _analyser.warm_up()
+    except Exception:
+        os.dup2(standard_error, 2)  # Pebble prints why there is no worker
+        raise
+    finally:
+        os.close(standard_error)
     ready.release()
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that it works for has ended, however that ended and whatever is running here."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _limited(function: Callable[..., T], args: Sequence[Any], seconds: float) -> T:
