@@ -1,0 +1,137 @@
+"""Updates on their way to the bot: numbered, kept until they are confirmed, fetched by long polling."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from telegram.constants import PollingLimit, UpdateType
+
+from bot.sandbox.errors import ApiError, conflict
+from bot.sandbox.params import Json
+from bot.sandbox.rules import Clock, Rules
+
+LONGEST_POLL = 50
+_KNOWN = frozenset(kind.value for kind in UpdateType)
+_ONLY_WHEN_ASKED = frozenset(
+    {UpdateType.CHAT_MEMBER.value, UpdateType.MESSAGE_REACTION.value, UpdateType.MESSAGE_REACTION_COUNT.value}
+)
+DEFAULT_KINDS = _KNOWN - _ONLY_WHEN_ASKED
+
+
+@dataclass(slots=True)
+class Update:
+    """One update that waits for the bot; updates of one ``lane`` (a chat) are delivered in order."""
+
+    update_id: int
+    kind: str
+    content: Json
+    lane: int
+    created: float
+    fetched: bool = False
+
+    def as_api(self) -> Json:
+        """The Update object."""
+        return {"update_id": self.update_id, self.kind: self.content}
+
+
+class UpdateQueue:
+    """Updates in order of their ids.
+
+    ``on_put`` is called with each new update (the webhook listens), ``on_fetched`` when the bot first gets one.
+    """
+
+    def __init__(self, rules: Rules, clock: Clock) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._pending: dict[int, Update] = {}
+        self._next_id = 100_000_000 + secrets.randbelow(800_000_000)
+        self._poller: asyncio.Future[None] | None = None
+        self._kinds = DEFAULT_KINDS
+        self._asked: list[str] = []
+        self.on_put: Callable[[Update], None] = lambda _update: None
+        self.on_fetched: Callable[[Update], None] = lambda _update: None
+
+    @property
+    def pending(self) -> list[Update]:
+        """What the bot has not confirmed yet, oldest first."""
+        oldest = self._clock.now() - self._rules.update_seconds
+        for update_id in [key for key, update in self._pending.items() if update.created < oldest]:
+            del self._pending[update_id]
+        return list(self._pending.values())
+
+    @property
+    def allowed(self) -> list[str]:
+        """The kinds that the bot asked for; empty while it leaves the choice to Telegram."""
+        return self._asked
+
+    def allow(self, kinds: Iterable[object]) -> None:
+        """Keep only these kinds from now on; an empty list means all but the ones that must be asked for."""
+        self._asked = [str(kind) for kind in kinds if kind in _KNOWN]
+        self._kinds = frozenset(self._asked) or DEFAULT_KINDS
+
+    def put(self, kind: str, content: Json, lane: int) -> Update | None:
+        """Queue an update; None when the bot did not ask for its kind."""
+        if kind not in self._kinds:
+            return None
+        update = Update(self._next_id, kind, content, lane, self._clock.now())
+        self._next_id += 1
+        self._pending[update.update_id] = update
+        while len(self._pending) > self._rules.stored_updates:
+            del self._pending[next(iter(self._pending))]
+        if self._poller is not None and not self._poller.done():
+            self._poller.set_result(None)
+        self.on_put(update)
+        return update
+
+    def confirm(self, update_ids: Iterable[int]) -> None:
+        """Forget updates that the bot has."""
+        for update_id in list(update_ids):
+            self._pending.pop(update_id, None)
+
+    def clear(self) -> None:
+        """Forget everything that waits (``drop_pending_updates``)."""
+        self._pending.clear()
+
+    def stop_poller(self, reason: ApiError) -> None:
+        """End a poll that is waiting, with ``reason`` as its answer."""
+        if self._poller is not None and not self._poller.done():
+            self._poller.set_exception(reason)
+        self._poller = None
+
+    async def fetch(self, offset: int, limit: int, timeout_s: int) -> list[Update]:
+        """Long polling: up to ``limit`` updates from ``offset`` on, waiting for the first one.
+
+        Everything before ``offset`` is confirmed by it; a negative one keeps only that many of the newest.
+        Raises ApiError 409 in the poll that waits when another one comes.
+        """
+        self.stop_poller(
+            conflict("terminated by other getUpdates request; make sure that only one bot instance is running")
+        )
+        if offset > 0:
+            self.confirm([key for key in self._pending if key < offset])
+        elif offset < 0:
+            self.confirm(list(self._pending)[:offset])
+        if not self.pending and timeout_s > 0:
+            await self._wait(min(timeout_s, LONGEST_POLL))
+        batch = self.pending[: min(max(limit, PollingLimit.MIN_LIMIT), PollingLimit.MAX_LIMIT)]
+        for update in batch:
+            self.mark_fetched(update)
+        return batch
+
+    def mark_fetched(self, update: Update) -> None:
+        """Note that the bot has seen the update: its message gets the second tick."""
+        if not update.fetched:
+            update.fetched = True
+            self.on_fetched(update)
+
+    async def _wait(self, seconds: float) -> None:
+        poller: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._poller = poller
+        try:
+            await asyncio.wait_for(poller, seconds)
+        except TimeoutError:
+            return
+        finally:
+            if self._poller is poller:
+                self._poller = None

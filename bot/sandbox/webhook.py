@@ -1,0 +1,124 @@
+"""Delivery of updates to a webhook: several chats at once, each chat in order, again and again until taken."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from bot.sandbox.errors import ApiError
+from bot.sandbox.params import Json, Parameters
+from bot.sandbox.updates import Update
+
+if TYPE_CHECKING:
+    from bot.sandbox.world import World
+
+logger = logging.getLogger(__name__)
+_HEADER = "X-Telegram-Bot-Api-Secret-Token"
+Caller = Callable[[str, Parameters], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Webhook:
+    """Where updates go, and what went wrong last."""
+
+    url: str
+    secret: str
+    max_connections: int
+    custom_certificate: bool = False
+    last_error_date: int | None = None
+    last_error: str = ""
+
+    def as_api(self) -> Json:
+        """The fields of WebhookInfo that belong to it."""
+        info: Json = {
+            "url": self.url,
+            "has_custom_certificate": self.custom_certificate,
+            "max_connections": self.max_connections,
+        }
+        if self.last_error_date is not None:
+            info |= {"last_error_date": self.last_error_date, "last_error_message": self.last_error}
+        return info
+
+
+class Deliverer:
+    """Sends updates to one webhook until it is closed; ``caller`` runs a method that an answer asks for."""
+
+    def __init__(self, world: "World", webhook: Webhook, caller: Caller) -> None:
+        self._world = world
+        self._webhook = webhook
+        self._caller = caller
+        self._client = httpx.AsyncClient(timeout=world.rules.webhook_timeout)
+        self._slots = asyncio.Semaphore(webhook.max_connections)
+        self._lanes: dict[int, asyncio.Task[None]] = {}
+        for update in world.updates.pending:
+            self.notice(update)
+
+    def notice(self, update: Update) -> None:
+        """See to it that the chat of a new update is being served."""
+        if update.lane not in self._lanes:
+            self._lanes[update.lane] = asyncio.create_task(self._serve(update.lane), name=f"webhook-{update.lane}")
+
+    def stop(self) -> None:
+        """Deliver nothing more; what was not taken stays pending."""
+        for task in self._lanes.values():
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop, and wait until everything has."""
+        self.stop()
+        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        await self._client.aclose()
+
+    async def _serve(self, lane: int) -> None:
+        rules = self._world.rules
+        pause = rules.webhook_first_pause
+        try:
+            while (update := self._first(lane)) is not None:
+                async with self._slots:
+                    taken = await self._post(update)
+                if taken:
+                    self._world.updates.confirm([update.update_id])
+                    pause = rules.webhook_first_pause
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, rules.webhook_longest_pause)
+        finally:
+            self._lanes.pop(lane, None)
+
+    def _first(self, lane: int) -> Update | None:
+        return next((update for update in self._world.updates.pending if update.lane == lane), None)
+
+    async def _post(self, update: Update) -> bool:
+        headers = {_HEADER: self._webhook.secret} if self._webhook.secret else {}
+        try:
+            answer = await self._client.post(self._webhook.url, json=update.as_api(), headers=headers)
+        except httpx.HTTPError as error:
+            self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+            return False
+        if not answer.is_success:
+            self._failed(f"Wrong response from the webhook: {answer.status_code} {answer.reason_phrase}")
+            return False
+        self._world.updates.mark_fetched(update)
+        await self._reply(answer)
+        return True
+
+    def _failed(self, reason: str) -> None:
+        self._webhook.last_error = reason
+        self._webhook.last_error_date = self._world.now
+
+    async def _reply(self, answer: httpx.Response) -> None:
+        """Run the method that stands in the answer to a delivery; nobody hears how it went, as on Telegram."""
+        if not answer.headers.get("content-type", "").startswith("application/json"):
+            return
+        try:
+            wanted = answer.json()
+        except ValueError:
+            return
+        if isinstance(wanted, dict) and isinstance(wanted.get("method"), str):
+            try:
+                await self._caller(wanted["method"], Parameters(wanted))
+            except ApiError as error:
+                logger.info("a method in a webhook answer failed: %s", error)

@@ -1,0 +1,83 @@
+"""A real python-telegram-bot Application, talking to the sandbox over HTTP."""
+
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+from PIL import Image
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram.ext import ApplicationBuilder, CallbackQueryHandler, CommandHandler, ContextTypes, MessageHandler, filters
+
+from bot.sandbox import Person, Sandbox
+
+Context = ContextTypes.DEFAULT_TYPE
+
+
+def picture(width: int = 1600, height: int = 1200) -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((width, height)).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+async def start(update: Update, context: Context) -> None:
+    assert update.effective_chat
+    keyboard = InlineKeyboardMarkup([[InlineKeyboardButton("I agree", callback_data="agree")]])
+    await update.effective_chat.send_message("<b>Welcome</b>", parse_mode="HTML", reply_markup=keyboard)
+
+
+async def agreed(update: Update, context: Context) -> None:
+    assert update.callback_query
+    await update.callback_query.answer("Thank you")
+    await update.callback_query.edit_message_text("You agreed")
+
+
+async def photo(update: Update, context: Context) -> None:
+    assert update.message
+    file = await update.message.photo[-1].get_file()
+    data = bytes(await file.download_as_bytearray())
+    await update.message.reply_photo(data, caption=f"{len(data)} bytes")
+    await update.message.reply_document(data, filename="report.pdf")
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox.start() as running:
+        yield running
+
+
+@pytest.fixture
+async def ann(sandbox: Sandbox) -> AsyncIterator[Person]:
+    builder = ApplicationBuilder().token(sandbox.token).base_url(sandbox.base_url).base_file_url(sandbox.base_file_url)
+    application = builder.build()
+    application.add_handler(CommandHandler("start", start))
+    application.add_handler(CallbackQueryHandler(agreed))
+    application.add_handler(MessageHandler(filters.PHOTO, photo))
+    async with application:
+        assert application.updater
+        await application.start()
+        await application.updater.start_polling()
+        yield await sandbox.person("Ann")
+        await application.updater.stop()
+        await application.stop()
+
+
+async def test_a_person_presses_a_button_and_sees_the_message_change(ann: Person) -> None:
+    await ann.send_text("/start")
+    welcome = await ann.wait_for(lambda message: message.text == "Welcome")
+    assert welcome.raw["entities"] == [{"type": "bold", "offset": 0, "length": 7}]
+    answer = await ann.press(welcome, "I agree")
+    assert answer.text == "Thank you"
+    changed = await ann.wait_for(lambda message: message.edited)
+    assert (changed.id, changed.text, changed.buttons) == (welcome.id, "You agreed", ())
+
+
+async def test_a_photo_goes_through_telegrams_sizes_and_comes_back(ann: Person) -> None:
+    sent = await ann.send_photo(picture(), caption="patient 7")
+    assert sent.photo
+    assert (sent.photo.width, sent.photo.height) == (1280, 960)
+    back = await ann.wait_for(lambda message: message.photo is not None)
+    assert back.text == f"{sent.photo.size} bytes"
+    report = await ann.wait_for(lambda message: message.document is not None)
+    assert report.document
+    assert report.document.name == "report.pdf"
+    assert await ann.download(report) == await ann.download(sent)
