@@ -19,7 +19,7 @@ class TextError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """``texts("scan.received", number=3)`` gives HTML that is safe to send to Telegram."""
+    """``texts("status.place", number=2, total=5)`` gives HTML that is safe to send to Telegram."""
 
     language: str
     templates: Mapping[str, str]

@@ -1,0 +1,89 @@
+"""Settings: documented, typed, and refused in one line that never repeats a secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StartError
+from bot.settings import Settings, load_settings
+from tests.conftest import PROJECT
+
+TOKEN = "123456:" + "t" * 35
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def documented() -> dict[str, str]:
+    """Name and value of every line of .env.example that is no comment."""
+    lines = (PROJECT / ".env.example").read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
+    assert set(documented()) == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_documented_setting_is_explained_above_it() -> None:
+    text = (PROJECT / ".env.example").read_text("utf-8")
+    for name in documented():
+        assert re.search(rf"^#.*\n{name}=", text, re.MULTILINE), f"{name} has no comment above it"
+
+
+def test_the_documented_values_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load_settings()
+    for name, value in documented().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == plain
+
+
+def test_settings_come_from_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"TELEGRAM_BOT_TOKEN={TOKEN}\nWORKERS=3\n")
+    settings = load_settings()
+    assert settings.require_token() == TOKEN
+    assert settings.workers == 3
+
+
+def test_a_missing_token_stops_the_commands_that_need_it_and_no_other() -> None:
+    with pytest.raises(StartError, match=r"^TELEGRAM_BOT_TOKEN is not set: .*\.env"):
+        load_settings().require_token()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEGRAM_BOT_TOKEN", "123:secret"),
+        ("TELEGRAM_API_URL", "ftp://secret"),
+        ("WEBHOOK_PORT", "secret"),
+        ("WORKERS", "0"),
+        ("MODEL_BACKEND", "secret"),
+        ("LOG_LEVEL", "secret"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_its_name_and_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError) as stopped:
+        load_settings()
+    message = str(stopped.value)
+    assert message.startswith(name)
+    assert "\n" not in message
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("secret", [None, "short", "with a space in it, long enough"])
+def test_a_webhook_without_a_good_secret_is_refused(secret: str | None) -> None:
+    with pytest.raises(StartError, match=r"^WEBHOOK_SECRET"):
+        load_settings(webhook_url="https://bot.example.org", webhook_secret=secret)
+
+
+def test_the_token_is_not_in_what_is_printed_of_the_settings() -> None:
+    settings = load_settings(telegram_bot_token=TOKEN)
+    assert TOKEN not in repr(settings)
+    assert TOKEN not in settings.model_dump_json()
