@@ -10,6 +10,7 @@ from bot.menu import COMMANDS, bot_commands, help_lines
 from bot.texts import TextError, Texts, languages, placeholders
 from inference.analysis import Organ, Reason, Verdict
 from tests.conftest import PROJECT
+from tests.reading import grade
 
 HIGHEST_GRADE = 8.0
 LONG_TEXT = 25
@@ -56,24 +57,6 @@ def rendered(key: str) -> str:
     return re.sub(r"[•·]|/\w+|@\w+|^\d\. ", "", text, flags=re.MULTILINE)
 
 
-def syllables(word: str) -> int:
-    """Vowel groups, without a silent e at the end."""
-    groups = len(re.findall(r"[aeiouy]+", word))
-    return max(1, groups - (word.endswith("e") and not word.endswith("le") and groups > 1))
-
-
-def reading_grade(text: str) -> float:
-    """Flesch-Kincaid grade level (Kincaid et al. 1975)."""
-    sentences = [words for part in re.split(r"[.!?\n]+", text) if (words := re.findall(r"[a-z']+", part.lower()))]
-    words = [word for sentence in sentences for word in sentence]
-    return 0.39 * len(words) / len(sentences) + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
-
-
-def test_the_reading_grade_tells_plain_words_from_hard_ones() -> None:
-    assert reading_grade("The cat sat on the mat. It was warm.") < 1
-    assert reading_grade("Histopathological examination establishes definitive classification of neoplasms.") > 20
-
-
 def test_every_text_is_used_somewhere() -> None:
     assert set(english.templates) - used_keys() == set()
 
@@ -101,12 +84,12 @@ def test_every_language_has_the_same_keys_and_values_as_english(language: str) -
 
 
 def test_all_texts_together_read_at_grade_8_or_below() -> None:
-    assert reading_grade("\n".join(map(rendered, english.templates))) <= HIGHEST_GRADE
+    assert grade("\n".join(map(rendered, english.templates))) <= HIGHEST_GRADE
 
 
 @pytest.mark.parametrize("key", [key for key in english.templates if len(rendered(key).split()) >= LONG_TEXT])
 def test_each_long_text_reads_at_grade_8_or_below(key: str) -> None:
-    assert reading_grade(rendered(key)) <= HIGHEST_GRADE
+    assert grade(rendered(key)) <= HIGHEST_GRADE
 
 
 @pytest.mark.parametrize("key", list(english.templates))
