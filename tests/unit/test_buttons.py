@@ -22,7 +22,8 @@ def test_every_button_is_read_as_it_was_written(verb: Verb) -> None:
 NOT_OURS = [
     None, 7, "", "open", "open:", "open:a7k2-q9", "open:A7K2-Q9 ", "open:A7K2-Q9\n", "open:A7K2-Q9:1", "OPEN:A7K2-Q9",
     "open:../../etc", "history:0", "history:-1", "history:9999999", "history:１", "agree:", "agree:yes",
-    "section:glioma", "section:glioma/", "topic:Glioma", "topic:" + "a" * 46, "delete-all:7", "no-such:1", "%s", "'; DROP TABLE scan;",
+    "section:glioma", "section:glioma/", "topic:Glioma", "topic:" + "a" * 46, "delete-all:7", "no-such:1",
+    "%s", "'; DROP TABLE scan;",
 ]  # fmt: skip
 
 
