@@ -1,0 +1,102 @@
+"""The bot as a process of its own: its start, its answers and its memory, seen from a person's side."""
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.sandbox.client import Person
+from bot.sandbox.sandbox import Sandbox
+from tests.bench.samples import bench_scan
+
+PAUSE = 60.0
+"""Seconds after which an answer is given up: something is broken then, not slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTimes:
+    """Seconds from the sending of a picture to its answers in the chat."""
+
+    picture: float
+    report: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one run measured; seconds and megabytes."""
+
+    start: float
+    photos: list[ScanTimes]
+    documents: list[ScanTimes]
+    bot_memory: float
+    worker_memory: list[float]
+
+
+async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
+    """Start the bot in ``folder``, send ``scans`` photos and as many files, and read its memory at the end."""
+    person = await sandbox.person("Ann")
+    await person.send_text("/help")  # waits at the server before the bot starts
+    began = time.perf_counter()
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "run",
+        cwd=folder,
+        env={
+            **os.environ,
+            "TELEGRAM_BOT_TOKEN": sandbox.token,
+            "TELEGRAM_API_URL": sandbox.url,
+            "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/bench.db",
+            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+            "LOG_LEVEL": "WARNING",
+        },
+    )
+    try:
+        await person.wait_for(lambda message: bool(message.text), PAUSE)
+        start = time.perf_counter() - began
+        await _agree(person)
+        picture = bench_scan()
+        await _send(person, picture, as_photo=True)  # not counted: opens connections
+        photos = [await _send(person, picture, as_photo=True) for _ in range(scans)]
+        documents = [await _send(person, picture, as_photo=False) for _ in range(scans)]
+        return Figures(start, photos, documents, _resident(bot.pid), [_resident(pid) for pid in _workers(bot.pid)])
+    finally:
+        bot.terminate()
+        await bot.wait()
+
+
+async def _agree(person: Person) -> None:
+    await person.send_text("/start")
+    question = await person.wait_for(lambda message: bool(message.buttons), PAUSE)
+    await person.press(question, question.buttons[0][0].text)
+
+
+async def _send(person: Person, data: bytes, *, as_photo: bool) -> ScanTimes:
+    began = time.perf_counter()
+    await (person.send_photo(data) if as_photo else person.send_document(data, "scan.jpg"))
+    await person.wait_for(lambda message: message.photo is not None, PAUSE)
+    picture = time.perf_counter() - began
+    await person.wait_for(lambda message: message.document is not None, PAUSE)
+    return ScanTimes(picture, time.perf_counter() - began)
+
+
+def _workers(pid: int) -> list[int]:
+    """The analysing processes: what the bot's fork server has forked."""
+    below = {pid: _children(pid)}
+    return [grandchild for child in below[pid] for grandchild in _children(child)]
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    found = " ".join((task / "children").read_text() for task in tasks.iterdir())
+    return [int(child) for child in found.split()]
+
+
+def _resident(pid: int) -> float:
+    """Resident memory of a process in megabytes (10^6 bytes), pages shared with others counted in full."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(kilobytes) * 1024 / 1e6

@@ -1,0 +1,24 @@
+"""The picture that the benchmarks send: a sample slice as large as a phone's photo."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+import bot.sandbox.samples
+
+SLICE = Path(bot.sandbox.samples.__file__).parent / "brain-drawn-lesion.jpg"
+SIZE = (1280, 960)
+
+
+def bench_scan() -> bytes:
+    """JPEG bytes of the sample slice in the middle of a 1280 x 960 picture, which is what Telegram makes of a photo."""
+    with Image.open(SLICE) as file:
+        slice_ = file.convert("RGB")
+    scale = min(SIZE[0] / slice_.width, SIZE[1] / slice_.height)
+    slice_ = slice_.resize((round(slice_.width * scale), round(slice_.height * scale)))
+    canvas = Image.new("RGB", SIZE)
+    canvas.paste(slice_, ((SIZE[0] - slice_.width) // 2, (SIZE[1] - slice_.height) // 2))
+    buffer = io.BytesIO()
+    canvas.save(buffer, "JPEG", quality=87)
+    return buffer.getvalue()

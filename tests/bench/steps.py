@@ -1,0 +1,85 @@
+"""What each step of one scan costs in a worker: medians in milliseconds, one thread."""
+
+import io
+import statistics
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from PIL import Image
+
+from inference.analyser import Analyser, tumor_heat
+from inference.analysis import Organ
+from inference.backends import BackendName
+from inference.expert import Expert, Reading
+from inference.explain import heat_image, overlay, side_by_side
+from inference.imaging import decode, encode_jpeg
+from reports import render
+from reports.data import Bar, ReportData
+from tests.bench.samples import bench_scan
+
+RUNS = 60
+
+
+def step_costs(backend: BackendName) -> dict[str, float]:
+    """Name of the step -> median milliseconds over RUNS runs on the benchmark's picture."""
+    analyser = Analyser.load(backend=backend)
+    analyser.warm_up()
+    data = bench_scan()
+    picture = decode(data)
+    expert = analyser.experts[Organ.BRAIN_MRI]
+    reading = expert.read(picture.rgb)
+    shown = Image.fromarray(picture.rgb)
+    blended = _draw_heat(expert, reading, shown)
+    original_jpeg, overlay_jpeg = encode_jpeg(shown), encode_jpeg(blended)
+    report = _report(original_jpeg, overlay_jpeg)
+    return {
+        "decode 1280 x 960 JPEG": _median(lambda: decode(data)),
+        "gate": _median(lambda: analyser.gate.admit(picture.rgb)),
+        "expert with class maps": _median(lambda: expert.read(picture.rgb)),
+        "heat map and overlay": _median(lambda: _draw_heat(expert, reading, shown)),
+        "encode picture and overlay": _median(lambda: (encode_jpeg(shown), encode_jpeg(blended))),
+        "all of analyse()": _median(lambda: analyser.analyse(data)),
+        "picture beside heat map": _median(lambda: side_by_side(original_jpeg, overlay_jpeg)),
+        "PDF": _median(lambda: render(report)),
+    }
+
+
+def _draw_heat(expert: Expert, reading: Reading, shown: Image.Image) -> Image.Image:
+    return overlay(shown, heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size))
+
+
+def _median(step: Callable[[], object]) -> float:
+    step()
+    times = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1e3
+
+
+def _report(original: bytes, overlaid: bytes) -> ReportData:
+    with Image.open(io.BytesIO(original)) as picture:
+        width, height = picture.size
+    return ReportData(
+        public_id="A7K2-Q9",
+        number=1,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        patient_label="Ann",
+        organ_words="brain MRI",
+        verdict_words="I am not sure about this picture",
+        explanation="The model can't tell.",
+        bars=tuple(Bar(words, 0.25, highlighted=True) for words in ("glioma", "meningioma", "pituitary", "none")),
+        figure_words="Brighter means that the spot counted more.",
+        limits=("It can be wrong.",) * 4,
+        seek_help=("See a doctor when you feel unwell.",) * 4,
+        sources=(),
+        model_name="brain_mri",
+        model_version="1",
+        model_sha256="0" * 64,
+        picture_sha256="0" * 64,
+        picture_words=f"a file of {width} × {height} pixels",
+        original=original,
+        overlay=overlaid,
+    )
