@@ -1,0 +1,1 @@
+"""For the model maker: data, augmentation, training, export, calibration and evaluation (needs TensorFlow)."""

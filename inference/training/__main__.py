@@ -1,0 +1,45 @@
+"""``python -m inference.training data|train|export|calibrate|evaluate``: make a model folder, step by step."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+# Before TensorFlow is loaded: no banner in between the progress lines.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from inference.card import MODELS_DIR, ModelError
+from inference.training import commands
+from inference.training.data import BLOOD_FOLDS, DataError
+from inference.training.recipes import RECIPES
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 when it worked, 2 with one clear line when the data or the model folder did not."""
+    parser = argparse.ArgumentParser(prog="python -m inference.training", description=__doc__)
+    parser.add_argument("command", choices=("data", "train", "export", "calibrate", "evaluate"))
+    parser.add_argument("model", nargs="*", metavar="MODEL", help=f"which of {', '.join(RECIPES)} (default: all)")
+    parser.add_argument("--data", help="data folder (default: TUMORSCAN_DATA, else ../shared/data)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are kept")
+    parser.add_argument("--models", type=Path, default=MODELS_DIR, help="where model folders are written")
+    parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")
+    parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
+    parser.add_argument("--fold", choices=tuple(BLOOD_FOLDS), help="blood_smear: leave these looks out of the training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")
+    args = parser.parse_args(argv)
+    unknown = set(args.model) - set(RECIPES)
+    if unknown:
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(RECIPES)}")
+    try:
+        for name in args.model or RECIPES:
+            commands.COMMANDS[args.command](RECIPES[name], args)
+    except (DataError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Sets what turns logits into an answer: temperature, operating points, prediction sets, full scale of the heat map.
+
+All of it is chosen on ``val``. For the blood smears, where the laboratory's look says more than the disease, it is
+chosen on looks that a model of the same recipe has not seen (``train --fold``).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.card import OperatingPoints
+from inference.training.predict import probabilities
+
+COVERAGE = 0.95
+FULL_SCALE_SHARE = 0.35
+"""95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Logits [N, K] with what is known about each picture."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    sources: tuple[str, ...]
+
+
+def temperature(scored: Scored) -> float:
+    """The temperature with the least log loss, each class counting alike (Guo et al. 2017), within 0.3 and 8."""
+    candidates = np.exp(np.linspace(np.log(0.3), np.log(8), 160))
+
+    def loss(value: float) -> float:
+        chosen = probabilities(scored.logits, value)[np.arange(len(scored.labels)), scored.labels]
+        each = -np.log(chosen.clip(1e-12))
+        return float(np.mean([each[scored.labels == k].mean() for k in np.unique(scored.labels)]))
+
+    return round(float(min(candidates, key=loss)), 3)
+
+
+def conformal(chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...]) -> dict[str, float]:
+    """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012)."""
+    quantiles = {}
+    for k, name in enumerate(names):
+        scores = np.sort(1 - chances[labels == k, k])
+        rank = int(np.ceil((len(scores) + 1) * COVERAGE)) - 1
+        quantiles[name] = round(float(scores[rank]), 4) if 0 <= rank < len(scores) else 1.0
+    return quantiles
+
+
+def expert_points(
+    tumor: Floats, is_tumor: NDArray[np.bool_], sources: tuple[str, ...], *, false_alarms: float, misses: float
+) -> OperatingPoints:
+    """``positive`` keeps false alarms at or below ``false_alarms`` overall and in each source with 20 pictures or more;
+    ``negative`` keeps misses at or below ``misses`` likewise. They never cross: then the one that does harm gives way.
+    """
+    names = np.array(sources)
+    positive, negative = 0.5, 0.5
+    for source in {*sources, ""}:
+        chosen = (names == source) | (source == "")
+        healthy, ill = np.sort(tumor[chosen & ~is_tumor]), np.sort(tumor[chosen & is_tumor])
+        if len(healthy) >= 20:
+            positive = max(positive, float(healthy[len(healthy) - 1 - int(false_alarms * len(healthy))]) + 1e-4)
+        if len(ill) >= 20:
+            negative = min(negative, float(ill[int(misses * len(ill))]) - 1e-4)
+    return OperatingPoints(
+        positive=round(float(np.clip(positive, 0.5, 0.999)), 4), negative=round(float(np.clip(negative, 0.001, 0.5)), 4)
+    )
+
+
+def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> OperatingPoints:
+    """Accept an organ at or above ``positive``: midway between what refuses 1 % of the scans and what lets 0.5 % else in."""
+    organs = np.delete(chances, other, axis=1)
+    scans = np.sort(chances[labels != other, labels[labels != other]])
+    rest = np.sort(organs[labels == other].max(1))
+    refuses = float(scans[int(0.01 * len(scans))])
+    admits = float(rest[len(rest) - 1 - int(0.005 * len(rest))])
+    positive = (refuses + admits) / 2 if admits < refuses else refuses
+    positive = float(np.clip(positive, 0.5, 0.99))
+    return OperatingPoints(positive=round(positive, 4), negative=round(1 - positive, 4))
+
+
+def full_scale(maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDArray[np.bool_]) -> float:
+    """The class-map value drawn at full strength: the median peak on true tumours, more if healthy slices need it.
+
+    ``maps`` [N, h, w, K], ``tumor`` [K] says which classes are tumours.
+    """
+    peaks = maps.max((1, 2))
+    true_peaks = peaks[np.arange(len(labels)), labels][tumor[labels]]
+    healthy = peaks[~tumor[labels]][:, tumor].max(1)
+    scale = max(float(np.median(true_peaks)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3)
+    return round(scale, 3)

@@ -1,0 +1,133 @@
+"""What each command of ``python -m inference.training`` does for one model."""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from inference.card import ModelCard, load_card
+from inference.training import calibrate as cal
+from inference.training import data, evaluate, export, train
+from inference.training.cardfile import write_model_card
+from inference.training.data import BLOOD_FOLDS, DataError
+from inference.training.predict import predict, probabilities
+from inference.training.recipes import BLOOD_SMEAR, Recipe
+
+
+def say(text: str) -> None:
+    """One progress line with the time."""
+    print(time.strftime("%H:%M:%S"), text, flush=True)
+
+
+def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Print what there is to train on."""
+    examples = data.examples_for(recipe, data.data_root(args.data), args.fold)
+    for (part, label, source), count in sorted(Counter((e.part, e.label, e.source) for e in examples).items()):
+        print(f"{recipe.name:12} {part:6} {label:12} {source:20} {count:5}")
+
+
+def run_folder(recipe: Recipe, args: argparse.Namespace, fold: str | None) -> Path:
+    """Where the checkpoints of a training lie."""
+    return Path(args.runs) / (f"{recipe.name}-{fold}" if fold else recipe.name)
+
+
+def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Train; a fold also keeps its logits on the looks that it has not seen, for ``calibrate``."""
+    fold = args.fold if recipe.name == BLOOD_SMEAR else None
+    arrays, validation = train.prepare(recipe, data.data_root(args.data), fold, say)
+    folder = run_folder(recipe, args, fold)
+    plan = train.Plan(folder, minutes=args.minutes, steps=args.steps, seed=args.seed)
+    best = train.fit(recipe, arrays, validation, plan, say)
+    if fold:
+        model = train.restore(recipe, best)
+        logits = model.predict(data.tensors(validation, recipe.input), batch_size=32, verbose=0)["logits"]
+        labels = np.array([recipe.class_names.index(e.label) for e in validation], np.int32)
+        np.savez(folder / "unseen.npz", logits=logits, labels=labels, looks=np.array([e.detail for e in validation]))
+    say(f"{recipe.name}: {best}")
+
+
+def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Write the model folder from the best checkpoint."""
+    best = run_folder(recipe, args, None) / "best.npz"
+    if not best.exists():
+        raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
+    card = export.export(recipe, train.restore(recipe, best), Path(args.models) / recipe.name, args.version)
+    examples = data.examples_for(recipe, data.data_root(args.data))
+    export.write_card(card.model_copy(update={"trained_on": evaluate.provenance(examples)}), args.models / recipe.name)
+    say(f"{recipe.name}: exported to {args.models / recipe.name}")
+
+
+def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Set temperature, operating points, prediction sets and the heat map's scale in the card."""
+    folder = Path(args.models) / recipe.name
+    card = load_card(folder)
+    validation = [e for e in data.examples_for(recipe, data.data_root(args.data)) if e.part == "val"]
+    answer = predict(folder, data.tensors(validation, recipe.input))
+    labels = np.array([recipe.class_names.index(e.label) for e in validation], np.int32)
+    scored = cal.Scored(answer.logits, labels, tuple(e.source for e in validation))
+    if recipe.name == BLOOD_SMEAR:
+        scored = unseen_looks(recipe, args) or scored
+    heat = cal.temperature(scored)
+    chances = probabilities(scored.logits, heat)
+    if recipe.organ:
+        free = recipe.tumor_free
+        limits = (0.05, 0.05) if recipe.name == BLOOD_SMEAR else (0.03, 0.02)
+        points = cal.expert_points(
+            1 - chances[:, free], scored.labels != free, scored.sources, false_alarms=limits[0], misses=limits[1]
+        )
+        tumors = np.array([c.tumor for c in recipe.classes])
+        scale = cal.full_scale(answer.maps, labels, tumors)
+    else:
+        points = cal.gate_points(chances, scored.labels, recipe.tumor_free)
+        scale = card.heatmap_full_scale
+    updated = card.model_copy(
+        update={
+            "temperature": heat,
+            "operating_points": points,
+            "conformal": cal.conformal(chances, scored.labels, recipe.class_names),
+            "heatmap_full_scale": scale,
+        }
+    )
+    export.write_card(updated, folder)
+    say(f"{recipe.name}: temperature {heat}, points {points}, sets {updated.conformal}, full scale {scale}")
+
+
+def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
+    """Logits of the fold models on the looks that each of them has not seen, pooled; None before any fold was trained."""
+    files = [run_folder(recipe, args, fold) / "unseen.npz" for fold in BLOOD_FOLDS]
+    loaded = [np.load(file, allow_pickle=False) for file in files if file.exists()]
+    if not loaded:
+        return None
+    return cal.Scored(
+        np.concatenate([x["logits"] for x in loaded]),
+        np.concatenate([x["labels"] for x in loaded]),
+        tuple(str(look) for x in loaded for look in x["looks"]),
+    )
+
+
+def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Measure the shipped files and write the figures into ``card.json`` and ``MODEL_CARD.md``."""
+    folder = Path(args.models) / recipe.name
+    card: ModelCard = load_card(folder)
+    examples = data.examples_for(recipe, data.data_root(args.data))
+    found = evaluate.figures(recipe, card, folder, examples)
+    if recipe.name == BLOOD_SMEAR and (unseen := unseen_looks(recipe, args)):
+        found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
+    elif "looks_left_out" in card.figures:
+        found["looks_left_out"] = card.figures["looks_left_out"]
+    updated = card.model_copy(update={"figures": found})
+    export.write_card(updated, folder)
+    write_model_card(updated, folder)
+    say(f"{recipe.name}: figures written to {folder}")
+
+
+COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
+    "data": show_data,
+    "train": run_training,
+    "export": run_export,
+    "calibrate": run_calibrate,
+    "evaluate": run_evaluate,
+}

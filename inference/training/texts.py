@@ -1,0 +1,42 @@
+"""What the cards say in words."""
+
+INTENDED_USE = {
+    "brain_mri": (
+        "Education and research: shows what a small neural network sees in one slice of a brain MRI, and where. "
+        "It is not a medical device and makes no diagnosis."
+    ),
+    "blood_smear": (
+        "Education and research: shows what a small neural network sees in one picture of a stained blood smear, and "
+        "where. It is not a medical device and makes no diagnosis."
+    ),
+    "gate": "Decides whether a picture is a brain MRI slice, a blood smear, or neither, before an expert model reads it.",
+}
+OUT_OF_SCOPE = {
+    "brain_mri": (
+        "Any decision about a person's health. Whole volumes, CT, other body parts, other diseases (stroke, bleeding, "
+        "inflammation), tumour kinds other than glioma, meningioma and pituitary tumour, and follow-up after treatment."
+    ),
+    "blood_smear": (
+        "Any decision about a person's health. Whole slides, cell counts, other blood diseases, stains other than "
+        "Wright, Giemsa and their like, bone marrow pathology, and telling one leukaemia from another."
+    ),
+    "gate": "Telling good pictures from bad ones, or one patient from another; pictures of other organs.",
+}
+KNOWN_FAILURES = {
+    "brain_mri": (
+        "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners are "
+        "read less well, in both directions.",
+        "Small tumours, and tumours in slices where little of them shows, are missed most often.",
+        "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
+    ),
+    "blood_smear": (
+        "The training pictures come from a few laboratories whose stain tells the class: on a stain that it has not "
+        "seen, the model is often wrong or unsure.",
+        "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital.",
+        "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
+    ),
+    "gate": (
+        "A CT of the head looks much like an MRI and is let through more often than other wrong pictures.",
+        "Histology and other cytology under the microscope can pass for a blood smear.",
+    ),
+}
