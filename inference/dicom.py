@@ -29,6 +29,7 @@ _READABLE: Final = frozenset({
     "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG 2000
     "1.2.840.10008.1.2.5",  # RLE
 })  # fmt: skip
+_PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # PixelData, in either byte order
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00")
@@ -59,7 +60,7 @@ def read(data: bytes) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning may quote a tag
         dataset = _parse(data)
-        _check(dataset)
+        _check(dataset, data)
         try:
             return _pixels(dataset)
         except DECODER_ERRORS:
@@ -81,11 +82,13 @@ def _parse(data: bytes) -> "Dataset":
     return dataset
 
 
-def _check(dataset: "Dataset") -> None:
+def _check(dataset: "Dataset", data: bytes) -> None:
     """Refuse what can't be shown as one picture, before a pixel is decoded."""
     try:
         if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-            raise PictureError(Reason.DICOM_WITHOUT_PICTURE)
+            # pydicom leaves an element out in silence when the file ends within it.
+            was_cut = any(tag in data for tag in _PIXEL_TAGS)
+            raise PictureError(Reason.BROKEN if was_cut else Reason.DICOM_WITHOUT_PICTURE, "no pixels")
         if int(dataset.get("NumberOfFrames") or 1) > 1:
             raise PictureError(Reason.DICOM_SEVERAL_FRAMES)
         photometric, samples = str(dataset.PhotometricInterpretation), int(dataset.SamplesPerPixel)

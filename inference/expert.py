@@ -41,6 +41,8 @@ class Expert:
         return cls(card, load_backend(backend, entry.folder, card), identity)
 
     def read(self, rgb: NDArray[np.uint8]) -> Reading:
-        """Run the model on a picture (H x W x 3)."""
+        """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
         outputs = self.backend.run(tensor(rgb, self.card.input))
+        if not np.isfinite(outputs.logits).all():
+            raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
         return Reading(probabilities(outputs.logits, self.card), outputs)

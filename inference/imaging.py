@@ -57,9 +57,14 @@ def decode(data: bytes) -> Picture:
     except MemoryError:
         raise PictureError(Reason.TOO_MANY_PIXELS, "more than the memory of a worker holds") from None
     rgb = np.asarray(image)
-    if float(rgb.std(axis=(0, 1)).max()) < _BLANK_DEVIATION:
+    if _is_blank(rgb):
         raise PictureError(Reason.BLANK)
     return Picture(rgb, *size)
+
+
+def _is_blank(rgb: NDArray[np.uint8]) -> bool:
+    step = max(1, min(rgb.shape[:2]) // 96)  # a sample says as much and costs a twentieth
+    return float(rgb[::step, ::step].std(axis=(0, 1)).max()) < _BLANK_DEVIATION
 
 
 def recognise(data: bytes) -> str:
