@@ -33,13 +33,16 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the database and start the workers; close them at the end. Raises StartError."""
+async def open_services(settings: Settings, executor: LocalExecutor | None = None) -> AsyncIterator[Services]:
+    """Open the database and start the workers; close them at the end. Raises StartError.
+
+    An ``executor`` that runs already is used as it is, and left running.
+    """
     async with AsyncExitStack() as stack:
         try:
             database = await Database.open(settings.database_url)
             stack.push_async_callback(database.close)
-            executor = await stack.enter_async_context(
+            workers = executor or await stack.enter_async_context(
                 LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
             )
         except StorageError as error:
@@ -51,7 +54,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             database=database,
-            executor=executor,
+            executor=workers,
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},
         )

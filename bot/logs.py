@@ -4,8 +4,11 @@ import logging
 import re
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
-_TALKATIVE = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.INFO, "asyncio": logging.INFO}
-"""Loggers that would write request addresses or messages at their lower levels."""
+_TALKATIVE = {
+    "httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.INFO, "asyncio": logging.INFO,
+    "alembic": logging.WARNING,
+}  # fmt: skip
+"""Loggers that would write request addresses, messages or much of no use at their lower levels."""
 
 
 class WithoutTokens(logging.Formatter):

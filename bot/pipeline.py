@@ -31,12 +31,8 @@ async def read_messages(context: BotContext, messages: Sequence[Message]) -> Non
         return
     ticket = context.services.lanes.ticket(context.person.chat_id)
     async with status_message(context, context.texts("status.received"), fresh[0].message_id) as status:
-        read = 0
         for number, picture in enumerate(fresh, start=1):
-            journey = Journey(context, picture, status, ticket, number, len(fresh))
-            read += await journey.travel()
-        if len(fresh) > 1 and read < len(fresh) and journey.is_wanted:
-            await status.end(context.texts("status.album_end", read=read, total=len(fresh)))
+            await Journey(context, picture, status, ticket, number, len(fresh)).travel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +46,22 @@ class Journey:
     number: int
     total: int
 
-    async def travel(self) -> bool:
+    async def travel(self) -> None:
         """Go the whole way. Of a picture that can't be read nothing is kept, and one sentence says why."""
+        if not self._is_wanted:
+            return
         try:
             data = await self._fetch()
             analysis = await self._look(data)
-            if not self.is_wanted:
-                return False
-            scan, earlier = await self._keep(analysis)
-            await self._answer(scan, earlier, Pictures(analysis.shown, analysis.overlay or b""))
+            if self._is_wanted:
+                scan, earlier = await self._keep(analysis)
+                await self._answer(scan, earlier, Pictures(analysis.shown, analysis.overlay or b""))
         except UserFacingError as problem:
             await self._refuse(problem)
-            return False
-        return True
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether the person has not said /cancel, withdrawn the consent or deleted everything meanwhile."""
+    def _is_wanted(self) -> bool:
+        """False once the person has said /cancel, withdrawn the consent or deleted everything."""
         return self.context.services.lanes.ticket(self.context.person.chat_id) == self.ticket
 
     async def _fetch(self) -> bytes:

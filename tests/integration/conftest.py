@@ -1,0 +1,74 @@
+"""The real bot against the sandbox: real HTTP, a real database file, real worker processes and models."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.application import open_services, running
+from bot.context import BotApplication, Services
+from bot.sandbox import Person, Sandbox
+from bot.settings import Settings, load_settings
+from inference.executor import LocalExecutor
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBot:
+    """A bot that listens to the sandbox."""
+
+    settings: Settings
+    services: Services
+    application: BotApplication
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[LocalExecutor]:
+    """Worker processes with the models open, shared by all tests of a run."""
+    settings = load_settings(_env_file=None)
+    executor = LocalExecutor(2, models_dir=settings.models_dir)
+    asyncio.run(executor.start())
+    yield executor
+    asyncio.run(executor.close())
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A local Telegram on a free port."""
+    async with Sandbox.start() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox, tmp_path: Path) -> Settings:
+    """Settings that point at the sandbox and at a database file of this test's own."""
+    return load_settings(
+        _env_file=None,
+        telegram_bot_token=sandbox.token,
+        telegram_api_url=sandbox.url,
+        database_url=f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}",
+    )
+
+
+@pytest.fixture
+async def bot(settings: Settings, workers: LocalExecutor) -> AsyncIterator[RunningBot]:
+    """The bot as ``tumorscan run`` starts it."""
+    async with open_services(settings, workers) as services, running(settings, services) as application:
+        yield RunningBot(settings, services, application)
+
+
+@pytest.fixture
+async def anna(sandbox: Sandbox, bot: RunningBot) -> Person:
+    """Somebody who has never written to the bot."""
+    return await sandbox.person("Anna")
+
+
+@pytest.fixture
+async def agreed(anna: Person) -> Person:
+    """Anna after /start and her yes."""
+    await anna.send_text("/start")
+    question = await anna.wait_for(lambda message: bool(message.buttons))
+    await anna.press(question, "agree")
+    await anna.wait_for(lambda message: message.id == question.id and message.edited)
+    return anna
