@@ -42,9 +42,10 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
         try:
             database = await Database.open(settings.database_url)
             stack.push_async_callback(database.close)
-            workers = executor or await stack.enter_async_context(
-                LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
-            )
+            if executor is None:
+                executor = await stack.enter_async_context(
+                    LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
+                )
         except StorageError as error:
             raise StartError(str(error)) from error
         except ModelError as error:
@@ -54,7 +55,7 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
         yield Services(
             settings=settings,
             database=database,
-            executor=workers,
+            executor=executor,
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},
         )

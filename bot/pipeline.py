@@ -1,6 +1,7 @@
 """A scan's whole journey, top to bottom: from the messages that bring pictures to the answers in the chat."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.executor import AnalysisTimeoutError, WorkerDiedError
 from storage.records import Pictures, Scan
 
+_log = logging.getLogger(__name__)
 FETCH_PAUSE = 20.0
 """Seconds without a byte of a picture after which we give up."""
 
@@ -112,14 +114,18 @@ class Journey:
     async def _answer(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
         self._show("writing")
-        try:
-            _, drawn = await asyncio.gather(
-                self._send_picture(scan, earlier, pictures), draw_report(self.context, scan, pictures)
-            )
-            if REPORT not in scan.messages:
-                await send_report(self.context, scan, drawn)
-        except (AnalysisTimeoutError, WorkerDiedError) as error:
-            raise UserFacingError("refusal.report_failed", number=scan.number) from error
+        sent, drawn = await asyncio.gather(
+            self._send_picture(scan, earlier, pictures),
+            draw_report(self.context, scan, pictures),
+            return_exceptions=True,
+        )
+        if sent is not None:
+            raise sent
+        if isinstance(drawn, BaseException):
+            _log.error("a report could not be drawn: %s", type(drawn).__name__, exc_info=drawn)
+            raise UserFacingError("refusal.report_failed", number=scan.number) from drawn
+        if REPORT not in scan.messages:
+            await send_report(self.context, scan, drawn)
 
     async def _send_picture(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
         if PICTURE not in scan.messages:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from telegram import Update
+from telegram import Message, MessageOriginUser, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, MessageHandler, filters
 
 from bot.answers import send_picture, send_report
@@ -32,10 +32,18 @@ async def receive(update: Update, context: BotContext) -> None:
     message = update.message
     if message is None:
         return
-    if not context.has_consented:
+    if _is_own_answer(message, context):
+        await context.say("other.own_answer")
+    elif not context.has_consented:
         await _let_wait(update, context)
     elif messages := await context.services.albums.gather(message):
         await read_messages(context, messages)
+
+
+def _is_own_answer(message: Message, context: BotContext) -> bool:
+    """Whether somebody forwards our heat map or our report: reading those again would tell nothing."""
+    origin = message.forward_origin
+    return isinstance(origin, MessageOriginUser) and origin.sender_user.id == context.bot.id
 
 
 async def _let_wait(update: Update, context: BotContext) -> None:
