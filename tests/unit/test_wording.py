@@ -77,7 +77,8 @@ def shown(html: str) -> str:
     ("probability", "words"),
     [
         (0.0, "less than 1 of 100"), (0.004, "less than 1 of 100"), (0.006, "about 1 of 100"),
-        (0.934, "about 93 of 100"),         (0.994, "about 99 of 100"), (0.996, "more than 99 of 100"), (1.0, "more than 99 of 100"),
+        (0.934, "about 93 of 100"), (0.994, "about 99 of 100"),
+        (0.996, "more than 99 of 100"), (1.0, "more than 99 of 100"),
     ],
 )  # fmt: skip
 def test_a_probability_is_said_as_a_number_of_a_hundred(probability: float, words: str) -> None:
