@@ -1,0 +1,226 @@
+"""The parts of a report, each as blocks: result, pictures, scores, texts, sources, provenance."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from reports.data import Bar, ReportData, Source
+from reports.layout import Block, Draw, Section
+from reports.pen import Jpeg, Pen, Style
+from reports.style import (
+    ACCENT,
+    BODY,
+    BODY_WIDTH,
+    CAPTION,
+    EXPLANATION,
+    FINE,
+    HEADING,
+    LEFT,
+    LINK,
+    PALE,
+    RIGHT,
+    SCORE,
+    TEXT,
+    TINT,
+    TRACK,
+    VERDICT,
+    WIDTH,
+    heat_scale,
+)
+from reports.text import Line
+from reports.words import Words
+
+SECTION_GAP = 16.0
+_PAD = 14.0
+_BULLET = 11.0
+_SLOT_GAP = 14.0
+_SLOT_HEIGHT = (WIDTH - _SLOT_GAP) / 2
+_SCALE_HEIGHT = 7.0
+_BAR_HEIGHT = 8.0
+_SCORE_WIDTH = 38.0
+
+
+def baseline(top: float, style: Style) -> float:
+    """Where a line of text stands whose block begins at ``top``."""
+    return top - (style.leading + style.size * 0.72) / 2
+
+
+def result(data: ReportData, words: Words) -> Section:
+    """The answer in words, in a calm box."""
+    inner = WIDTH - 2 * _PAD - 4
+    blocks = [_box(_PAD - 4)]
+    for text, style in ((words.result, HEADING), (data.verdict_words, VERDICT), (data.explanation, EXPLANATION)):
+        blocks += [_box(style.leading, line, style) for line in style.wrap(text, inner)]
+        blocks.append(_box(5))
+    return Section((*blocks, _box(_PAD - 10)))
+
+
+def _box(height: float, line: Line | None = None, style: Style = TEXT) -> Block:
+    def draw(pen: Pen, top: float) -> None:
+        # Half a point into the slice above, so that no seam shows between them.
+        pen.box(LEFT, top - height, WIDTH, height + 0.5, TINT)
+        pen.box(LEFT, top - height, 4, height + 0.5, ACCENT)
+        if line:
+            pen.text(LEFT + 4 + _PAD, baseline(top, style), line, style)
+
+    return Block(height, draw)
+
+
+def pictures(data: ReportData, words: Words) -> Section:
+    """The original beside the overlay, with the scale of the heat."""
+    slot = (WIDTH - _SLOT_GAP) / 2
+    shown = [(Jpeg(data.original), words.original), (Jpeg(data.overlay), words.overlay)]
+    sizes = [_fit(jpeg, slot) for jpeg, _ in shown]
+    height = max(size[1] for size in sizes)
+    captions = [CAPTION.wrap(caption, slot, 2) for _, caption in shown]
+    caption_height = CAPTION.leading * max(map(len, captions))
+
+    def draw(pen: Pen, top: float) -> None:
+        for i, ((jpeg, _), (wide, high)) in enumerate(zip(shown, sizes, strict=True)):
+            x = LEFT + i * (slot + _SLOT_GAP)
+            if wide < slot - 1 or high < height - 1:
+                pen.box(x, top - height, slot, height, TRACK)
+            pen.picture(jpeg, x + (slot - wide) / 2, top - (height + high) / 2, wide, high)
+            write(pen, x, top - height - 5, captions[i], CAPTION)
+        _draw_scale(pen, LEFT + slot + _SLOT_GAP, top - height - 5 - caption_height - 3, slot, words)
+
+    return Section((Block(height + 5 + caption_height + 3 + CAPTION.leading, draw),), SECTION_GAP)
+
+
+def _fit(jpeg: Jpeg, slot: float) -> tuple[float, float]:
+    scale = min(slot / jpeg.width, _SLOT_HEIGHT / jpeg.height)
+    return jpeg.width * scale, jpeg.height * scale
+
+
+def _draw_scale(pen: Pen, x: float, top: float, width: float, words: Words) -> None:
+    weak, strong = (CAPTION.line(text, width / 3) for text in (words.weak, words.strong))
+    foot = baseline(top, CAPTION)
+    pen.text(x, foot, weak, CAPTION)
+    pen.text(x + width, foot, strong, CAPTION, align="right")
+    start, end = x + weak.width + 7, x + width - strong.width - 7
+    pen.gradient(start, top - (CAPTION.leading + _SCALE_HEIGHT) / 2, end - start, _SCALE_HEIGHT, heat_scale())
+
+
+def scores(bars: Sequence[Bar], words: Words) -> Section:
+    """Draw the probabilities as bars, in vectors."""
+    label_width = BODY_WIDTH * 0.42
+    blocks = []
+    for bar in bars:
+        style = SCORE if bar.highlighted else TEXT
+        label = style.wrap(bar.words, label_width - 10, 2)
+        height = style.leading * max(1, len(label)) + 3
+        blocks.append(Block(height, partial(_draw_bar, bar=bar, label=label, style=style, x=BODY + label_width)))
+    blocks += _lines(CAPTION.wrap(words.scores_note, BODY_WIDTH), CAPTION, gap=3)
+    return _headed(words.scores, blocks)
+
+
+def _draw_bar(pen: Pen, top: float, bar: Bar, label: Sequence[Line], style: Style, x: float) -> None:
+    share = min(max(bar.probability, 0.0), 1.0)
+    width = RIGHT - _SCORE_WIDTH - x
+    middle = top - style.leading * max(1, len(label)) / 2
+    write(pen, BODY, top, label, style)
+    pen.box(x, middle - _BAR_HEIGHT / 2, width, _BAR_HEIGHT, TRACK, radius=2)
+    if share > 0:
+        colour = ACCENT if bar.highlighted else PALE
+        pen.box(x, middle - _BAR_HEIGHT / 2, max(1.2, width * share), _BAR_HEIGHT, colour, radius=2)
+    number = style.line(percent(share), _SCORE_WIDTH)
+    pen.text(RIGHT, baseline(middle + style.leading / 2, style), number, style, align="right")
+
+
+def percent(share: float) -> str:
+    """Write a probability without claiming certainty: nothing is 0 % or 100 %."""
+    if share < 0.01:
+        return "<1%"
+    return ">99%" if share > 0.99 else f"{share:.0%}"
+
+
+def paragraph(heading: str, text: str) -> Section:
+    """A heading and its text."""
+    return _headed(heading, _lines(TEXT.wrap(text, BODY_WIDTH), TEXT))
+
+
+def bullets(heading: str, items: Iterable[str]) -> Section:
+    """A heading and a list."""
+    dot = TEXT.line("•", _BULLET)
+    blocks: list[Block] = []
+    for item in items:
+        lines = TEXT.wrap(item, BODY_WIDTH - _BULLET)
+        if lines:
+            with_dot = partial(_draw_bullet, dot=dot, line=lines[0])
+            blocks.append(Block(TEXT.leading, with_dot, 2.5))
+            blocks += _lines(lines[1:], TEXT, x=BODY + _BULLET)
+    return _headed(heading, blocks)
+
+
+def _draw_bullet(pen: Pen, top: float, dot: Line, line: Line) -> None:
+    pen.text(BODY, baseline(top, TEXT), dot, HEADING)
+    pen.text(BODY + _BULLET, baseline(top, TEXT), line, TEXT)
+
+
+def sources(heading: str, items: Iterable[Source]) -> Section:
+    """Where the statements come from; the whole entry is a link."""
+    blocks: list[Block] = []
+    for item in items:
+        title, url = TEXT.wrap(item.title, BODY_WIDTH), LINK.wrap(item.url, BODY_WIDTH)
+        height = TEXT.leading * len(title) + LINK.leading * len(url)
+
+        def draw(
+            pen: Pen, top: float, item: Source = item, title: Sequence[Line] = title, url: Sequence[Line] = url
+        ) -> None:
+            height = write(pen, BODY, top, title, TEXT)
+            height += write(pen, BODY, top - height, url, LINK)
+            pen.link(item.url, BODY, top - height, BODY_WIDTH, height)
+
+        blocks.append(Block(height, draw, 3))
+    return _headed(heading, blocks)
+
+
+def provenance(data: ReportData, words: Words) -> Section:
+    """Which model spoke about which bytes, so that the answer can be checked later."""
+    rows = (
+        (words.model, words.model_line.format(name=data.model_name, version=data.model_version)),
+        (words.weights, data.model_sha256),
+        (words.picture, data.picture_words),
+        (words.picture_hash, data.picture_sha256),
+    )
+    blocks: list[Block] = []
+    for name, value in rows:
+        blocks += _lines(CAPTION.wrap(name, BODY_WIDTH, 1), CAPTION, gap=3)
+        blocks += _lines(FINE.wrap(value, BODY_WIDTH, 3), FINE)
+    return _headed(words.made_by, blocks)
+
+
+def _headed(heading: str, blocks: Sequence[Block]) -> Section:
+    """Put a heading beside its blocks; without any, the section is empty and takes no room."""
+    if not blocks:
+        return Section(())
+    lines = HEADING.wrap(heading, BODY - LEFT - 14)
+    first, rest = blocks[0], list(blocks[1:])
+
+    def draw(pen: Pen, top: float) -> None:
+        write(pen, LEFT, top, lines, HEADING)
+        first.draw(pen, top)
+
+    missing = HEADING.leading * len(lines) - sum(block.height + block.gap for block in blocks)
+    if missing > 0:
+        rest.append(Block(missing, _nothing))
+    return Section((Block(first.height, draw), *rest), SECTION_GAP)
+
+
+def _lines(lines: Iterable[Line], style: Style, x: float = BODY, gap: float = 0) -> list[Block]:
+    def drawing(line: Line) -> Draw:
+        return lambda pen, top: pen.text(x, baseline(top, style), line, style)
+
+    return [Block(style.leading, drawing(line), 0 if i else gap) for i, line in enumerate(lines)]
+
+
+def write(pen: Pen, x: float, top: float, lines: Iterable[Line], style: Style) -> float:
+    """Write lines one below another; returns their height."""
+    height = 0.0
+    for line in lines:
+        pen.text(x, baseline(top - height, style), line, style)
+        height += style.leading
+    return height
+
+
+def _nothing(pen: Pen, top: float) -> None:
+    """Leave room."""
