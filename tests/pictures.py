@@ -195,6 +195,15 @@ def huge_png(side: int = 20_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
+def largest_png() -> bytes:
+    """Encode RGBA with as many pixels as may be decoded: the most memory that one picture can ask for."""
+    tile = Image.fromarray((brain_array(300) * 255).astype(np.uint8)).convert("RGBA")
+    tile.putalpha(200)
+    image = Image.new("RGBA", (7500, 7900))
+    image.paste(tile.resize((7500, 7900), Image.Resampling.NEAREST))
+    return encode(image, "PNG", compress_level=1)
+
+
 def rotated_jpeg(orientation: int = 6, width: int = 320, height: int = 240) -> bytes:
     """Encode a picture whose EXIF says how to turn it: red at the top left corner of the stored pixels."""
     image = Image.new("RGB", (width, height), (40, 60, 40))
