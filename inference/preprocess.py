@@ -69,7 +69,8 @@ def resize(picture: NDArray[np.uint8], side: int, channels: int) -> tuple[NDArra
     if channels == 1:
         image = image.convert("L")
     image = image.resize((box.width, box.height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(image, np.float32).reshape(box.height, box.width, channels) / 255, box
+    levels = np.asarray(image, np.float32).reshape(box.height, box.width, channels)
+    return levels / np.float32(255), box
 
 
 def normalise(pixels: NDArray[np.float32], how: str) -> NDArray[np.float32]:
@@ -93,7 +94,7 @@ def _percentile(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     foreground = pixels[pixels > low + 0.1 * (float(pixels.max()) - low)]
     high = float(np.percentile(foreground, 99)) if foreground.size else low
     scaled = (pixels - low) / max(high - low, 1 / 255)
-    return np.clip(scaled, 0, MAX_LEVEL).astype(np.float32)
+    return np.asarray(np.clip(scaled, 0, MAX_LEVEL), np.float32)
 
 
 def _stain(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,4 +102,4 @@ def _stain(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     density = -np.log(np.clip(pixels, 1 / 255, 1) / background)
     # The floor keeps an empty field empty instead of stretching its noise.
     densest = np.percentile(density, 99.5, axis=(0, 1)).clip(0.25, None)
-    return np.clip(density / densest, 0, MAX_DENSITY).astype(np.float32)
+    return np.asarray(np.clip(density / densest, 0, MAX_DENSITY), np.float32)

@@ -133,7 +133,7 @@ def frame(pictures: Any, probability: float) -> Any:
 
 
 def strip(pictures: Any, ellipses: Any, probability: float) -> Any:
-    """Cut some heads down to an ellipse within the skull: ``ellipses`` [B, 4] is x, y, rx, ry in 0..1; rx = 0 is none."""
+    """Cut some heads down to an ellipse within the skull: ``ellipses`` [B, 4] are x, y, rx, ry in 0..1, or 0."""
     batch, side = tf.shape(pictures)[0], pictures.shape[1]
     at = tf.range(side, dtype=tf.float32) / side
     x, y, rx, ry = (ellipses[:, i, None, None] for i in range(4))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inference.training import augment, outliers
-from inference.training.data import LEVELS, Arrays
+from inference.training.data import LEVELS, Arrays, Example
 from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI, OTHER, Recipe
 
 PASTED = 0.12
-"""Share of the glioma and meningioma examples that are the tumour of one picture in a healthy slice of another place."""
+"""Share of the glioma and meningioma examples that are a tumour pasted into a healthy slice of another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,6 @@ def with_tumors_removed(arrays: Arrays, recipe: Recipe) -> Arrays:
     count = len(added)
     healthy = arrays.labels == recipe.tumor_free
     mass = 0.12 * sum(e.weight for e, h in zip(arrays.examples, healthy, strict=True) if h)
-    from dataclasses import replace
-
     renamed = tuple(
         replace(e, label=recipe.class_names[recipe.tumor_free], source="removed", weight=mass / count, mask=None)
         for e in examples
@@ -77,7 +75,7 @@ def with_tumors_removed(arrays: Arrays, recipe: Recipe) -> Arrays:
 
 def feather(mask: NDArray[np.bool_], reach: int = 4) -> NDArray[np.float32]:
     """Widen a mask by ``reach`` pixels and soften its edge: values in 0..1."""
-    soft = mask.astype(np.float32)
+    soft: NDArray[np.float32] = mask.astype(np.float32)
     for _ in range(reach):
         padded = np.pad(soft, 1)
         soft = np.maximum(
@@ -85,12 +83,12 @@ def feather(mask: NDArray[np.bool_], reach: int = 4) -> NDArray[np.float32]:
         )
     for _ in range(3):
         padded = np.pad(soft, 1)
-        soft = (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] + soft) / 5
+        soft = (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] + soft) * np.float32(0.2)
     return soft
 
 
 def strip_ellipses(arrays: Arrays) -> NDArray[np.float32]:
-    """For each grey picture an ellipse within the skull (x, y, rx, ry in 0..1), or zeros where it would cut the tumour."""
+    """For each grey picture an ellipse within the skull (x, y, rx, ry in 0..1), or zeros where that cuts the tumour."""
     side = arrays.pictures.shape[1]
     ellipses = np.zeros((len(arrays.pictures), 4), np.float32)
     ys, xs = np.mgrid[:side, :side]
@@ -135,10 +133,9 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
 
 def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -> Arrays:
     """Add ``count`` drawn pictures to the gate's class "other": as much weight together as half of the real ones."""
-    from inference.training.data import Example
-
     other = recipe.class_names.index(OTHER)
-    drawn = outliers.draw(count, arrays.pictures.shape[1], arrays.pictures[arrays.labels != other], seed)
+    is_other = arrays.labels == other
+    drawn = outliers.draw(count, arrays.pictures.shape[1], arrays.pictures[~is_other], arrays.pictures[is_other], seed)
     real = sum(e.weight for e in arrays.examples if e.label == OTHER)
     example = arrays.examples[0]
     extra = tuple(Example(example.path, OTHER, "train", "drawn", f"drawn{i}", real / 2 / count) for i in range(count))
@@ -152,7 +149,7 @@ def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -
 
 
 def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
-    """Augment one batch (as tensors in the order of ``Batch``): (model input [B, side, side, C], masks [B, side, side, 1])."""
+    """Augment one batch (tensors in the order of ``Batch``): model input [B, S, S, C] and masks [B, S, S, 1]."""
     pictures, masks, ellipses = tf.cast(batch[0], tf.float32) / 255, tf.cast(batch[1], tf.float32) / 255, batch[4]
     side = recipe.input.side
     if recipe.name == BRAIN_MRI:
@@ -179,7 +176,7 @@ def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
         pictures = augment.boxes(pictures, 2, 0.25, background=0.0)
         pictures = augment.overlays(augment.frame(pictures, 0.2), pool, 0.2, dark=False)
     else:
-        pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.7, 1.35), shift=0.08, flip_up=0.2, quarter=True)
+        pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.6, 1.35), shift=0.08, flip_up=0.2, quarter=True)
         pictures = augment.levels(pictures, 0.25, 0.35)
         pictures = augment.colour_cast(pictures, 0.06)
         pictures = augment.glare(pictures, 0.12)

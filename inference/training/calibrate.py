@@ -53,8 +53,10 @@ def conformal(chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...]
 def expert_points(
     tumor: Floats, is_tumor: NDArray[np.bool_], sources: tuple[str, ...], *, false_alarms: float, misses: float
 ) -> OperatingPoints:
-    """``positive`` keeps false alarms at or below ``false_alarms`` overall and in each source with 20 pictures or more;
-    ``negative`` keeps misses at or below ``misses`` likewise. They never cross: then the one that does harm gives way.
+    """Choose both points on the probability of any tumour, overall and in each source with 20 pictures or more.
+
+    ``positive`` keeps false alarms at or below the share ``false_alarms``, ``negative`` keeps misses at or below
+    ``misses``; they lie on either side of 0.5.
     """
     names = np.array(sources)
     positive, negative = 0.5, 0.5
@@ -71,7 +73,7 @@ def expert_points(
 
 
 def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> OperatingPoints:
-    """Accept an organ at or above ``positive``: midway between what refuses 1 % of the scans and what lets 0.5 % else in."""
+    """Accept at or above ``positive``: midway between refusing 1 % of the scans and letting 0.5 % of the rest in."""
     organs = np.delete(chances, other, axis=1)
     scans = np.sort(chances[labels != other, labels[labels != other]])
     rest = np.sort(organs[labels == other].max(1))

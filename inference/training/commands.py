@@ -96,7 +96,7 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
-    """Logits of the fold models on the looks that each of them has not seen, pooled; None before any fold was trained."""
+    """Logits of the fold models on the looks that each has not seen, pooled; None before any fold was trained."""
     files = [run_folder(recipe, args, fold) / "unseen.npz" for fold in BLOOD_FOLDS]
     loaded = [np.load(file, allow_pickle=False) for file in files if file.exists()]
     if not loaded:

@@ -36,8 +36,10 @@ BLOOD_FOLDS: dict[str, tuple[str, ...]] = {
     "b": ("Benign_BC", "Early"),
 }
 """Looks that ``train --fold`` leaves out in turn: operating points are chosen on looks that a model has not seen."""
-OTHER_TEST_KINDS = ("mri_breast64", "pet_photo", "xray_hand64", "document", "ct_abdomen")
-OTHER_VAL_KINDS = ("mri_spine", "face_photo", "ultrasound")
+OTHER_TEST_KINDS = ("mri_breast64", "pet_photo", "xray_hand64")
+OTHER_VAL_KINDS = ("mri_spine", "face_photo")
+OTHER_BOOST = {"ct_head": 2.5, "ct_head64": 2.0, "mri_abdomen": 2.0, "cytology_near": 1.5, "histology": 1.5}
+"""Kinds that look most like a scan are drawn more often."""
 SCALE_BAR = (164 / 224, 196 / 224)
 """Left and top edge of the burned-in scale bar of the mehrad pictures, as shares of the width and the height."""
 
@@ -189,7 +191,9 @@ def gate_examples(root: Path) -> list[Example]:
         kind, share = row["kind"], _share(row["file"])
         part = "val" if share < 0.12 else "test" if share < 0.24 else "train"
         part = "test" if kind in OTHER_TEST_KINDS else "val" if kind in OTHER_VAL_KINDS else part
-        examples.append(Example(folder / row["file"], OTHER, part, kind, row["file"], 1.0, None, kind))
+        examples.append(
+            Example(folder / row["file"], OTHER, part, kind, row["file"], OTHER_BOOST.get(kind, 1.0), None, kind)
+        )
     return examples
 
 

@@ -113,7 +113,7 @@ def answers(card: ModelCard, chances: NDArray[np.float64], free: int) -> NDArray
 
 
 def heat_maps(recipe: Recipe, card: ModelCard, answer: Predictions, examples: Sequence[Example]) -> dict[str, Any]:
-    """Does the map point at the tumour, and does it stay quiet without one?"""
+    """How well the map points at the tumour, and how often it lights up without one."""
     labels, free = _labels(recipe, examples), recipe.tumor_free
     tumor = np.delete(answer.maps[labels == free], free, axis=3).max((1, 2, 3))
     result: dict[str, Any] = {

@@ -42,7 +42,7 @@ def calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int 
 def interval(
     figure: Callable[[NDArray[np.intp]], float], groups: Sequence[str], seed: int = 0
 ) -> dict[str, float | list[float]]:
-    """``figure`` of all indices, with a 95 % interval by bootstrap over ``groups`` (pictures of one group stay together)."""
+    """``figure`` of all indices, with a 95 % interval by bootstrap over ``groups`` (a group stays whole)."""
     rng = np.random.default_rng(seed)
     names, inverse = np.unique(np.array(groups), return_inverse=True)
     members = [np.flatnonzero(inverse == g) for g in range(len(names))]

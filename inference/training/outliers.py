@@ -1,4 +1,4 @@
-"""Pictures that are no scan, drawn by code: text, plots, gradients, noise, tiles, tissue-like textures, tinted scans."""
+"""Pictures that are no scan, drawn by code: text, plots, gradients, noise, tiles, tissue, tinted scans, cut-outs."""
 
 import string
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 Rgb = NDArray[np.uint8]
 
 
-def draw(count: int, side: int, scans: Rgb, seed: int) -> Rgb:
-    """Draw ``count`` pictures [count, side, side, 3]; ``scans`` [N, side, side, 3] are what some are made from."""
+def draw(count: int, side: int, scans: Rgb, others: Rgb, seed: int) -> Rgb:
+    """Draw ``count`` pictures [count, side, side, 3]; some are made from ``scans`` and ``others`` (same shape)."""
     rng = np.random.default_rng(seed)
     kinds: tuple[Callable[[np.random.Generator, int, Rgb], Rgb], ...] = (
         _text,
@@ -31,7 +31,12 @@ def draw(count: int, side: int, scans: Rgb, seed: int) -> Rgb:
         _contact_sheet,
         _object_on_black,
     )
-    return np.stack([kinds[i % len(kinds)](rng, side, scans) for i in range(count)])
+    drawn = []
+    for i in range(count):
+        # Any other picture, cut out and grey on black, stands for body parts and machines that are not in the data.
+        part = i % (len(kinds) + 4) - len(kinds)
+        drawn.append(_grey_cutout(rng, side, others) if part >= 0 else kinds[part](rng, side, scans))
+    return np.stack(drawn)
 
 
 def letters(count: int, side: int, seed: int) -> NDArray[np.uint8]:
@@ -76,7 +81,7 @@ def _smooth(rng: np.random.Generator, side: int, cells: int, channels: int = 3) 
         np.asarray(Image.fromarray(coarse[..., c]).resize((side, side), Image.Resampling.BICUBIC))
         for c in range(channels)
     ]
-    return np.clip(np.stack(planes, -1), 0, 1)
+    return np.asarray(np.clip(np.stack(planes, -1), 0, 1), np.float32)
 
 
 def _text(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
@@ -142,7 +147,7 @@ def _texture(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
     field = np.asarray(total, np.float32)
     field = (field - field.min()) / max(float(np.ptp(field)), 1e-6)
     low, high = np.array(_colour(rng), np.float32), np.array(_colour(rng), np.float32)
-    return (low + field * (high - low)).astype(np.uint8)
+    return np.asarray(low + field * (high - low), np.uint8)
 
 
 def _tissue(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
@@ -174,7 +179,7 @@ def _scrambled(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
     return picture
 
 
-def _tinted(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
+def _tinted(rng: np.random.Generator, _: int, scans: Rgb) -> Rgb:
     """A scan painted in a false-colour map: no viewer shows a patient's slice like that."""
     grey = scans[rng.integers(len(scans))].mean(-1) / 255
     knots = np.stack([_colour(rng) for _ in range(4)]).astype(np.float32)
@@ -182,7 +187,7 @@ def _tinted(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
     position = grey * 3
     low = np.floor(position).astype(int).clip(0, 2)
     share = (position - low)[..., None]
-    return (knots[low] * (1 - share) + knots[low + 1] * share).astype(np.uint8)
+    return np.asarray(knots[low] * (1 - share) + knots[low + 1] * share, np.uint8)
 
 
 def _contact_sheet(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
@@ -209,4 +214,25 @@ def _object_on_black(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
     else:
         inside = _scrambled(rng, side, scans).mean(-1)
     grey = np.where(radius < 1, inside, 0).clip(0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, -1)
+
+
+def _grey_cutout(rng: np.random.Generator, side: int, others: Rgb) -> Rgb:
+    """A piece of some other picture, grey, cut to a rounded outline on black, now and then with a bright rim."""
+    source = others[rng.integers(len(others))].mean(-1)
+    size = int(rng.integers(side // 4, side))
+    y, x = (int(v) for v in rng.integers(0, side - size + 1, 2))
+    piece = Image.fromarray(source[y : y + size, x : x + size].astype(np.uint8)).resize((side, side))
+    grey = np.asarray(piece, np.float32)
+    ys, xs = np.mgrid[:side, :side] / side - 0.5
+    turn = rng.uniform(0, np.pi)
+    along, across = xs * np.cos(turn) + ys * np.sin(turn), ys * np.cos(turn) - xs * np.sin(turn)
+    power = rng.choice([2.0, 2.0, 3.0, 6.0])
+    radius = (np.abs(along / rng.uniform(0.2, 0.5)) ** power + np.abs(across / rng.uniform(0.2, 0.5)) ** power) ** (
+        1 / power
+    )
+    radius += 0.15 * (_smooth(rng, side, 6, 1)[..., 0] - 0.5)
+    if rng.random() < 0.4:
+        grey = np.where((radius > 0.9) & (radius < 1), rng.uniform(120, 255), grey)
+    grey = np.where(radius < 1, grey, rng.choice([0, 0, 0, 30])).clip(0, 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, -1)

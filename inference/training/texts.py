@@ -9,7 +9,7 @@ INTENDED_USE = {
         "Education and research: shows what a small neural network sees in one picture of a stained blood smear, and "
         "where. It is not a medical device and makes no diagnosis."
     ),
-    "gate": "Decides whether a picture is a brain MRI slice, a blood smear, or neither, before an expert model reads it.",
+    "gate": "Decides whether a picture is a brain MRI slice, a blood smear or neither, before an expert reads it.",
 }
 OUT_OF_SCOPE = {
     "brain_mri": (

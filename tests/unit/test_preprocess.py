@@ -1,0 +1,105 @@
+"""Promises of the step that turns a picture into the tensor a model reads."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inference.card import Input
+from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, tensor
+
+GREY = Input(side=64, channels=1, normalisation="percentile")
+SMEAR = Input(side=64, channels=3, normalisation="stain")
+PLAIN = Input(side=64, channels=3, normalisation="none")
+
+
+def head(scale: float = 1.0, offset: float = 0.0) -> NDArray[np.uint8]:
+    """A grey disc with a brighter spot on black, 96 x 96."""
+    ys, xs = np.mgrid[:96, :96] - 48.0
+    disc = np.where(np.hypot(xs, ys) < 40, 60 + xs / 2, 0) + np.where(np.hypot(xs - 10, ys - 10) < 8, 30, 0)
+    return np.repeat((disc * scale + offset).round().astype(np.uint8)[..., None], 3, -1)
+
+
+def smear(lamp: tuple[float, float, float] = (1, 1, 1)) -> NDArray[np.uint8]:
+    """Violet discs on a pale ground."""
+    rng = np.random.default_rng(1)
+    picture = np.full((96, 96, 3), 230.0)
+    ys, xs = np.mgrid[:96, :96]
+    for x, y in rng.integers(10, 86, (8, 2)):
+        picture[np.hypot(xs - x, ys - y) < 7] = (120, 60, 150)
+    return (picture * lamp).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (100, 100), (1, 3000), (2000, 7), (1, 1)])
+def test_a_picture_is_never_stretched_and_always_fits(width: int, height: int) -> None:
+    box = letterbox_geometry(width, height, 160)
+
+    assert max(box.width, box.height) == 160
+    assert box.left + box.width <= 160
+    assert box.top + box.height <= 160
+    scale = 160 / max(width, height)
+    assert abs(box.width - width * scale) <= 1
+    assert abs(box.height - height * scale) <= 1
+    assert abs(box.left - (160 - box.width) / 2) <= 0.5
+    assert abs(box.top - (160 - box.height) / 2) <= 0.5
+
+
+def test_a_map_cell_goes_back_to_the_place_in_the_picture_that_it_saw() -> None:
+    box = letterbox_geometry(200, 100, 160)
+
+    assert box.crop(20) == (0, 5, 20, 15)
+
+
+def test_a_size_below_one_pixel_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one pixel"):
+        letterbox_geometry(0, 10, 160)
+
+
+def test_the_tensor_has_the_shape_and_range_of_the_card() -> None:
+    for spec, level in ((GREY, MAX_LEVEL), (SMEAR, MAX_DENSITY), (PLAIN, 1.0)):
+        made = tensor(smear()[:60], spec)
+
+        assert made.shape == (1, 64, 64, spec.channels)
+        assert made.dtype == np.float32
+        assert made.min() >= 0
+        assert made.max() <= level
+
+
+def test_the_bars_beside_a_letterboxed_picture_are_background() -> None:
+    for spec in (GREY, SMEAR, PLAIN):
+        made = tensor(smear()[:48], spec)
+
+        assert not made[0, :16].any()
+        assert not made[0, 48:].any()
+        assert made[0, 16:48].any()
+
+
+def test_brightness_and_window_level_make_no_difference_to_a_brain_slice() -> None:
+    plain, brighter, lifted = tensor(head(), GREY), tensor(head(2.0), GREY), tensor(head(1.5, 20), GREY)
+
+    assert np.abs(plain - brighter).max() < 0.03
+    assert np.abs(plain - lifted).max() < 0.03
+
+
+def test_the_colour_of_the_lamp_makes_no_difference_to_a_smear() -> None:
+    assert np.abs(tensor(smear(), SMEAR) - tensor(smear((1.0, 0.85, 0.7)), SMEAR)).max() < 0.08
+
+
+def test_an_empty_field_of_a_smear_stays_empty() -> None:
+    noise = np.random.default_rng(0).normal(220, 2, (96, 96, 3)).round().astype(np.uint8)
+
+    assert tensor(noise, SMEAR).max() < 0.2
+
+
+def test_a_flat_picture_gives_finite_numbers() -> None:
+    for level in (0, 128, 255):
+        flat = np.full((50, 40, 3), level, np.uint8)
+        for spec in (GREY, SMEAR, PLAIN):
+            assert np.isfinite(tensor(flat, spec)).all()
+
+
+def test_an_array_that_is_no_rgb_picture_raises() -> None:
+    for wrong in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8, 3), np.uint8)):
+        with pytest.raises(ValueError, match="H x W x 3"):
+            tensor(wrong, PLAIN)
+    with pytest.raises(ValueError, match="uint8"):
+        tensor(np.zeros((8, 8, 3), np.float32), PLAIN)

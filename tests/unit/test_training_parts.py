@@ -1,0 +1,203 @@
+"""Promises of the training's parts that need no TensorFlow graph: splits, calibration, figures, drawn pictures."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.training import calibrate, data, metrics, outliers
+from inference.training.batches import feather
+from inference.training.predict import probabilities
+from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
+
+
+@pytest.mark.parametrize("fold", [None, *data.BLOOD_FOLDS])
+def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path, fold: str | None) -> None:
+    parts = defaultdict(set)
+    for example in data.blood_examples(shared_data, fold):
+        parts[example.group].add(example.part)
+
+    assert all(len(found) == 1 for found in parts.values())
+
+
+def test_the_test_looks_are_never_trained_on_by_any_fold(shared_data: Path) -> None:
+    for fold in (None, *data.BLOOD_FOLDS):
+        trained = {e.detail for e in data.blood_examples(shared_data, fold) if e.part != "test"}
+
+        assert not trained & set(data.BLOOD_TEST_LOOKS)
+        assert fold is None or not {
+            e.detail for e in data.blood_examples(shared_data, fold) if e.part == "train"
+        } & set(data.BLOOD_FOLDS[fold])
+
+
+def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> None:
+    parts = defaultdict(set)
+    for example in data.brain_examples(shared_data):
+        parts[example.group].add(example.part)
+
+    assert all(len(found) == 1 for found in parts.values())
+
+
+def test_stripped_heads_are_about_a_tenth_of_what_is_drawn_without_tumor(shared_data: Path) -> None:
+    healthy = [e for e in data.brain_examples(shared_data) if e.part == "train" and e.label == NO_TUMOR]
+    stripped = {"ad_nondemented", "oasis_trt20_slices", "stripped_misc"}
+    share = sum(e.weight for e in healthy if e.source in stripped) / sum(e.weight for e in healthy)
+
+    assert 0.05 < share < 0.15
+
+
+def test_whole_kinds_of_other_pictures_are_kept_from_the_gate_for_its_test(shared_data: Path) -> None:
+    trained = {e.source for e in data.gate_examples(shared_data) if e.part == "train"}
+
+    assert not trained & {*data.OTHER_TEST_KINDS, *data.OTHER_VAL_KINDS}
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError, match=str(tmp_path)):
+        data.data_root(str(tmp_path))
+
+
+def test_an_index_without_a_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "index.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["file"], ["a.jpg"]])
+
+    with pytest.raises(data.DataError, match=r"index\.csv lacks the column\(s\) label"):
+        data.read_index(path, ("file", "label"))
+
+
+def test_a_broken_training_picture_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "00017.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no picture")
+
+    with pytest.raises(data.DataError, match=r"00017\.jpg"):
+        data.read_picture(broken)
+
+
+def test_the_scale_bar_corner_is_painted_over() -> None:
+    picture = np.full((224, 224, 3), 200, np.uint8)
+    picture[200:220, 170:220] = 0
+
+    assert data.blank_scale_bar(picture).min() == 200
+
+
+def test_temperature_brings_back_honest_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (6000, 3)).astype(np.float32)
+    labels = np.array([rng.choice(3, p=p) for p in probabilities(logits, 1.0)], np.int32)
+
+    found = calibrate.temperature(calibrate.Scored(logits * 3, labels, ("",) * len(labels)))
+
+    assert found == pytest.approx(3.0, rel=0.1)
+
+
+def test_prediction_sets_hold_the_true_class_19_times_of_20() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 2)).astype(np.float32)
+    chances = probabilities(logits, 1.0)
+    labels = (rng.random(4000) < chances[:, 1]).astype(np.int32)
+    quantiles = calibrate.conformal(chances[:2000], labels[:2000], ("a", "b"))
+    for k, name in enumerate(("a", "b")):
+        fresh = chances[2000:][labels[2000:] == k, k]
+
+        assert (fresh >= 1 - quantiles[name]).mean() == pytest.approx(0.95, abs=0.03)
+
+
+def test_operating_points_keep_their_limits_in_every_source() -> None:
+    rng = np.random.default_rng(0)
+    ill = np.repeat([True, False], 300)
+    sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
+    tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
+
+    points = calibrate.expert_points(tumor, ill, sources, false_alarms=0.04, misses=0.02)
+
+    for source in "abcd":
+        here = np.array(sources) == source
+        assert (tumor[here & ~ill] >= points.positive).sum() <= 0.04 * here.sum()
+        assert (tumor[here & ill] <= points.negative).sum() <= 0.02 * here.sum()
+    assert points.negative <= 0.5 <= points.positive
+
+
+def test_the_gate_point_lies_between_scans_and_the_rest() -> None:
+    chances = np.array([[0.95, 0.01, 0.04]] * 100 + [[0.3, 0.1, 0.6]] * 100)
+    labels = np.repeat([0, 2], 100).astype(np.int32)
+
+    assert calibrate.gate_points(chances, labels, 2).positive == pytest.approx(0.625)
+
+
+def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
+    maps = np.zeros((40, 4, 4, 4), np.float32)
+    maps[:20, 1, 1, 0] = 10
+    maps[20:, 2, 2, 1] = 7
+    labels = np.repeat([0, 3], 20).astype(np.int32)
+
+    assert calibrate.full_scale(maps, labels, np.array([True, True, True, False])) == pytest.approx(20.0)
+
+
+def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
+    ill = np.array([True, True, False, False])
+
+    assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), ill) == 1
+    assert metrics.auc(np.array([0.1, 0.2, 0.8, 0.9]), ill) == 0
+    assert metrics.auc(np.ones(4), ill) == 0.5
+
+
+def test_an_interval_is_wider_when_pictures_come_in_few_groups() -> None:
+    hits = np.repeat(np.tile([1.0, 0.0], 10), 10)
+    alone = metrics.interval(lambda i: float(hits[i].mean()), [str(i) for i in range(200)])
+    together = metrics.interval(lambda i: float(hits[i].mean()), [str(i // 10) for i in range(200)])
+
+    def width(figure: dict[str, float | list[float]]) -> float:
+        ends = figure["ci95"]
+        assert isinstance(ends, list)
+        return ends[1] - ends[0]
+
+    assert alone["value"] == together["value"] == 0.5
+    assert width(together) > 2 * width(alone)
+
+
+def test_pointing_tells_a_map_on_the_tumor_from_one_beside_it() -> None:
+    masks = np.zeros((1, 40, 40), np.uint8)
+    masks[0, 8:16, 8:16] = 255
+    on, beside = np.zeros((2, 1, 5, 5), np.float32)
+    on[0, 1, 1] = 3
+    beside[0, 4, 4] = 3
+
+    assert metrics.pointing(on, masks)["pointing_game"] == metrics.pointing(on, masks)["energy_inside"] == 1
+    assert metrics.pointing(beside, masks)["pointing_game"] == metrics.pointing(beside, masks)["energy_inside"] == 0
+
+
+def test_a_colour_baseline_learns_colour() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200).astype(np.int32)
+    features = rng.normal(0, 1, (200, 5)) + labels[:, None]
+
+    assert (metrics.fit_linear(features, labels, 2)(features).argmax(1) == labels).mean() > 0.85
+
+
+def test_drawn_pictures_are_all_different_and_full_size() -> None:
+    scans = np.random.default_rng(0).integers(0, 255, (6, 48, 48, 3), dtype=np.uint8)
+
+    drawn = outliers.draw(60, 48, scans, scans, seed=1)
+
+    assert drawn.shape == (60, 48, 48, 3)
+    assert len({picture.tobytes() for picture in drawn}) == 60
+
+
+def test_a_feathered_mask_covers_the_mask_and_fades_out() -> None:
+    mask = np.zeros((32, 32), bool)
+    mask[12:20, 12:20] = True
+    soft = feather(mask)
+
+    assert soft[mask].min() > 0.99
+    assert ((soft > 0.01) & (soft < 0.99)).any()
+    assert soft[0].max() == 0
+
+
+def test_every_recipe_balances_its_classes_and_has_one_free_of_tumor() -> None:
+    for recipe in (BRAIN, BLOOD, GATE):
+        assert sum(recipe.class_shares) == pytest.approx(1)
+        assert len(recipe.class_shares) == len(recipe.classes)
+    assert BRAIN.class_names[BRAIN.tumor_free] == NO_TUMOR
