@@ -47,7 +47,8 @@ def smooth(plane: Plane, radius: float) -> Plane:
     low, high = float(plane.min()), float(plane.max())
     scaled = Image.fromarray(np.uint8((plane - low) / max(high - low, 1e-9) * 255))
     blurred: Plane = np.asarray(scaled.filter(ImageFilter.GaussianBlur(radius)), np.float64)
-    return blurred / 255 * (high - low) + low
+    result: Plane = blurred / 255 * (high - low) + low
+    return result
 
 
 def with_lesion(plane: Plane, centre: tuple[float, float], radius: float) -> Plane:
@@ -72,7 +73,8 @@ def with_lesion(plane: Plane, centre: tuple[float, float], radius: float) -> Pla
     plane = plane * (1 - core) + core * (0.2 + 0.05 * texture)
     thickness = 0.12 + 0.05 * np.cos(3 * angle + 1.1) + 0.03 * np.cos(5 * angle)
     rim = np.exp(-(((outline - 0.9) / thickness) ** 2))
-    return np.clip(plane * (1 - rim) + rim * (0.9 + 0.12 * texture), 0, 1)
+    result: Plane = np.clip(plane * (1 - rim) + rim * (0.9 + 0.12 * texture), 0, 1)
+    return result
 
 
 def scanned(plane: Plane, seed: int) -> Image.Image:
