@@ -88,14 +88,29 @@ const composer = new Composer({
 
 // ---- what is shown ------------------------------------------------------------------------------------------------
 
+// The log stays at its end until somebody scrolls up; pictures that load late must not push the end away.
+let stuck = true;
+let lastTop = 0;
+
 function nearBottom() {
   const box = $("log");
-  return box.scrollHeight - box.scrollTop - box.clientHeight < 120;
+  return box.scrollHeight - box.scrollTop - box.clientHeight < 90;
 }
 
 function toBottom(smooth) {
   const box = $("log");
-  box.scrollTo({ top: box.scrollHeight, behavior: smooth ? "smooth" : "auto" });
+  const near = box.scrollHeight - box.scrollTop - box.clientHeight < 700;
+  stuck = true;
+  box.scrollTo({ top: box.scrollHeight, behavior: smooth && near ? "smooth" : "auto" });
+}
+
+function scrolled() {
+  const { scrollTop } = $("log");
+  if (nearBottom()) stuck = true;
+  else if (scrollTop < lastTop) stuck = false;
+  lastTop = scrollTop;
+  $("to-bottom").hidden = stuck;
+  if (stuck && chat()) chat().unseen = 0;
 }
 
 function about(bot) {
@@ -137,7 +152,7 @@ function drawPinned() {
   $("pinned").onclick = () => log.act.jump(pinned.message_id);
 }
 
-function draw({ stick = nearBottom(), smooth = true } = {}) {
+function draw({ stick = stuck, smooth = true } = {}) {
   const { messages, bot, draft, unseen } = chat();
   log.show([...messages.values()], { draft, empty: about(bot) });
   drawBar();
@@ -200,7 +215,7 @@ const happenings = {
     else {
       quiet(mine);
       if (mine.person.id !== current) mine.unread += 1;
-      else if (!nearBottom()) mine.unseen += 1;
+      else if (!stuck) mine.unseen += 1;
     }
   },
   edit(mine, { message }) {
@@ -234,7 +249,7 @@ const happenings = {
 async function happened(events) {
   let profile = false;
   const mineSpoke = events.some((event) => event.person_id === current && event.type === "message" && !event.message.from.is_bot);
-  const stick = mineSpoke || nearBottom();
+  const stick = mineSpoke || stuck;
   for (const event of events) {
     profile ||= event.type === "profile";
     const mine = chats.get(event.person_id);
@@ -286,11 +301,9 @@ async function begin() {
   $("new-person").addEventListener("close", addPerson);
   $("viewer").addEventListener("click", () => $("viewer").close());
   for (const id of ["sheet", "new-person"]) enterMeansStrong($(id));
-  $("log").addEventListener("scroll", () => {
-    $("to-bottom").hidden = nearBottom();
-    if (nearBottom() && chat()) chat().unseen = 0;
-  });
-  new ResizeObserver(() => nearBottom() && toBottom(false)).observe($("log"));
+  $("log").addEventListener("scroll", scrolled);
+  $("log").addEventListener("load", () => stuck && toBottom(false), true);
+  new ResizeObserver(() => stuck && toBottom(false)).observe($("log"));
   arrowsBetweenPeople(choose);
   const state = await api("state");
   if (!state.people.length) for (const name of FIRST_PEOPLE) state.people.push(await api("people", { name }));

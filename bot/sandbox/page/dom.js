@@ -45,11 +45,11 @@ export function day(seconds) {
 export function gist(message) {
   if (!message) return "";
   const words = message.text || message.caption || "";
-  if (message.photo) return `🖼 ${words || "Photo"}`;
-  if (message.document) return `📎 ${words || message.document.file_name || "File"}`;
+  if (message.photo) return words ? `Photo: ${words}` : "Photo";
+  if (message.document) return words ? `File: ${words}` : message.document.file_name || "File";
   if (message.sticker) return `${message.sticker.emoji || ""} Sticker`;
-  if (message.voice) return "🎤 Voice message";
-  if (message.video) return "🎬 Video";
+  if (message.voice) return "Voice message";
+  if (message.video) return "Video";
   if (message.pinned_message) return "Pinned a message";
   return words || "Message";
 }

@@ -135,7 +135,8 @@ function bubble(group, act) {
     return make("div", { class: "bubble media" }, ...heading(lead, act), pictures, text || reactions ? below : meta(group.at(-1), true));
   }
   if (lead.document) {
-    return make("div", { class: "bubble" }, ...heading(lead, act), ...group.map(file), text, reactions, meta(group.at(-1)));
+    if (text) text.append(meta(group.at(-1)));
+    return make("div", { class: "bubble" }, ...heading(lead, act), ...group.map(file), text, reactions, text ? null : meta(group.at(-1)));
   }
   const bare = lead.sticker ? "bubble bare" : "bubble";
   const other = special(lead);
