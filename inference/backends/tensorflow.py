@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.architecture import ACTIVATIONS, FEATURES, LOGITS, build, load_weights
+from inference.architecture import ACTIVATIONS, FEATURES, LOGITS, MAPS, build, load_weights
 from inference.backends import WEIGHTS, Outputs
 from inference.card import ModelCard, ModelError
 
@@ -19,6 +19,7 @@ class TensorFlowBackend:
     def __init__(self, model: keras.Model) -> None:
         outputs = {**model.output, ACTIVATIONS: model.get_layer(ACTIVATIONS).output}
         self._model = keras.Model(model.input, outputs)
+        self._explain = tf.function(self._grad_cam)
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Grad-CAM of every class (Selvaraju et al. 2017, equations 1 and 2, without the ReLU).
@@ -26,20 +27,20 @@ class TensorFlowBackend:
         alpha_k = mean_xy(d logit_c / d A_k), map_c = sum_k alpha_k A_k; times the number of places, so that the map's
         mean is the logit without its bias, as in the class maps of the exported model.
         """
+        found = self._explain(tf.constant(tensor))
+        return Outputs(*(np.asarray(found[name][0]) for name in (LOGITS, MAPS, FEATURES)))
+
+    def _grad_cam(self, tensor: Any) -> dict[str, Any]:
         with tf.GradientTape(persistent=True) as tape:
-            found: dict[str, Any] = self._model(tf.constant(tensor), training=False)
+            found: dict[str, Any] = self._model(tensor, training=False)
             activations = found[ACTIVATIONS]
             scores = tf.unstack(found[LOGITS][0])
         places = activations.shape[1] * activations.shape[2]
         maps = [
-            tf.reduce_sum(tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2)) * activations[0], axis=-1)
+            tf.reduce_sum(tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2)) * activations, axis=-1)
             for score in scores
         ]
-        return Outputs(
-            found[LOGITS][0].numpy(),
-            np.stack([one.numpy() for one in maps], axis=-1) * np.float32(places),
-            found[FEATURES][0].numpy(),
-        )
+        return {LOGITS: found[LOGITS], MAPS: tf.stack(maps, axis=-1) * places, FEATURES: found[FEATURES]}
 
 
 def load(folder: Path, card: ModelCard) -> TensorFlowBackend:
