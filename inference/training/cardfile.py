@@ -46,8 +46,7 @@ def _figures(card: ModelCard) -> list[str]:
             lines.append(f"| {name} | {' | '.join(cells)} | {row['log_loss']} | {row['calibration_error']} |")
         lines += ["", "Recall: " + ", ".join(f"{k} {v}" for k, v in figures["model"]["recall"].items()) + ".", ""]
         lines += _verdicts(figures.get("verdicts")) + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
-    for look, row in card.figures.get("looks_left_out", {}).items():
-        lines.append(f"- Look left out, {look}: {row}")
+    lines += _looks(card.figures.get("looks_left_out"))
     return [*lines, "", f"One forward pass in LiteRT, one thread: {card.figures.get('speed_ms_one_thread')} ms.", ""]
 
 
@@ -79,6 +78,25 @@ def _gate(gate: dict[str, Any] | None) -> list[str]:
         for label, row in gate[key].items():
             sources = ", ".join(f"{s} {wrong}/{count}" for s, (wrong, count) in row["by_source"].items())
             lines.append(f"| {label} {name} | {row['pictures']} | {row['share']:.4f} | {sources} |")
+    return [*lines, ""]
+
+
+def _looks(looks: dict[str, Any] | None) -> list[str]:
+    if not looks:
+        return []
+    lines = [
+        "### Looks left out",
+        "",
+        "Each look (slide or laboratory) as seen by a model of the same recipe that was not trained on it; the "
+        "operating points were chosen on these.",
+        "",
+        "| look | pictures | right class | signs | no signs |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in looks.items():
+        lines.append(
+            f"| {name} | {row['pictures']} | {row['right']:.3f} | {row['signs']:.3f} | {row['no_signs']:.3f} |"
+        )
     return [*lines, ""]
 
 

@@ -39,7 +39,9 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
     fold = args.fold if recipe.name == BLOOD_SMEAR else None
     arrays, validation = train.prepare(recipe, data.data_root(args.data), fold, say)
     folder = run_folder(recipe, args, fold)
-    plan = train.Plan(folder, minutes=args.minutes, steps=args.steps, seed=args.seed)
+    if args.resume and not (folder / "best.npz").exists():
+        raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
+    plan = train.Plan(folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume)
     best = train.fit(recipe, arrays, validation, plan, say)
     if fold:
         model = train.restore(recipe, best)

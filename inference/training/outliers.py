@@ -167,7 +167,7 @@ def _tissue(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
 
 def _scrambled(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
     """A scan cut into tiles and shuffled: the right texture, no anatomy."""
-    scan = scans[rng.integers(len(scans))]
+    scan = _grey_scan(rng, scans)
     n = int(rng.integers(3, 7))
     tile = side // n
     tiles = [scan[y * tile : (y + 1) * tile, x * tile : (x + 1) * tile] for y in range(n) for x in range(n)]
@@ -181,13 +181,21 @@ def _scrambled(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
 
 def _tinted(rng: np.random.Generator, _: int, scans: Rgb) -> Rgb:
     """A scan painted in a false-colour map: no viewer shows a patient's slice like that."""
-    grey = scans[rng.integers(len(scans))].mean(-1) / 255
+    grey = _grey_scan(rng, scans).mean(-1) / 255
     knots = np.stack([_colour(rng) for _ in range(4)]).astype(np.float32)
     knots[:, int(rng.integers(3))] = np.linspace(255, 0, 4)
     position = grey * 3
     low = np.floor(position).astype(int).clip(0, 2)
     share = (position - low)[..., None]
     return np.asarray(knots[low] * (1 - share) + knots[low + 1] * share, np.uint8)
+
+
+def _grey_scan(rng: np.random.Generator, scans: Rgb) -> Rgb:
+    """A scan without colour: a shuffled or tinted smear would still be much of a smear."""
+    for i in rng.integers(len(scans), size=20):
+        if np.ptp(scans[i].astype(np.int16), axis=-1).mean() < 4:
+            return np.asarray(scans[i])
+    return np.repeat(scans[0][..., :1], 3, -1)
 
 
 def _contact_sheet(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:

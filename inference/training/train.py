@@ -20,6 +20,10 @@ AVERAGING = 0.998
 """How much of the averaged weights a step keeps."""
 CHECKS = 12
 """How often in the second half of a training ``val`` is looked at."""
+RESUMED_RATE = 0.4
+"""Peak rate of a training that goes on from a checkpoint, as a share of the recipe's."""
+KEEP_EVERY = 60.0
+"""Seconds between two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Plan:
     steps: int | None = None
     seed: int = 0
     precision: str = "mixed_bfloat16"
+    resume: bool = False
+    """Go on from the best checkpoint in ``folder``, at a lower rate."""
 
 
 def prepare(recipe: Recipe, root: Path, fold: str | None, log: Any = print) -> tuple[data.Arrays, list[data.Example]]:
@@ -56,18 +62,26 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
         model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
     finally:
         keras.mixed_precision.set_global_policy("float32")
+    best_path = plan.folder / "best.npz"
+    if plan.resume:
+        load_weights(model, best_path)
     trainer = _Trainer(recipe, model)
     val_tensors = data.tensors(validation, recipe.input)
     val_labels = np.array([recipe.class_names.index(e.label) for e in validation])
-    start, step, best, checked, seen = time.monotonic(), 0, math.inf, 0, 0.0
-    best_path = plan.folder / "best.npz"
+    best = trainer.check(val_tensors, val_labels)[0] if plan.resume else math.inf
+    peak = recipe.peak_rate * (RESUMED_RATE if plan.resume else 1)
+    start, step, checked, seen = time.monotonic(), 0, 0, 0.0
+    kept = start
     for batch in _batches(arrays, recipe, plan.seed):
         elapsed = time.monotonic() - start
         share = step / plan.steps if plan.steps else elapsed / (60 * (plan.minutes or recipe.minutes))
         done = share >= 1
         if not done:
-            seen = 0.98 * seen + 0.02 * float(trainer.step(batch, _rate(recipe.peak_rate, share, step)))
+            seen = 0.98 * seen + 0.02 * float(trainer.step(batch, _rate(peak, share, step)))
             step += 1
+        if time.monotonic() - kept > KEEP_EVERY:
+            kept = time.monotonic()
+            trainer.save_average(plan.folder / "last.npz")
         if step % 100 == 0 and not done:
             log(f"{recipe.name} {share:6.1%} step {step} {elapsed:5.0f} s loss {seen / (1 - 0.98**step):.3f}")
         due = int(max(0.0, share - 0.5) * 2 * CHECKS)
@@ -76,7 +90,7 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
             trainer.save_average(plan.folder / "last.npz")
             loss, accuracy = trainer.check(val_tensors, val_labels)
             log(f"{recipe.name} {min(share, 1):6.1%} val log loss {loss:.4f} accuracy {accuracy:.4f}")
-            if loss < best or not best_path.exists():
+            if loss < best:
                 best = loss
                 trainer.save_average(best_path)
         if done:

@@ -14,7 +14,7 @@ from PIL import Image
 from inference.architecture import LOGITS, MAPS, build, load_weights
 from inference.card import MODELS_DIR, Architecture, ModelCard, ModelError, load_card
 from inference.training import __main__ as cli
-from inference.training import augment, batches, data, export, losses, predict
+from inference.training import augment, batches, data, export, losses, predict, train
 from inference.training.recipes import BRAIN, RECIPES, Recipe
 
 SMALL = replace(
@@ -69,6 +69,13 @@ def folder(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             arguments = ["--data", str(toy_data), "--runs", str(work / "runs"), "--models", str(work), "--steps", "300"]
             assert cli.main([command, "brain_mri", *arguments]) == 0
     return work / "brain_mri"
+
+
+def log_loss(weights: Path, examples: list[data.Example]) -> float:
+    outputs = train.restore(SMALL, weights)(data.tensors(examples, SMALL.input))[LOGITS].numpy()
+    labels = [SMALL.class_names.index(e.label) for e in examples]
+    chances = predict.probabilities(outputs, 1.0)[np.arange(len(labels)), labels]
+    return float(np.mean([-np.log(chances[np.array(labels) == k]).mean() for k in range(4)]))
 
 
 def small_model(seed: int = 0, recipe: Recipe = SMALL) -> keras.Model:
@@ -161,6 +168,26 @@ def test_export_before_training_says_what_to_run(
 ) -> None:
     assert cli.main(["export", "brain_mri", "--data", str(toy_data), "--runs", str(tmp_path)]) == 2
     assert "run python -m inference.training train brain_mri" in capsys.readouterr().err
+
+
+def test_going_on_without_a_checkpoint_says_so(
+    toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "brain_mri", SMALL)
+
+    assert cli.main(["train", "brain_mri", "--resume", "--data", str(toy_data), "--runs", str(tmp_path)]) == 2
+    assert "there is nothing to go on from" in capsys.readouterr().err
+
+
+def test_going_on_never_ends_with_a_worse_checkpoint(toy_data: Path, tmp_path: Path) -> None:
+    arrays, validation = train.prepare(SMALL, toy_data, None)
+    best = train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=20))
+    before = log_loss(best, validation)
+
+    assert (
+        log_loss(train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=2, resume=True)), validation)
+        <= before + 1e-6
+    )
 
 
 def test_the_mask_moves_with_the_picture() -> None:
