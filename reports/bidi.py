@@ -1,7 +1,7 @@
 """Right-to-left text in the order in which it is seen: Arabic letters joined, then the Unicode bidi algorithm.
 
-Covers what a label holds: the implicit rules of UAX #9 (W1 to W7, N1, N2, I1, I2, L1, L2, L4 for brackets) without
-embeddings and isolates, whose control characters are removed before. Arabic letters take their joined shapes from
+Covers what a label holds: the implicit rules of UAX #9 (W1 to W7, N0 to N2, I1, I2, L1 to L4) without embeddings and
+isolates, whose control characters are removed before. Arabic letters take their joined shapes from
 the presentation forms of Unicode, which a font for them carries.
 """
 
@@ -55,6 +55,7 @@ def levels(text: str) -> list[int]:
     base = next((int(kind != "L") for kind in kinds if kind in ("L", "R", "AL")), 0)
     side = "R" if base else "L"
     _resolve_weak(kinds, side)
+    _resolve_brackets(text, kinds, side)
     _resolve_neutral(kinds, side)
     if base:
         return [1 if kind == "R" else 2 for kind in kinds]
@@ -119,6 +120,32 @@ def _resolve_weak(kinds: list[str], side: str) -> None:
             strong = kind
         elif kind == "EN" and strong == "L":  # W7
             kinds[i] = "L"
+
+
+def _resolve_brackets(text: str, kinds: list[str], side: str) -> None:
+    """Rule N0, in place: both brackets of a pair go the way of what they hold."""
+    for opening, closing in _bracket_pairs(text, kinds):
+        inside = {_STRONG[kind] for kind in kinds[opening + 1 : closing] if kind in _STRONG}
+        if side in inside:
+            kinds[opening] = kinds[closing] = side
+        elif inside:
+            before = next((_STRONG[kind] for kind in reversed(kinds[:opening]) if kind in _STRONG), side)
+            kinds[opening] = kinds[closing] = before
+
+
+def _bracket_pairs(text: str, kinds: list[str]) -> list[tuple[int, int]]:
+    """Find (opening, closing) of each pair, by opening (BD16)."""
+    open_brackets: list[int] = []
+    pairs = []
+    for i, char in enumerate(text):
+        if kinds[i] == "ON" and char in "([{":
+            open_brackets.append(i)
+        elif kinds[i] == "ON" and char in ")]}":
+            partner = next((j for j in reversed(open_brackets) if _MIRRORED[text[j]] == char), None)
+            if partner is not None:
+                del open_brackets[open_brackets.index(partner) :]
+                pairs.append((partner, i))
+    return sorted(pairs)
 
 
 def _resolve_neutral(kinds: list[str], side: str) -> None:

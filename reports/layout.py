@@ -42,15 +42,17 @@ class Placed:
 def paginate(sections: Sequence[Section], first_top: float, top: float, bottom: float) -> list[list[Placed]]:
     """Put sections onto pages whose upper edges are at ``first_top`` and ``top``, and whose lower edge is ``bottom``.
 
-    A section that does not fit into what is left of a page goes to the next one, if it fits there whole;
-    a longer one is cut between blocks. A block must not be higher than a page.
+    A section of up to half a page that does not fit into what is left goes to the next page whole; a longer one is
+    cut between blocks, not after its first. A block must not be higher than a page.
     """
     pages: list[list[Placed]] = [[]]
     y = first_top
     for section in sections:
         if pages[-1]:
             y -= section.gap
-            if y - section.height < bottom and section.height <= top - bottom:
+            start = sum(block.height + block.gap for block in section.blocks[:2])
+            needed = section.height if section.height <= (top - bottom) / 2 else start
+            if y - needed < bottom:
                 pages.append([])
                 y = top
         for i, block in enumerate(section.blocks):

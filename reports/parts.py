@@ -1,11 +1,12 @@
 """The parts of a report, each as blocks: result, pictures, scores, texts, sources, provenance."""
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from reports.data import Bar, ReportData, Source
 from reports.layout import Block, Draw, Section
-from reports.pen import Jpeg, Pen, Style
+from reports.pen import Jpeg, Pen, ReportError, Style
 from reports.style import (
     ACCENT,
     BODY,
@@ -105,6 +106,8 @@ def scores(bars: Sequence[Bar], words: Words) -> Section:
     label_width = BODY_WIDTH * 0.42
     blocks = []
     for bar in bars:
+        if not math.isfinite(bar.probability):
+            raise ReportError("a score of the report is not a number")
         style = SCORE if bar.highlighted else TEXT
         label = style.wrap(bar.words, label_width - 10, 2)
         height = style.leading * max(1, len(label)) + 3

@@ -27,6 +27,7 @@ from reports.style import (
     VALUE,
     WIDTH,
 )
+from reports.typefaces import REGULAR, load
 from reports.words import Words, words
 
 _LABEL_CHARACTERS = 600
@@ -38,7 +39,7 @@ def render(data: ReportData) -> bytes:
     """Draw the report, one or two A4 pages for texts of the usual length, more if they need more.
 
     ``original`` and ``overlay`` are in it byte for byte. Texts may hold anything: nothing in them is read as markup.
-    Raises ReportError when a picture is not a JPEG.
+    Raises ReportError when a picture is not a JPEG or a score not a number.
     """
     own = words(data.language)
     label = (data.patient_label or "")[:_LABEL_CHARACTERS]
@@ -47,21 +48,29 @@ def render(data: ReportData) -> bytes:
     pages = paginate([section for section in _sections(data, own) if section.blocks], first_top, TOP, BOTTOM)
 
     buffer = io.BytesIO()
-    canvas = Canvas(buffer, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, invariant=1, lang=data.language)
+    canvas = Canvas(
+        buffer,
+        pagesize=(PAGE_WIDTH, PAGE_HEIGHT),
+        pageCompression=1,
+        invariant=1,
+        lang=data.language,
+        initialFontName=load(REGULAR).fontName,  # or Helvetica, which is not embedded, would be named on each page
+    )
     canvas.setTitle(f"{own.title} {data.public_id}")
     canvas.setAuthor("TumorScan")
+    canvas.setCreator("TumorScan")
     canvas.setSubject(own.not_a_diagnosis)
     made = data.created_at.astimezone(UTC)
     canvas.setDateFormatter(lambda *_: made.strftime("D:%Y%m%d%H%M%SZ"))
     pen = Pen(canvas)
     for number, placed in enumerate(pages, 1):
-        for item in placed:
-            item.block.draw(pen, item.top)
         if number == 1:
             _masthead(pen, data, own)
             parts.write(pen, LEFT, PAGE_HEIGHT - 116, label_lines, VALUE)
         else:
             _running_head(pen, data, own, label)
+        for item in placed:
+            item.block.draw(pen, item.top)
         _footer(pen, own, number, len(pages))
         pen.next_page()
     canvas.save()
@@ -96,7 +105,8 @@ def _masthead(pen: Pen, data: ReportData, own: Words) -> None:
 def _running_head(pen: Pen, data: ReportData, own: Words, label: str) -> None:
     pen.box(0, PAGE_HEIGHT - 7, PAGE_WIDTH, 7, ACCENT)
     _left(pen, PAGE_HEIGHT - 36, f"{own.title} {data.public_id}", CAPTION)
-    _right(pen, PAGE_HEIGHT - 36, label or own.no_patient, CAPTION)
+    if label.strip():
+        _right(pen, PAGE_HEIGHT - 36, f"{own.patient}: {label}", CAPTION)
     pen.rule(LEFT, PAGE_HEIGHT - 52, WIDTH, RULE)
 
 

@@ -39,7 +39,7 @@ HEAT = (
     (245, 249, 146),
 )  # fmt: skip
 """The overlay's colours (RGB) from faint to full heat."""
-_HEAT_OPACITY = 0.78
+HEAT_OPACITY = 0.78
 _GROUND = 96
 
 
@@ -50,7 +50,7 @@ def heat_scale() -> tuple[Colour, ...]:
     """
     scale = []
     for i, stop in enumerate(HEAT):
-        opacity = _HEAT_OPACITY * (1 - (1 - i / (len(HEAT) - 1)) ** 2)
+        opacity = HEAT_OPACITY * (1 - (1 - i / (len(HEAT) - 1)) ** 2)
         red, green, blue = ((opacity * channel + (1 - opacity) * _GROUND) / 255 for channel in stop)
         scale.append((red, green, blue))
     return tuple(scale)

@@ -4,9 +4,10 @@ import io
 import math
 from datetime import UTC, datetime
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from reports import Bar, ReportData, Source
+from reports.style import HEAT
 
 
 def drawn(size: tuple[int, int] = (640, 640), *, heat: bool = False, mode: str = "RGB") -> bytes:
@@ -29,8 +30,9 @@ def drawn(size: tuple[int, int] = (640, 640), *, heat: bool = False, mode: str =
         spot = Image.new("L", size, 0)
         ImageDraw.Draw(spot).ellipse((0.58 * width, 0.28 * height, 0.74 * width, 0.44 * height), fill=255)
         spot = spot.filter(ImageFilter.GaussianBlur(width / 22))
-        colours = Image.merge("RGB", (spot.point(lambda v: min(255, v * 2)), ImageChops.multiply(spot, spot), spot))
-        image.paste(colours, mask=spot.point(lambda v: int(v * 0.75)))
+        colours = spot.convert("P")
+        colours.putpalette([channel for level in range(256) for channel in HEAT[level * len(HEAT) // 256]])
+        image.paste(colours.convert("RGB"), mask=spot.point(lambda level: level * 0.78))
     buffer = io.BytesIO()
     image.convert(mode).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
@@ -54,10 +56,10 @@ def a_report() -> ReportData:
             "The program can be wrong, and it has seen only this one picture."
         ),
         bars=(
-            Bar("meningioma", 0.914, True),
-            Bar("glioma", 0.066, True),
-            Bar("pituitary tumour", 0.0174, False),
-            Bar("no tumour signs", 0.0026, False),
+            Bar("meningioma", 0.914, highlighted=True),
+            Bar("glioma", 0.066, highlighted=True),
+            Bar("pituitary tumour", 0.0174, highlighted=False),
+            Bar("no tumour signs", 0.0026, highlighted=False),
         ),
         figure_words=(
             "The warm colours mark the places that spoke most for the answer, on a fixed scale: the brighter, the more "
@@ -73,10 +75,13 @@ def a_report() -> ReportData:
             "Show this picture and the full scan to the doctor who ordered it.",
             "Call emergency services now for a seizure, sudden weakness or numbness on one side, trouble speaking, "
             "a sudden very bad headache, or if someone cannot be woken.",
-            "See a doctor soon for headaches that grow worse over weeks, new trouble with sight, or changes in character.",
+            "See a doctor soon for headaches that grow worse over weeks, trouble with sight, or a change in character.",
         ),
         sources=(
-            Source("Meningioma. National Cancer Institute", "https://www.cancer.gov/rare-brain-spine-tumor/tumors/meningioma"),
+            Source(
+                "Meningioma. National Cancer Institute",
+                "https://www.cancer.gov/rare-brain-spine-tumor/tumors/meningioma",
+            ),
             Source("Brain tumours. NHS", "https://www.nhs.uk/conditions/brain-tumours/"),
             Source(
                 "Selvaraju et al. 2017: Grad-CAM, visual explanations from deep networks",

@@ -1,0 +1,51 @@
+"""Blocks on pages: in order, apart, inside, and together where they belong together."""
+
+import random
+
+import pytest
+
+from reports.layout import Block, Section, paginate
+from reports.pen import Pen
+
+FIRST_TOP, TOP, BOTTOM = 600.0, 760.0, 60.0
+
+
+def nothing(pen: Pen, top: float) -> None:
+    """Draw nothing: only places count here."""
+
+
+def section(*heights: float, gap: float = 10) -> Section:
+    return Section(tuple(Block(height, nothing, gap=2) for height in heights), gap)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_blocks_never_overlap_or_leave_the_page_and_keep_their_order(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    sections = [
+        section(*(chance.uniform(5, 250) for _ in range(chance.randint(1, 25))), gap=chance.uniform(0, 30))
+        for _ in range(chance.randint(1, 12))
+    ]
+
+    pages = paginate(sections, FIRST_TOP, TOP, BOTTOM)
+
+    assert [item.block for page in pages for item in page] == [block for part in sections for block in part.blocks]
+    for number, page in enumerate(pages):
+        edge = TOP if number else FIRST_TOP
+        for item in page:
+            assert item.top <= edge + 1e-6
+            edge = item.top - item.block.height
+        assert edge >= BOTTOM - 1e-6
+
+
+def test_a_short_section_moves_to_the_next_page_whole() -> None:
+    pages = paginate([section(400), section(100, 100)], FIRST_TOP, TOP, BOTTOM)
+
+    assert [len(page) for page in pages] == [1, 2]
+    assert pages[1][0].top == TOP
+
+
+def test_a_long_section_begins_where_there_is_room_for_two_blocks() -> None:
+    pages = paginate([section(300), section(*[50] * 14)], FIRST_TOP, TOP, BOTTOM)
+
+    assert len(pages[0]) == 1 + 4
+    assert len(paginate([section(450), section(*[50] * 14)], FIRST_TOP, TOP, BOTTOM)[0]) == 1

@@ -1,0 +1,305 @@
+"""The PDF of a scan holds what it should, whatever people typed."""
+
+import hashlib
+import io
+import multiprocessing
+import pickle
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from reports import Bar, ReportError, Source, render
+from reports.data import ReportData
+from reports.parts import percent
+from reports.style import BOTTOM, PAGE_HEIGHT, PAGE_WIDTH
+from reports.words import FOLDER, words
+from tests.unit.reports.examples import ORIGINAL, OVERLAY, a_report, drawn
+
+HOSTILE = [
+    "Ольга Петренко",
+    "Ελένη Παπαδοπούλου",
+    "Nguyễn Thị Ánh",
+    "Anna 🧠 🎉",
+    "王小明",
+    "김민준",
+    "<script>alert(1)</script>&amp;",
+    '<para><font color="[c for c in ()]">x</font></para>',
+    "</para><img src='file:///etc/passwd'/>",
+    "%PDF-1.4 (a\\) Tj ET endstream endobj",
+]
+
+
+def read(data: ReportData) -> PdfReader:
+    return PdfReader(io.BytesIO(render(data)), strict=True)
+
+
+def text_of(reader: PdfReader) -> str:
+    return "\n".join(page.extract_text() for page in reader.pages)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def fonts_of(reader: PdfReader) -> dict[str, Any]:
+    return {
+        str(font.get_object()["/BaseFont"]): font.get_object()
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()  # type: ignore[index]
+    }
+
+
+def test_the_report_says_all_that_it_was_given() -> None:
+    data = a_report()
+    reader = read(data)
+    text = squeezed(text_of(reader))
+
+    assert 1 <= len(reader.pages) <= 2
+    said = [data.verdict_words, data.explanation, data.figure_words, data.picture_words, data.patient_label or ""]
+    said += [*data.limits, *data.seek_help, *(bar.words for bar in data.bars), data.public_id, "No. 12", "Brain MRI"]
+    said += [part for source in data.sources for part in (source.title, source.url)]
+    said += [data.model_name, data.model_version, data.model_sha256, data.picture_sha256, "2026-03-29 14:07 UTC"]
+    for part in said:
+        assert squeezed(part) in text, part
+
+
+def test_every_page_says_that_it_is_no_diagnosis_and_which_page_it_is() -> None:
+    reader = read(replace(a_report(), limits=a_report().limits * 8))
+
+    assert len(reader.pages) > 2
+    for number, page in enumerate(reader.pages, 1):
+        text = page.extract_text()
+        assert words("en").not_a_diagnosis in text
+        assert f"Page {number} of {len(reader.pages)}" in text
+        assert "A7K2-Q9" in text
+        assert (page.mediabox.width, page.mediabox.height) == pytest.approx((PAGE_WIDTH, PAGE_HEIGHT), abs=0.01)
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_a_label_in_any_script_or_markup_stands_there_as_it_was_typed(label: str) -> None:
+    reader = read(replace(a_report(), patient_label=label))
+
+    assert squeezed(label) in squeezed(text_of(reader))
+    assert len(reader.pages) <= 2
+
+
+@pytest.mark.parametrize(("label", "letters"), [("שלום", "שלום"), ("مرحبا بالعالم", "مرحبا"), ("Dana (דנה)", "דנה")])
+def test_a_label_from_right_to_left_can_be_copied_as_letters(label: str, letters: str) -> None:
+    text = text_of(read(replace(a_report(), patient_label=label)))
+
+    assert set(letters) <= set(text)
+
+
+def test_an_override_cannot_disguise_a_label() -> None:
+    text = text_of(read(replace(a_report(), patient_label="Anna \u202etxet\u202c \u2067b\u2069")))
+
+    assert "Anna txet b" in text
+
+
+def test_what_no_font_has_is_seen_to_be_missing() -> None:
+    assert "a\ufffdb\ufffd" in text_of(read(replace(a_report(), patient_label="a\ue000b\ud800")))
+
+
+@pytest.mark.parametrize("label", [None, "", "  \u200b"])
+def test_without_a_label_the_report_says_so(label: str | None) -> None:
+    assert "none given" in text_of(read(replace(a_report(), patient_label=label)))
+
+
+def test_markup_in_any_text_is_only_text() -> None:
+    bomb = "<b>&lt; <img src='x'/> \u202e"
+    data = replace(
+        a_report(),
+        verdict_words=bomb,
+        explanation=bomb,
+        organ_words=bomb,
+        figure_words=bomb,
+        limits=(bomb,),
+        seek_help=(bomb,),
+        bars=(Bar(bomb, 0.5, highlighted=True),),
+        sources=(Source(bomb, "javascript:alert(1)"),),
+        model_name=bomb,
+        picture_words=bomb,
+    )
+    reader = read(data)
+
+    assert squeezed(text_of(reader)).count("<b>&lt;<imgsrc='x'/>") >= 8
+    assert all("/Annots" not in page for page in reader.pages), "a script is no link"
+
+
+def test_sources_are_links() -> None:
+    found = [
+        annotation.get_object()["/A"]["/URI"]
+        for page in read(a_report()).pages
+        for annotation in page.get("/Annots", [])
+    ]
+
+    assert found == [source.url for source in a_report().sources]
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_jpegs_are_in_the_file_byte_for_byte(mode: str) -> None:
+    original, overlay = drawn((320, 240), mode=mode), drawn((320, 240), heat=True, mode=mode)
+    pdf = render(replace(a_report(), original=original, overlay=overlay))
+
+    assert original in pdf
+    assert overlay in pdf
+    images = [
+        image.get_object()
+        for image in PdfReader(io.BytesIO(pdf)).pages[0]["/Resources"]["/XObject"].values()  # type: ignore[index]
+    ]
+    spaces = {"RGB": "/DeviceRGB", "L": "/DeviceGray", "CMYK": "/DeviceCMYK"}
+    assert [image["/Filter"] for image in images] == [["/DCTDecode"]] * 2
+    assert {image["/ColorSpace"] for image in images} == {spaces[mode]}
+    assert {(image["/Width"], image["/Height"]) for image in images} == {(320, 240)}
+    assert {hashlib.sha256(image._data).digest() for image in images} == {
+        hashlib.sha256(picture).digest() for picture in (original, overlay)
+    }
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1280, 300), (200, 1280), (3, 500), (500, 3)])
+def test_a_picture_of_any_shape_stays_on_the_page(size: tuple[int, int]) -> None:
+    reader = read(replace(a_report(), original=drawn(size), overlay=drawn(size)))
+
+    assert len(reader.pages) <= 2
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff", ORIGINAL[:20], b"<svg/>"])
+def test_what_is_no_jpeg_is_refused_with_one_sentence(data: bytes) -> None:
+    with pytest.raises(ReportError, match="not a JPEG"):
+        render(replace(a_report(), original=data))
+
+
+def test_there_is_a_colour_bar_with_the_colours_of_the_overlay() -> None:
+    from inference.explain import FULL_ALPHA, STOPS
+    from reports.style import HEAT, HEAT_OPACITY
+
+    assert (HEAT, HEAT_OPACITY) == (STOPS, FULL_ALPHA)
+    assert "/Shading" in read(a_report()).pages[0]["/Resources"]  # type: ignore[operator]
+
+
+# Layout
+
+
+def test_long_texts_flow_onto_more_pages_without_overlap_and_nothing_falls_off() -> None:
+    data = a_report()
+    data = replace(
+        data,
+        patient_label="Wolfeschlegelsteinhausenbergerdorff" * 20,
+        explanation=f"{data.explanation} " * 12,
+        limits=tuple(f"Limit {n}: {data.limits[0]}" for n in range(60)),
+    )
+    reader = read(data)
+
+    text = squeezed(text_of(reader))
+    for limit in data.limits:
+        assert squeezed(limit) in text
+    for page in reader.pages:
+        lines: list[tuple[float, float]] = []
+
+        def note(part: str, _cm: Any, tm: list[float], _font: Any, size: float, lines: Any = lines) -> None:
+            if part.strip():
+                lines.append((round(tm[5], 2), size))
+
+        page.extract_text(visitor_text=note)
+        heights = sorted({y for y, _ in lines})
+        body = [y for y in heights if y > BOTTOM - 1]
+        assert min(heights) > 20
+        assert max(heights) < PAGE_HEIGHT - 20
+        assert body[0] >= BOTTOM
+
+
+def test_a_name_of_500_characters_is_cut_with_an_ellipsis() -> None:
+    reader = read(replace(a_report(), patient_label="Maximilian " * 46))
+
+    text = reader.pages[0].extract_text()
+    assert "Maximilian…" in squeezed(text)
+    assert 1 < text.count("Maximilian") < 20
+
+
+def test_a_report_with_little_to_say_is_whole_too() -> None:
+    data = replace(a_report(), bars=(), limits=(), seek_help=(), sources=(), explanation="", figure_words="")
+
+    assert len(read(data).pages) == 1
+
+
+# The file
+
+
+def test_every_font_is_embedded_in_part() -> None:
+    fonts = fonts_of(read(replace(a_report(), patient_label="Ольга 🧠 王 김 שלום สวัสดี")))
+
+    assert len(fonts) == 7
+    for name, font in fonts.items():
+        assert "/FontFile2" in font["/FontDescriptor"], name
+        assert "/ToUnicode" in font, name
+
+
+def test_the_file_names_the_scan_and_no_person() -> None:
+    pdf = render(a_report())
+    reader = PdfReader(io.BytesIO(pdf))
+
+    assert reader.metadata is not None
+    assert reader.metadata.title == "TumorScan report A7K2-Q9"
+    assert reader.metadata.creation_date == a_report().created_at
+    assert reader.trailer["/Root"]["/Lang"] == "en"  # type: ignore[index]
+    assert not any("Ольга" in str(value) for value in reader.metadata.values())
+
+
+def test_the_same_data_make_the_same_bytes_also_in_another_process() -> None:
+    here = render(a_report())
+    render(replace(a_report(), patient_label="between 王 🧠"))
+
+    assert render(a_report()) == here
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(render, (pickle.loads(pickle.dumps(a_report())),)) == here  # noqa: S301
+
+
+def test_the_time_is_told_in_utc() -> None:
+    there = datetime(2026, 1, 1, 2, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+
+    assert "2025-12-31 20:45 UTC" in text_of(read(replace(a_report(), created_at=there)))
+    assert there.astimezone(UTC).hour == 20
+
+
+def test_a_usual_report_is_small() -> None:
+    assert len(render(a_report())) < len(ORIGINAL) + len(OVERLAY) + 50_000
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0, "<1%"), (0.004, "<1%"), (0.01, "1%"), (0.505, "50%"), (0.99, "99%"), (0.9949, ">99%"), (1, ">99%")],
+)
+def test_a_score_never_claims_certainty(share: float, said: str) -> None:
+    assert percent(share) == said
+
+
+@pytest.mark.parametrize(("score", "said"), [(-1.0, "<1%"), (2.0, ">99%")])
+def test_a_score_out_of_range_stays_in_its_bar(score: float, said: str) -> None:
+    assert said in text_of(read(replace(a_report(), bars=(Bar("glioma", score, highlighted=True),))))
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ReportError, match="not a number"):
+        render(replace(a_report(), bars=(Bar("glioma", float("nan"), highlighted=True),)))
+
+
+def test_every_language_has_every_word() -> None:
+    for path in FOLDER.glob("*.toml"):
+        found = words(path.stem)
+        assert "{page}" in found.page
+        assert "{pages}" in found.page
+        assert "{number}" in found.number
+
+
+@pytest.mark.parametrize("language", ["en-GB", "xx", "", "../../secrets"])
+def test_an_unknown_language_falls_back_to_english(language: str) -> None:
+    assert words(language) == words("en")
