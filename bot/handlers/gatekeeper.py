@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from telegram import Update
-from telegram.error import BadRequest
+from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
 from bot.buttons import parse
@@ -34,7 +34,7 @@ async def let_in(update: Update, context: BotContext) -> None:
     if query := update.callback_query:
         context.press = parse(query.data)
         # Telegram shows a waiting circle until this; a press that is too old to be answered is still obeyed.
-        with suppress(BadRequest):
+        with suppress(TelegramError):
             await query.answer()
     person = await context.database.people.get(chat.id)
     if person is None:
