@@ -3,18 +3,18 @@
 All texts are plain text without markup; whoever shows them escapes and formats them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 from bot.content.loader import CONTENT, ContentError, as_type, read
-from bot.content.red_flags import Ear, Listening
+from bot.content.red_flags import Ear, Listening, Signs
 from bot.content.search import Index, Phrasing
 from bot.content.words import Words
 
-THRESHOLD = 0.5
+THRESHOLD = 0.43
 """Search scores below this are answered with an honest "I don't know that"."""
 SUGGESTION_THRESHOLD = 0.25
 SECTION_KEYS = ("what", "symptoms", "causes", "diagnosis", "treatment", "help", "questions")
@@ -52,6 +52,8 @@ class Topic:
     sources: tuple[Source, ...]
     names: tuple[str, ...]
     """What people call it when they ask."""
+    illness: bool = False
+    """Its symptoms, causes and so on can be asked for one by one."""
 
     def section(self, key: str) -> Section:
         """The section called ``key``. Raises KeyError when there is none."""
@@ -101,6 +103,8 @@ class RedFlag:
     sources: tuple[Source, ...] = ()
     always: bool = False
     """Raised by plain questions too."""
+    aside: tuple[str, ...] = ()
+    """Words near a sign which show that something else is meant."""
 
 
 Entry: TypeAlias = Topic | Question
@@ -136,8 +140,9 @@ class Knowledge:
         self._questions = {question.slug: question for question in self.questions}
         hidden = {question.slug for group in groups if group.hidden for question in group.questions}
         self._flags = {flag.slug: flag for flag in red_flags}
-        self._ear = Ear(words, listening, ((flag.slug, flag.signs, flag.always) for flag in red_flags))
         self._index = Index(words, _phrasings(topics, self.questions, hidden, words))
+        signs = (Signs(flag.slug, flag.signs, flag.always, flag.aside) for flag in red_flags)
+        self._ear = Ear(words, listening, signs, known=self._index.words)
 
     @classmethod
     def load(cls, language: str = "en") -> Self:
@@ -171,7 +176,10 @@ class Knowledge:
 
     def suggest(self, text: str, n: int = 3) -> tuple[Match, ...]:
         """Up to ``n`` entries that ``text`` may mean, best first; also below the score that ``search`` asks for."""
-        return tuple(match for match in self._find(text, n) if match.score >= SUGGESTION_THRESHOLD)
+        found = [match for match in self._find(text, n) if match.score >= SUGGESTION_THRESHOLD]
+        known = {match.entry.slug for match in found}
+        found += [match for match in self._matches(self._mentioned(text), n) if match.entry.slug not in known]
+        return tuple(found[:n])
 
     def red_flag(self, text: str) -> RedFlag | None:
         """What must be said before anything else, or None. A plain question about a symptom is no red flag."""
@@ -179,15 +187,23 @@ class Knowledge:
         return self._flags[slug] if slug else None
 
     def _find(self, text: str, most: int) -> list[Match]:
+        hits = self._index.search(text, most * len(SECTION_KEYS))
+        return self._matches(((hit.key, hit.score) for hit in hits), most)
+
+    def _mentioned(self, text: str) -> Iterator[tuple[str, float]]:
+        return ((key, SUGGESTION_THRESHOLD) for key in self._index.mentioned(text))
+
+    def _matches(self, scored: Iterable[tuple[str, float]], most: int) -> list[Match]:
+        """The first ``most`` different entries of ``scored``, which holds keys of the index, best first."""
         matches: dict[str, Match] = {}
-        for hit in self._index.search(text, most * len(SECTION_KEYS)):
-            kind, slug, section = hit.key.split("/")
+        for key, score in scored:
+            kind, slug, section = key.split("/")
             if slug in matches:
                 continue
             if kind == "topic":
-                matches[slug] = Match("topic", self._topics[slug], hit.score, section or None)
+                matches[slug] = Match("topic", self._topics[slug], score, section or None)
             else:
-                matches[slug] = Match("question", self._questions[slug], hit.score)
+                matches[slug] = Match("question", self._questions[slug], score)
         return list(matches.values())[:most]
 
 
@@ -256,7 +272,7 @@ def _phrasings(
             for key, templates in words.sections.items()
             for template in templates
             for name in names
-            if topic.label
+            if topic.illness
         )
     for question in questions:
         found.extend(

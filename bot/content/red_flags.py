@@ -1,7 +1,7 @@
 """Hears in a typed message what needs help at once, without taking plain questions for an emergency.
 
-A sign is written as words in order: ``weak one+side`` is "weak", then within three words "one", with "side" right
-after it. ``/`` parts alternatives, ``&`` joins parts that may stand anywhere in the message.
+A sign is written as words in order: ``weak one+side`` is "weak", then a little later "one", with "side" right after
+it. ``/`` parts alternatives, ``&`` joins parts that may stand anywhere in the message.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,13 @@ from rapidfuzz.distance import OSA
 from bot.content.words import Words
 
 MOST_BETWEEN = 2
-"""Other words that may stand between two words of a sign."""
+"""Words of weight that may stand between two words of a sign; small words ("of my", "is") are not counted."""
+FARTHEST = 8
+"""How many words after a word of a sign the next one may stand at most."""
 NEGATION_REACH = 3
 """How many words before a sign a "no" or "not" may stand and still deny it."""
+ASIDE_REACH = 3
+"""How near a sign a word must stand that shows that something else is meant."""
 SHORTEST_TYPO = 5
 
 
@@ -37,45 +41,61 @@ class Listening:
     before: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Signs:
+    """What raises one flag. ``always``: plain questions raise it too. ``aside``: words near a sign that cancel it."""
+
+    slug: str
+    signs: Sequence[str]
+    always: bool
+    aside: Sequence[str]
+
+
 Term = tuple[frozenset[str], bool]
 """Words that may stand here, and whether the term must follow the one before it directly."""
 Part = tuple[Term, ...]
 
 
+@dataclass(frozen=True)
+class _Flag:
+    slug: str
+    signs: tuple[tuple[Part, ...], ...]
+    always: bool
+    aside: frozenset[str]
+
+    def words(self) -> Iterable[str]:
+        return (word for sign in self.signs for part in sign for among, _ in part for word in among)
+
+
 class Ear:
     """Finds the first of several flags that a message raises."""
 
-    def __init__(self, words: Words, listening: Listening, flags: Iterable[tuple[str, Sequence[str], bool]]) -> None:
-        """``flags``: slug, signs, and whether even a plain question raises it; the most urgent first."""
+    def __init__(self, words: Words, listening: Listening, flags: Iterable[Signs], known: Iterable[str]) -> None:
+        """``flags``: the most urgent first. ``known``: folded words that are no typos of a sign."""
         self._words = words
         self._fillers = _phrases(words, listening.fillers)
         self._information = _phrases(words, listening.information)
         self._supposing = _phrases(words, listening.supposing)
         self._experience = _phrases(words, listening.experience)
-        self._denials = frozenset(word for entry in listening.denials for word in words.fold(entry))
-        self._before = frozenset(word for entry in listening.before for word in words.fold(entry))
-        self._flags = [(slug, [self._sign(sign) for sign in signs], always) for slug, signs, always in flags]
-        self._vocabulary = sorted(
-            {
-                word
-                for _, signs, _ in self._flags
-                for sign in signs
-                for part in sign
-                for among, _ in part
-                for word in among
-                if len(word) >= SHORTEST_TYPO
-            }
+        self._denials = _all_words(words, listening.denials)
+        self._before = _all_words(words, listening.before)
+        self._flags = tuple(
+            _Flag(flag.slug, tuple(self._sign(sign) for sign in flag.signs), flag.always, _all_words(words, flag.aside))
+            for flag in flags
         )
-        self._known = frozenset(self._vocabulary)
+        vocabulary = {word for flag in self._flags for word in flag.words()}
+        leads = (self._fillers, self._information, self._supposing, self._experience)
+        self._known = vocabulary.union(known, *(phrase for phrases in leads for phrase in phrases))
+        self._vocabulary = sorted(word for word in vocabulary if len(word) >= SHORTEST_TYPO)
 
     def hear(self, text: str) -> str | None:
         """The slug of the first flag that ``text`` raises, or None."""
         sentences = [tuple(self._corrected(word) for word in sentence) for sentence in self._words.sentences(text)]
         telling = [sentence for sentence in sentences if not self._asks(sentence)]
-        for slug, signs, always in self._flags:
-            heard = sentences if always else telling
-            if any(all(any(self._tells(s, part) for s in heard) for part in sign) for sign in signs):
-                return slug
+        for flag in self._flags:
+            heard = sentences if flag.always else telling
+            if any(all(any(self._tells(s, part, flag.aside) for s in heard) for part in sign) for sign in flag.signs):
+                return flag.slug
         return None
 
     def _sign(self, sign: str) -> tuple[Part, ...]:
@@ -104,14 +124,12 @@ class Ear:
             _at(sentence, place, self._experience) for place in range(start, len(sentence))
         )
 
-    def _tells(self, sentence: Sequence[str], part: Part) -> bool:
-        """Whether the words of ``part`` stand in ``sentence`` in order, and are not denied there."""
+    def _tells(self, sentence: Sequence[str], part: Part, aside: frozenset[str]) -> bool:
+        """Whether the words of ``part`` stand in ``sentence`` in order, not denied and not about something else."""
         first, _ = part[0]
         for place, word in enumerate(sentence):
-            if word not in first:
-                continue
-            end = _follow(sentence, place, part[1:])
-            if end is None:
+            end = self._follow(sentence, place, part[1:]) if word in first else None
+            if end is None or aside & set(sentence[max(0, place - ASIDE_REACH) : end + 1 + ASIDE_REACH]):
                 continue
             denied = not self._denials & first and bool(
                 self._denials & set(sentence[max(0, place - NEGATION_REACH) : place])
@@ -120,18 +138,25 @@ class Ear:
                 return True
         return False
 
+    def _follow(self, sentence: Sequence[str], place: int, terms: Sequence[Term]) -> int | None:
+        """Where the last of ``terms`` stands when they follow ``place`` in order, or None."""
+        for among, adjacent in terms:
+            between = 0
+            reach = place + (2 if adjacent else 1 + FARTHEST)
+            for following in range(place + 1, min(reach, len(sentence))):
+                if sentence[following] in among:
+                    place = following
+                    break
+                between += sentence[following] not in self._words.small_words
+                if between > MOST_BETWEEN:
+                    return None
+            else:
+                return None
+        return place
 
-def _follow(sentence: Sequence[str], place: int, terms: Sequence[Term]) -> int | None:
-    """Where the last of ``terms`` stands when they follow ``place`` in order, or None."""
-    for among, adjacent in terms:
-        reach = place + 2 if adjacent else place + 2 + MOST_BETWEEN
-        for following in range(place + 1, min(reach, len(sentence))):
-            if sentence[following] in among:
-                place = following
-                break
-        else:
-            return None
-    return place
+
+def _all_words(words: Words, texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for text in texts for word in words.fold(text))
 
 
 def _phrases(words: Words, phrases: Sequence[str]) -> tuple[tuple[str, ...], ...]:

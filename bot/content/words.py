@@ -11,7 +11,7 @@ LONGEST_TEXT = 1000
 MOST_WORDS = 60
 
 _WORD = re.compile(r"[^\W_]+")
-_STRETCHED = re.compile(r"(.)\1{2,}")
+_STRETCHED = re.compile(r"([^\W\d])\1{2,}")
 _SENTENCE_END = re.compile(r"[.?!;\n]+")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 
@@ -20,18 +20,22 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 class Words:
     """The word rules of one language (``words.toml``).
 
-    ``capitals`` are replaced where they stand in capitals among small letters; ``contractions`` are replaced as
-    whole words; ``spelling`` and ``endings`` are regular expressions with their replacements, applied to each word
-    in order; ``synonyms`` lists, under the word they all become, the words and phrases that mean the same here;
-    ``small`` words weigh little in the search; ``sections`` says how people ask for one section of a topic.
+    ``capitals`` are replaced where they stand in capitals among small letters; ``rewrites`` are regular expressions
+    with their replacements, applied to the whole text; ``contractions`` are replaced as whole words; ``spelling`` and
+    ``endings`` are regular expressions with their replacements, applied to each word in order; ``synonyms`` lists,
+    under the word they all become, the words and phrases that mean the same here; ``small`` words weigh little in the
+    search; ``subjects`` show that a message is about what the bot knows; ``sections`` says how people ask for one
+    section of a topic.
     """
 
     capitals: Mapping[str, str]
+    rewrites: Sequence[tuple[str, str]]
     contractions: Mapping[str, str]
     spelling: Sequence[tuple[str, str]]
     endings: Sequence[tuple[str, str]]
     synonyms: Mapping[str, Sequence[str]]
     small: Sequence[str]
+    subjects: Sequence[str]
     sections: Mapping[str, Sequence[str]]
 
     def sentences(self, text: str) -> tuple[tuple[str, ...], ...]:
@@ -61,7 +65,9 @@ class Words:
             text = self._in_capitals.sub(lambda match: self.capitals[match[0]], text)
         text = unicodedata.normalize("NFKD", text).casefold()
         text = "".join(character for character in text if not unicodedata.combining(character))
-        return _STRETCHED.sub(r"\1\1", text)
+        for pattern, new in self._rewritten:
+            text = pattern.sub(new, text)
+        return _STRETCHED.sub(r"\1", text)
 
     def _write_out(self, sentence: str) -> str:
         return self._contracted.sub(lambda match: self.contractions[match[0]], sentence)
@@ -83,6 +89,15 @@ class Words:
     def small_words(self) -> frozenset[str]:
         """The words that weigh little, folded."""
         return frozenset(word for entry in self.small for word in self._fold(entry))
+
+    @cached_property
+    def subject_words(self) -> frozenset[str]:
+        """The words that show that a message is about what the bot knows, folded."""
+        return frozenset(word for entry in self.subjects for word in self._fold(entry))
+
+    @cached_property
+    def _rewritten(self) -> tuple[tuple[re.Pattern[str], str], ...]:
+        return tuple((re.compile(pattern), new) for pattern, new in self.rewrites)
 
     @cached_property
     def _rules(self) -> tuple[tuple[re.Pattern[str], str], ...]:
