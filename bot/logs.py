@@ -4,11 +4,9 @@ import logging
 import re
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
-_TALKATIVE = {
-    "httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.INFO, "asyncio": logging.INFO,
-    "alembic": logging.WARNING,
-}  # fmt: skip
-"""Loggers that would write request addresses, messages or much of no use at their lower levels."""
+_OURS = ("bot", "inference", "storage", "reports")
+_TALKATIVE = ("httpx", "httpcore", "alembic")
+"""Libraries that at INFO log the address of each request, or much of no use."""
 
 
 class WithoutTokens(logging.Formatter):
@@ -20,9 +18,15 @@ class WithoutTokens(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log to standard error from ``level`` on."""
+    """Log to standard error from ``level`` on.
+
+    DEBUG is for our own code: libraries would log messages, names and database rows there.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(WithoutTokens("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name, least in _TALKATIVE.items():
-        logging.getLogger(name).setLevel(max(least, logging.getLevelNamesMapping()[level]))
+    wanted = logging.getLevelNamesMapping()[level]
+    logging.basicConfig(level=max(wanted, logging.INFO), handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(wanted)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(wanted, logging.WARNING))

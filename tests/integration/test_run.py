@@ -1,0 +1,112 @@
+"""``tumorscan run`` as a process of its own: starting, stopping, and refusing to start."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Sandbox
+from tests.conftest import PROJECT
+
+WRONG = "123456:" + "w" * 35
+
+
+@asynccontextmanager
+async def tumorscan_run(folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start the bot; it is killed at the end if it still runs."""
+    environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "WORKERS": "1", "LOG_LEVEL": "DEBUG", **settings}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "run", cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def said_at_the_end(process: asyncio.subprocess.Process) -> str:
+    """Wait for the end, and give what was written to standard error since the last read."""
+    assert process.stderr is not None
+    rest = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
+    await process.wait()
+    return rest
+
+
+async def said_until(process: asyncio.subprocess.Process, words: str) -> str:
+    """Read standard error up to a line with ``words``."""
+    assert process.stderr is not None
+    said = ""
+    async with asyncio.timeout(60):
+        while words not in said:
+            line = await process.stderr.readline()
+            assert line, f"ended early: {said}"
+            said += line.decode()
+    return said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_it_answers_until_a_signal_and_leaves_with_status_0(
+    sandbox: Sandbox, tmp_path: Path, stop: signal.Signals
+) -> None:
+    async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=sandbox.token, TELEGRAM_API_URL=sandbox.url) as process:
+        said = await said_until(process, "is listening")
+        person = await sandbox.person("Anna")
+        await person.send_text("/start")
+        await person.wait_for(lambda message: "TumorScan" in message.text)
+        process.send_signal(stop)
+        said += await said_at_the_end(process)
+    assert process.returncode == 0
+    assert "stopped" in said
+    assert sandbox.token not in said
+    assert "Anna" not in said
+    assert (tmp_path / "data" / "tumorscan.db").exists()
+
+
+async def test_a_token_that_telegram_refuses_stops_the_start_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with tumorscan_run(
+        tmp_path, TELEGRAM_BOT_TOKEN=WRONG, TELEGRAM_API_URL=sandbox.url, LOG_LEVEL="INFO"
+    ) as process:
+        said = await said_at_the_end(process)
+    assert process.returncode == 2
+    assert said.startswith("tumorscan: TELEGRAM_BOT_TOKEN is refused by Telegram")
+    assert said.count("\n") == 1
+    assert WRONG not in said
+
+
+async def test_an_address_where_nobody_answers_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    async with Sandbox.start() as gone:
+        address = gone.url
+    async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=WRONG, TELEGRAM_API_URL=address, LOG_LEVEL="INFO") as process:
+        said = await said_at_the_end(process)
+    assert process.returncode == 2
+    assert said.startswith(f"tumorscan: TELEGRAM_API_URL: {address} can't be reached")
+    assert said.count("\n") == 1
+    assert WRONG not in said
+
+
+async def test_a_webhook_is_announced_with_its_secret_and_delivers(sandbox: Sandbox, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with tumorscan_run(
+        tmp_path,
+        TELEGRAM_BOT_TOKEN=sandbox.token,
+        TELEGRAM_API_URL=sandbox.url,
+        WEBHOOK_URL=f"http://127.0.0.1:{port}",
+        WEBHOOK_PORT=str(port),
+        WEBHOOK_SECRET="s" * 32,
+    ) as process:
+        said = await said_until(process, "is listening")
+        person = await sandbox.person("Anna")
+        await person.send_text("/help")
+        await person.wait_for(lambda message: "/history" in message.text)
+        process.terminate()
+        said += await said_at_the_end(process)
+    assert process.returncode == 0
+    assert "s" * 32 not in said
