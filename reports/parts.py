@@ -141,6 +141,11 @@ def paragraph(heading: str, text: str) -> Section:
     return _headed(heading, _lines(TEXT.wrap(text, BODY_WIDTH), TEXT))
 
 
+def capitalised(text: str) -> str:
+    """Begin with a capital letter and leave the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def bullets(heading: str, items: Iterable[str]) -> Section:
     """A heading and a list."""
     dot = TEXT.line("•", _BULLET)
@@ -182,7 +187,7 @@ def provenance(data: ReportData, words: Words) -> Section:
     rows = (
         (words.model, words.model_line.format(name=data.model_name, version=data.model_version)),
         (words.weights, data.model_sha256),
-        (words.picture, data.picture_words),
+        (words.picture, capitalised(data.picture_words)),
         (words.picture_hash, data.picture_sha256),
     )
     blocks: list[Block] = []

@@ -93,7 +93,7 @@ def _sections(data: ReportData, own: Words) -> list[Section]:
 def _masthead(pen: Pen, data: ReportData, own: Words) -> None:
     pen.box(0, PAGE_HEIGHT - 7, PAGE_WIDTH, 7, ACCENT)
     _left(pen, PAGE_HEIGHT - 36, own.title, TITLE)
-    _left(pen, PAGE_HEIGHT - 64, data.organ_words[:1].upper() + data.organ_words[1:], SUBTITLE)
+    _left(pen, PAGE_HEIGHT - 64, parts.capitalised(data.organ_words), SUBTITLE)
     _right(pen, PAGE_HEIGHT - 38, data.public_id, SCAN_ID)
     _right(pen, PAGE_HEIGHT - 64, f"{own.scan} {own.number.format(number=data.number)}", SUBTITLE)
     pen.rule(LEFT, PAGE_HEIGHT - 92, WIDTH, RULE)

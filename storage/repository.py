@@ -3,9 +3,10 @@
 import math
 import secrets
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
@@ -38,12 +39,21 @@ class People:
 
     async def register(self, chat_id: int, name: str, language: str) -> Person:
         """Remember a person, or take over the new name of one who is known (their language stays as chosen)."""
-        insert = sqlite.insert if self._sessions.sqlite else postgresql.insert
-        fresh = insert(PersonRow).values(chat_id=chat_id, name=name, language=language, created_at=datetime.now(UTC))
+        fresh = self._insert()(PersonRow).values(
+            chat_id=chat_id, name=name, language=storable(language)[:35], created_at=datetime.now(UTC)
+        )
         statement = fresh.on_conflict_do_update(index_elements=["chat_id"], set_={"name": fresh.excluded.name})
         async with self._sessions.writing() as session:
             row = await session.scalars(statement.returning(PersonRow), execution_options={"populate_existing": True})
             return _person(row.one())
+
+    def _insert(self) -> Any:
+        """Name the INSERT that knows ON CONFLICT; PostgreSQL's takes a while to load, so only where it is used."""
+        if self._sessions.sqlite:
+            return sqlite.insert
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
 
     async def get(self, chat_id: int) -> Person | None:
         """Look a person up."""
@@ -139,7 +149,9 @@ class Scans:
         return await self._one(ScanRow.person_id == person_id, ScanRow.public_id == clean_public_id(public_id))
 
     async def by_number(self, person_id: int, number: int) -> Scan | None:
-        """Find a scan of this person by its number."""
+        """Find a scan of this person by its number, which may be anything that a person types."""
+        if not 1 <= number < 2**31:  # more than a database takes for an integer
+            return None
         return await self._one(ScanRow.person_id == person_id, ScanRow.number == number)
 
     async def by_source(self, person_id: int, source_key: str) -> Scan | None:

@@ -123,6 +123,21 @@ def test_a_public_id_is_understood_as_people_type_it(typed: str) -> None:
     assert clean_public_id(typed) == "A7K2-Q9"
 
 
+@pytest.mark.parametrize("number", [0, -1, 2, 2**31, 10**40])
+async def test_a_number_that_no_scan_has_finds_nothing(db: Database, anna: Person, number: int) -> None:
+    await db.scans.add(anna.id, a_scan())
+
+    assert await db.scans.by_number(anna.id, number) is None
+
+
+@pytest.mark.parametrize("typed", ["", "-", "A7K2-Q9" * 1000, "' OR 1=1 --", "\ud800\0", "АЯ", "%", "A7K2-__"])
+async def test_an_id_that_no_scan_has_finds_nothing(db: Database, anna: Person, typed: str) -> None:
+    await db.scans.add(anna.id, a_scan())
+
+    assert await db.scans.get(anna.id, typed) is None
+    assert await db.scans.delete(anna.id, typed) is None
+
+
 async def test_the_history_is_paged_newest_first(db: Database, anna: Person) -> None:
     for n in range(1, 8):
         await db.scans.add(anna.id, a_scan(f"{n}"))
