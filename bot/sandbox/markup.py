@@ -4,7 +4,7 @@ from typing import Any
 
 from telegram.constants import InlineKeyboardButtonLimit, InlineKeyboardMarkupLimit
 
-from bot.sandbox.errors import bad_request
+from bot.sandbox.errors import ApiError, bad_request
 from bot.sandbox.params import Json, Parameters
 
 _ACTIONS = (
@@ -17,36 +17,40 @@ _STYLES = ("danger", "success", "primary")
 
 def reply_markup(parameters: Parameters) -> Json | None:
     """The keyboard of a call as it is kept, or None; raises ApiError 400 in Telegram's words."""
-    markup = parameters.object("reply_markup")
+    try:
+        markup = parameters.object("reply_markup")
+    except ApiError:
+        raise bad_request("can't parse reply keyboard markup JSON object") from None
     if not markup:
         return None
-    if "inline_keyboard" in markup:
-        rows = [row for row in _rows(markup["inline_keyboard"], "inline keyboard") if row]
+    if markup.get("inline_keyboard") is not None:
+        rows = [row for row in _rows(markup, "inline_keyboard", " of the InlineKeyboardMarkup") if row]
         if sum(map(len, rows)) > InlineKeyboardMarkupLimit.TOTAL_BUTTON_NUMBER:
-            raise bad_request("REPLY_MARKUP_TOO_LONG")
+            raise bad_request("reply markup is too long")
         return {"inline_keyboard": [[_inline_button(button) for button in row] for row in rows]} if rows else None
-    if "keyboard" in markup:
-        rows = _rows(markup["keyboard"], "reply keyboard")
+    if markup.get("keyboard") is not None:
+        rows = _rows(markup, "keyboard")
         return {**markup, "keyboard": [[_reply_button(button) for button in row] for row in rows if row]}
-    if markup.get("remove_keyboard") or markup.get("force_reply"):
-        return markup
-    raise bad_request("object expected as reply markup")
+    return markup if markup.get("remove_keyboard") or markup.get("force_reply") else None
 
 
-def _rows(rows: Any, name: str) -> list[list[Any]]:
+def _rows(markup: Json, name: str, of: str = "") -> list[list[Any]]:
+    rows = markup[name]
     if not isinstance(rows, list):
-        raise bad_request(f'field "{name.replace(" ", "_")}" must be of type Array')
+        raise bad_request(f'field "{name}" must be of type Array')
     if not all(isinstance(row, list) for row in rows):
-        raise bad_request(f"can't parse {name}: expected an Array of button rows")
+        raise bad_request(f'field "{name}"{of} must be an Array of Arrays')
     return rows
 
 
 def _inline_button(button: Any) -> Json:
     if not isinstance(button, dict):
-        raise bad_request("can't parse inline keyboard button: expected an Object")
+        raise bad_request("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
     text = button.get("text")
-    if not isinstance(text, str) or not text.strip():
-        raise bad_request('can\'t parse inline keyboard button: Field "text" must be a non-empty String')
+    if not isinstance(text, str):
+        raise bad_request("can't parse inline keyboard button: Can't find field \"text\"")
+    if not text.strip():
+        raise bad_request("BUTTON_TEXT_INVALID")
     actions = [name for name in _ACTIONS if button.get(name) is not None]
     if not actions:
         raise bad_request("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
@@ -65,5 +69,5 @@ def _reply_button(button: Any) -> Json:
     if isinstance(button, str):
         return {"text": button}
     if not isinstance(button, dict) or not isinstance(button.get("text"), str):
-        raise bad_request("can't parse keyboard button: expected an Object or a String")
+        raise bad_request("can't parse keyboard button: KeyboardButton must be a String or an Object")
     return button

@@ -77,7 +77,7 @@ class Parameters:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise bad_request(f"expected an Array of {name}")
+            raise bad_request(f"can't parse {name}: expected an Array of Objects")
         return value
 
     def object(self, name: str) -> Json | None:

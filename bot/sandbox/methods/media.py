@@ -136,6 +136,8 @@ STICKER: Json = {"type": "regular", "width": 512, "height": 512, "is_animated": 
 async def media_content(world: World, parameters: Parameters, item: Json) -> Json:
     """Content of one InputMedia object: the file and its caption."""
     source = parameters.reference(str(item.get("media") or ""))
+    if source is None:
+        raise bad_request("can't parse InputMedia: media not found")
     caption = caption_content(Parameters({name: item.get(name) for name in _ALBUM_FIELDS}))
     match item.get("type"):
         case "photo":
@@ -145,7 +147,7 @@ async def media_content(world: World, parameters: Parameters, item: Json) -> Jso
         case "video":
             sizes = {name: int(item.get(name) or 0) for name in ("width", "height", "duration")}
             return {**await _file_content(world, source, FileKind.VIDEO, mime_type="video/mp4", **sizes), **caption}
-    raise bad_request("can't parse InputMedia: type must be photo, document or video in the sandbox")
+    raise bad_request(f'can\'t parse InputMedia: type "{item.get("type") or ""}" is unsupported')
 
 
 @method("sendMediaGroup")

@@ -1,0 +1,1 @@
+"""The public Bot API description, condensed, and how it was."""
