@@ -1,0 +1,60 @@
+"""A headless Chromium, the sandbox's page in it, and the real bot behind."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from bot.sandbox import Sandbox
+from tests.integration.conftest import RunningBot, bot, sandbox, settings, workers
+
+__all__ = ["bot", "sandbox", "settings", "workers"]
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    # The browser opens this project's own pages alone; as root, as in a container, its sandbox can't start.
+    *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+]
+PHONE = (390, 844)
+DESKTOP = (1280, 900)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say in one line, the same for all, that these tests were left out where there is no browser."""
+    if CHROMIUM is None:
+        left_out = pytest.mark.skip(reason="no Chromium found: browser tests were left out (apt install chromium)")
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(left_out)
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, as Debian packages it."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+async def page(sandbox: Sandbox, bot: RunningBot) -> AsyncIterator[Page]:
+    """The chat page on a desktop; a complaint of the page in its console fails the test."""
+    complaints: list[str] = []
+    async with browser() as chromium:
+        context = await chromium.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        page = await context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(sandbox.page_url)
+        yield page
+    assert complaints == []

@@ -1,0 +1,97 @@
+"""The chat page as a person uses it: open, agree, send a scan, look at heat map and PDF."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.async_api import Locator, Page, expect
+from pypdf import PdfReader
+
+from tests import pictures
+from tests.browser.conftest import PHONE
+
+READ = 30_000
+"""Milliseconds that a scan may take on a busy machine."""
+
+
+@pytest.fixture
+async def agreed(page: Page) -> Page:
+    """The page after START and yes."""
+    await page.get_by_test_id("start").click()
+    await page.get_by_test_id("inline-button").filter(has_text="Yes, read my pictures").click()
+    await expect(chat(page).get_by_text("Now send me a picture")).to_be_visible()
+    return page
+
+
+def chat(page: Page) -> Locator:
+    return page.get_by_test_id("messages")
+
+
+def from_bot(page: Page, kind: str) -> Locator:
+    return page.locator("[data-testid=message][data-from=bot]").get_by_test_id(kind)
+
+
+async def send_sample(page: Page, name: str) -> None:
+    await page.locator(f"[data-sample='{name}']").first.click()
+    await page.get_by_test_id("sheet-send").click()
+
+
+async def fetch(page: Page, address: str | None) -> bytes:
+    assert address
+    answer = await page.request.get(str(await page.evaluate("a => new URL(a, location.href).href", address)))
+    assert answer.ok
+    return await answer.body()
+
+
+async def test_a_sample_scan_is_answered_with_a_heat_map_and_a_pdf_that_opens(agreed: Page) -> None:
+    await send_sample(agreed, "brain-drawn-lesion.jpg")
+    document = from_bot(agreed, "document").last
+    await expect(document).to_be_visible(timeout=READ)
+
+    heat_map = from_bot(agreed, "photo").last
+    await expect(heat_map).to_be_visible()
+    with Image.open(io.BytesIO(await fetch(agreed, await heat_map.get_attribute("src")))) as picture:
+        assert picture.width > 1.5 * picture.height
+
+    report = PdfReader(io.BytesIO(await fetch(agreed, await document.get_attribute("href"))))
+    assert "not a diagnosis" in report.pages[0].extract_text().lower()
+
+
+async def test_a_file_is_sent_through_the_sheet_with_a_caption(agreed: Page, tmp_path: Path) -> None:
+    scan = tmp_path / "slice.png"
+    scan.write_bytes(pictures.brain(kind="PNG"))
+    await agreed.get_by_test_id("file-input").set_input_files(scan)
+    await agreed.get_by_test_id("as-file").click()
+    await agreed.get_by_test_id("caption").fill("Ярослав Ánh 🙂")
+    await agreed.get_by_test_id("sheet-send").click()
+    await expect(from_bot(agreed, "document").last).to_be_visible(timeout=READ)
+    await expect(from_bot(agreed, "text").filter(has_text="Ярослав Ánh 🙂").last).to_be_visible()
+
+
+async def test_what_people_type_is_shown_as_text_and_never_as_markup(agreed: Page) -> None:
+    await agreed.get_by_test_id("text-input").fill("<img src=x onerror=alert(1)> what is a glioma")
+    await agreed.get_by_test_id("text-input").press("Enter")
+    await expect(chat(agreed).get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+    assert await agreed.locator("img[src=x]").count() == 0
+
+
+async def test_each_test_person_has_a_chat_of_their_own(agreed: Page) -> None:
+    await agreed.get_by_test_id("person").nth(1).click()
+    await expect(agreed.get_by_test_id("start")).to_be_visible()
+    await expect(chat(agreed).get_by_text("Now send me a picture")).not_to_be_visible()
+
+
+async def test_a_button_changes_its_message_and_the_menu_lists_the_commands(agreed: Page) -> None:
+    await agreed.get_by_test_id("menu-button").click()
+    await agreed.get_by_test_id("command").filter(has_text="/info").click()
+    await agreed.get_by_test_id("inline-button").filter(has_text="Meningioma").click()
+    await expect(from_bot(agreed, "edited").last).to_be_visible()
+
+
+async def test_on_a_phone_the_chat_fills_the_screen_and_nothing_sticks_out(agreed: Page) -> None:
+    await agreed.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    box = await agreed.get_by_test_id("phone").bounding_box()
+    assert box
+    assert (box["x"], box["width"]) == (0, PHONE[0])
+    assert await agreed.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
