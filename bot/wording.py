@@ -66,8 +66,10 @@ def picture_words(scan: Scan, texts: Texts) -> str:
 
 
 def _still_possible(scan: Scan, texts: Texts) -> str:
-    names = scan.prediction_set or tuple(scan.probabilities)
-    ranked = sorted(names, key=lambda name: -scan.probabilities.get(name, 0.0))
+    """The answers that the model can't rule out, or the two likeliest where it can rule out all others."""
+    likeliest = sorted(scan.probabilities, key=lambda name: -scan.probabilities[name])
+    kept = [name for name in likeliest if name in scan.prediction_set]
+    ranked = kept if len(kept) > 1 else likeliest[:2]
     return ", ".join(
         texts.plain(
             "scan.possible", label=label_words(name, texts), chance=chance_words(scan.probabilities[name], texts)

@@ -10,7 +10,7 @@ from bot.context import BotContext
 HINTS = (
     (filters.COMMAND, "other.command"),
     (filters.VOICE | filters.AUDIO | filters.VIDEO_NOTE, "other.voice"),
-    (filters.VIDEO, "other.video"),
+    (filters.VIDEO | filters.ANIMATION, "other.video"),
     (filters.Sticker.ALL, "other.sticker"),
     (filters.CONTACT | filters.LOCATION | filters.VENUE, "other.personal"),
 )

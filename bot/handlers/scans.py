@@ -18,7 +18,7 @@ from storage.records import Scan
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """Pictures, and the buttons under an answer."""
     return [
-        MessageHandler(filters.PHOTO | filters.Document.ALL, receive),
+        MessageHandler((filters.PHOTO | filters.Document.ALL) & ~filters.ANIMATION, receive),
         CallbackQueryHandler(open_scan, says(Verb.OPEN)),
         CallbackQueryHandler(pdf_again, says(Verb.PDF)),
         CallbackQueryHandler(about, says(Verb.ABOUT)),

@@ -267,7 +267,7 @@ async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: Running
         (lambda person: person.send_text("/nonsense"), "don't know this command"),
         (lambda person: person.send_sticker(), "Nice one"),
         (lambda person: person.send_voice(), "can't listen"),
-        (lambda person: person.send_video(), "can't read videos"),
+        (lambda person: person.send_video(), "can't read moving pictures"),
     ],
     ids=["unknown command", "sticker", "voice", "video"],
 )

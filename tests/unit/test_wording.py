@@ -104,6 +104,11 @@ def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None
     assert text.index("glioma (about 93 of 100)") < text.index("no tumour signs (about 1 of 100)")
 
 
+def test_not_sure_never_names_one_answer_alone() -> None:
+    text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english))
+    assert "glioma (about 93 of 100), meningioma (about 4 of 100)" in text
+
+
 @pytest.mark.parametrize("kind", SCANS)
 def test_every_caption_says_what_it_is_and_names_scan_and_model(kind: str) -> None:
     text = shown(picture_caption(SCANS[kind], english))
