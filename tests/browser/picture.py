@@ -35,7 +35,9 @@ async def main() -> None:
                 await page.get_by_test_id("sheet-send").click()
                 await page.locator("[data-testid=message][data-from=bot]").get_by_test_id("document").last.wait_for()
                 await page.mouse.move(0, 0)
-                await page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
+                await page.evaluate(
+                    "Promise.all([...document.querySelectorAll('[data-testid=photo]')].map(image => image.decode()))"
+                )
                 await page.screenshot(path=PICTURE)
 
 
