@@ -4,7 +4,8 @@ A sign is written as words in order: ``weak one+side`` is "weak", then a little 
 it. ``/`` parts alternatives, ``&`` joins parts that may stand anywhere in the message.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import process
@@ -21,6 +22,12 @@ NEGATION_REACH = 3
 ASIDE_REACH = 3
 """How near a sign a word must stand that shows that something else is meant."""
 SHORTEST_TYPO = 5
+LONG_WORD = 8
+"""Letters from which a word may hold two typos."""
+MOST_TYPOS = 60
+LONGEST_TEXT = 4096
+"""Characters of a message that are heard: all that Telegram allows, since help may be asked for in the last line."""
+MOST_WORDS = 900
 
 
 @dataclass(frozen=True)
@@ -85,18 +92,24 @@ class Ear:
         )
         vocabulary = {word for flag in self._flags for word in flag.words()}
         leads = (self._fillers, self._information, self._supposing, self._experience)
-        self._known = vocabulary.union(known, *(phrase for phrases in leads for phrase in phrases))
+        lead_words = {word for lead in leads for phrases in lead.values() for phrase in phrases for word in phrase}
+        self._known = vocabulary.union(known, lead_words)
         self._vocabulary = sorted(word for word in vocabulary if len(word) >= SHORTEST_TYPO)
 
     def hear(self, text: str) -> str | None:
         """The slug of the first flag that ``text`` raises, or None."""
-        sentences = [tuple(self._corrected(word) for word in sentence) for sentence in self._words.sentences(text)]
+        typed = self._words.sentences(text, MOST_WORDS, LONGEST_TEXT)
+        known = self._corrections({word for sentence in typed for word in sentence})
+        sentences = [tuple(known[word] for word in sentence) for sentence in typed]
         telling = [sentence for sentence in sentences if not self._asks(sentence)]
         for flag in self._flags:
             heard = sentences if flag.always else telling
-            if any(all(any(self._tells(s, part, flag.aside) for s in heard) for part in sign) for sign in flag.signs):
+            if any(self._raises(heard, sign, flag.aside) for sign in _possible(flag.signs, heard)):
                 return flag.slug
         return None
+
+    def _raises(self, sentences: Sequence[Sequence[str]], sign: Sequence[Part], aside: frozenset[str]) -> bool:
+        return all(any(self._tells(sentence, part, aside) for sentence in sentences) for part in sign)
 
     def _sign(self, sign: str) -> tuple[Part, ...]:
         return tuple(tuple(self._terms(part)) for part in sign.split("&"))
@@ -107,12 +120,16 @@ class Ear:
                 folded = frozenset(word for other in term.split("/") for word in self._words.fold(other))
                 yield folded, place > 0
 
-    def _corrected(self, word: str) -> str:
-        if word in self._known or len(word) < SHORTEST_TYPO or not word.isascii():
-            return word
-        edits = 1 if len(word) < 8 else 2
-        nearest = process.extractOne(word, self._vocabulary, scorer=OSA.distance, score_cutoff=edits)
-        return nearest[0] if nearest and nearest[0][0] == word[0] else word
+    def _corrections(self, words: set[str]) -> dict[str, str]:
+        """Each word with the word of a sign that it is a typo of, or with itself."""
+        unknown = sorted(w for w in words if w not in self._known and len(w) >= SHORTEST_TYPO and w.isascii())
+        found = {word: word for word in words}
+        for word in unknown[:MOST_TYPOS]:
+            edits = 1 if len(word) < LONG_WORD else 2
+            nearest = process.extractOne(word, self._vocabulary, scorer=OSA.distance, score_cutoff=edits)
+            if nearest and nearest[0][0] == word[0]:
+                found[word] = nearest[0]
+        return found
 
     def _asks(self, sentence: Sequence[str]) -> bool:
         start = 0
@@ -155,14 +172,28 @@ class Ear:
         return place
 
 
+def _possible(signs: Iterable[tuple[Part, ...]], sentences: Sequence[Sequence[str]]) -> Iterable[tuple[Part, ...]]:
+    """The signs of which every term has a word in the sentences."""
+    words = frozenset(word for sentence in sentences for word in sentence)
+    return (sign for sign in signs if not any(among.isdisjoint(words) for part in sign for among, _ in part))
+
+
 def _all_words(words: Words, texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for text in texts for word in words.fold(text))
 
 
-def _phrases(words: Words, phrases: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(sorted((words.fold(phrase) for phrase in phrases), key=len, reverse=True))
+Phrases = Mapping[str, Sequence[tuple[str, ...]]]
+"""Folded phrases under their first words, the longest first."""
 
 
-def _at(sentence: Sequence[str], place: int, phrases: Sequence[tuple[str, ...]]) -> int:
+def _phrases(words: Words, phrases: Iterable[str]) -> Phrases:
+    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for phrase in sorted((words.fold(phrase) for phrase in phrases), key=len, reverse=True):
+        found[phrase[0]].append(phrase)
+    return found
+
+
+def _at(sentence: Sequence[str], place: int, phrases: Phrases) -> int:
     """The length of the longest of ``phrases`` that stands at ``place``, or 0."""
-    return next((len(phrase) for phrase in phrases if tuple(sentence[place : place + len(phrase)]) == phrase), 0)
+    candidates = phrases.get(sentence[place], ()) if place < len(sentence) else ()
+    return next((len(phrase) for phrase in candidates if tuple(sentence[place : place + len(phrase)]) == phrase), 0)

@@ -27,6 +27,9 @@ PART_WEIGHT = 1.2
 SHORTEST_TYPO = 4
 LIKE_ENOUGH = 0.8
 """Similarity (1 - edits / length) from which an unknown word counts as a mistyped known one."""
+LONGEST_TEXT = 800
+"""Characters of a message that are searched: a question stands at its start, and the work stays bounded."""
+MOST_WORDS = 60
 MOST_TYPOS = 12
 CLOSEST = 12
 """Phrasings that are compared letter by letter after the word count."""
@@ -113,7 +116,7 @@ class Index:
     def _listen(self, text: str) -> list[list[_Heard]]:
         typos = 0
         sentences = []
-        for sentence in self._words.sentences(text):
+        for sentence in self._words.sentences(text, MOST_WORDS, LONGEST_TEXT):
             heard = []
             for token in sentence:
                 if token in self._weight:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-LONGEST_TEXT = 1000
-"""Characters of a message that are looked at: a question stands at its start, and the work stays bounded."""
-MOST_WORDS = 60
+LONGEST_WORD = 40
+"""Letters of a word that are compared: no real one is longer."""
 
 _WORD = re.compile(r"[^\W_]+")
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
@@ -38,11 +37,11 @@ class Words:
     subjects: Sequence[str]
     sections: Mapping[str, Sequence[str]]
 
-    def sentences(self, text: str) -> tuple[tuple[str, ...], ...]:
-        """Folded words of each sentence of ``text``; at most ``MOST_WORDS`` in all, empty sentences left out."""
-        left = MOST_WORDS
+    def sentences(self, text: str, most_words: int, most_characters: int) -> tuple[tuple[str, ...], ...]:
+        """Folded words of each sentence of ``text`` that has any; what is beyond the limits is not read."""
+        left = most_words
         found = []
-        for sentence in _SENTENCE_END.split(self._tidy(text)):
+        for sentence in _SENTENCE_END.split(self._tidy(text[:most_characters])):
             words = self._fold(sentence)[:left]
             if words:
                 left -= len(words)
@@ -52,15 +51,11 @@ class Words:
         return tuple(found)
 
     def fold(self, text: str) -> tuple[str, ...]:
-        """Folded words of the whole of ``text``; at most ``MOST_WORDS``."""
-        return tuple(word for sentence in self.sentences(text) for word in sentence)
-
-    def plain(self, text: str) -> tuple[str, ...]:
-        """Words of ``text`` with contractions written out, and nothing else folded."""
-        return tuple(_WORD.findall(self._write_out(self._tidy(text))))[:MOST_WORDS]
+        """Folded words of a short text of ours."""
+        return self._fold(self._tidy(text))
 
     def _tidy(self, text: str) -> str:
-        text = text[:LONGEST_TEXT].translate(_QUOTES)
+        text = text.translate(_QUOTES)
         if not text.isupper() or text.strip() in self.capitals:
             text = self._in_capitals.sub(lambda match: self.capitals[match[0]], text)
         text = unicodedata.normalize("NFKD", text).casefold()
@@ -73,8 +68,9 @@ class Words:
         return self._contracted.sub(lambda match: self.contractions[match[0]], sentence)
 
     def _fold(self, sentence: str) -> tuple[str, ...]:
-        words = [self._stem(word) for word in _WORD.findall(self._write_out(sentence))]
-        joined = self._phrases.sub(lambda match: self._phrase_table[match[0]], " ".join(words))
+        words = _WORD.findall(self._write_out(sentence))
+        stems = {word: self._stem(word[:LONGEST_WORD]) for word in set(words)}
+        joined = self._phrases.sub(lambda match: self._phrase_table[match[0]], " ".join(stems[word] for word in words))
         return tuple(self._synonym.get(word, word) for word in joined.split())
 
     def _stem(self, word: str) -> str:

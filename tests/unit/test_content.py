@@ -127,7 +127,10 @@ def url_of(source: Source) -> str:
     return source.url
 
 
-@pytest.mark.parametrize("source", sorted(sources(), key=url_of), ids=url_of)
+BY_URL: list[Source] = sorted(sources(), key=url_of)
+
+
+@pytest.mark.parametrize("source", BY_URL, ids=url_of)
 def test_a_source_is_complete_and_of_a_publisher_we_chose(source: Source) -> None:
     assert source.title
     assert source.publisher

@@ -1,9 +1,12 @@
 """The knowledge base: what is loaded, what is found, and what is honestly not known."""
 
 import dataclasses
+import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot.content import loader
@@ -12,8 +15,8 @@ from bot.knowledge import SECTION_KEYS, Knowledge, knowledge
 from tests.bench.faq_search import answer, cases, score
 
 TUNED_FLOOR = 0.95
-HELD_OUT_FLOOR = 0.87
-"""A little below what was measured (0.98 and 0.91), so that a real loss fails and a reworded phrase does not."""
+HELD_OUT_FLOOR = 0.86
+"""A little below what was measured (0.99 and 0.89), so that a real loss fails and a reworded phrase does not."""
 
 
 @pytest.fixture(scope="module")
@@ -137,29 +140,44 @@ def test_every_expected_answer_of_the_list_exists(english: Knowledge) -> None:
     assert wanted == {slug for slug in wanted if english.topic(slug) or english.question(slug)}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "tumour " * 600,
-        "a" * 4096,
-        "gliomx " * 600,
-        "?!. " * 1000,
-        "🧠" * 4096,
-        "что это " * 500,
-        "x. " * 1300,
-        "\x00" * 4096,
-    ],
-    ids=["one word", "one token", "typos", "signs", "emoji", "cyrillic", "sentences", "zeros"],
-)
-def test_the_longest_message_is_answered_in_a_moment(english: Knowledge, text: str) -> None:
-    best = min(_seconds(english, text) for _ in range(5))
-    assert best < 0.02
+LONGEST = {
+    "one word": "tumour " * 600,
+    "one token": "a" * 4096,
+    "typos": "gliomx menigoma leukemai tumoour picturre " * 100,
+    "words": "can you please tell me what the scan picture of my brain tumour report means doctor " * 48,
+    "signs": "?!. " * 1024,
+    "emoji": "🧠" * 4096,
+    "cyrillic": "что это " * 512,
+    "sentences": "x. " * 1365,
+    "zeros": "\x00" * 4096,
+}
 
 
-def test_an_ordinary_message_takes_less_than_three_milliseconds(english: Knowledge) -> None:
+@pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
+def test_the_longest_message_is_searched_in_three_milliseconds(english: Knowledge, text: str) -> None:
+    assert min(_seconds(english.search, text) for _ in range(20)) < 0.003
+
+
+@pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
+def test_the_longest_message_is_heard_for_red_flags_in_ten_milliseconds(english: Knowledge, text: str) -> None:
+    assert min(_seconds(english.red_flag, text) for _ in range(20)) < 0.01
+
+
+def test_ordinary_messages_take_less_than_a_millisecond(english: Knowledge) -> None:
     typed = [case.text for case in cases()]
-    best = min(sum(_seconds(english, text) for text in typed) for _ in range(3)) / len(typed)
-    assert best < 0.003
+    assert statistics.median(min(_seconds(english.search, text) for _ in range(3)) for text in typed) < 0.001
+
+
+def test_no_message_whatever_breaks_the_search(english: Knowledge) -> None:
+    random = np.random.default_rng(7)
+    letters = "abc tumour'’ß\u0301ﬁ中ا🧠\ud83e\n\t.?!{}[]()<>&%$/\\\"\x00İ٣²" + "glioma I my seizure "
+    for _ in range(400):
+        text = "".join(letters[place] for place in random.integers(len(letters), size=random.integers(60)))
+        for match in english.suggest(text, 3):
+            assert 0 < match.score <= 1
+        found = english.search(text)
+        assert found is None or 0 < found.score <= 1
+        english.red_flag(text)
 
 
 def test_loading_twice_gives_the_same_object() -> None:
@@ -203,8 +221,7 @@ def test_a_wrong_file_is_named_with_its_fault(
     assert said in str(raised.value)
 
 
-def _seconds(english: Knowledge, text: str) -> float:
+def _seconds(ask: Callable[[str], object], text: str) -> float:
     started = time.perf_counter()
-    english.search(text)
-    english.red_flag(text)
+    ask(text)
     return time.perf_counter() - started

@@ -59,6 +59,14 @@ def test_a_flag_stands_out_in_a_long_message(english: Knowledge) -> None:
     assert flag.slug == "seizure"
 
 
+def test_a_flag_is_heard_in_the_last_line_of_the_longest_message(english: Knowledge) -> None:
+    last = "And I want to die."
+    story = ("We went to the hospital and they looked at the pictures for a long time. " * 60)[: 4096 - len(last)]
+    flag = english.red_flag(story + last)
+    assert flag is not None
+    assert flag.slug == "self-harm"
+
+
 def test_a_no_before_a_sign_denies_it_and_a_before_after_it_does_not(english: Knowledge) -> None:
     assert english.red_flag("he never had a seizure") is None
     flag = english.red_flag("he never had a seizure before")
