@@ -2,7 +2,7 @@
 
 import html
 
-from telegram import InlineKeyboardMarkup, Message
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from telegram.error import BadRequest
 
 from bot import wording
@@ -104,7 +104,7 @@ def report_caption(scan: Scan, texts: Texts) -> str:
 def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
     """What one can do with a scan."""
     texts = context.texts
-    about = ()
+    about: tuple[InlineKeyboardButton, ...] = ()
     if topic := topic_of(scan, texts, context.knowledge):
         about = (button(texts.plain("button.about", topic=topic.title), Verb.ABOUT, scan.public_id),)
     return grid(

@@ -98,7 +98,7 @@ async def topic(_: Update, context: BotContext) -> None:
     await _replace(context, pages.topic(found, context.texts) if found else None)
 
 
-async def section(_: Update, context: BotContext) -> None:
+async def section(_update: Update, context: BotContext) -> None:
     """The part of a topic that a button names."""
     slug, _, key = context.argument.partition("/")
     found = context.knowledge.topic(slug)

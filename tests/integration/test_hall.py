@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 from telegram import Update
 
+from bot.application import open_services, running
 from bot.buttons import Press, Verb
 from bot.sandbox import Message, Person, Sandbox
+from bot.settings import Settings
 from bot.updates import Lane
+from inference.executor import LocalExecutor
 from storage.records import Scan
 from tests import pictures
 from tests.integration.conftest import RunningBot
@@ -354,3 +357,21 @@ async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_person
     assert "Anna" not in caplog.text
     assert bot.settings.require_token() not in caplog.text
     assert "Common questions" in (await answer_to(agreed, "/faq")).text
+
+
+async def test_a_picture_that_takes_too_long_gets_one_sentence_and_the_bot_goes_on(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    noise = Image.effect_noise((3_000, 2_000), 100).convert("RGB")
+    async with (
+        LocalExecutor(1, models_dir=settings.models_dir, timeout=0.05) as slow,
+        open_services(settings, slow) as services,
+        running(settings, services) as application,
+    ):
+        anna = await sandbox.person("Anna")
+        question = await answer_to(anna, "/privacy")
+        await anna.press(question, "agree")
+        await anna.send_document(pictures.encode(noise, "PNG"))
+        await anna.wait_for(lambda message: "took me too long" in message.text, timeout=30)
+        assert await scans_of(RunningBot(settings, services, application), anna) == ()
+        assert "Common questions" in (await answer_to(anna, "/faq")).text
