@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from inference.analysis import PictureError, Reason
 from inference.depth import stretch, to_levels
 from inference.limits import DECODER_ERRORS, check_size
+from inference.shield import shielded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,6 +30,9 @@ _READABLE: Final = frozenset({
     "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG 2000
     "1.2.840.10008.1.2.5",  # RLE
 })  # fmt: skip
+# On damaged streams GDCM ends the whole process: Pillow decodes what it can, the rest is decoded behind a shield.
+_SOUND: Final = (_IMPLICIT, _EXPLICIT, _EXPLICIT_BIG, "1.2.840.10008.1.2.5")
+_BY_PILLOW: Final = ("1.2.840.10008.1.2.4.50", _JPEG_EXTENDED)
 _PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # PixelData, in either byte order
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -63,8 +67,15 @@ def read(data: bytes) -> NDArray[np.uint8]:
         _check(dataset, data)
         try:
             return _pixels(dataset)
-        except DECODER_ERRORS:
+        except _faults():
             raise PictureError(Reason.BROKEN, "DICOM pixels") from None
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """All that pydicom and its decoders raise on damaged files; some of it quotes them."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (BytesLengthException, InvalidDicomError, *DECODER_ERRORS)
 
 
 def _parse(data: bytes) -> "Dataset":
@@ -75,7 +86,7 @@ def _parse(data: bytes) -> "Dataset":
     with_preamble = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=not with_preamble)
-    except (pydicom.errors.InvalidDicomError, *DECODER_ERRORS):
+    except _faults():
         raise PictureError(Reason.BROKEN if with_preamble else Reason.UNKNOWN_FORMAT, "DICOM header") from None
     if not with_preamble and len(dataset) == 0:
         raise PictureError(Reason.UNKNOWN_FORMAT)
@@ -101,7 +112,7 @@ def _check(dataset: "Dataset", data: bytes) -> None:
         syntax = _transfer_syntax(dataset)
         if syntax not in _READABLE or (syntax == _JPEG_EXTENDED and int(dataset.BitsStored) > 8):
             raise PictureError(Reason.DICOM_UNSUPPORTED, "compression")
-    except DECODER_ERRORS:
+    except _faults():
         raise PictureError(Reason.BROKEN, "DICOM header") from None
 
 
@@ -121,7 +132,13 @@ def _pixels(dataset: "Dataset") -> NDArray[np.uint8]:
 
     for silence in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
         silence()
-    stored = pixel_array(dataset, index=0)
+    syntax = _transfer_syntax(dataset)
+    if syntax in _SOUND:
+        stored = pixel_array(dataset, index=0)
+    elif syntax in _BY_PILLOW:
+        stored = pixel_array(dataset, index=0, decoding_plugin="pillow")
+    else:
+        stored = shielded(lambda: pixel_array(dataset, index=0))
     photometric = str(dataset.PhotometricInterpretation)
     if photometric == "PALETTE COLOR":
         colours = apply_color_lut(stored, dataset)[..., :3]

@@ -186,6 +186,14 @@ def test_a_corrupted_stream_is_broken() -> None:
     assert reason_of(bytes(data)) is Reason.BROKEN
 
 
+@pytest.mark.parametrize(("place", "value"), [(4, 17), (13, 0), (16, 2)], ids=["depth", "table", "length"])
+def test_a_stream_that_crashes_its_decoder_is_broken_and_we_live_on(place: int, value: int) -> None:
+    data = bytearray(dicom_files.by_gdcm("jpeg_lossless", DEEP))
+    frame = data.index(b"\xff\xc3", data.index(b"\xff\xd8\xff"))
+    data[frame + place] = value
+    assert reason_of(bytes(data)) is Reason.BROKEN
+
+
 def test_a_header_of_noise_is_not_read() -> None:
     noise = np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes()
     assert reason_of(bytes(128) + b"DICM" + noise) in {Reason.BROKEN, Reason.DICOM_WITHOUT_PICTURE}
