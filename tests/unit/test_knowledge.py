@@ -54,19 +54,19 @@ def test_nothing_of_it_can_be_changed_by_accident(english: Knowledge) -> None:
             setattr(english.topics[0], field.name, "something else")
 
 
-def test_every_question_and_topic_finds_itself(english: Knowledge) -> None:
+def test_every_phrasing_and_name_finds_its_own_entry(english: Knowledge) -> None:
     for question in english.questions:
         for text in (question.question, *question.phrasings):
             match = english.search(text)
             assert match is not None, text
-            if text == question.question:
-                assert match.entry is question, text
-                assert match.kind == "question"
+            assert match.entry is question, text
+            assert match.kind == "question"
     for topic in english.topics:
-        match = english.search(topic.title)
-        assert match is not None
-        assert match.entry is topic
-        assert match.kind == "topic"
+        for text in (topic.title, *topic.names):
+            match = english.search(text)
+            assert match is not None, text
+            assert match.entry is topic, text
+            assert match.kind == "topic"
 
 
 @pytest.mark.parametrize("key", SECTION_KEYS)
@@ -83,6 +83,27 @@ def test_a_question_about_one_part_of_a_topic_names_the_part(english: Knowledge,
     match = english.search(asked[key])
     assert match is not None
     assert (match.entry.slug, match.section) == ("meningioma", key)
+
+
+@pytest.mark.parametrize(
+    "slug", ["brain-tumours", "glioma", "meningioma", "pituitary-tumour", "acute-myeloid-leukaemia"]
+)
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        ("What is {}?", "what"),
+        ("what are the symptoms of {}", "symptoms"),
+        ("Who is at risk for {}?", "causes"),
+        ("how to diagnose {}", "diagnosis"),
+        ("What are the treatments for {}?", "treatment"),
+    ],
+)
+def test_every_illness_can_be_asked_about_part_by_part(english: Knowledge, slug: str, asked: str, key: str) -> None:
+    topic = english.topic(slug)
+    assert topic is not None
+    match = english.search(asked.format(topic.names[0]))
+    assert match is not None
+    assert (match.entry.slug, match.section) == (slug, key)
 
 
 @pytest.mark.parametrize(
