@@ -8,7 +8,7 @@ from typing import Any
 
 from telegram import Message
 from telegram.constants import ChatAction
-from telegram.error import TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from bot.context import BotContext
 
@@ -36,10 +36,13 @@ class Status:
         """Leave this HTML as the last word, or take the message away."""
         self._ended = True
         async with self._speaking:
-            if text is not None:
-                await self._message.edit_text(text)
-            else:
+            if text is None:
                 await self._message.delete()
+                return
+            try:
+                await self._message.edit_text(text)
+            except BadRequest:  # the person has taken the status message away
+                await self._message.get_bot().send_message(self._message.chat_id, text)
 
     async def keep_up(self) -> None:
         """Edit the message each time that something new is to be shown, until cancelled."""

@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from telegram import Update
+from telegram import CallbackQuery, Update, User
 from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
@@ -12,6 +12,7 @@ from bot.buttons import parse
 from bot.context import BotContext
 from bot.incoming import MAX_NAME, clean_line
 from bot.texts import DEFAULT_LANGUAGE
+from storage.records import Person
 
 _log = logging.getLogger(__name__)
 GATE = -1
@@ -31,18 +32,29 @@ async def let_in(update: Update, context: BotContext) -> None:
         raise ApplicationHandlerStop
     if not (update.message or update.callback_query or update.my_chat_member):
         raise ApplicationHandlerStop
-    if query := update.callback_query:
-        context.press = parse(query.data)
-        # Telegram shows a waiting circle until this; a press that is too old to be answered is still obeyed.
-        with suppress(TelegramError):
-            await query.answer()
-    person = await context.database.people.get(chat.id)
+    if update.callback_query:
+        await _answer_press(update.callback_query, context)
+    context.admit(update, await _person(update, user, chat.id, context))
+
+
+async def _answer_press(query: CallbackQuery, context: BotContext) -> None:
+    """Read the button; Telegram shows a waiting circle until the press is answered, so that comes first."""
+    context.press = parse(query.data)
+    # A press that is too old to be answered is still obeyed.
+    with suppress(TelegramError):
+        await query.answer()
+
+
+async def _person(update: Update, user: User, chat_id: int, context: BotContext) -> Person:
+    """Who writes; somebody new is registered, somebody who had blocked the bot is back."""
+    people = context.database.people
+    person = await people.get(chat_id)
     if person is None:
         name = clean_line(user.first_name, MAX_NAME) or ""
-        person = await context.database.people.register(chat.id, name, _language(context, user.language_code))
+        return await people.register(chat_id, name, _language(context, user.language_code))
     if person.blocked and update.message:
-        person = await context.database.people.set_blocked(chat.id, blocked=False)
-    context.admit(update, person)
+        return await people.set_blocked(chat_id, blocked=False)
+    return person
 
 
 async def _point_to_private(update: Update, context: BotContext) -> None:

@@ -40,15 +40,20 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-def settings(sandbox: Sandbox, tmp_path: Path) -> Settings:
-    """Settings that point at the sandbox and at a database file of this test's own."""
+def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
+    """Settings that point at a sandbox and at a database file in ``folder``."""
     return load_settings(
         _env_file=None,
         telegram_bot_token=sandbox.token,
         telegram_api_url=sandbox.url,
-        database_url=f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}",
+        database_url=f"sqlite+aiosqlite:///{folder / 'bot.db'}",
     )
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox, tmp_path: Path) -> Settings:
+    """Settings of this test's own."""
+    return settings_for(sandbox, tmp_path)
 
 
 @pytest.fixture

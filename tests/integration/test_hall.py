@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,13 @@ from telegram import Update
 
 from bot.application import open_services, running
 from bot.buttons import Press, Verb
-from bot.sandbox import Message, Person, Sandbox
+from bot.sandbox import Message, Person, Rules, Sandbox
 from bot.settings import Settings
 from bot.updates import Lane
 from inference.executor import LocalExecutor
 from storage.records import Scan
 from tests import pictures
-from tests.integration.conftest import RunningBot
+from tests.integration.conftest import RunningBot, settings_for
 
 SCAN_VERBS = (Verb.OPEN, Verb.PDF, Verb.ABOUT, Verb.ASK_DELETE_SCAN, Verb.DELETE_SCAN)
 
@@ -375,3 +376,16 @@ async def test_a_picture_that_takes_too_long_gets_one_sentence_and_the_bot_goes_
         await anna.wait_for(lambda message: "took me too long" in message.text, timeout=30)
         assert await scans_of(RunningBot(settings, services, application), anna) == ()
         assert "Common questions" in (await answer_to(anna, "/faq")).text
+
+
+async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: LocalExecutor, tmp_path: Path) -> None:
+    async with Sandbox.start(rules=Rules(flood_limit=True, flood_burst=4)) as strict:
+        settings = settings_for(strict, tmp_path)
+        async with open_services(settings, workers) as services, running(settings, services):
+            anna = await strict.person("Anna")
+            for _ in range(6):
+                await anna.send_text("/help")
+            answered: set[int] = set()
+            while len(answered) < 6:
+                answer = await anna.wait_for(lambda message: message.id not in answered, timeout=30, since=0)
+                answered.add(answer.id)
