@@ -3,6 +3,7 @@
 import html
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from telegram.constants import MessageEntityType
 
@@ -205,7 +206,8 @@ class _HtmlParser:
 def _checked_link(url: str) -> str:
     """The address as Telegram keeps it, or nothing when it is not one: then the words stay without a link."""
     if re.match(r"(?i)(https?|tg|ton)://\S+\Z", url):
-        return url if url.count("/") > 2 else f"{url}/"
+        parts = urlsplit(url)
+        return url if parts.path else parts._replace(path="/").geturl()
     return f"http://{url}/" if re.fullmatch(r"[\w-]+(\.[\w-]+)+", url) else ""
 
 

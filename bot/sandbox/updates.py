@@ -47,6 +47,8 @@ class UpdateQueue:
         self._pending: dict[int, Update] = {}
         self._next_id = 100_000_000 + secrets.randbelow(800_000_000)
         self._poller: asyncio.Future[None] | None = None
+        self.polling = asyncio.Event()
+        """Set while a long poll is waiting."""
         self._kinds = DEFAULT_KINDS
         self._asked: list[str] = []
         self.on_put: Callable[[Update], None] = lambda _update: None
@@ -98,6 +100,7 @@ class UpdateQueue:
         if self._poller is not None and not self._poller.done():
             self._poller.set_exception(reason)
         self._poller = None
+        self.polling.clear()
 
     async def fetch(self, offset: int, limit: int, timeout_s: int) -> list[Update]:
         """Long polling: up to ``limit`` updates from ``offset`` on, waiting for the first one.
@@ -128,6 +131,7 @@ class UpdateQueue:
     async def _wait(self, seconds: float) -> None:
         poller: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._poller = poller
+        self.polling.set()
         try:
             await asyncio.wait_for(poller, seconds)
         except TimeoutError:
@@ -135,3 +139,4 @@ class UpdateQueue:
         finally:
             if self._poller is poller:
                 self._poller = None
+                self.polling.clear()
