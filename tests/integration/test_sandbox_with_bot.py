@@ -1,11 +1,25 @@
 """A real python-telegram-bot Application, talking to the sandbox over HTTP."""
 
 import io
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from PIL import Image
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScopeAllPrivateChats,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaDocument,
+    InputMediaPhoto,
+    Message,
+    ReplyParameters,
+    Update,
+)
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, Forbidden
 from telegram.ext import ApplicationBuilder, CallbackQueryHandler, CommandHandler, ContextTypes, MessageHandler, filters
 
 from bot.sandbox import Person, Sandbox
@@ -81,3 +95,59 @@ async def test_a_photo_goes_through_telegrams_sizes_and_comes_back(ann: Person) 
     assert report.document
     assert report.document.name == "report.pdf"
     assert await ann.download(report) == await ann.download(sent)
+
+
+async def test_the_librarys_own_calls_are_understood(sandbox: Sandbox) -> None:
+    person = await sandbox.person("Ann")
+    await person.send_text("/start")
+    async with Bot(sandbox.token, base_url=sandbox.base_url, base_file_url=sandbox.base_file_url) as bot:
+        chat, data = person.id, picture(300, 200)
+        assert (await bot.get_me()).is_bot
+        await bot.set_my_commands([BotCommand("help", "What I can do")], BotCommandScopeAllPrivateChats(), "de")
+        await bot.set_my_description("Words")
+        await bot.set_my_short_description("Words")
+        assert await bot.send_chat_action(chat, ChatAction.UPLOAD_PHOTO)
+        assert await bot.send_message_draft(chat, 1, "Thinking")
+        text = await bot.send_message(chat, "x", reply_parameters=ReplyParameters(1))
+        assert text.reply_to_message
+        first = InputMediaPhoto(data, caption="<b>one</b>", parse_mode="HTML")
+        album = await bot.send_media_group(chat, [first, InputMediaPhoto(data)])
+        assert album[0].caption_entities[0].type == "bold"
+        changed = await bot.edit_message_media(InputMediaDocument(data, filename="a.png"), chat, text.message_id)
+        assert isinstance(changed, Message)
+        assert changed.document
+        sent = await bot.send_photo(chat, album[0].photo[-1])
+        assert sent.photo == album[0].photo
+        file = await bot.get_file(changed.document)
+        assert bytes(await file.download_as_bytearray()) == data
+        assert await bot.set_message_reaction(chat, sent.message_id, "👍")
+        assert await bot.copy_message(chat, chat, sent.message_id)
+        assert (await bot.forward_message(chat, chat, sent.message_id)).forward_origin
+        assert await bot.delete_messages(chat, [sent.message_id, text.message_id])
+        assert (await bot.get_chat(chat)).first_name == "Ann"
+        assert (await bot.get_webhook_info()).pending_update_count == 1
+        with pytest.raises(BadRequest, match="Can't parse entities: unsupported start tag"):
+            await bot.send_message(chat, "<h1>x</h1>", parse_mode="HTML")
+        await person.block()
+        with pytest.raises(Forbidden):
+            await bot.send_message(chat, "x")
+
+
+async def test_the_librarys_own_webhook_server_is_served(sandbox: Sandbox) -> None:
+    builder = ApplicationBuilder().token(sandbox.token).base_url(sandbox.base_url).base_file_url(sandbox.base_file_url)
+    application = builder.build()
+    application.add_handler(CommandHandler("start", start))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with application:
+        assert application.updater
+        await application.start()
+        await application.updater.start_webhook(
+            "127.0.0.1", port, "hook", webhook_url=f"http://127.0.0.1:{port}/hook", secret_token="a-secret"
+        )
+        person = await sandbox.person("Ann")
+        await person.send_text("/start")
+        await person.wait_for(lambda message: message.text == "Welcome")
+        await application.updater.stop()
+        await application.stop()
