@@ -140,3 +140,8 @@ def test_the_menu_and_the_help_show_the_same_commands_within_telegrams_limits() 
     assert len(english.plain("bot.description")) <= 512
     assert len(english.plain("bot.short_description")) <= 120
     assert set("".join(COMMANDS)) <= set(string.ascii_lowercase + "_")
+
+
+def test_the_readme_lists_every_command_of_the_menu_and_no_other() -> None:
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| /(\w+) \|", readme, re.MULTILINE)) == set(COMMANDS)
