@@ -35,7 +35,7 @@ TIMEOUT: Final = 20.0
 """Seconds that one job may run."""
 START_TIMEOUT: Final = 60.0
 """Seconds until every worker must have its models open."""
-MEMORY: Final[dict[BackendName, int]] = {"litert": 2 << 30, "tensorflow": 12 << 30}
+MEMORY: Final[dict[BackendName, int]] = {"litert": 3 << 29, "tensorflow": 12 << 30}
 """Bytes of address space of one worker (TensorFlow reserves much more than it uses)."""
 CLOSE_TIMEOUT: Final = 5.0
 

@@ -1,6 +1,7 @@
 """Any bytes come in; a clean picture or one clear reason comes out."""
 
 import io
+import random
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from PIL import Image
 from inference.analysis import PictureError, Reason
 from inference.imaging import SHOWN_SIDE, decode, encode_jpeg, recognise
 from inference.limits import MAX_FILE_BYTES
-from tests import pictures
+from tests import dicom_files, pictures
 
 PROJECT = Path(__file__).parents[2]
 BRAIN = (pictures.brain_array() * 255).astype(np.uint8)
@@ -335,3 +336,43 @@ def test_every_bad_or_odd_file_is_settled_in_two_seconds_of_work_and_little_memo
         timeout=60,
     )
     assert (done.stdout.strip(), done.stderr, done.returncode) == (expected, "", 0)
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Change, cut out or put in a few bytes."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 2, 10))):
+        at = chance.randrange(min(len(changed), chance.choice((64, 600, len(changed)))))
+        match chance.randrange(4):
+            case 0:
+                changed[at] = chance.randrange(256)
+            case 1:
+                changed[at : at + 4] = b"\xff\xff\xff\xff"
+            case 2:
+                del changed[at : at + chance.randrange(1, 40)]
+            case _:
+                changed[at:at] = chance.randbytes(chance.randrange(1, 20))
+    return bytes(changed)
+
+
+SMALL = SMEAR.resize((120, 90))
+WHOLE = {
+    **{kind: pictures.encode(SMALL, kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")},
+    "TIFF, LZW": pictures.encode(SMALL, "TIFF", compression="tiff_lzw"),
+    "DICOM": dicom_files.native(BRAIN[::4, ::4]),
+    "DICOM, RLE": dicom_files.rle(BRAIN[::4, ::4]),
+    "DICOM, JPEG 2000": dicom_files.jpeg2000(BRAIN[::4, ::4]),
+    "DICOM, JPEG lossless": dicom_files.by_gdcm("jpeg_lossless", BRAIN[::4, ::4]),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_whatever_the_damage_there_is_a_picture_or_a_reason(kind: str) -> None:
+    chance = random.Random(kind)  # noqa: S311 - no secret
+    outcomes = set()
+    for _ in range(60):
+        try:
+            outcomes.add(decode(damaged(WHOLE[kind], chance)).rgb.dtype.name)
+        except PictureError as error:
+            outcomes.add(error.reason.value)
+    assert len(outcomes) >= 2  # the damage did reach the decoder
