@@ -29,8 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the bot with its chat page until SIGINT or SIGTERM. Raises StartError."""
-    settings = load_settings()
-    configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
     asyncio.run(serve(args.port, args.host, browser=not args.no_browser))
     return 0
 
@@ -53,6 +51,7 @@ def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
 async def serve(port: int, host: str, *, browser: bool) -> None:
     """Serve until a signal comes, then finish what is in work. Raises StartError."""
     async with AsyncExitStack() as stack:
+        past_proxies(host)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
         try:
             sandbox = await stack.enter_async_context(Sandbox.start(port, host))
@@ -60,12 +59,19 @@ async def serve(port: int, host: str, *, browser: bool) -> None:
             reason = error.strerror or error
             raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
         settings = demo_settings(sandbox, Path(folder))
+        configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
         services = await stack.enter_async_context(open_services(settings))
         await stack.enter_async_context(running(settings, services))
         print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
         if browser and has_screen():
             await asyncio.to_thread(webbrowser.open, sandbox.page_url)
         await stop_signal()
+
+
+def past_proxies(host: str) -> None:
+    """Let the bot reach the sandbox directly, whatever proxy the environment names for the internet."""
+    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (known, HOST, host)))
 
 
 def has_screen() -> bool:

@@ -127,7 +127,7 @@ class SandboxClient:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.AsyncClient(base_url=f"{url}/sandbox/api/", timeout=90.0)
+        self._http = httpx.AsyncClient(base_url=f"{url}/sandbox/api/", timeout=90.0, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""

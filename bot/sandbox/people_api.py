@@ -87,7 +87,8 @@ class StateHandler(PeopleHandler):
     def get(self) -> None:
         """The bot, the people, and the number of the last event."""
         people_list = [about_person(chat) for chat in self.world.chats.values()]
-        self.write({"bot": about_bot(self.world.profile, None), "people": people_list, "seq": self.world.feed.last})
+        world = {"started": self.world.started, "seq": self.world.feed.last}
+        self.write({"bot": about_bot(self.world.profile, None), "people": people_list, **world})
 
 
 class NewPersonHandler(PeopleHandler):
@@ -236,6 +237,7 @@ class ShownFileHandler(PeopleHandler):
         if file.data[:4] == b"RIFF" and file.data[8:12] == b"WEBP":
             mime = "image/webp"
         name = "".join(c for c in file.name if c.isascii() and (c.isalnum() or c in " ._-()")) or "file"
+        self.set_header("Cache-Control", "private, max-age=86400, immutable")
         self.set_header("Content-Type", mime or "application/octet-stream")
         self.set_header("Content-Disposition", f'{"inline" if mime else "attachment"}; filename="{name}"')
         if mime != "application/pdf":

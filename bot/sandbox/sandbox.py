@@ -113,7 +113,8 @@ class Sandbox:
         server = HTTPServer(routes(world, host), max_buffer_size=2 * world.rules.person_upload_bytes)
         server.add_sockets(sockets)
         reached_at = LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-        sandbox = cls(world, f"http://{reached_at}:{taken_port}")
+        name = f"[{reached_at}]" if ":" in reached_at else reached_at
+        sandbox = cls(world, f"http://{name}:{taken_port}")
         try:
             yield sandbox
         finally:

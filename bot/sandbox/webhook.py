@@ -50,7 +50,7 @@ class Deliverer:
         self._world = world
         self._webhook = webhook
         self._caller = caller
-        self._client = httpx.AsyncClient(timeout=world.rules.webhook_timeout)
+        self._client = httpx.AsyncClient(timeout=world.rules.webhook_timeout, trust_env=False)
         self._slots = asyncio.Semaphore(webhook.max_connections)
         self._lanes: dict[int, asyncio.Task[None]] = {}
         for update in world.updates.pending:

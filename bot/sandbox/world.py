@@ -48,6 +48,8 @@ class World:
     on_webhook: Callable[[Webhook | None], None] = lambda _webhook: None
     chats: dict[int, Chat] = field(default_factory=dict)
     callbacks: dict[str, Callback] = field(default_factory=dict)
+    started: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Differs after a restart: the page then begins anew."""
     _buckets: dict[int, _Bucket] = field(default_factory=dict)
     profile: Profile = field(init=False)
     files: FileStore = field(init=False)

@@ -20,13 +20,15 @@ export const fileUrl = (fileId) => `api/files/${encodeURIComponent(fileId)}`;
 // Calls onEvents with each batch; comes back by itself after a break, from where it was.
 export function follow(seq, onEvents, onState) {
   let pause = 500;
+  let again = false;
   const connect = () => {
     const address = new URL(`api/live?after=${seq}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     socket.onopen = () => {
       pause = 500;
-      onState(true);
+      onState(true, again);
+      again = true;
     };
     socket.onmessage = ({ data }) => {
       const news = JSON.parse(data);

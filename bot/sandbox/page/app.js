@@ -48,7 +48,7 @@ const log = new Log({
     const answer = result?.answer;
     if (answer?.show_alert) alertBox(answer.text);
     else if (answer?.text) toast(answer.text);
-    if (answer?.url) open(answer.url, "_blank", "noopener");
+    if (/^https?:/i.test(answer?.url || "")) open(answer.url, "_blank", "noopener");
   },
   menu(message, place) {
     const text = message.text || message.caption;
@@ -125,7 +125,7 @@ function about(bot) {
 function drawBar() {
   const { bot, action } = chat();
   $("bot-name").textContent = bot.name;
-  $("bot-status").textContent = action ? ACTIONS[action] || action : "bot";
+  $("bot-status").textContent = action ? ACTIONS[action] || action : chat().person.blocked ? "bot · blocked by you" : "bot";
   $("bot-status").classList.toggle("busy", !!action);
   document.title = `${bot.name} · sandbox chat`;
 }
@@ -238,8 +238,13 @@ const happenings = {
       if (mine.person.id === current) drawBar();
     }, 5200);
   },
-  draft: (mine, { message }) => {
+  draft(mine, { message }) {
+    clearTimeout(mine.draftTimer);
     mine.draft = message;
+    mine.draftTimer = setTimeout(() => {
+      mine.draft = null;
+      if (mine.person.id === current) draw();
+    }, 30000);
   },
   blocked: (mine, { blocked }) => {
     mine.person.blocked = blocked;
@@ -267,6 +272,7 @@ const buttons = {
   menu: () => composer.toggleMenu(),
   "drop-context": () => composer.drop(),
   start: () => composer.act.text("/start"),
+  tools: () => popup($("tools"), tools()),
   samples: () => $("samples-sheet").showModal(),
   "to-bottom": () => toBottom(true),
   "add-person": () => {
@@ -274,6 +280,24 @@ const buttons = {
     $("new-person").showModal();
   },
 };
+
+// What a phone's app offers and this page has no place for; each is something that a bot must bear.
+function tools() {
+  const { blocked } = chat().person;
+  const sendAs = (as, name, type, data, more = {}) => () => {
+    const form = new FormData();
+    form.append("as", as);
+    for (const [key, value] of Object.entries(more)) form.append(key, value);
+    form.append("file", new File([data], name, { type }));
+    return attempt(() => api(path("/files"), form));
+  };
+  return [
+    ["Send a sticker", sendAs("sticker", "sticker.webp", "image/webp", "sticker", { emoji: "👋" })],
+    ["Send a voice message", sendAs("voice", "voice.oga", "audio/ogg", "OggS", { seconds: 4 })],
+    ["Send a video", sendAs("video", "video.mp4", "video/mp4", "video", { seconds: 4 })],
+    [blocked ? "Unblock the bot" : "Block the bot", () => attempt(() => api(path("/block"), { blocked: !blocked }))],
+  ];
+}
 
 async function addPerson() {
   const name = $("new-name").value.trim();
@@ -311,9 +335,10 @@ async function begin() {
   await Promise.all([...chats.values()].map(load));
   const before = Number(sessionStorage.getItem("person"));
   await choose(chats.has(before) ? before : state.people[0].id);
-  follow(state.seq, happened, (connected) => {
-    if (connected) return;
-    $("bot-status").textContent = "connecting…";
+  follow(state.seq, happened, async (connected, again) => {
+    if (!connected) $("bot-status").textContent = "connecting…";
+    else if (again && (await api("state")).started !== state.started) location.reload();
+    else drawBar();
   });
   await drawSamples((file) => composer.offer([file]));
   document.body.dataset.ready = "yes";

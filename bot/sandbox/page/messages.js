@@ -103,7 +103,7 @@ function heading(message, act) {
 
 function key(message, button, act) {
   const style = `key${button.style ? ` ${button.style}` : ""}${button.url ? " link" : ""}`;
-  if (button.url) {
+  if (/^(https?|tg):/i.test(button.url || "")) {
     return make("a", { class: style, href: button.url, target: "_blank", rel: "noopener noreferrer", "data-testid": "inline-button" }, button.text);
   }
   const node = make("button", { type: "button", class: style, "data-testid": "inline-button", "data-callback": button.callback_data }, button.text);
