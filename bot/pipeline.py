@@ -119,6 +119,10 @@ class Journey:
             draw_report(self.context, scan, pictures),
             return_exceptions=True,
         )
+        if isinstance(sent, NetworkError):
+            # Telegram is slow or away, or the message was refused; another picture of the same album may get through.
+            _log.error("an answer could not be sent: %s", sent)
+            raise UserFacingError("refusal.not_sent", number=scan.number) from sent
         if sent is not None:
             raise sent
         if isinstance(drawn, BaseException):

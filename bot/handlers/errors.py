@@ -27,23 +27,24 @@ async def on_error(update: object, context: BotContext) -> None:
     # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
     _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
     if chat is not None and chat.type == chat.PRIVATE:
-        await _tell(context, chat.id, _sentence(error))
+        await _tell(context, chat.id, _for_people(error))
 
 
-def _sentence(error: Exception | None) -> str:
-    """Key of the sentence for the person."""
+def _for_people(error: Exception | None) -> UserFacingError:
+    """The sentence for the person."""
     if isinstance(error, UserFacingError):
-        return error.key
+        return error
     if isinstance(error, AnalysisTimeoutError | WorkerDiedError):
-        return "error.busy"
+        return UserFacingError("error.busy")
     if isinstance(error, UnknownPersonError):
-        return "error.gone"
-    return "error.general"
+        return UserFacingError("error.gone")
+    return UserFacingError("error.general")
 
 
-async def _tell(context: BotContext, chat_id: int, key: str) -> None:
+async def _tell(context: BotContext, chat_id: int, problem: UserFacingError) -> None:
+    sentence = context.services.texts[DEFAULT_LANGUAGE](problem.key, **problem.values)
     try:
-        await context.bot.send_message(chat_id, context.services.texts[DEFAULT_LANGUAGE](key))
+        await context.bot.send_message(chat_id, sentence)
     except Forbidden:
         await _mark_blocked(context, chat_id)
     except TelegramError as error:

@@ -10,8 +10,6 @@ from bot.buttons import Verb, says
 from bot.context import BotContext
 from bot.knowledge import Match, Question, Topic
 
-MOST_TYPED = 1_000
-"""Characters of a message that are searched; nobody asks in more."""
 SUGGESTIONS = 3
 
 
@@ -33,12 +31,8 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 async def info(_: Update, context: BotContext) -> None:
     """The menu of topics, or the topic that was named."""
-    typed = context.argument[:MOST_TYPED]
-    match = context.knowledge.search(typed) if typed else None
-    if typed and match:
-        await show_match(context, match)
-    elif typed:
-        await _not_known(context, typed)
+    if context.argument:
+        await answer(context, context.argument)
     else:
         await _send(context, pages.topics(context.knowledge, context.texts))
 
@@ -64,14 +58,20 @@ async def forwarded(_: Update, context: BotContext) -> None:
 
 async def answer(context: BotContext, typed: str) -> None:
     """Red flags before anything else, then the answer that fits, or an honest "I don't know that"."""
-    typed = typed[:MOST_TYPED]
+    flagged = await heed_red_flags(context, typed)
+    if match := context.knowledge.search(typed):
+        await show_match(context, match)
+    elif not flagged:
+        suggested = context.knowledge.suggest(typed, SUGGESTIONS)
+        await _send(context, pages.not_known(suggested, context.texts))
+
+
+async def heed_red_flags(context: BotContext, typed: str) -> bool:
+    """Say what to do when somebody writes of something that needs help; returns whether they did."""
     flag = context.knowledge.red_flag(typed)
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))
-    if match := context.knowledge.search(typed):
-        await show_match(context, match)
-    elif not flag:
-        await _not_known(context, typed)
+    return flag is not None
 
 
 async def show_match(context: BotContext, match: Match) -> None:
@@ -121,11 +121,6 @@ async def question(_: Update, context: BotContext) -> None:
     """The answer to the question that a button names."""
     found = context.knowledge.question(context.argument)
     await _replace(context, pages.question(found, context.knowledge, context.texts) if found else None)
-
-
-async def _not_known(context: BotContext, typed: str) -> None:
-    suggested = context.knowledge.suggest(typed, SUGGESTIONS)
-    await _send(context, pages.not_known(suggested, context.texts))
 
 
 async def _send(context: BotContext, page: pages.Page) -> None:

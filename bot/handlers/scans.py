@@ -8,7 +8,7 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, MessageHandler, filt
 from bot.answers import send_picture, send_report
 from bot.buttons import Verb, button, grid, says
 from bot.context import BotContext
-from bot.handlers.knowledge import show_topic
+from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
 from bot.pipeline import read_messages
 from bot.reporting import topic_of
@@ -32,6 +32,7 @@ async def receive(update: Update, context: BotContext) -> None:
     message = update.message
     if message is None:
         return
+    await heed_red_flags(context, message.caption or "")
     if _is_own_answer(message, context):
         await context.say("other.own_answer")
     elif not context.has_consented:

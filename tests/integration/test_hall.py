@@ -265,6 +265,13 @@ async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: Running
     assert len(await scans_of(bot, agreed)) == 1
 
 
+async def test_a_caption_that_speaks_of_an_emergency_is_answered_before_the_picture(agreed: Person) -> None:
+    await agreed.send_document(pictures.brain(), caption="my son had a seizure")
+    first = await agreed.wait_for(lambda _: True)
+    assert "112" in first.text
+    await agreed.wait_for(is_report, timeout=30)
+
+
 @pytest.mark.parametrize(
     ("send", "sentence"),
     [
