@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from inference.explain import FULL_ALPHA, STOPS, color_bar, heat, heat_image, overlay, side_by_side
+from reports import style
 from tests import pictures
 
 SIDE = 160
@@ -105,3 +106,8 @@ def test_other_words_in_another_font_can_stand_at_the_bar(tmp_path: Path) -> Non
     one = side_by_side(jpeg(400, 300), jpeg(400, 300), ("нет", "сильно"), found)
     other = side_by_side(jpeg(400, 300), jpeg(400, 300), ("none", "strong"), found)
     assert one != other
+
+
+def test_the_report_draws_the_same_scale() -> None:
+    assert style.HEAT == STOPS
+    assert style.HEAT_OPACITY == FULL_ALPHA

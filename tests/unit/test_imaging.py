@@ -325,7 +325,7 @@ except PictureError as error:
         ("largest_png", 640, "read"),
     ],
 )
-def test_every_bad_or_odd_file_is_settled_in_two_seconds_of_work_and_little_memory(
+def test_every_bad_or_odd_file_is_settled_in_three_seconds_of_work_and_little_memory(
     drawing: str, megabytes: int, expected: str
 ) -> None:
     done = subprocess.run(  # noqa: S603 - our own program
