@@ -13,7 +13,7 @@ from inference.card import OperatingPoints
 from inference.training.predict import probabilities
 
 COVERAGE = 0.95
-FULL_SCALE_SHARE = 0.35
+FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
 
 Floats = NDArray[np.float64]
@@ -51,22 +51,29 @@ def conformal(chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...]
 
 
 def expert_points(
-    tumor: Floats, is_tumor: NDArray[np.bool_], sources: tuple[str, ...], *, false_alarms: float, misses: float
+    tumor: Floats,
+    is_tumor: NDArray[np.bool_],
+    sources: tuple[str, ...],
+    *,
+    false_alarms: float,
+    misses: float,
+    by_source: float,
 ) -> OperatingPoints:
     """Choose both points on the probability of any tumour, overall and in each source with 20 pictures or more.
 
     ``positive`` keeps false alarms at or below the share ``false_alarms``, ``negative`` keeps misses at or below
-    ``misses``; they lie on either side of 0.5.
+    ``misses``, and no source goes beyond ``by_source`` of either; they lie on either side of 0.5.
     """
     names = np.array(sources)
     positive, negative = 0.5, 0.5
     for source in {*sources, ""}:
         chosen = (names == source) | (source == "")
+        alarms, missed = (by_source, by_source) if source else (false_alarms, misses)
         healthy, ill = np.sort(tumor[chosen & ~is_tumor]), np.sort(tumor[chosen & is_tumor])
         if len(healthy) >= 20:
-            positive = max(positive, float(healthy[len(healthy) - 1 - int(false_alarms * len(healthy))]) + 1e-4)
+            positive = max(positive, float(healthy[len(healthy) - 1 - int(alarms * len(healthy))]) + 1e-4)
         if len(ill) >= 20:
-            negative = min(negative, float(ill[int(misses * len(ill))]) - 1e-4)
+            negative = min(negative, float(ill[int(missed * len(ill))]) - 1e-4)
     return OperatingPoints(
         positive=round(float(np.clip(positive, 0.5, 0.999)), 4), negative=round(float(np.clip(negative, 0.001, 0.5)), 4)
     )

@@ -76,9 +76,14 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     chances = probabilities(scored.logits, heat)
     if recipe.organ:
         free = recipe.tumor_free
-        limits = (0.05, 0.05) if recipe.name == BLOOD_SMEAR else (0.03, 0.02)
+        limits = (0.05, 0.05, 0.05) if recipe.name == BLOOD_SMEAR else (0.03, 0.02, 0.1)
         points = cal.expert_points(
-            1 - chances[:, free], scored.labels != free, scored.sources, false_alarms=limits[0], misses=limits[1]
+            1 - chances[:, free],
+            scored.labels != free,
+            scored.sources,
+            false_alarms=limits[0],
+            misses=limits[1],
+            by_source=limits[2],
         )
         tumors = np.array([c.tumor for c in recipe.classes])
         scale = cal.full_scale(answer.maps, labels, tumors)

@@ -111,12 +111,14 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
     tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
 
-    points = calibrate.expert_points(tumor, ill, sources, false_alarms=0.04, misses=0.02)
+    points = calibrate.expert_points(tumor, ill, sources, false_alarms=0.04, misses=0.02, by_source=0.05)
 
+    assert (tumor[~ill] >= points.positive).mean() <= 0.04
+    assert (tumor[ill] <= points.negative).mean() <= 0.02
     for source in "abcd":
         here = np.array(sources) == source
-        assert (tumor[here & ~ill] >= points.positive).sum() <= 0.04 * here.sum()
-        assert (tumor[here & ill] <= points.negative).sum() <= 0.02 * here.sum()
+        assert (tumor[here & ~ill] >= points.positive).sum() <= 0.05 * here.sum()
+        assert (tumor[here & ill] <= points.negative).sum() <= 0.05 * here.sum()
     assert points.negative <= 0.5 <= points.positive
 
 
@@ -133,7 +135,10 @@ def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
     maps[20:, 2, 2, 1] = 7
     labels = np.repeat([0, 3], 20).astype(np.int32)
 
-    assert calibrate.full_scale(maps, labels, np.array([True, True, True, False])) == pytest.approx(20.0)
+    tumor = np.array([True, True, True, False])
+
+    assert 7 / calibrate.full_scale(maps, labels, tumor) <= calibrate.FULL_SCALE_SHARE + 1e-3
+    assert calibrate.full_scale(maps / np.array([1, 100, 1, 1], np.float32), labels, tumor) == pytest.approx(10)
 
 
 def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
