@@ -13,6 +13,8 @@ from inference.card import OperatingPoints
 from inference.training.predict import probabilities
 
 COVERAGE = 0.95
+LEAST_QUANTILE = 0.5
+"""Without it the sets of a class that is nearly always sure would be empty for a picture that is merely likely."""
 FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
 
@@ -41,12 +43,13 @@ def temperature(scored: Scored) -> float:
 
 
 def conformal(chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...]) -> dict[str, float]:
-    """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012)."""
+    """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012), at least ``LEAST_QUANTILE``."""
     quantiles = {}
     for k, name in enumerate(names):
         scores = np.sort(1 - chances[labels == k, k])
         rank = int(np.ceil((len(scores) + 1) * COVERAGE)) - 1
-        quantiles[name] = round(float(scores[rank]), 4) if 0 <= rank < len(scores) else 1.0
+        quantile = float(scores[rank]) if 0 <= rank < len(scores) else 1.0
+        quantiles[name] = round(max(quantile, LEAST_QUANTILE), 4)
     return quantiles
 
 

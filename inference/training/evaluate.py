@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.analysis import Verdict
 from inference.card import ModelCard
 from inference.training import data, metrics
 from inference.training.calibrate import Scored
 from inference.training.data import Example
 from inference.training.predict import Predictions, predict, probabilities
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
+from inference.verdict import judge
 
 PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 
@@ -81,7 +83,7 @@ def verdicts(
     examples: Sequence[Example],
 ) -> dict[str, Any]:
     """What people would be told at the operating points, by source: shares of signs, no signs and not sure."""
-    said = answers(card, chances, recipe.tumor_free)
+    said = answers(card, chances)
     ill = labels != recipe.tumor_free
     sources = np.array([e.detail if recipe.name == BLOOD_SMEAR else e.source for e in examples])
 
@@ -103,13 +105,11 @@ def verdicts(
     return result
 
 
-def answers(card: ModelCard, chances: NDArray[np.float64], free: int) -> NDArray[np.int_]:
-    """1 signs, -1 no signs, 0 not sure: an operating point is met, and the prediction set does not hold both sides."""
-    tumor = 1 - chances[:, free]
-    inside = np.array([chances[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
-    both = inside[:, free] & np.delete(inside, free, 1).any(1)
-    points = card.operating_points
-    return np.where(both, 0, np.where(tumor >= points.positive, 1, np.where(tumor <= points.negative, -1, 0)))
+def answers(card: ModelCard, chances: NDArray[np.float64]) -> NDArray[np.int_]:
+    """What serving says to each row of probabilities [N, K]: 1 signs, -1 no signs, 0 not sure."""
+    meaning = {Verdict.TUMOR_SIGNS: 1, Verdict.NO_TUMOR_SIGNS: -1}
+    judged = (judge(dict(zip(card.class_names, row.tolist(), strict=True)), card) for row in chances)
+    return np.array([meaning.get(judgement.verdict, 0) for judgement in judged])
 
 
 def heat_maps(recipe: Recipe, card: ModelCard, answer: Predictions, examples: Sequence[Example]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def refusals(
 def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
     """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
     chances = probabilities(unseen.logits, card.temperature)
-    said = answers(card, chances, recipe.tumor_free)
+    said = answers(card, chances)
     predicted, looks = chances.argmax(1), np.array(unseen.sources)
     result: dict[str, Any] = {}
     for look in np.unique(looks):
