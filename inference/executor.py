@@ -91,6 +91,9 @@ class LocalExecutor:
         self._pool: ProcessPool | None = None
         self._renewing = asyncio.Lock()
         self._closed = False
+        # A job that Pebble has taken can only be cancelled by ending a worker; one that waits here costs nothing. One
+        # ahead for each worker keeps all of them busy.
+        self._places = asyncio.Semaphore(2 * workers)
 
     async def start(self) -> None:
         """Start every worker and wait until each has its models open and has read a first picture.
@@ -123,18 +126,19 @@ class LocalExecutor:
         return self._run(function, args, timeout or self._timeout)
 
     async def _run(self, function: Callable[..., T], args: tuple[Any, ...], limit: float) -> T:
-        for attempt in (1, 2):
-            pool = self._running_pool()
-            try:
-                job = _schedule(pool, _limited, function, args, limit)
-                return await asyncio.wrap_future(job)
-            except TimeoutError:
-                raise AnalysisTimeoutError from None
-            except ProcessExpired as death:
-                _log.warning("a worker ended with status %s (attempt %d)", death.exitcode, attempt)
-            except BrokenProcessPool:
-                _log.warning("the pool of workers broke (attempt %d); starting it again", attempt)
-                await self._renew(pool)
+        async with self._places:
+            for attempt in (1, 2):
+                pool = self._running_pool()
+                try:
+                    job = _schedule(pool, _limited, function, args, limit)
+                    return await asyncio.wrap_future(job)
+                except TimeoutError:
+                    raise AnalysisTimeoutError from None
+                except ProcessExpired as death:
+                    _log.warning("a worker ended with status %s (attempt %d)", death.exitcode, attempt)
+                except BrokenProcessPool:
+                    _log.warning("the pool of workers broke (attempt %d); starting it again", attempt)
+                    await self._renew(pool)
         raise WorkerDiedError
 
     async def close(self) -> None:

@@ -44,6 +44,12 @@ def hang(told: Path | None = None) -> None:
         signal.pause()
 
 
+def wait_for(told: Path, go: Path) -> int:
+    told.write_text("running")
+    go.read_text()
+    return os.getpid()
+
+
 def fail() -> None:
     raise LookupError("not in the book")
 
@@ -177,6 +183,21 @@ async def test_cancelling_ends_the_job_and_frees_its_worker(executor: LocalExecu
     with pytest.raises(asyncio.CancelledError):
         await job
     assert (await executor.analyse(pictures.brain())).organ is Organ.BRAIN_MRI
+
+
+async def test_cancelling_jobs_that_wait_costs_no_worker(executor: LocalExecutor, tmp_path: Path) -> None:
+    told, go = tmp_path / "told", tmp_path / "go"
+    os.mkfifo(told)
+    os.mkfifo(go)
+    before = await executor.run(process_id)
+    jobs = [asyncio.ensure_future(executor.run(wait_for, told, go))]
+    jobs += [asyncio.ensure_future(executor.run(process_id)) for _ in range(20)]
+    await asyncio.to_thread(told.read_text)
+    for waiting in jobs[2:]:
+        waiting.cancel()
+    await asyncio.to_thread(go.write_text, "go")
+    assert await asyncio.gather(*jobs[:2]) == [before, before]
+    assert await executor.run(process_id) == before
 
 
 async def test_after_closing_nothing_runs_and_no_process_is_left() -> None:
