@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from inference.analysis import PictureError, Reason
 from inference.depth import stretch, to_levels
@@ -66,7 +67,7 @@ def read(data: bytes) -> NDArray[np.uint8]:
         dataset = _parse(data)
         _check(dataset, data)
         try:
-            return _pixels(dataset)
+            return _square(_pixels(dataset), dataset)
         except _faults():
             raise PictureError(Reason.BROKEN, "DICOM pixels") from None
 
@@ -147,6 +148,20 @@ def _pixels(dataset: "Dataset") -> NDArray[np.uint8]:
         return _to_bytes(stored, int(dataset.BitsStored))
     shown = _window(apply_modality_lut(stored, dataset), stored, dataset)
     return 255 - shown if photometric == "MONOCHROME1" else shown
+
+
+def _square(pixels: NDArray[np.uint8], dataset: "Dataset") -> NDArray[np.uint8]:
+    """Give pixels that are taller than wide (or wider than tall) their true proportions, as a viewer does."""
+    spacing = dataset.get("PixelSpacing") or dataset.get("PixelAspectRatio")
+    if not spacing or len(spacing) != 2 or float(spacing[0]) <= 0 or float(spacing[1]) <= 0:
+        return pixels
+    stretch_by = float(spacing[0]) / float(spacing[1])  # height of a pixel by its width
+    if not 0.25 <= stretch_by <= 4 or abs(stretch_by - 1) < 0.02:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = (width, round(height * stretch_by)) if stretch_by > 1 else (round(width / stretch_by), height)
+    check_size(*size)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def _to_bytes(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,22 @@ def test_padding_does_not_press_the_picture_into_a_corner_of_the_range() -> None
     shown = grey_of(dicom_files.native(padded, PixelPaddingValue=-2000))
     assert (shown[:20] == 0).all()
     assert np.abs(shown[20:] - grey_of(dicom_files.native(DEEP))[20:]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("tags", "size"),
+    [
+        ({"PixelSpacing": ["1.0", "0.5"]}, (128, 256)),
+        ({"PixelSpacing": ["0.5", "1.0"]}, (256, 128)),
+        ({"PixelAspectRatio": ["2", "1"]}, (128, 256)),
+        ({"PixelSpacing": ["0.8", "0.8"]}, (128, 128)),
+        ({"PixelSpacing": ["0", "1"]}, (128, 128)),
+        ({"PixelSpacing": ["1000", "1"]}, (128, 128)),
+    ],
+)
+def test_pixels_that_are_not_square_get_their_true_proportions(tags: dict[str, Any], size: tuple[int, int]) -> None:
+    picture = decode(dicom_files.native(GREY, **tags))
+    assert (picture.width, picture.height) == size
 
 
 def test_colour_pixels_keep_their_colours() -> None:
