@@ -20,6 +20,7 @@ _KINDS = {
     "tg-emoji": MessageEntityType.CUSTOM_EMOJI, "a": MessageEntityType.TEXT_LINK,
     "pre": MessageEntityType.PRE, "code": MessageEntityType.CODE, "blockquote": MessageEntityType.BLOCKQUOTE,
 }  # fmt: skip
+_ENTITY_TYPES = frozenset(kind.value for kind in MessageEntityType)
 _REFERENCE = re.compile(r"&(lt|gt|amp|quot|#\d{1,7}|#x[0-9a-fA-F]{1,6});?")
 _SPACE = " \t\r\n\0\v"
 _FOUND = re.compile(
@@ -233,7 +234,7 @@ def found_in(text: str, taken: list[Json]) -> list[Json]:
 
 def formatted(source: str, parse_mode: str, explicit: list[Json]) -> tuple[str, list[Json]]:
     """Text and entities of what the bot sends; raises ApiError 400 for a parse mode that is not offered here."""
-    text, entities = source, explicit
+    text, entities = source, [_checked(entity) for entity in explicit]
     match parse_mode.lower():
         case "":
             pass
@@ -245,6 +246,15 @@ def formatted(source: str, parse_mode: str, explicit: list[Json]) -> tuple[str, 
             raise bad_request("unsupported parse_mode")
     text, entities = _trimmed(text.replace("\r", ""), entities)
     return text, sorted(entities + found_in(text, entities), key=lambda entity: (entity["offset"], -entity["length"]))
+
+
+def _checked(entity: Json) -> Json:
+    for name, kind in (("type", str), ("offset", int), ("length", int)):
+        if not isinstance(entity.get(name), kind):
+            raise bad_request(f"can't parse MessageEntity: Can't find field \"{name}\"")
+    if entity["type"] not in _ENTITY_TYPES:
+        raise bad_request("can't parse MessageEntity: Unsupported type specified")
+    return entity
 
 
 def _trimmed(text: str, entities: list[Json]) -> tuple[str, list[Json]]:

@@ -84,7 +84,8 @@ class LiveHandler(WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         """Begin to send."""
         del args, kwargs
-        after = int(self.get_query_argument("after", "0"))
+        asked = self.get_query_argument("after", "0")
+        after = int(asked) if asked.isdecimal() else 0
         self._task = asyncio.create_task(self._send_from(after), name="live-events")
 
     async def _send_from(self, seq: int) -> None:

@@ -99,6 +99,24 @@ async def test_mistakes_of_a_test_are_explained(ann: Person) -> None:
         await ann.press(own, "yes")
 
 
+async def test_requests_that_make_no_sense_are_refused_with_a_sentence(sandbox: Sandbox, ann: Person) -> None:
+    async with httpx.AsyncClient(base_url=f"{sandbox.url}/sandbox/api/") as http:
+        for answer in (
+            await http.get("people/99"),
+            await http.post("people", json={}),
+            await http.post("people", content=b"{"),
+            await http.post("people", json=[]),
+            await http.get(f"people/{ann.id}/events?after=x"),
+            await http.post(f"people/{ann.id}/press", json={"message_id": "x", "data": 1}),
+            await http.post(f"people/{ann.id}/files", data={"as": "photo"}),
+            await http.post(f"people/{ann.id}/files", data={"as": "tea"}, files={"file": b"x"}),
+            await http.post("updates", json={"kind": "message"}),
+            await http.post("clock", json={"seconds": -1}),
+        ):
+            assert answer.status_code == 400
+            assert answer.json()["error"]
+
+
 async def test_waiting_says_what_came_instead(ann: Person) -> None:
     await ann.send_text("anybody?")
     with pytest.raises(TimeoutError, match=r"not seen within 0\.05 s; the chat had: message 'anybody\?'"):

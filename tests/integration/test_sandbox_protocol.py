@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.sandbox import Message, Person, Rules, Sandbox
+from bot.sandbox.methods import METHODS
 
 MEGABYTE = 1024 * 1024
 
@@ -88,6 +90,26 @@ async def test_parameters_may_come_in_any_of_the_four_ways(api: Api, ann: Person
         await api.http.post(url, data=values, files={"unused": b"x"}),
     ]
     assert [answer.json()["result"]["text"] for answer in answers] == ["hello"] * 4
+
+
+NONSENSE: list[Any] = [
+    None, "", 0, -1, 10**30, 1.5, "NaN", "x", "<b>", [], {}, [1], ["a"], [{}], {"a": 1}, True, "attach://file",
+    {"inline_keyboard": [[{}]]}, {"inline_keyboard": 1}, {"keyboard": [["a"]]}, {"type": "chat"}, {"message_id": "x"},
+]  # fmt: skip
+
+
+async def test_no_call_of_a_bot_breaks_the_server(api: Api, ann: Person) -> None:
+    chance = random.Random(7)  # noqa: S311 - the same nonsense in every run
+    names = (
+        "message_id message_ids text caption parse_mode reply_markup reply_parameters entities photo document media offset "
+        "limit allowed_updates url file_id commands scope reaction menu_button from_chat_id user_id callback_query_id action"
+    )
+    for method in sorted(METHODS) * 12:
+        values = {name: chance.choice(NONSENSE) for name in chance.sample(names.split(), 4)}
+        values["chat_id"] = chance.choice([ann.id, ann.id, *NONSENSE])
+        answer = await api.raw(method, {"file": ("a.bin", b"abc")}, **values)
+        assert answer.status_code < 500, (method, values)
+        assert isinstance(answer.json()["ok"], bool)
 
 
 async def test_texts_and_captions_have_telegrams_limits(api: Api, ann: Person) -> None:

@@ -77,13 +77,13 @@ def _reply_to(chat: Chat, parameters: Parameters) -> int | None:
     raise bad_request("message to be replied not found")
 
 
-def text_content(parameters: Parameters) -> Json:
+def text_content(parameters: Parameters, too_long: str = "message is too long") -> Json:
     """``text`` and ``entities`` of a call; raises ApiError 400 when it is empty, too long or badly formatted."""
     text, entities = formatted(parameters.text("text"), parameters.text("parse_mode"), parameters.objects("entities"))
     if not text:
         raise bad_request("message text is empty")
     if utf16(text) > MessageLimit.MAX_TEXT_LENGTH:
-        raise bad_request("message is too long")
+        raise bad_request(too_long)
     return {"text": text, **({"entities": entities} if entities else {})}
 
 

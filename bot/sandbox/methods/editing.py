@@ -42,7 +42,7 @@ def _change(world: World, chat: Chat, message: Message, content: Json, markup: J
 @method("editMessageText")
 async def edit_message_text(world: World, parameters: Parameters) -> Json:
     """Another text; the keyboard goes unless it is sent again."""
-    content = text_content(parameters)
+    content = text_content(parameters, too_long="MESSAGE_TOO_LONG")
     chat, message = _own(world, parameters)
     if message.kind != "text":
         raise bad_request("there is no text in the message to edit")
@@ -65,7 +65,7 @@ async def edit_message_media(world: World, parameters: Parameters) -> Json:
     """Another picture or document in the same message."""
     item = parameters.object("media")
     if item is None:
-        raise bad_request("media is not specified")
+        raise bad_request('parameter "media" is required')
     chat, message = _own(world, parameters)
     if message.kind not in (*_MEDIA, "text"):
         raise bad_request("message can't be edited")

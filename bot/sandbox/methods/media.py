@@ -153,7 +153,12 @@ async def media_content(world: World, parameters: Parameters, item: Json) -> Jso
 @method("sendMediaGroup")
 async def send_media_group(world: World, parameters: Parameters) -> list[Json]:
     """An album of photos and videos, or of documents alone."""
+    if not parameters.has("media"):
+        raise bad_request('parameter "media" is required')
     items = parameters.objects("media")
+    if not items:
+        raise bad_request("there are no messages to send")
+    # Telegram lets a lone item pass, though its documentation asks for two: here a bot is held to the documentation.
     if len(items) < MediaGroupLimit.MIN_MEDIA_LENGTH:
         raise bad_request("too few messages to send as an album")
     if len(items) > MediaGroupLimit.MAX_MEDIA_LENGTH:
