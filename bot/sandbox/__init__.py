@@ -5,9 +5,11 @@
 
 from bot.sandbox.client import Answer, Attachment, Button, Message, Person, SandboxClient
 from bot.sandbox.errors import PersonError
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.rules import Rules
 from bot.sandbox.sandbox import Sandbox
 
 __all__ = [
-    "Answer", "Attachment", "Button", "Message", "Person", "PersonError", "Rules", "Sandbox", "SandboxClient",
+    "Answer", "Attachment", "Button", "Fault", "Faults", "Message",
+    "Person", "PersonError", "Rules", "Sandbox", "SandboxClient",
 ]  # fmt: skip

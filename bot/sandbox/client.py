@@ -8,7 +8,7 @@ async with Sandbox.start() as sandbox:
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +166,18 @@ class SandboxClient:
     async def advance_clock(self, seconds: float) -> None:
         """Move the sandbox's clock forward: links and buttons run out, messages become too old to delete."""
         await self.request("POST", "clock", json={"seconds": seconds})
+
+    async def set_faults(self, rates: Mapping[str, Mapping[str, float]] | None = None, **numbers: float) -> None:
+        """Have things go wrong from now on, or nothing any more without ``rates``; see ``bot.sandbox.faults.Faults``.
+
+        ``await client.set_faults({"sendPhoto": {"drop_after": 0.1}, "*": {"flood": 0.01}}, seed=7, retry_after=2)``
+        """
+        await self.request("POST", "faults", json={"rates": rates or {}, **numbers})
+
+    async def injected(self) -> dict[str, dict[str, int]]:
+        """What went wrong on purpose so far: method, fault, how often."""
+        counts: dict[str, dict[str, int]] = (await self.request("GET", "faults"))["injected"]
+        return counts
 
 
 class Person:

@@ -126,6 +126,11 @@ class FileStore:
         ids: Json = {"file_id": file.file_id, "file_unique_id": file.file_unique_id, "file_size": len(file.data)}
         return {**ids, "file_path": file.path}
 
+    def end_link(self, path: str) -> None:
+        """From now on the link leads nowhere, as after its hour; getFile gives a new one."""
+        file_id, _ = self._links[path]
+        self._links[path] = (file_id, self._clock.now())
+
     def follow(self, path: str) -> StoredFile | None:
         """The file that a link leads to, or None when nobody asked for the link or it has run out."""
         file_id, until = self._links.get(path, ("", 0.0))

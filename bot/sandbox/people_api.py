@@ -9,7 +9,8 @@ from tornado.web import HTTPError
 
 from bot.sandbox import people
 from bot.sandbox.chat import Chat, Message
-from bot.sandbox.errors import PersonError
+from bot.sandbox.errors import ApiError, PersonError
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.guard import GuardedHandler
 from bot.sandbox.params import Json, Parameters, Upload
 from bot.sandbox.profile import Profile
@@ -46,7 +47,7 @@ class PeopleHandler(GuardedHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every mistake as one sentence."""
         error = kwargs.get("exc_info", (None, None))[1]
-        if isinstance(error, PersonError):
+        if isinstance(error, PersonError | ApiError | ValueError):
             self.set_status(400)
             self.finish({"error": str(error)})
         else:
@@ -54,7 +55,7 @@ class PeopleHandler(GuardedHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """A test person's mistake is no fault of the server's."""
-        if not isinstance(value, PersonError):
+        if not isinstance(value, PersonError | ApiError | ValueError):
             super().log_exception(typ, value, tb)
 
     def shown(self, chat: Chat, messages: list[Message]) -> None:
@@ -269,3 +270,41 @@ class ClockHandler(PeopleHandler):
         except ValueError as error:
             raise PersonError(str(error)) from None
         self.write({"now": self.world.clock.now()})
+
+
+class FaultsHandler(PeopleHandler):
+    """What goes wrong on purpose."""
+
+    def get(self) -> None:
+        """The faults that are switched on, and how often each has happened."""
+        faults = self.world.faults
+        switched = {name: getattr(faults.now, name) for name in ("rates", *_FAULT_NUMBERS)}
+        self.write({**switched, "injected": faults.injected})
+
+    def post(self) -> None:
+        """Switch to the faults of the body, the fields of ``Faults``; an empty body switches all off."""
+        fields = self.body()
+        try:
+            numbers = {name: read(fields, name) for name, read in _FAULT_NUMBERS.items() if fields.has(name)}
+            self.world.faults.switch(Faults(_rates(fields.object("rates") or {}), **numbers))
+        except ApiError as error:
+            raise PersonError(error.description) from None
+        except (TypeError, ValueError) as error:
+            raise PersonError(str(error)) from None
+        self.get()
+
+
+_FAULT_NUMBERS: dict[str, Callable[[Parameters, str], Any]] = {
+    "seed": Parameters.integer,
+    "retry_after": Parameters.integer,
+    "slow_s": Parameters.number,
+    "hang_s": Parameters.number,
+    "redelivery_s": Parameters.number,
+}
+
+
+def _rates(raw: Json) -> dict[str, dict[Fault, float]]:
+    """Names from JSON as faults; raises ValueError for what is none."""
+    if not all(isinstance(rates, dict) for rates in raw.values()):
+        raise ValueError("rates must be an object of objects: method, fault, probability")
+    return {place: {Fault(fault): float(rate) for fault, rate in rates.items()} for place, rates in raw.items()}

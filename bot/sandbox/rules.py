@@ -1,7 +1,9 @@
 """What the stand-in is told at its start: its limits, its switches and its clock."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bot.sandbox.faults import Faults
 
 MEGABYTE = 1024 * 1024
 # Telegram counts these in binary megabytes, while ``telegram.constants`` rounds them down to decimal ones.
@@ -43,6 +45,8 @@ class Rules:
     stored_updates: int = 10_000
     stored_events: int = 20_000
     people: int = 1000
+    faults: Faults = field(default_factory=Faults)
+    """What goes wrong from the start on; nothing unless it is asked for."""
 
 
 class Clock:

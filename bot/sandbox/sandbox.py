@@ -48,6 +48,7 @@ def routes(world: World, host: str) -> Application:
             (r"/sandbox/api/files/([\w-]+)", people_api.ShownFileHandler, shared),
             (r"/sandbox/api/updates", people_api.UpdatesHandler, shared),
             (r"/sandbox/api/clock", people_api.ClockHandler, shared),
+            (r"/sandbox/api/faults", people_api.FaultsHandler, shared),
         ],
         log_function=lambda _handler: None,
     )
@@ -120,5 +121,6 @@ class Sandbox:
         finally:
             server.stop()
             await sandbox._close()
+            world.updates.stop_returning()
             world.updates.stop_poller(ApiError(502, "Bad Gateway"))
             await server.close_all_connections()

@@ -29,6 +29,8 @@ class Update:
     lane: int
     created: float
     fetched: bool = False
+    again: bool = False
+    """Comes a second time although it was confirmed; a third time it does not."""
 
     def as_api(self) -> Json:
         """The Update object."""
@@ -38,7 +40,8 @@ class Update:
 class UpdateQueue:
     """Updates in order of their ids.
 
-    ``on_put`` is called with each new update (the webhook listens), ``on_fetched`` when the bot first gets one.
+    ``on_put`` is called with each new update (the webhook listens), ``on_fetched`` when the bot first gets one,
+    ``on_confirmed`` when the bot has it for good.
     """
 
     def __init__(self, rules: Rules, clock: Clock) -> None:
@@ -53,6 +56,8 @@ class UpdateQueue:
         self._asked: list[str] = []
         self.on_put: Callable[[Update], None] = lambda _update: None
         self.on_fetched: Callable[[Update], None] = lambda _update: None
+        self.on_confirmed: Callable[[Update], None] = lambda _update: None
+        self._returning: set[asyncio.TimerHandle] = set()
 
     @property
     def pending(self) -> list[Update]:
@@ -69,7 +74,7 @@ class UpdateQueue:
 
     def allow(self, kinds: Iterable[object]) -> None:
         """Keep only these kinds from now on; an empty list means all but the ones that must be asked for."""
-        self._asked = [str(kind) for kind in kinds if kind in _KNOWN]
+        self._asked = [kind for kind in kinds if isinstance(kind, str) and kind in _KNOWN]
         self._kinds = frozenset(self._asked) or DEFAULT_KINDS
 
     def put(self, kind: str, content: Json, lane: int) -> Update | None:
@@ -81,15 +86,39 @@ class UpdateQueue:
         self._pending[update.update_id] = update
         while len(self._pending) > self._rules.stored_updates:
             del self._pending[next(iter(self._pending))]
+        self._announce(update)
+        return update
+
+    def put_back(self, update: Update, delay_s: float) -> None:
+        """Deliver a confirmed update once more, in the order of the ids, after ``delay_s`` seconds."""
+        update.again = True
+        if delay_s:
+            handle = asyncio.get_running_loop().call_later(delay_s, lambda: self._return(update))
+            self._returning.add(handle)
+        else:
+            self._return(update)
+
+    def stop_returning(self) -> None:
+        """Forget the updates that were to come a second time."""
+        for handle in self._returning:
+            handle.cancel()
+        self._returning.clear()
+
+    def _return(self, update: Update) -> None:
+        self._pending[update.update_id] = update
+        self._pending = dict(sorted(self._pending.items()))
+        self._announce(update)
+
+    def _announce(self, update: Update) -> None:
         if self._poller is not None and not self._poller.done():
             self._poller.set_result(None)
         self.on_put(update)
-        return update
 
     def confirm(self, update_ids: Iterable[int]) -> None:
         """Forget updates that the bot has."""
         for update_id in list(update_ids):
-            self._pending.pop(update_id, None)
+            if update := self._pending.pop(update_id, None):
+                self.on_confirmed(update)
 
     def clear(self) -> None:
         """Forget everything that waits (``drop_pending_updates``)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.sandbox.chat import Chat, Message, Person
 from bot.sandbox.errors import ApiError, PersonError, bad_request, forbidden, too_many_requests
+from bot.sandbox.faults import UPDATES, Injector
 from bot.sandbox.feed import Feed
 from bot.sandbox.files import FileStore
 from bot.sandbox.params import Json
@@ -51,6 +52,7 @@ class World:
     started: str = field(default_factory=lambda: secrets.token_hex(8))
     """Differs after a restart: the page then begins anew."""
     _buckets: dict[int, _Bucket] = field(default_factory=dict)
+    faults: Injector = field(init=False)
     profile: Profile = field(init=False)
     files: FileStore = field(init=False)
     updates: UpdateQueue = field(init=False)
@@ -58,9 +60,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.profile = Profile(int(self.token.partition(":")[0]))
+        self.faults = Injector(self.rules.faults)
         self.files = FileStore(self.rules, self.clock)
         self.updates = UpdateQueue(self.rules, self.clock)
         self.updates.on_fetched = self._mark_read
+        self.updates.on_confirmed = self._perhaps_redeliver
         self.feed = Feed(self.rules.stored_events)
 
     @property
@@ -166,6 +170,10 @@ class World:
             raise bad_request("query is too old and response timeout expired or query ID is invalid")
         callback.answer.set_result(answer)
         self.feed.add("answer", callback.person_id, callback_query_id=query_id, answer=answer)
+
+    def _perhaps_redeliver(self, update: Update) -> None:
+        if not update.again and self.faults.draw(UPDATES):
+            self.updates.put_back(update, self.faults.delay())
 
     def _mark_read(self, update: Update) -> None:
         chat = self.chats.get(update.lane)
