@@ -101,8 +101,9 @@ NONSENSE: list[Any] = [
 async def test_no_call_of_a_bot_breaks_the_server(api: Api, ann: Person) -> None:
     chance = random.Random(7)  # noqa: S311 - the same nonsense in every run
     names = (
-        "message_id message_ids text caption parse_mode reply_markup reply_parameters entities photo document media offset "
-        "limit allowed_updates url file_id commands scope reaction menu_button from_chat_id user_id callback_query_id action"
+        "message_id message_ids text caption parse_mode reply_markup reply_parameters entities photo document media "
+        "offset limit allowed_updates url file_id commands scope reaction menu_button from_chat_id user_id action "
+        "callback_query_id"
     )
     for method in sorted(METHODS) * 12:
         values = {name: chance.choice(NONSENSE) for name in chance.sample(names.split(), 4)}
