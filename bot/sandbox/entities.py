@@ -26,7 +26,7 @@ _SPACE = " \t\r\n\0\v"
 _FOUND = re.compile(
     r"(?P<url>https?://[^\s<>\"]*[^\s<>\".,!?;:)'\]])"
     r"|(?P<email>\b[\w.+-]+@[\w-]+\.[\w.-]*\w)"
-    r"|(?<![\w/])(?P<bot_command>/[A-Za-z0-9_]{1,64}(?:@[A-Za-z]\w{2,31})?)(?![\w/])"
+    r"|(?<![\w/<>])(?P<bot_command>/[A-Za-z0-9_]{1,64}(?:@[A-Za-z]\w{2,31})?)(?![\w/<>])"
     r"|(?<![\w@])(?P<mention>@[A-Za-z]\w{3,31})\b"
     r"|(?<!\w)(?P<hashtag>#\w*[^\W\d]\w*)"
 )

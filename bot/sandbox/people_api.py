@@ -202,13 +202,10 @@ class ActHandler(PeopleHandler):
 
     async def _press(self, chat: Chat, fields: Parameters) -> None:
         query_id = people.press(self.world, chat, fields.integer("message_id"), fields.text("data"))
-        answer: Json | None = None
-        if wait := min(fields.number("wait"), LONGEST_WAIT):
-            try:
-                answer = await asyncio.wait_for(asyncio.shield(self.world.callbacks[query_id].answer), wait)
-            except TimeoutError:
-                answer = None
-        self.write({"callback_query_id": query_id, "answer": answer})
+        future = self.world.callbacks[query_id].answer
+        await asyncio.wait([future], timeout=min(fields.number("wait"), LONGEST_WAIT))
+        answered = future.done() and not future.cancelled()
+        self.write({"callback_query_id": query_id, "answer": future.result() if answered else None})
 
     async def _edit(self, chat: Chat, fields: Parameters) -> None:
         self.shown(chat, [people.edit(self.world, chat, fields.integer("message_id"), fields.text("text"))])

@@ -34,6 +34,7 @@ def read(source: str) -> tuple[str, list[tuple[str, str]]]:
         ("<code>x&lt;y</code> <pre>z</pre>", "x<y z", [("code", "x<y"), ("pre", "z")]),
         ("<B>upper</B>", "upper", [("bold", "upper")]),
         ("<b></b>nothing", "nothing", []),
+        ("1/2 and &lt;/b&gt; are no commands", "1/2 and </b> are no commands", []),
         ("  <b> room </b>  ", "room", [("bold", "room")]),
         (FOUND, FOUND,
          [("bot_command", "/faq"), ("email", "a@b.org"), ("url", "https://e.org/?a=1"), ("mention", "@someone"),

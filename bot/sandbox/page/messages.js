@@ -39,7 +39,11 @@ function picture(message, act) {
   const wide = best.width > 1.3 * best.height;
   return make("button", {
     type: "button", class: `picture${wide ? " wide" : ""}${message.has_media_spoiler ? " veiled" : ""}`,
-    "aria-label": "Open the picture", onclick: () => act.view(fileUrl(best.file_id)),
+    "aria-label": "Open the picture",
+    onclick: ({ currentTarget }) => {
+      if (currentTarget.classList.contains("veiled")) currentTarget.classList.remove("veiled");
+      else act.view(fileUrl(best.file_id));
+    },
   }, image);
 }
 
