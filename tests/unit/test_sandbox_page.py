@@ -1,0 +1,31 @@
+"""The files of the chat page."""
+
+import re
+from pathlib import Path
+
+import bot.sandbox
+
+FOLDER = Path(bot.sandbox.__file__).parent
+SOURCES = {path.name: path.read_text("utf-8") for path in (FOLDER / "page").iterdir()}
+
+
+def test_the_page_writes_no_markup_from_text_and_loads_nothing_from_elsewhere() -> None:
+    for name, source in SOURCES.items():
+        for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+            assert forbidden not in source, name
+        addresses = set(re.findall(r"(?:src|href|url|import)\W{1,4}(?:https?:)?//[^\s\"')]+", source))
+        assert addresses == set(), name
+
+
+def test_the_page_has_no_inline_code_or_style_that_its_policy_would_block() -> None:
+    page = SOURCES["index.html"]
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+
+
+def test_every_test_id_that_is_promised_is_there() -> None:
+    promised = (FOLDER / "README.md").read_text("utf-8").partition("carry `data-testid`:")[2]
+    names = set(re.findall(r"`([a-z-]+)`", promised)) - set(re.findall(r"`(data-[a-z-]+)`", promised))
+    source = "".join(SOURCES.values())
+    assert len(names) > 30
+    assert {name for name in names if f'"{name}"' not in source} == set()
