@@ -1,0 +1,67 @@
+"""What the operating system says of processes: their children, their memory, whether they are still there."""
+
+import os
+import select
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """Direct children, those of all threads; none when the process has gone."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, listing.read_text().split())
+        except FileNotFoundError:  # the thread has ended in the meantime
+            continue
+    return found
+
+
+def workers(pid: int) -> list[int]:
+    """The analysing processes of a bot: what its fork server has forked."""
+    return [grandchild for child in children(pid) for grandchild in children(child)]
+
+
+def resident(pid: int) -> float:
+    """Resident memory in megabytes (10^6 bytes), pages shared with others counted in full; 0 when it has gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return 0.0
+    kilobytes = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(next(kilobytes, "0")) * 1024 / 1e6
+
+
+def of_session(session: int) -> list[int]:
+    """Processes of a session (its leader is the one that was started with a session of its own) that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, _group, its_session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its_session) == session and state not in {"Z", "X"}:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def wait_for_end(pids: Iterable[int], seconds: float) -> None:
+    """Return when all of these have ended, or after ``seconds``."""
+    end = time.monotonic() + seconds
+    with ExitStack() as stack:
+        waiting = select.poll()
+        left = 0
+        for pid in pids:
+            try:
+                handle = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            stack.callback(os.close, handle)
+            waiting.register(handle, select.POLLIN)
+            left += 1
+        while left and (pause := end - time.monotonic()) > 0:
+            for handle, _ in waiting.poll(pause * 1000):
+                waiting.unregister(handle)
+                left -= 1

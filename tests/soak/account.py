@@ -1,0 +1,158 @@
+"""What was sent against what is in the history and in each chat."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from bot.sandbox import Message
+from bot.texts import Texts
+from storage.database import Database
+from storage.records import Scan
+from tests.soak.crowd import SentPicture, Visitor
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The counts of one person, or of all together."""
+
+    scans: int = 0
+    """Pictures that a scan has to come of."""
+    texts: int = 0
+    lost: int = 0
+    """Pictures without a scan in the history."""
+    turned_away: int = 0
+    """Of the lost ones, those whose sender was told so and asked to send it again."""
+    double_rows: int = 0
+    """Scans in the history that nobody has sent, or sent once only."""
+    without_picture: int = 0
+    """Scans whose heat map is not in the chat, nor the sentence that offers it again."""
+    without_report: int = 0
+    """The same for the PDF."""
+    offered: int = 0
+    """Scans of which something is offered again because it may not have arrived."""
+    unanswered_texts: int = 0
+    unanswered_others: int = 0
+    """Pictures of something else whose sender was not told that this is no scan."""
+    messages: int = 0
+    """All that the bot has said, except the question of consent."""
+    double_pictures: int = 0
+    double_reports: int = 0
+    double_texts: int = 0
+    """Answers to texts, and refusals, beyond one for each."""
+    status_left: int = 0
+    """Status messages ("I am looking at it") that were never taken away."""
+    apologies: int = 0
+    """Messages that say that something went wrong."""
+
+    def __add__(self, other: "Account") -> "Account":
+        return Account(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    @property
+    def unanswered(self) -> int:
+        """Whoever still waits for something."""
+        return self.without_picture + self.without_report + self.unanswered_texts + self.unanswered_others
+
+    @property
+    def doubles(self) -> int:
+        """Messages that say what another one has said, or that nothing more comes of."""
+        return self.double_pictures + self.double_reports + self.double_texts + self.status_left
+
+    @property
+    def double_share(self) -> float:
+        """Of all messages of the bot."""
+        return self.doubles / self.messages if self.messages else 0.0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything has its answer."""
+        return not (self.lost or self.unanswered)
+
+
+class Bookkeeper:
+    """Reads the history from the database and the chats from the sandbox; ``answers`` are those to each question."""
+
+    def __init__(self, database: Database, answers: Mapping[str, str]) -> None:
+        texts = Texts.load()
+        self._database = database
+        self._answers = answers
+        self._statuses = tuple(_bare(texts.templates[key]) for key in texts.templates if _is_phase(key))
+        self._offers = [
+            re.compile(re.escape(_bare(template)).replace(r"\{number\}", r"(\d+)"))
+            for key, template in texts.templates.items()
+            if key.startswith("refusal.") and "{number}" in template
+        ]
+        self._apologies = tuple(_bare(text) for key, text in texts.templates.items() if key.startswith("error."))
+
+    async def account(self, visitor: Visitor) -> Account:
+        """Count one person's side."""
+        said = [message for message in await visitor.person.messages() if message.from_bot]
+        scans = await self._scans(visitor)
+        words = [message for message in said if message.file is None]
+        offered = {
+            int(match[1]) for message in words for offer in self._offers if (match := offer.search(message.text))
+        }
+        by_key = {scan.source_key: scan for scan in scans}
+        expected = [sent for sent in visitor.pictures if sent.is_scan]
+        missing = [sent for sent in expected if sent.source_key not in by_key]
+        others = [self._refusals(sent, words) for sent in visitor.pictures if not sent.is_scan]
+        pictures = {scan.number: _count_pictures(scan, said) for scan in scans}
+        reports = {scan.number: _count_reports(scan, said) for scan in scans}
+        heard = {
+            question: sum(message.text == self._answers[question] for message in words) for question in visitor.asked
+        }
+        return Account(
+            scans=len(expected),
+            texts=visitor.asked.total(),
+            lost=len(missing),
+            turned_away=sum(self._refusals(sent, words) > 0 for sent in missing),
+            double_rows=len(scans) - (len(expected) - len(missing)),
+            without_picture=sum(not count and number not in offered for number, count in pictures.items()),
+            without_report=sum(not count and number not in offered for number, count in reports.items()),
+            offered=len(offered),
+            unanswered_texts=sum(max(0, count - heard[question]) for question, count in visitor.asked.items()),
+            unanswered_others=others.count(0),
+            messages=len(said),
+            double_pictures=_beyond_one(pictures.values()),
+            double_reports=_beyond_one(reports.values()),
+            double_texts=sum(max(0, heard[question] - count) for question, count in visitor.asked.items())
+            + _beyond_one(others),
+            status_left=sum(self._is_status(message) for message in words),
+            apologies=sum(message.text in self._apologies for message in words),
+        )
+
+    async def _scans(self, visitor: Visitor) -> list[Scan]:
+        person = await self._database.people.get(visitor.person.id)
+        if person is None:
+            return []
+        first = await self._database.scans.page(person.id, 1, PAGE)
+        rest = [await self._database.scans.page(person.id, page, PAGE) for page in range(2, first.pages + 1)]
+        return [scan for page in (first, *rest) for scan in page.scans]
+
+    def _refusals(self, sent: SentPicture, words: Sequence[Message]) -> int:
+        """How many last words there are on a picture: texts that reply to it and aren't a status."""
+        return sum(message.reply_to == sent.message_id and not self._is_status(message) for message in words)
+
+    def _is_status(self, message: Message) -> bool:
+        return message.text.endswith(self._statuses)
+
+
+def _is_phase(key: str) -> bool:
+    return key.startswith("status.") and key != "status.place"
+
+
+def _bare(template: str) -> str:
+    return re.sub(r"<[^>]+>", "", template)
+
+
+def _count_pictures(scan: Scan, said: Iterable[Message]) -> int:
+    return sum(message.photo is not None and scan.public_id in message.text for message in said)
+
+
+def _count_reports(scan: Scan, said: Iterable[Message]) -> int:
+    return sum(message.document is not None and scan.public_id in message.document.name for message in said)
+
+
+def _beyond_one(counts: Iterable[int]) -> int:
+    return sum(max(0, count - 1) for count in counts)

@@ -1,0 +1,63 @@
+"""A ride as a table for people and as JSON for programs, and which promises it broke."""
+
+import json
+from dataclasses import asdict
+
+from tests.soak.ride import Ride
+
+DOUBLES_ALLOWED = 0.01
+"""The one window that can't be closed: a message was sent, and its sender killed before that was recorded."""
+
+
+def broken_promises(ride: Ride) -> list[str]:
+    """One sentence for each; none is a pass."""
+    account = ride.account
+    found = {
+        f"{account.lost} of {account.scans} scans are lost ({account.turned_away} with a word to their sender)": (
+            account.lost
+        ),
+        f"{account.double_rows} scans stand twice in the history": account.double_rows,
+        f"{account.without_picture} scans have no heat map in the chat": account.without_picture,
+        f"{account.without_report} scans have no PDF in the chat": account.without_report,
+        f"{account.unanswered_texts} of {account.texts} texts have no answer": account.unanswered_texts,
+        f"{account.unanswered_others} pictures of something else have no answer": account.unanswered_others,
+        f"{account.double_share:.1%} of the messages are double": account.double_share > DOUBLES_ALLOWED,
+        f"the bot left {ride.left_by_itself} times by itself": ride.left_by_itself,
+        f"the bot left with status {ride.exit_status} when it was asked to": ride.exit_status,
+        f"{ride.leftover_processes} processes outlived their bot": ride.leftover_processes,
+    }
+    return [sentence for sentence, broken in found.items() if broken]
+
+
+def as_table(ride: Ride) -> str:
+    """Lines for the terminal."""
+    account, plan = ride.account, ride.plan
+    faults = {place: sum(counts.values()) for place, counts in ride.injected.items()}
+    memory = ", ".join(f"{one:.0f}" for one in ride.worker_memory) or "none"
+    rows = [
+        ("people, seed", f"{plan.people}, {plan.seed}"),
+        ("scans, texts sent", f"{account.scans}, {account.texts}"),
+        ("kills -9, left by itself", f"{ride.kills}, {ride.left_by_itself}"),
+        ("faults", f"{sum(faults.values())} ({', '.join(f'{one} {n}' for one, n in sorted(faults.items()))})"),
+        ("lost (told)", f"{account.lost} ({account.turned_away})"),
+        ("double rows", f"{account.double_rows}"),
+        ("without heat map, PDF", f"{account.without_picture}, {account.without_report}"),
+        ("texts, others unanswered", f"{account.unanswered_texts}, {account.unanswered_others}"),
+        ("offered again", f"{account.offered}"),
+        ("double messages", f"{account.doubles} of {account.messages} = {account.double_share:.2%}"),
+        ("  heat maps, PDFs", f"{account.double_pictures}, {account.double_reports}"),
+        ("  texts, statuses left", f"{account.double_texts}, {account.status_left}"),
+        ("apologies", f"{account.apologies}"),
+        ("errors, tracebacks in log", f"{ride.errors_logged}, {ride.tracebacks}"),
+        ("sending, settling", f"{ride.sending_seconds:.1f} s, {ride.settling_seconds:.1f} s"),
+        ("throughput", f"{ride.throughput:.2f} scans/s"),
+        ("memory of bot; workers", f"{ride.bot_memory:.0f} MB; {memory} MB"),
+        ("exit status, leftovers", f"{ride.exit_status}, {ride.leftover_processes}"),
+    ]
+    return "\n".join(f"{name:<26} {value}" for name, value in rows)
+
+
+def as_json(ride: Ride) -> str:
+    """Everything, for comparing rides."""
+    shares = {"double_share": ride.account.double_share, "throughput": ride.throughput}
+    return json.dumps({**asdict(ride), **shares, "broken": broken_promises(ride)}, indent=2)

@@ -1,0 +1,155 @@
+"""The ride itself: a sandbox, the bot as a process, people, faults, kills; then peace, and the counting."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.sandbox import Rules, Sandbox
+from storage.database import Database
+from tests.soak.account import Account, Bookkeeper
+from tests.soak.acts import draw_acts
+from tests.soak.crowd import Visitor, gather_crowd, learn_answers
+from tests.soak.process import BotProcess
+
+FAULTS: Mapping[str, Mapping[str, float]] = {
+    "*": {"flood": 0.01, "bad_gateway": 0.01, "drop_before": 0.01, "drop_after": 0.005, "slow": 0.02},
+    "getUpdates": {"bad_gateway": 0.02, "drop_before": 0.02, "drop_after": 0.02, "slow": 0.02, "hang": 0.005},
+    "getFile": {"flood": 0.01, "bad_gateway": 0.02, "drop_before": 0.02, "slow": 0.02, "expired_link": 0.03},
+    "download": {"bad_gateway": 0.02, "drop_before": 0.02, "drop_after": 0.02, "slow": 0.03, "hang": 0.005},
+    "updates": {"redelivery": 0.05},
+}
+FAULT_NUMBERS = {"retry_after": 2, "slow_s": 1.5, "hang_s": 60, "redelivery_s": 5}
+QUIET = 30.0
+"""Seconds without any event in the chats after which nobody can expect an answer any more."""
+SETTLE = 300.0
+"""Seconds after which the bot is too slow, however busy it still is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how rough."""
+
+    seconds: float
+    people: int
+    scans: int
+    kill_every: float | None
+    """Seconds between two kills on average; None is a ride without."""
+    kills: int | None
+    """At most so many; None is as many as there is time for."""
+    faults: bool
+    seed: int
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """What happened."""
+
+    plan: Plan
+    account: Account
+    kills: int
+    left_by_itself: int
+    exit_status: int
+    leftover_processes: int
+    errors_logged: int
+    tracebacks: int
+    injected: Mapping[str, Mapping[str, int]]
+    sending_seconds: float
+    settling_seconds: float
+    bot_memory: float
+    worker_memory: Sequence[float]
+
+    @property
+    def throughput(self) -> float:
+        """Scans answered a second, from the first one sent to the last one answered."""
+        return (self.account.scans - self.account.lost) / (self.sending_seconds + self.settling_seconds)
+
+
+async def ride(plan: Plan, folder: Path) -> Ride:
+    """Do it all; the database and the log of the bot stay in ``folder``."""
+    async with Sandbox.start(rules=Rules(flood_limit=plan.faults)) as sandbox:
+        bot = BotProcess(sandbox, folder, plan.workers)
+        await bot.start()
+        try:
+            crowd = await gather_crowd(sandbox, plan.people)
+            answers = await learn_answers(sandbox)
+            database = await Database.open(bot.database_url, migrate=False)
+            try:
+                return await _ride(plan, sandbox, bot, crowd, Bookkeeper(database, answers))
+            finally:
+                await database.close()
+        finally:
+            await bot.stop()
+            await bot.leftovers()
+
+
+async def _ride(plan: Plan, sandbox: Sandbox, bot: BotProcess, crowd: list[Visitor], bookkeeper: Bookkeeper) -> Ride:
+    began = time.monotonic()
+    if plan.faults:
+        await sandbox.client.set_faults(FAULTS, seed=plan.seed, **FAULT_NUMBERS)
+    killer = asyncio.create_task(_kill_again_and_again(bot, plan), name="killer")
+    try:
+        await _let_live(crowd, plan)
+        if plan.kills is None:
+            killer.cancel()
+        await asyncio.wait({killer})
+    finally:
+        killer.cancel()
+    sent = time.monotonic()
+    injected = await sandbox.client.injected()
+    await sandbox.client.set_faults()
+    await _settle(sandbox, crowd, bookkeeper)
+    settled = time.monotonic()
+    bot_memory, worker_memory = bot.memory
+    exit_status = await bot.stop()
+    leftovers = await bot.leftovers()
+    log = bot.log.read_text("utf-8", "replace")
+    return Ride(
+        plan=plan,
+        account=sum([await bookkeeper.account(visitor) for visitor in crowd], Account()),
+        kills=bot.kills,
+        left_by_itself=bot.left_by_itself,
+        exit_status=exit_status,
+        leftover_processes=leftovers,
+        errors_logged=log.count(" ERROR "),
+        tracebacks=log.count("Traceback (most recent call last)"),
+        injected=injected,
+        sending_seconds=sent - began,
+        settling_seconds=settled - sent,
+        bot_memory=bot_memory,
+        worker_memory=worker_memory,
+    )
+
+
+async def _let_live(crowd: list[Visitor], plan: Plan) -> None:
+    acts = draw_acts(plan.scans, plan.people, plan.seconds, plan.seed)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        for number, visitor in enumerate(crowd):
+            group.create_task(visitor.live([act for act in acts if act.person == number], began))
+
+
+async def _kill_again_and_again(bot: BotProcess, plan: Plan) -> None:
+    """At random moments: while it starts, while it works, while it waits."""
+    chance = random.Random(plan.seed)  # noqa: S311 - to be repeated
+    while plan.kill_every and (plan.kills is None or bot.kills < plan.kills):
+        await asyncio.sleep(chance.uniform(0.3, 1.7) * plan.kill_every)
+        bot.kill()
+
+
+async def _settle(sandbox: Sandbox, crowd: list[Visitor], bookkeeper: Bookkeeper) -> None:
+    """Wait until everybody has their answers, or nothing has happened for a while, or it takes too long."""
+    feed = sandbox.world.feed
+    try:
+        async with asyncio.timeout(SETTLE):
+            for visitor in crowd:
+                seen = feed.last
+                while not (await bookkeeper.account(visitor)).is_settled:
+                    if not await feed.after(seen, None, QUIET):
+                        return
+                    seen = feed.last
+    except TimeoutError:
+        return
