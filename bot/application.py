@@ -13,9 +13,9 @@ from telegram.ext import Application, ContextTypes, Defaults
 from bot import menu
 from bot.context import BotApplication, BotContext, Services, Shelf
 from bot.errors import StartError
-from bot.flood import Patience
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
 from bot.knowledge import Knowledge
+from bot.sender import Sender
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE, Texts, languages
 from bot.updates import PersonalOrder
@@ -72,7 +72,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .context_types(ContextTypes(context=BotContext, bot_data=Shelf))
         .job_queue(None)
         .concurrent_updates(PersonalOrder(services.lanes, services.albums))
-        .rate_limiter(Patience())
+        .rate_limiter(Sender(settings.messages_per_second))
         .connection_pool_size(CONNECTIONS)
         .pool_timeout(30)
         .read_timeout(15)

@@ -11,6 +11,7 @@ from telegram.ext import Application, CallbackContext, ExtBot
 
 from bot.buttons import Press
 from bot.knowledge import Knowledge
+from bot.sender import Care
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE, Texts
 from bot.updates import Albums, Lanes
@@ -44,7 +45,7 @@ class Shelf:
     services: Services
 
 
-class BotContext(CallbackContext[ExtBot[None], dict[Any, Any], dict[Any, Any], Shelf]):
+class BotContext(CallbackContext[ExtBot[Care], dict[Any, Any], dict[Any, Any], Shelf]):
     """Typed access to everything; ``person`` is there after the gatekeeper has let an update in."""
 
     _person: Person | None = None
@@ -129,4 +130,4 @@ def replying(message_id: int | None) -> ReplyParameters | None:
     return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id is not None else None
 
 
-BotApplication = Application[ExtBot[None], BotContext, dict[Any, Any], dict[Any, Any], Shelf, None]
+BotApplication = Application[ExtBot[Care], BotContext, dict[Any, Any], dict[Any, Any], Shelf, None]

@@ -1,5 +1,7 @@
 """The hall's own errors: each carries the one sentence that its reader needs."""
 
+from telegram.error import TelegramError
+
 
 class StartError(Exception):
     """The program can't start; the text is one line that names the setting and the fix. For the operator."""
@@ -12,3 +14,10 @@ class UserFacingError(Exception):
         super().__init__(key)
         self.key = key
         self.values = values
+
+
+class MaybeSentError(TelegramError):
+    """The connection broke before Telegram answered: the message may be in the chat, and is not sent a second time."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(f"{endpoint}: it is not known whether the message was sent")

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     webhook_url: WebAddress | None = None
     webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8443
     webhook_secret: SecretStr | None = None
+    messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
