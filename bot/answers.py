@@ -1,6 +1,9 @@
 """What a scan becomes in the chat: the picture beside its heat map with a caption, and the PDF report."""
 
 import html
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from telegram.error import BadRequest
@@ -8,6 +11,7 @@ from telegram.error import BadRequest
 from bot import wording
 from bot.buttons import Verb, button, grid
 from bot.context import BotContext, replying
+from bot.errors import MaybeSentError
 from bot.reporting import report_data, topic_of
 from bot.texts import Texts
 from inference.explain import side_by_side
@@ -16,6 +20,9 @@ from storage.records import Pictures, Scan
 
 PICTURE, REPORT = "picture", "report"
 """Steps of a scan's journey, as storage records them."""
+MAYBE_SENT = 0
+"""Recorded in place of a message id, which Telegram counts from 1, when nobody knows whether there is a message."""
+_log = logging.getLogger(__name__)
 
 
 async def send_picture(
@@ -30,20 +37,21 @@ async def send_picture(
     caption = picture_caption(scan, context.texts, earlier)
     buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
     known = scan.file_ids.get(PICTURE)
-    if known and await _sent_again(context, known, caption, buttons):
-        return
-    kept = pictures or await context.database.scans.pictures(scan.id)
-    labels = (context.texts.plain("figure.none"), context.texts.plain("figure.strong"))
-    drawn = await context.services.executor.run(side_by_side, kept.original, kept.overlay, labels)
-    message = await context.bot.send_photo(
-        context.person.chat_id,
-        drawn,
-        caption=caption,
-        reply_markup=buttons,
-        reply_parameters=replying(reply_to),
-        filename=f"TumorScan-{scan.public_id}.jpg",
-    )
-    await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
+    async with _doubt_told(context, scan, PICTURE):
+        if known and await _sent_again(context, known, caption, buttons):
+            return
+        kept = pictures or await context.database.scans.pictures(scan.id)
+        labels = (context.texts.plain("figure.none"), context.texts.plain("figure.strong"))
+        drawn = await context.services.executor.run(side_by_side, kept.original, kept.overlay, labels)
+        message = await context.bot.send_photo(
+            context.person.chat_id,
+            drawn,
+            caption=caption,
+            reply_markup=buttons,
+            reply_parameters=replying(reply_to),
+            filename=f"TumorScan-{scan.public_id}.jpg",
+        )
+        await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
 
 
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
@@ -58,17 +66,18 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
     caption = report_caption(scan, context.texts)
     buttons = scan_buttons(context, scan)
     known = scan.file_ids.get(REPORT)
-    if known and await _sent_again(context, known, caption, buttons, document=True):
-        return
-    message = await context.bot.send_document(
-        context.person.chat_id,
-        drawn or await draw_report(context, scan),
-        caption=caption,
-        reply_markup=buttons,
-        filename=f"TumorScan-{scan.public_id}.pdf",
-    )
-    file_id = message.document.file_id if message.document else None
-    await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
+    async with _doubt_told(context, scan, REPORT):
+        if known and await _sent_again(context, known, caption, buttons, document=True):
+            return
+        message = await context.bot.send_document(
+            context.person.chat_id,
+            drawn or await draw_report(context, scan),
+            caption=caption,
+            reply_markup=buttons,
+            filename=f"TumorScan-{scan.public_id}.pdf",
+        )
+        file_id = message.document.file_id if message.document else None
+        await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
 
 
 def picture_caption(scan: Scan, texts: Texts, earlier: Scan | None = None) -> str:
@@ -115,6 +124,20 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
             button(texts.plain("button.delete_scan"), Verb.ASK_DELETE_SCAN, scan.public_id),
         ),
     )
+
+
+@asynccontextmanager
+async def _doubt_told(context: BotContext, scan: Scan, step: str) -> AsyncIterator[None]:
+    """A file that may have arrived counts as sent, so that it never comes twice; one sentence says how to see it."""
+    try:
+        yield
+    except MaybeSentError as error:
+        _log.warning("%s", error)
+        if step not in scan.messages:
+            await context.database.scans.record_message(scan.id, step, MAYBE_SENT)
+        verb = Verb.OPEN if step == PICTURE else Verb.PDF
+        again = button(context.texts.plain("button.show_again"), verb, scan.public_id)
+        await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
 
 
 def _open_earlier(texts: Texts, earlier: Scan | None) -> InlineKeyboardMarkup | None:

@@ -9,8 +9,10 @@ from typing import Any
 from telegram import Message
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, TelegramError
+from telegram.ext import ExtBot
 
 from bot.context import BotContext
+from bot.sender import Care
 
 _log = logging.getLogger(__name__)
 ACTION_EVERY = 4.0
@@ -18,9 +20,13 @@ ACTION_EVERY = 4.0
 
 
 class Status:
-    """``show`` never waits: the latest text wins when edits take longer than phases. ``end`` has the last word."""
+    """``show`` never waits: the latest text wins when edits take longer than phases. ``end`` has the last word.
 
-    def __init__(self, message: Message) -> None:
+    A phase is not shown at all when that would use up what the chat may still get: the answer comes first.
+    """
+
+    def __init__(self, bot: ExtBot[Care], message: Message) -> None:
+        self._bot = bot
         self._message = message
         self._shown = self._wanted = ""
         self._news = asyncio.Event()
@@ -42,7 +48,7 @@ class Status:
             try:
                 await self._message.edit_text(text)
             except BadRequest:  # the person has taken the status message away
-                await self._message.get_bot().send_message(self._message.chat_id, text)
+                await self._bot.send_message(self._message.chat_id, text)
 
     async def keep_up(self) -> None:
         """Edit the message each time that something new is to be shown, until cancelled."""
@@ -53,7 +59,9 @@ class Status:
                     continue
                 self._shown = self._wanted
                 try:
-                    await self._message.edit_text(self._shown)
+                    await self._bot.edit_message_text(
+                        self._shown, self._message.chat_id, self._message.message_id, rate_limit_args=Care.NO_WAIT
+                    )
                 except TelegramError as error:
                     # A phase that is not shown is no reason to stop reading the picture.
                     _log.info("a status message could not be edited: %s", type(error).__name__)
@@ -68,7 +76,7 @@ class Status:
 @asynccontextmanager
 async def status_message(context: BotContext, text: str, reply_to: int) -> AsyncIterator[Status]:
     """Send a status message, and keep it and the chat action up to date while the body runs."""
-    status = Status(await context.send(text, reply_to=reply_to))
+    status = Status(context.bot, await context.send(text, reply_to=reply_to))
     async with alongside(status.keep_up()), alongside(_keep_busy(context)):
         try:
             yield status
