@@ -2,10 +2,13 @@
 
 from storage.database import Database
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
+from storage.inbox import Attempt, Kept
 from storage.records import NewScan, Person, Pictures, Scan, ScanPage
 
 __all__ = [
+    "Attempt",
     "Database",
+    "Kept",
     "NewScan",
     "Person",
     "Pictures",

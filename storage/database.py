@@ -12,7 +12,8 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.errors import StorageError, explain
+from storage.errors import StorageDownError, StorageError, explain
+from storage.inbox import Inbox
 from storage.repository import People, Scans
 from storage.schema import REVISION
 from storage.sessions import Sessions, driver_connection, opening_engine
@@ -20,12 +21,13 @@ from storage.url import Address, parse, prepare_file
 
 
 class Database:
-    """People and scans in one database, open until ``close``."""
+    """People, scans and the inbox in one database, open until ``close``."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.people = People(sessions)
         self.scans = Scans(sessions)
+        self.inbox = Inbox(sessions)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True) -> Self:
@@ -35,14 +37,26 @@ class Database:
         Raises StorageError, whose text is one line that names DATABASE_URL and the fix.
         """
         address = parse(url)
-        if address.path is not None:
-            prepare_file(address.path, create=migrate)
-        await _prepare(address, migrate=migrate)
+        await _ready(address, migrate=migrate)
         return cls(Sessions(address))
 
     async def close(self) -> None:
         """Close every connection."""
         await self._sessions.close()
+
+    async def mend(self) -> None:
+        """Open everything anew after a StorageDownError, as ``open`` does: the file may be another one by now.
+
+        Raises StorageDownError while the trouble lasts.
+        """
+        await self._sessions.close()  # whoever is at work keeps their connection; the next one to ask gets a fresh one
+        try:
+            await _ready(self._sessions.address, migrate=True)
+            await self._sessions.prove()
+        except StorageDownError:
+            raise
+        except StorageError as error:  # not ours, or of another version: it stays unusable until somebody acts
+            raise StorageDownError(str(error)) from error
 
     async def check(self) -> tuple[str, ...]:
         """Look for damage. Returns one line for each problem; none means sound."""
@@ -78,6 +92,12 @@ async def _problems(session: AsyncSession) -> list[str]:
         orphans = (await session.execute(text("PRAGMA foreign_key_check"))).all()
         problems += [f"damage: table {row[0]}, row {row[1]} refers to a row that is gone" for row in orphans]
     return problems
+
+
+async def _ready(address: Address, *, migrate: bool) -> None:
+    if address.path is not None:
+        prepare_file(address.path, create=migrate)
+    await _prepare(address, migrate=migrate)
 
 
 async def _prepare(address: Address, *, migrate: bool) -> None:

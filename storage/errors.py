@@ -2,11 +2,15 @@
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
 
 
 class StorageError(Exception):
     """The database cannot be used; the text is one line for the operator, with the fix."""
+
+
+class StorageDownError(StorageError):
+    """The database itself fails, whatever is asked of it: full, read-only, damaged, locked or away."""
 
 
 class UnknownPersonError(StorageError):
@@ -42,7 +46,12 @@ def explain(error: Exception, where: str) -> StorageError:
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", None) or "unknown error"
         # Extended names such as SQLITE_READONLY_DIRECTORY share the fix of their kind.
-        fix = next((text for kind, text in _FIXES.items() if name.startswith(kind)), f"failed ({name})")
-        return StorageError(f"DATABASE_URL: {where} {fix}")
+        fix = next((text for kind, text in _FIXES.items() if name.startswith(kind)), None)
+        if fix is None and str(cause).startswith("no such table"):
+            fix = "has lost its tables: put back a copy made by 'tumorscan db backup'"
+        if fix is None:  # the statement is wrong, not the database
+            return StorageError(f"DATABASE_URL: {where} failed ({name})")
+        return StorageDownError(f"DATABASE_URL: {where} {fix}")
     fix = _SQLSTATES.get(getattr(cause, "sqlstate", ""), "check the address, and that the server is up")
-    return StorageError(f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): {fix}")
+    kind = StorageError if isinstance(error, DataError | ProgrammingError) else StorageDownError
+    return kind(f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): {fix}")

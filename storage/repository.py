@@ -10,6 +10,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
+from storage.inbox import BARE
 from storage.records import NewScan, Person, Pictures, Scan, ScanPage
 from storage.schema import InboxRow, PersonRow, PictureRow, ScanRow, storable
 from storage.sessions import Sessions
@@ -80,11 +81,14 @@ class People:
     async def delete(self, chat_id: int) -> int:
         """Delete a person with everything of theirs; returns how many scans went. Unknown people have none.
 
-        Updates of theirs that are finished go too; one that is still in work removes itself when it is done.
+        Updates of theirs that are held or set aside are erased too; one that is still in work erases itself when it is
+        done, and one that waits is a later wish of theirs.
         """
         async with self._sessions.writing() as session:
             await session.execute(
-                delete(InboxRow).where(InboxRow.chat_id == chat_id, InboxRow.state.in_(("done", "set_aside")))
+                update(InboxRow)
+                .where(InboxRow.chat_id == chat_id, InboxRow.state.in_(("held", "set_aside")))
+                .values(**BARE, finished_at=datetime.now(UTC))
             )
             person_id = await session.scalar(select(PersonRow.id).where(PersonRow.chat_id == chat_id))
             if person_id is None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 Key = BigInteger().with_variant(Integer, "sqlite")
@@ -161,21 +161,27 @@ class PictureRow(Base):
 
 
 class InboxRow(Base):
-    """A raw update from its receipt until its handler is done."""
+    """A raw update from its receipt until its handler is done; then the bare id, to know it when it comes again."""
 
     __tablename__ = "inbox"
     __table_args__ = (
-        Index(None, "state", "update_id"),
+        UniqueConstraint("update_id"),
         Index(None, "chat_id"),
-        CheckConstraint("state IN ('waiting', 'working', 'done', 'set_aside')", name="state_known"),
-        CheckConstraint("attempts >= 0", name="attempts_counted"),
+        # Unfinished rows have no such time, so this finds them at the start, and later those that are old.
+        Index(None, "finished_at"),
+        CheckConstraint("state IN ('waiting', 'working', 'held', 'done', 'set_aside')", name="state_known"),
+        CheckConstraint("attempts >= 0 AND kills >= 0", name="attempts_counted"),
     )
 
-    update_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    """The order of arrival. Update ids don't tell it: after a silent week Telegram begins anew at a random one."""
+    update_id: Mapped[int] = mapped_column(BigInteger)
     chat_id: Mapped[int | None] = mapped_column(BigInteger)
     payload: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16), default="waiting")
     attempts: Mapped[int] = mapped_column(Integer, default=0)
+    kills: Mapped[int] = mapped_column(Integer, default=0)
+    messages: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
     error: Mapped[str | None] = mapped_column(Text)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -32,8 +32,11 @@ class Sessions:
         self.address = address
         self.sqlite = address.path is not None
         self._writer = _engine(address, pool_size=1, write=True) if self.sqlite else _engine(address, pool_size=10)
+        # A connection of its own: SQLite takes no other word on durability inside a transaction.
+        self._durable = _engine(address, pool_size=1, write=True, synchronous="FULL") if self.sqlite else self._writer
         self._reader = _engine(address, pool_size=READERS) if self.sqlite else self._writer
         self._write = async_sessionmaker(self._writer, expire_on_commit=False)
+        self._write_durably = async_sessionmaker(self._durable, expire_on_commit=False)
         self._read = async_sessionmaker(self._reader, expire_on_commit=False)
         self._lock = asyncio.Lock()
 
@@ -47,13 +50,15 @@ class Sessions:
             raise explain(error, self.address.where) from error
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def writing(self, *, durable: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction, committed at the end, undone by any exception.
 
+        What is committed survives a kill of this process, and when ``durable`` also a power cut: it waits for the disk.
         Raises IntegrityError as it is, since the caller knows what it means, and StorageError for other failures.
         """
         try:
-            async with self._one_writer(), self._write.begin() as session:
+            begin = (self._write_durably if durable else self._write).begin
+            async with self._one_writer(), begin() as session:
                 yield session
         except IntegrityError:
             raise
@@ -78,10 +83,15 @@ class Sessions:
             if busy:
                 log.info("deleted pages stay in the write-ahead log until its next checkpoint")
 
+    async def prove(self) -> None:
+        """Write, so that a database that can only be read shows it. Raises StorageDownError."""
+        async with self.writing() as session:
+            await session.execute(text("PRAGMA user_version = 0" if self.sqlite else "SELECT 1"))
+
     async def close(self) -> None:
         """Close every connection; SQLite then folds its write-ahead log into the file."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        for engine in (self._reader, self._durable, self._writer):
+            await engine.dispose()
 
     def _one_writer(self) -> AbstractAsyncContextManager[object]:
         return self._lock if self.sqlite else nullcontext()
@@ -101,7 +111,14 @@ def opening_engine(address: Address) -> AsyncEngine:
     return _engine(address, write=True, foreign_keys=False, poolclass=NullPool)
 
 
-def _engine(address: Address, *, write: bool = False, foreign_keys: bool = True, **pool: Any) -> AsyncEngine:
+def _engine(
+    address: Address,
+    *,
+    write: bool = False,
+    foreign_keys: bool = True,
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+    **pool: Any,
+) -> AsyncEngine:
     # Parameters are people's names and labels: they must not show up in an exception's text.
     if address.path is None:
         return create_async_engine(address.url, hide_parameters=True, pool_pre_ping=True, **pool)
@@ -110,9 +127,9 @@ def _engine(address: Address, *, write: bool = False, foreign_keys: bool = True,
     engine = create_async_engine(address.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S}, **pool)
     pragmas = [
         f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
-        # Survives a kill of the process, not a power cut: enough for answers that can be asked for again.
-        # The durable inbox confirms updates on the strength of a commit and will need FULL on its connection.
-        "synchronous = NORMAL",
+        # NORMAL survives a kill of the process, not a power cut: enough for what the inbox would do again. FULL is for
+        # the inbox itself, since updates are confirmed to Telegram on the strength of its commits.
+        f"synchronous = {synchronous}",
         # Whoever deletes a scan means it: freed pages are zeroed instead of keeping the picture until reuse.
         "secure_delete = ON",
         f"query_only = {'OFF' if write else 'ON'}",

@@ -276,7 +276,9 @@ async def test_check_finds_damage_in_the_middle_of_the_file(tmp_path: Path) -> N
     await fill(file, scans=1)
     with closing(sqlite3.connect(file)) as connection:
         for n in range(3000):
-            connection.execute("INSERT INTO inbox VALUES (?, 1, 'x', 'done', 1, NULL, '2026-01-01', NULL)", (n,))
+            connection.execute(
+                "INSERT INTO inbox VALUES (?, ?, 1, 'x', 'waiting', 1, 0, '{}', NULL, '2026-01-01', NULL)", (n, n)
+            )
         connection.commit()
     damage(file)
 

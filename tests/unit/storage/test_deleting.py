@@ -17,22 +17,25 @@ async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
     marks = [os.urandom(64) for _ in range(6)]
     for n, mark in enumerate(marks):
         await db.scans.add(anna.id, replace(a_scan(f"{n}", mark * 2000), patient_label="Herr Geheimrat"))
-    kept = await db.scans.add(boris.id, a_scan("b", b"boris" * 1000))
+    other = await db.scans.add(boris.id, a_scan("b", b"boris" * 1000))
     raw.execute(
-        "INSERT INTO inbox VALUES (1, ?, 'Herr Geheimrat', 'done', 1, NULL, '2026-01-01', NULL),"
-        " (2, ?, 'not yet answered', 'waiting', 0, NULL, '2026-01-01', NULL)",
-        (ANNA, ANNA),
+        "INSERT INTO inbox VALUES"
+        " (1, 1, ?, 'Herr Geheimrat', 'set_aside', 3, 0, '{}', 'Herr Geheimrat', '2026-01-01', '2026-01-02'),"
+        " (2, 2, ?, 'Herr Geheimrat', 'held', 0, 0, '{}', NULL, '2026-01-01', NULL),"
+        " (3, 3, ?, 'not yet answered', 'waiting', 0, 0, '{}', NULL, '2026-01-01', NULL)",
+        (ANNA, ANNA, ANNA),
     )
     raw.commit()
     assert any(mark in on_disk(file) for mark in marks)
 
     assert await db.people.delete(ANNA) == 6
 
-    assert raw.execute("SELECT count(*), min(scan_id) FROM pictures").fetchone() == (1, kept.id)
-    assert raw.execute("SELECT payload FROM inbox").fetchall() == [("not yet answered",)]
+    assert raw.execute("SELECT count(*), min(scan_id) FROM pictures").fetchone() == (1, other.id)
+    kept = raw.execute("SELECT update_id, chat_id, payload, error FROM inbox").fetchall()
+    assert kept == [(1, None, "", None), (2, None, "", None), (3, ANNA, "not yet answered", None)]
     assert not any(mark in on_disk(file) for mark in marks)
     assert b"Herr Geheimrat" not in on_disk(file)
-    assert (await db.scans.pictures(kept.id)).original == b"boris" * 1000
+    assert (await db.scans.pictures(other.id)).original == b"boris" * 1000
 
 
 async def test_deleting_a_scan_leaves_no_trace_in_the_file(db: Database, file: Path, anna: Person) -> None:

@@ -1,0 +1,221 @@
+"""The inbox: every update from its receipt until it is answered, so that a kill or a power cut loses none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, case, delete, func, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.schema import InboxRow, storable
+from storage.sessions import Sessions
+
+OPEN = ("waiting", "working")
+BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "error": None, "messages": {}}
+"""What is left of a finished update: its id, which says nothing of anybody."""
+_MOST_IDS = 500
+"""In one statement; SQLite takes no more than some thousands of parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An update that waits to be handled."""
+
+    update_id: int
+    payload: str
+    """As ``put`` was given it."""
+    attempts: int
+    """How often its handler failed, or the process ended while nothing else was in work."""
+    kills: int
+    """How often the process ended while this and others were in work."""
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One go at handling an update."""
+
+    number: int
+    """From 1."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """What earlier ones have sent: step -> Telegram message id."""
+
+
+class Inbox:
+    """Updates in the order of their arrival. One process works on them at a time.
+
+    A row is ``waiting``, ``working`` (a handler has it), ``held`` (until its sender says yes), ``done`` or
+    ``set_aside``. Every method that changes something raises StorageError when the database can't be written.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def put(self, update_id: int, chat_id: int | None, payload: str) -> bool:
+        """Keep an update for good: after the return no power cut loses it. False: it was known already."""
+        statement = self._insert()(InboxRow).values(
+            update_id=update_id,
+            chat_id=chat_id,
+            payload=storable(payload),
+            state="waiting",
+            attempts=0,
+            kills=0,
+            messages={},
+            received_at=datetime.now(UTC),
+        )
+        async with self._sessions.writing(durable=True) as session:
+            return await _count(session, statement.on_conflict_do_nothing(index_elements=["update_id"])) == 1
+
+    async def recover(self) -> tuple[Kept, ...]:
+        """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
+
+        What was in work when that one ended may have ended it. When it was alone, the attempt counts against it; among
+        several nobody knows which it was, so that none of their attempts counts, but each is noted as a kill.
+        """
+        working = InboxRow.state == "working"
+        async with self._sessions.writing() as session:
+            alone = (await session.scalar(select(func.count()).where(working)) or 0) < 2
+            if not alone:
+                await session.execute(
+                    update(InboxRow).where(working).values(attempts=_one_less(), kills=InboxRow.kills + 1)
+                )
+            await session.execute(update(InboxRow).where(working).values(state="waiting"))
+            rows = await session.execute(
+                select(*_KEPT).where(InboxRow.finished_at.is_(None), InboxRow.state == "waiting").order_by(InboxRow.id)
+            )
+            return tuple(_kept(row) for row in rows)
+
+    async def begin(self, update_id: int) -> Attempt | None:
+        """Note that a handler takes the update up, before it does, so that a kill counts. None: it is finished."""
+        async with self._sessions.writing() as session:
+            return await _begin(session, update_id)
+
+    async def move_on(self, left: int, taken_up: int) -> Attempt | None:
+        """As ``begin``, for a handler that has come through ``left`` and goes on with another update of its album."""
+        async with self._sessions.writing() as session:
+            await session.execute(_open(left).values(state="waiting", attempts=0, kills=0))
+            return await _begin(session, taken_up)
+
+    async def put_back(self, update_id: int) -> None:
+        """Let the update wait again without counting the attempt: what went wrong was not its fault."""
+        async with self._sessions.writing() as session:
+            await session.execute(_open(update_id).values(state="waiting", attempts=_one_less()))
+
+    async def done(self, *update_ids: int) -> None:
+        """Finish updates; what they held is erased. One that is held by now stays so."""
+        async with self._sessions.writing() as session:
+            await _finish(session, update_ids)
+
+    async def set_aside(self, update_id: int, error: str) -> None:
+        """Finish an update that can't be handled; it is kept with ``error``, a traceback, for the operator."""
+        async with self._sessions.writing() as session:
+            await session.execute(
+                _open(update_id).values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
+            )
+
+    async def hold(self, update_id: int) -> None:
+        """Keep the update until its chat is released; this outlives the process."""
+        async with self._sessions.writing() as session:
+            await session.execute(_open(update_id).values(state="held", attempts=0, kills=0))
+
+    async def held(self, chat_id: int) -> int:
+        """How many updates of this chat are held."""
+        async with self._sessions.reading() as session:
+            return await session.scalar(select(func.count()).where(*_held_of(chat_id))) or 0
+
+    async def release(self, chat_id: int) -> tuple[Kept, ...]:
+        """Let the held updates of a chat wait for their handler; oldest first."""
+        async with self._sessions.writing() as session:
+            statement = (
+                update(InboxRow).where(*_held_of(chat_id)).values(state="waiting").returning(InboxRow.id, *_KEPT)
+            )
+            rows = sorted(await session.execute(statement), key=lambda row: int(row[0]))
+            return tuple(_kept(row[1:]) for row in rows)
+
+    async def drop(self, chat_id: int, *update_ids: int) -> int:
+        """Finish the updates that are held for a chat, whose number is returned, and ``update_ids``, unanswered."""
+        async with self._sessions.writing() as session:
+            held = update(InboxRow).where(*_held_of(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
+            dropped = await _count(session, held)
+            await _finish(session, update_ids)
+            return dropped
+
+    async def record(self, update_id: int, step: str, message_id: int) -> None:
+        """Note which message a step became. An update that is finished meanwhile is left alone."""
+        async with self._sessions.writing() as session:
+            messages = await session.scalar(select(InboxRow.messages).where(*_is_open(update_id)).with_for_update())
+            if messages is not None:
+                await session.execute(_open(update_id).values(messages={**messages, step: message_id}))
+
+    async def recorded(self, *update_ids: int) -> Mapping[int, Mapping[str, int]]:
+        """What handlers of these updates have sent: update id -> step -> message id; nothing for unknown ones."""
+        async with self._sessions.reading() as session:
+            rows = await session.execute(
+                select(InboxRow.update_id, InboxRow.messages).where(InboxRow.update_id.in_(update_ids))
+            )
+            return {update_id: dict(messages) for update_id, messages in rows}
+
+    async def prune(self, done_before: datetime, set_aside_before: datetime) -> int:
+        """Forget what was finished before these times; returns how many updates. Telegram repeats none after a day."""
+        async with self._sessions.writing() as session:
+            return await _count(
+                session,
+                delete(InboxRow).where(
+                    InboxRow.finished_at < case((InboxRow.state == "set_aside", set_aside_before), else_=done_before),
+                    InboxRow.finished_at < max(done_before, set_aside_before),
+                ),
+            )
+
+    def _insert(self) -> Any:
+        if self._sessions.sqlite:
+            return sqlite.insert
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+
+
+_KEPT = (InboxRow.update_id, InboxRow.payload, InboxRow.attempts, InboxRow.kills, InboxRow.received_at)
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(*row)
+
+
+def _is_open(update_id: int) -> tuple[Any, Any]:
+    return InboxRow.update_id == update_id, InboxRow.state.in_(OPEN)
+
+
+def _held_of(chat_id: int) -> tuple[Any, Any]:
+    return InboxRow.chat_id == chat_id, InboxRow.state == "held"
+
+
+def _open(update_id: int) -> Any:
+    return update(InboxRow).where(*_is_open(update_id))
+
+
+def _one_less() -> Any:
+    return case((InboxRow.attempts > 0, InboxRow.attempts - 1), else_=0)
+
+
+async def _begin(session: AsyncSession, update_id: int) -> Attempt | None:
+    statement = _open(update_id).values(state="working", attempts=InboxRow.attempts + 1)
+    row = (await session.execute(statement.returning(InboxRow.attempts, InboxRow.messages))).one_or_none()
+    return None if row is None else Attempt(row[0], dict(row[1]))
+
+
+async def _finish(session: AsyncSession, update_ids: tuple[int, ...]) -> None:
+    for start in range(0, len(update_ids), _MOST_IDS):
+        some = update_ids[start : start + _MOST_IDS]
+        await session.execute(
+            update(InboxRow)
+            .where(InboxRow.update_id.in_(some), InboxRow.state.in_(OPEN))
+            .values(**BARE, finished_at=datetime.now(UTC))
+        )
+
+
+async def _count(session: AsyncSession, statement: Any) -> int:
+    """How many rows a statement changed."""
+    result = await session.execute(statement, execution_options={"synchronize_session": False})
+    return result.rowcount if isinstance(result, CursorResult) else 0
