@@ -35,8 +35,10 @@ class Account:
     unanswered_texts: int = 0
     unanswered_others: int = 0
     """Pictures of something else whose sender was not told that this is no scan."""
+    stuck_consents: int = 0
+    """People who were not asked whether their picture may be read, or whose yes was not heard."""
     messages: int = 0
-    """All that the bot has said, except the question of consent."""
+    """All that the bot has said."""
     double_pictures: int = 0
     double_reports: int = 0
     double_texts: int = 0
@@ -52,7 +54,13 @@ class Account:
     @property
     def unanswered(self) -> int:
         """Whoever still waits for something."""
-        return self.without_picture + self.without_report + self.unanswered_texts + self.unanswered_others
+        return (
+            self.without_picture
+            + self.without_report
+            + self.unanswered_texts
+            + self.unanswered_others
+            + self.stuck_consents
+        )
 
     @property
     def doubles(self) -> int:
@@ -68,6 +76,18 @@ class Account:
     def is_settled(self) -> bool:
         """Whether everything has its answer."""
         return not (self.lost or self.unanswered)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds from what was sent to its answer."""
+
+    scans: tuple[float, ...] = ()
+    """Until the PDF."""
+    texts: tuple[float, ...] = ()
+
+    def __add__(self, other: "Waits") -> "Waits":
+        return Waits(self.scans + other.scans, self.texts + other.texts)
 
 
 class Bookkeeper:
@@ -113,6 +133,7 @@ class Bookkeeper:
             offered=len(offered),
             unanswered_texts=sum(max(0, count - heard[question]) for question, count in visitor.asked.items()),
             unanswered_others=others.count(0),
+            stuck_consents=int(visitor.is_stuck),
             messages=len(said),
             double_pictures=_beyond_one(pictures.values()),
             double_reports=_beyond_one(reports.values()),
@@ -121,6 +142,23 @@ class Bookkeeper:
             status_left=sum(self._is_status(message) for message in words),
             apologies=sum(message.text in self._apologies for message in words),
         )
+
+    async def waits(self, visitor: Visitor, appeared: Mapping[tuple[int, int], float]) -> "Waits":
+        """How long this person waited; ``appeared`` says when, by chat and message."""
+        messages = await visitor.person.messages()
+        times = {message.id: appeared[visitor.person.id, message.id] for message in messages}
+        by_key = {scan.source_key: scan for scan in await self._scans(visitor)}
+        scans = [
+            times[answer.id] - times[sent.message_id]
+            for sent in visitor.pictures
+            if (scan := by_key.get(sent.source_key)) and (answer := _first_report(scan, messages))
+        ]
+        texts = []
+        for question in visitor.asked:
+            asked = [times[one.id] for one in messages if not one.from_bot and one.text == question]
+            answered = [times[one.id] for one in messages if one.from_bot and one.text == self._answers[question]]
+            texts += [end - begin for begin, end in zip(asked, answered, strict=False)]
+        return Waits(tuple(scans), tuple(texts))
 
     async def _scans(self, visitor: Visitor) -> list[Scan]:
         person = await self._database.people.get(visitor.person.id)
@@ -152,6 +190,12 @@ def _count_pictures(scan: Scan, said: Iterable[Message]) -> int:
 
 def _count_reports(scan: Scan, said: Iterable[Message]) -> int:
     return sum(message.document is not None and scan.public_id in message.document.name for message in said)
+
+
+def _first_report(scan: Scan, messages: Iterable[Message]) -> Message | None:
+    return next(
+        (one for one in messages if one.document and one.from_bot and scan.public_id in one.document.name), None
+    )
 
 
 def _beyond_one(counts: Iterable[int]) -> int:

@@ -17,6 +17,8 @@ TEXT_SHARE = 0.4
 NO_SCAN_SHARE = 0.04
 ALBUM_SHARE = 0.12
 LARGEST_ALBUM = 4
+SHY_SHARE = 8
+"""Every eighth person, and at least one, sends a picture before saying yes to pictures being read."""
 
 
 class Kind(StrEnum):
@@ -27,6 +29,7 @@ class Kind(StrEnum):
     PHOTO_ALBUM = "photo album"
     DOCUMENT_ALBUM = "document album"
     NO_SCAN = "no scan"
+    UNASKED_PHOTO = "photo before the yes"
     TEXT = "text"
 
 
@@ -41,16 +44,26 @@ class Act:
     text: str = ""
 
 
+def shy_people(people: int) -> range:
+    """Those who have not agreed when they send their first picture."""
+    return range(people - -(-people // SHY_SHARE), people)
+
+
 def draw_acts(scans: int, people: int, seconds: float, seed: int) -> list[Act]:
-    """Acts with ``scans`` pictures in all, in the order of their times, at random moments over ``seconds``."""
+    """Acts with ``scans`` scans in all, in the order of their times, at random moments over ``seconds``."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated
-    acts: list[Act] = []
-    sent = 0
+    first = {person: chance.uniform(0, seconds / 2) for person in shy_people(people)}
+    acts = [Act(at, person, Kind.UNASKED_PHOTO, (sent,)) for sent, (person, at) in enumerate(first.items())]
+    sent = len(acts)
     while sent < scans:
-        at, person = chance.uniform(0, seconds), chance.randrange(people)
+        person = chance.randrange(people)
+        at = max(first.get(person, 0.0), chance.uniform(0, seconds))
         kind = _draw_kind(chance, left=scans - sent)
         if kind is Kind.TEXT:
             acts.append(Act(at, person, kind, text=chance.choice(QUESTIONS)))
+            continue
+        if kind is Kind.NO_SCAN:
+            acts.append(Act(at, person, kind, (len(acts),)))
             continue
         album = kind in {Kind.PHOTO_ALBUM, Kind.DOCUMENT_ALBUM}
         count = chance.randint(2, min(LARGEST_ALBUM, scans - sent)) if album else 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bot.sandbox import Message, Person, Sandbox
-from tests.soak.acts import QUESTIONS, Act, Kind, picture
+from tests.soak.acts import QUESTIONS, Act, Kind, picture, shy_people
 
 PATIENCE = 120.0
 """Seconds that a person waits for the question of consent."""
@@ -34,6 +34,8 @@ class Visitor:
     person: Person
     pictures: list[SentPicture] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
+    is_stuck: bool = False
+    """Sent a picture without having agreed, and was not asked whether it may be read, or not heard."""
 
     async def agree(self) -> None:
         """Say /start and yes."""
@@ -63,6 +65,9 @@ class Visitor:
                 await person.send_text(act.text)
             case Kind.PHOTO:
                 self._note([await person.send_photo(data[0])])
+            case Kind.UNASKED_PHOTO:
+                self._note([await person.send_photo(data[0])])
+                await self._agree_at_last()
             case Kind.DOCUMENT:
                 self._note([await person.send_document(data[0], "scan.jpg")])
             case Kind.NO_SCAN:
@@ -72,6 +77,12 @@ class Visitor:
             case Kind.DOCUMENT_ALBUM:
                 self._note(await person.send_documents([(f"{number}.jpg", one) for number, one in enumerate(data)]))
 
+    async def _agree_at_last(self) -> None:
+        try:
+            await self.agree_when_asked()
+        except TimeoutError:
+            self.is_stuck = True
+
     def _note(self, messages: Sequence[Message], *, is_scan: bool = True) -> None:
         for message in messages:
             file = message.raw["photo"][-1] if message.photo else message.raw["document"]
@@ -79,10 +90,10 @@ class Visitor:
 
 
 async def gather_crowd(sandbox: Sandbox, people: int) -> list[Visitor]:
-    """So many people who have agreed."""
+    """So many people; all but the shy ones have agreed."""
     crowd = [Visitor(await sandbox.person(f"Person {number}")) for number in range(people)]
     async with asyncio.TaskGroup() as group:
-        for visitor in crowd:
+        for visitor in crowd[: shy_people(people).start]:
             group.create_task(visitor.agree())
     return crowd
 

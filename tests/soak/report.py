@@ -1,6 +1,7 @@
 """A ride as a table for people and as JSON for programs, and which promises it broke."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from tests.soak.ride import Ride
@@ -21,6 +22,7 @@ def broken_promises(ride: Ride) -> list[str]:
         f"{account.without_report} scans have no PDF in the chat": account.without_report,
         f"{account.unanswered_texts} of {account.texts} texts have no answer": account.unanswered_texts,
         f"{account.unanswered_others} pictures of something else have no answer": account.unanswered_others,
+        f"{account.stuck_consents} people were never asked whether their picture may be read": account.stuck_consents,
         f"{account.double_share:.1%} of the messages are double": account.double_share > DOUBLES_ALLOWED,
         f"the bot left {ride.left_by_itself} times by itself": ride.left_by_itself,
         f"the bot left with status {ride.exit_status} when it was asked to": ride.exit_status,
@@ -42,7 +44,7 @@ def as_table(ride: Ride) -> str:
         ("lost (told)", f"{account.lost} ({account.turned_away})"),
         ("double rows", f"{account.double_rows}"),
         ("without heat map, PDF", f"{account.without_picture}, {account.without_report}"),
-        ("texts, others unanswered", f"{account.unanswered_texts}, {account.unanswered_others}"),
+        ("unanswered texts, others", f"{account.unanswered_texts}, {account.unanswered_others}"),
         ("offered again", f"{account.offered}"),
         ("double messages", f"{account.doubles} of {account.messages} = {account.double_share:.2%}"),
         ("  heat maps, PDFs", f"{account.double_pictures}, {account.double_reports}"),
@@ -50,11 +52,21 @@ def as_table(ride: Ride) -> str:
         ("apologies", f"{account.apologies}"),
         ("errors, tracebacks in log", f"{ride.errors_logged}, {ride.tracebacks}"),
         ("sending, settling", f"{ride.sending_seconds:.1f} s, {ride.settling_seconds:.1f} s"),
+        ("wait for a PDF", _spread(ride.waits.scans)),
+        ("wait for a text's answer", _spread(ride.waits.texts)),
         ("throughput", f"{ride.throughput:.2f} scans/s"),
         ("memory of bot; workers", f"{ride.bot_memory:.0f} MB; {memory} MB"),
         ("exit status, leftovers", f"{ride.exit_status}, {ride.leftover_processes}"),
     ]
     return "\n".join(f"{name:<26} {value}" for name, value in rows)
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return "none"
+    ordered = sorted(seconds)
+    half, most = ordered[len(ordered) // 2], ordered[len(ordered) * 95 // 100]
+    return f"{half:.2f} s p50, {most:.2f} s p95, {ordered[-1]:.2f} s at most"
 
 
 def as_json(ride: Ride) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.sandbox import Rules, Sandbox
+from bot.sandbox.feed import Feed
+from bot.sandbox.params import Json
 from storage.database import Database
-from tests.soak.account import Account, Bookkeeper
+from tests.soak.account import Account, Bookkeeper, Waits
 from tests.soak.acts import draw_acts
 from tests.soak.crowd import Visitor, gather_crowd, learn_answers
 from tests.soak.process import BotProcess
@@ -44,12 +46,36 @@ class Plan:
     workers: int = 2
 
 
+class Watch:
+    """Notes when each message appears in its chat."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.appeared: dict[tuple[int, int], float] = {}
+        self._feed = feed
+        self.seen = feed.last
+
+    async def follow(self) -> None:
+        """Until cancelled."""
+        while True:
+            events = await self._feed.after(self.seen, None, QUIET)
+            self.note(events)
+
+    def note(self, events: Sequence[Json]) -> None:
+        """Remember the messages among these events."""
+        now = time.monotonic()
+        for event in events:
+            self.seen = event["seq"]
+            if event["type"] == "message":
+                self.appeared.setdefault((event["person_id"], event["message"]["message_id"]), now)
+
+
 @dataclass(frozen=True, slots=True)
 class Ride:
     """What happened."""
 
     plan: Plan
     account: Account
+    waits: Waits
     kills: int
     left_by_itself: int
     exit_status: int
@@ -73,20 +99,25 @@ async def ride(plan: Plan, folder: Path) -> Ride:
     async with Sandbox.start(rules=Rules(flood_limit=plan.faults)) as sandbox:
         bot = BotProcess(sandbox, folder, plan.workers)
         await bot.start()
+        watch = Watch(sandbox.world.feed)
+        watching = asyncio.create_task(watch.follow(), name="watch")
         try:
             crowd = await gather_crowd(sandbox, plan.people)
             answers = await learn_answers(sandbox)
             database = await Database.open(bot.database_url, migrate=False)
             try:
-                return await _ride(plan, sandbox, bot, crowd, Bookkeeper(database, answers))
+                return await _ride(plan, sandbox, bot, crowd, Bookkeeper(database, answers), watch)
             finally:
                 await database.close()
         finally:
+            watching.cancel()
             await bot.stop()
             await bot.leftovers()
 
 
-async def _ride(plan: Plan, sandbox: Sandbox, bot: BotProcess, crowd: list[Visitor], bookkeeper: Bookkeeper) -> Ride:
+async def _ride(
+    plan: Plan, sandbox: Sandbox, bot: BotProcess, crowd: list[Visitor], bookkeeper: Bookkeeper, watch: Watch
+) -> Ride:
     began = time.monotonic()
     if plan.faults:
         await sandbox.client.set_faults(FAULTS, seed=plan.seed, **FAULT_NUMBERS)
@@ -106,10 +137,12 @@ async def _ride(plan: Plan, sandbox: Sandbox, bot: BotProcess, crowd: list[Visit
     bot_memory, worker_memory = bot.memory
     exit_status = await bot.stop()
     leftovers = await bot.leftovers()
+    watch.note(sandbox.world.feed.since(watch.seen))
     log = bot.log.read_text("utf-8", "replace")
     return Ride(
         plan=plan,
         account=sum([await bookkeeper.account(visitor) for visitor in crowd], Account()),
+        waits=sum([await bookkeeper.waits(visitor, watch.appeared) for visitor in crowd], Waits()),
         kills=bot.kills,
         left_by_itself=bot.left_by_itself,
         exit_status=exit_status,
