@@ -1,0 +1,219 @@
+"""The inbox: nothing that was put in is lost, nothing is done twice, and what is finished tells nothing of anybody."""
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from storage import Database, Person, StorageError
+from tests.conftest import PROJECT
+from tests.unit.storage.conftest import ANNA, BORIS
+
+LATER = datetime.now(UTC) + timedelta(days=400)
+
+
+async def put(db: Database, *update_ids: int, chat_id: int = ANNA) -> None:
+    for update_id in update_ids:
+        assert await db.inbox.put(update_id, chat_id, f"update {update_id}")
+
+
+async def ended_while_in_work(db: Database) -> tuple[int, ...]:
+    """What the next process finds, oldest first."""
+    return tuple(kept.update_id for kept in await db.inbox.recover())
+
+
+async def test_an_update_that_comes_again_is_known_in_every_state(db: Database) -> None:
+    await put(db, 1, 2, 3, 4, 5)
+    await db.inbox.begin(2)
+    await db.inbox.hold(3)
+    await db.inbox.done(4)
+    await db.inbox.set_aside(5, "broken")
+    assert [await db.inbox.put(update_id, ANNA, "again") for update_id in range(1, 6)] == [False] * 5
+    assert [kept.payload for kept in await db.inbox.recover()] == ["update 1", "update 2"]
+
+
+async def test_unfinished_updates_come_back_in_the_order_of_arrival_whatever_their_ids(db: Database) -> None:
+    await put(db, 900_000_001, 7, 2**40, 8)
+    await db.inbox.done(7)
+    assert await ended_while_in_work(db) == (900_000_001, 2**40, 8)
+
+
+async def test_what_was_put_is_there_after_a_kill_at_once(file: Path, db: Database) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from storage import Database\n"
+        "async def main():\n"
+        "    db = await Database.open(sys.argv[1])\n"
+        "    await db.inbox.put(77, 1, 'a text')\n"
+        "    print('put', flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, f"sqlite+aiosqlite:///{file}", cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        assert await process.stdout.readline() == b"put\n"
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    assert [(kept.update_id, kept.payload) for kept in await db.inbox.recover()] == [(77, "a text")]
+
+
+async def test_only_the_receipt_waits_for_the_disk(db: Database) -> None:
+    levels = []
+    for durable in (True, False):
+        async with db._sessions.writing(durable=durable) as session:
+            levels.append(await session.scalar(text("PRAGMA synchronous")))
+    full, normal = 2, 1
+    assert levels == [full, normal]
+
+
+async def test_attempts_are_counted_before_the_handler_runs_and_finished_updates_get_none(db: Database) -> None:
+    await put(db, 1, 2)
+    numbers = []
+    for _ in range(3):
+        attempt = await db.inbox.begin(1)
+        assert attempt is not None
+        numbers.append(attempt.number)
+    assert numbers == [1, 2, 3]
+    await db.inbox.done(2)
+    assert await db.inbox.begin(2) is None
+    assert await db.inbox.begin(3) is None
+
+
+async def test_a_kill_while_one_alone_is_in_work_counts_against_it(db: Database) -> None:
+    await put(db, 1, 2)
+    for _ in range(2):
+        await db.inbox.begin(1)
+        await db.inbox.recover()
+    first, second = await db.inbox.recover()
+    assert (first.attempts, first.kills) == (2, 0)
+    assert (second.attempts, second.kills) == (0, 0)
+
+
+async def test_a_kill_among_several_is_noted_and_counts_against_none(db: Database) -> None:
+    await put(db, 1, 2, 3)
+    for _ in range(5):
+        await db.inbox.begin(1)
+        await db.inbox.begin(2)
+        await db.inbox.recover()
+    assert [(kept.attempts, kept.kills) for kept in await db.inbox.recover()] == [(0, 5), (0, 5), (0, 0)]
+
+
+async def test_what_is_put_back_was_no_attempt(db: Database) -> None:
+    await put(db, 1)
+    await db.inbox.begin(1)
+    await db.inbox.put_back(1)
+    [kept] = await db.inbox.recover()
+    assert kept.attempts == 0
+
+
+async def test_going_on_to_the_next_of_an_album_leaves_the_one_before_without_blame(db: Database) -> None:
+    await put(db, 1, 2)
+    await db.inbox.begin(1)
+    assert await db.inbox.move_on(1, 2) is not None
+    first, second = await db.inbox.recover()
+    assert (first.attempts, second.attempts) == (0, 1)
+
+
+async def test_what_was_sent_is_known_to_the_next_attempt(db: Database) -> None:
+    await put(db, 1, 2)
+    await db.inbox.begin(1)
+    await db.inbox.record(1, "status", 40)
+    await db.inbox.record(1, "refusal", 41)
+    attempt = await db.inbox.begin(1)
+    assert attempt is not None
+    assert attempt.messages == {"status": 40, "refusal": 41}
+    assert await db.inbox.recorded(1, 2, 3) == {1: {"status": 40, "refusal": 41}, 2: {}}
+
+
+async def test_held_updates_wait_across_a_restart_and_are_released_in_order(db: Database) -> None:
+    await put(db, 3, 1, 2)
+    await put(db, 9, chat_id=BORIS)
+    for update_id in (1, 2, 3, 9):
+        await db.inbox.begin(update_id)
+        await db.inbox.hold(update_id)
+        await db.inbox.done(update_id)  # what the processor says after every handler
+    assert await ended_while_in_work(db) == ()
+    assert await db.inbox.held(ANNA) == 3
+    assert [kept.update_id for kept in await db.inbox.release(ANNA)] == [3, 1, 2]
+    assert await db.inbox.held(ANNA) == 0
+    assert await ended_while_in_work(db) == (3, 1, 2)
+    assert await db.inbox.held(BORIS) == 1
+
+
+async def test_dropping_finishes_what_is_held_and_what_is_named(db: Database) -> None:
+    await put(db, 1, 2, 3)
+    await db.inbox.hold(1)
+    assert await db.inbox.drop(ANNA, 2) == 1
+    assert await ended_while_in_work(db) == (3,)
+
+
+async def test_a_finished_update_is_a_bare_id(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1)
+    await db.inbox.record(1, "status", 4)
+    await db.inbox.done(1)
+    row = raw.execute("SELECT update_id, chat_id, payload, messages, error FROM inbox").fetchone()
+    assert row == (1, None, "", "{}", None)
+
+
+async def test_an_update_that_is_set_aside_keeps_its_traceback_and_is_not_tried_again(
+    db: Database, raw: sqlite3.Connection
+) -> None:
+    await put(db, 1)
+    await db.inbox.set_aside(1, "Traceback: \0 lone \ud800")
+    assert await db.inbox.begin(1) is None
+    row = raw.execute("SELECT state, payload, error FROM inbox").fetchone()
+    assert row == ("set_aside", "update 1", "Traceback:  lone ?")
+
+
+async def test_only_what_was_finished_long_ago_is_forgotten(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1, 2, 3, 4)
+    await db.inbox.done(1)
+    await db.inbox.set_aside(2, "broken")
+    await db.inbox.hold(3)
+    before = datetime.now(UTC) - timedelta(days=1)
+    assert await db.inbox.prune(before, before) == 0
+    assert await db.inbox.prune(LATER, before) == 1
+    assert await db.inbox.prune(before, LATER) == 1
+    assert raw.execute("SELECT update_id FROM inbox").fetchall() == [(3,), (4,)]
+
+
+async def test_deleting_a_person_leaves_of_their_updates_what_redelivery_needs(
+    db: Database, anna: Person, raw: sqlite3.Connection
+) -> None:
+    await put(db, 1, 2)
+    await db.inbox.hold(1)
+    await db.inbox.set_aside(2, "Anna")
+    await db.people.delete(ANNA)
+    assert raw.execute("SELECT chat_id, payload, error FROM inbox").fetchall() == [(None, "", None)] * 2
+    assert not await db.inbox.put(1, ANNA, "again")
+
+
+async def test_many_at_once_are_all_kept_and_none_finds_the_file_locked(db: Database) -> None:
+    async def one(number: int) -> None:
+        await db.people.register(number, "P", "en")
+        await put(db, number, chat_id=number)
+        await db.inbox.begin(number)
+        await db.inbox.record(number, "status", 1)
+        await db.inbox.done(number)
+
+    await asyncio.gather(*(one(number) for number in range(64)))
+    assert await db.inbox.recover() == ()
+
+
+async def test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept(db: Database) -> None:
+    async with db._sessions.writing(durable=True) as session:
+        pages = await session.scalar(text("PRAGMA page_count"))
+    for engine in (db._sessions._durable, db._sessions._writer):
+        async with engine.connect() as connection:
+            await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(StorageError, match="disk is full"):
+        await db.inbox.put(1, ANNA, "x" * 100_000)
+    assert await db.inbox.recover() == ()
