@@ -112,11 +112,11 @@ async def test_missing_and_double_answers_are_counted_apart(scene: Scene) -> Non
 
 async def test_what_is_offered_again_is_not_missing(scene: Scene) -> None:
     scan = await scene.keep(key_of(await scene.send()))
-    await scene.answer(scan, report=0)
-    await scene.say("sendMessage", text=Texts.load().plain("refusal.report_failed", number=scan.number))
+    await scene.say("sendMessage", text=Texts.load().plain("doubt.report", number=scan.number))
     account = await scene.account
-    assert (account.without_report, account.offered) == (0, 1)
-    assert account.is_settled
+    assert (account.without_picture, account.without_report, account.offered) == (1, 0, 1)
+    await scene.say("sendMessage", text=Texts.load().plain("doubt.picture", number=scan.number))
+    assert (await scene.account).is_settled
 
 
 async def test_texts_need_one_answer_each(scene: Scene) -> None:

@@ -98,10 +98,9 @@ class Bookkeeper:
         self._database = database
         self._answers = answers
         self._statuses = tuple(_bare(texts.templates[key]) for key in texts.templates if _is_phase(key))
-        self._offers = [
-            re.compile(re.escape(_bare(template)).replace(r"\{number\}", r"(\d+)"))
-            for key, template in texts.templates.items()
-            if key.startswith("refusal.") and "{number}" in template
+        self._picture_offers = [_numbered(texts.templates[key]) for key in ("doubt.picture", "refusal.not_sent")]
+        self._report_offers = [
+            _numbered(texts.templates[key]) for key in ("doubt.report", "refusal.not_sent", "refusal.report_failed")
         ]
         self._apologies = tuple(_bare(text) for key, text in texts.templates.items() if key.startswith("error."))
 
@@ -110,9 +109,7 @@ class Bookkeeper:
         said = [message for message in await visitor.person.messages() if message.from_bot]
         scans = await self._scans(visitor)
         words = [message for message in said if message.file is None]
-        offered = {
-            int(match[1]) for message in words for offer in self._offers if (match := offer.search(message.text))
-        }
+        offered_pictures, offered_reports = _found(self._picture_offers, words), _found(self._report_offers, words)
         by_key = {scan.source_key: scan for scan in scans}
         expected = [sent for sent in visitor.pictures if sent.is_scan]
         missing = [sent for sent in expected if sent.source_key not in by_key]
@@ -128,9 +125,9 @@ class Bookkeeper:
             lost=len(missing),
             turned_away=sum(self._refusals(sent, words) > 0 for sent in missing),
             double_rows=len(scans) - (len(expected) - len(missing)),
-            without_picture=sum(not count and number not in offered for number, count in pictures.items()),
-            without_report=sum(not count and number not in offered for number, count in reports.items()),
-            offered=len(offered),
+            without_picture=sum(not count and number not in offered_pictures for number, count in pictures.items()),
+            without_report=sum(not count and number not in offered_reports for number, count in reports.items()),
+            offered=len(offered_pictures | offered_reports),
             unanswered_texts=sum(max(0, count - heard[question]) for question, count in visitor.asked.items()),
             unanswered_others=others.count(0),
             stuck_consents=int(visitor.is_stuck),
@@ -182,6 +179,15 @@ def _is_phase(key: str) -> bool:
 
 def _bare(template: str) -> str:
     return re.sub(r"<[^>]+>", "", template)
+
+
+def _numbered(template: str) -> re.Pattern[str]:
+    return re.compile(re.escape(_bare(template)).replace(r"\{number\}", r"(\d+)"))
+
+
+def _found(offers: Iterable[re.Pattern[str]], words: Sequence[Message]) -> set[int]:
+    """Numbers of the scans that are offered."""
+    return {int(match[1]) for offer in offers for message in words if (match := offer.search(message.text))}
 
 
 def _count_pictures(scan: Scan, said: Iterable[Message]) -> int:
