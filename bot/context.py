@@ -112,9 +112,14 @@ class BotContext(CallbackContext[ExtBot[Care], dict[Any, Any], dict[Any, Any], S
         """Put HTML in place of the text message whose button was pressed; send it anew where that can't be done."""
         query = self._update.callback_query if self._update else None
         if query is not None and isinstance(query.message, Message) and query.message.text:
-            await query.message.edit_text(text, reply_markup=buttons)
-        else:
-            await self.send(text, buttons)
+            try:
+                await query.message.edit_text(text, reply_markup=buttons)
+            except BadRequest as error:
+                if "not modified" in error.message.lower():
+                    return
+            else:
+                return
+        await self.send(text, buttons)
 
     async def forget_messages(self, message_ids: Iterable[int]) -> None:
         """Take messages of ours out of the chat, as far as Telegram still allows: it does for two days."""

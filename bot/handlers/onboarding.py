@@ -46,9 +46,9 @@ async def agree(_: Update, context: BotContext) -> None:
     """Note the yes, and read what has waited for it."""
     await context.database.people.give_consent(context.person.chat_id, CONSENT_VERSION)
     waiting = context.services.waiting.take(context.person.chat_id)
-    await context.replace(context.texts("consent.yes_and_reading" if waiting else "consent.yes"))
     for update in waiting:
         await context.update_queue.put(update)
+    await context.replace(context.texts("consent.yes_and_reading" if waiting else "consent.yes"))
 
 
 async def decline(_: Update, context: BotContext) -> None:

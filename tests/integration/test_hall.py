@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -15,7 +17,6 @@ from telegram import Update
 from bot.application import open_services, running
 from bot.buttons import Press, Verb
 from bot.sandbox import Message, Person, Rules, Sandbox
-from bot.settings import Settings
 from bot.updates import Lane
 from inference.executor import LocalExecutor
 from storage.records import Scan
@@ -53,15 +54,19 @@ async def answer_to(person: Person, text: str) -> Message:
     return await person.wait_for(lambda _: True)
 
 
+def a_press(person: Person, data: str, message_id: int = 1) -> dict[str, Any]:
+    """A callback query of a button under a message that may not be there."""
+    sender = {"id": person.id, "is_bot": False, "first_name": person.name}
+    chat = {"id": person.id, "type": "private", "first_name": person.name}
+    message = {"message_id": message_id, "date": 1_700_000_000, "chat": chat, "text": "old"}
+    return {"id": "1", "from": sender, "chat_instance": "1", "data": data, "message": message}
+
+
 async def press_without_a_button(sandbox: Sandbox, person: Person, data: str) -> Message:
     """Send the press of a button that this person was never shown, as a forged or an old client might."""
     await answer_to(person, "/help")
     since = await person.mark()
-    sender = {"id": person.id, "is_bot": False, "first_name": person.name}
-    chat = {"id": person.id, "type": "private", "first_name": person.name}
-    message = {"message_id": 1, "date": 1_700_000_000, "chat": chat, "text": "old"}
-    press = {"id": "1", "from": sender, "chat_instance": "1", "data": data, "message": message}
-    await sandbox.client.push_update("callback_query", press)
+    await sandbox.client.push_update("callback_query", a_press(person, data))
     return await person.wait_for(lambda _: True, since=since)
 
 
@@ -258,6 +263,20 @@ async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningB
     assert all(message.file is None or not message.from_bot for message in await agreed.messages())
 
 
+async def test_a_button_whose_message_is_gone_is_answered_with_a_new_message(sandbox: Sandbox, agreed: Person) -> None:
+    answer = await press_without_a_button(sandbox, agreed, "history:1")
+    assert "no scans yet" in answer.text
+    assert not answer.edited
+
+
+async def test_a_button_that_would_change_nothing_is_met_with_silence(sandbox: Sandbox, agreed: Person) -> None:
+    info = await answer_to(agreed, "/info")
+    before = await agreed.messages()
+    await sandbox.client.push_update("callback_query", a_press(agreed, "topics", info.id))
+    assert "Common questions" in (await answer_to(agreed, "/faq")).text
+    assert len(await agreed.messages()) == len(before) + 2
+
+
 async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(agreed)
     await agreed.forward(report)
@@ -367,22 +386,12 @@ async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_person
     assert "Common questions" in (await answer_to(agreed, "/faq")).text
 
 
-async def test_a_picture_that_takes_too_long_gets_one_sentence_and_the_bot_goes_on(
-    settings: Settings, sandbox: Sandbox
+async def test_a_worker_that_is_killed_is_replaced_and_the_picture_is_read(
+    bot: RunningBot, agreed: Person, workers: LocalExecutor
 ) -> None:
-    noise = Image.effect_noise((3_000, 2_000), 100).convert("RGB")
-    async with (
-        LocalExecutor(1, models_dir=settings.models_dir, timeout=0.05) as slow,
-        open_services(settings, slow) as services,
-        running(settings, services) as application,
-    ):
-        anna = await sandbox.person("Anna")
-        question = await answer_to(anna, "/privacy")
-        await anna.press(question, "agree")
-        await anna.send_document(pictures.encode(noise, "PNG"))
-        await anna.wait_for(lambda message: "took me too long" in message.text, timeout=30)
-        assert await scans_of(RunningBot(settings, services, application), anna) == ()
-        assert "Common questions" in (await answer_to(anna, "/faq")).text
+    os.kill(await workers.run(os.getpid), signal.SIGKILL)
+    await one_scan(agreed)
+    assert len(await scans_of(bot, agreed)) == 1
 
 
 async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: LocalExecutor, tmp_path: Path) -> None:
