@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 
-from bot.errors import StartError
-
 STOPPED_BY_MISTAKE = 2
 """Exit status when a setting or an argument is wrong, as argparse has it."""
 INTERRUPTED = 130
@@ -36,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; a mistake in the settings is one line, never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parser(arguments).parse_args(arguments)
+    from bot.errors import StartError  # loads what --help does without
+
     try:
         return int(args.run(args))
     except StartError as error:
