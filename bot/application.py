@@ -5,9 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from telegram import LinkPreviewOptions, Update
+from telegram import LinkPreviewOptions
 from telegram.constants import ParseMode
-from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError
+from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, Defaults
 
 from bot import menu
@@ -15,21 +15,22 @@ from bot.context import BotApplication, BotContext, Services, Shelf
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
 from bot.knowledge import Knowledge
+from bot.life import Attendance, Stop, wind_down
+from bot.listening import connected, listening
+from bot.polling import Pace
 from bot.sender import Sender
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE, Texts, languages
+from bot.trouble import StorageWatch
 from bot.updates import PersonalOrder
 from inference.card import ModelError
 from inference.executor import LocalExecutor, WorkerDiedError
 from storage.database import Database
 from storage.errors import StorageError
 
-UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
-"""What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
 SUBJECTS = (onboarding, scans, history, report, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
-WEBHOOK_PATH = "telegram"
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +57,7 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
         yield Services(
             settings=settings,
             database=database,
+            storage=StorageWatch(database),
             executor=executor,
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},
@@ -71,7 +73,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .base_file_url(f"{settings.telegram_api_url}/file/bot")
         .context_types(ContextTypes(context=BotContext, bot_data=Shelf))
         .job_queue(None)
-        .concurrent_updates(PersonalOrder(services.lanes, services.albums))
+        .concurrent_updates(Attendance(PersonalOrder(services.lanes, services.albums)))
         .rate_limiter(Sender(settings.messages_per_second))
         .connection_pool_size(CONNECTIONS)
         .pool_timeout(30)
@@ -89,49 +91,22 @@ def build(settings: Settings, services: Services) -> BotApplication:
 
 
 @asynccontextmanager
-async def running(settings: Settings, services: Services) -> AsyncIterator[BotApplication]:
-    """A bot that listens while the body runs; what is in work at the end is finished. Raises StartError."""
-    application = build(settings, services)
+async def running(
+    settings: Settings, services: Services, stop: Stop | None = None, pace: Pace | None = None
+) -> AsyncIterator[BotApplication]:
+    """A bot that listens while the body runs; what is in work at the end is finished or put back.
+
+    What makes going on impossible is told to ``stop``. Raises StartError.
+    """
+    application, stop = build(settings, services), stop or Stop()
     async with AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(application)
-            await _listen(application, settings)
-        except InvalidToken:
-            raise StartError(
-                "TELEGRAM_BOT_TOKEN is refused by Telegram: copy it whole from @BotFather into .env"
-            ) from None
-        except NetworkError as error:
-            raise StartError(
-                f"TELEGRAM_API_URL: {settings.telegram_api_url} can't be reached ({type(error).__name__}): "
-                "check the address and the network"
-            ) from None
+        stack.push_async_callback(application.shutdown)
+        await connected(application, settings)
         await application.start()
-        stack.push_async_callback(_stop, application)
+        stack.push_async_callback(wind_down, application, stop, settings.stop_grace)
+        await stack.enter_async_context(listening(application, settings, services, stop, pace))
         await _introduce(application, services)
         yield application
-
-
-async def _listen(application: BotApplication, settings: Settings) -> None:
-    updater = application.updater
-    if updater is None:
-        raise RuntimeError("the application was built without an updater")
-    if settings.webhook_url and settings.webhook_secret:
-        await updater.start_webhook(
-            listen="0.0.0.0",  # noqa: S104 - Telegram, or the proxy before us, must be able to reach it
-            port=settings.webhook_port,
-            url_path=WEBHOOK_PATH,
-            webhook_url=f"{settings.webhook_url}/{WEBHOOK_PATH}",
-            secret_token=settings.webhook_secret.get_secret_value(),
-            allowed_updates=UPDATES,
-        )
-    else:
-        await updater.start_polling(allowed_updates=UPDATES, error_callback=_polling_failed)
-
-
-async def _stop(application: BotApplication) -> None:
-    if application.updater is not None and application.updater.running:
-        await application.updater.stop()
-    await application.stop()
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:
@@ -147,11 +122,3 @@ async def _introduce(application: BotApplication, services: Services) -> None:
             )
         except TelegramError as error:
             _log.warning("the command menu could not be set: %s", error)
-
-
-def _polling_failed(error: TelegramError) -> None:
-    """One line for what the library would log with a traceback; it tries again by itself."""
-    if isinstance(error, Conflict):
-        _log.error("TELEGRAM_BOT_TOKEN: another program fetches updates with this token: stop it")
-    else:
-        _log.warning("fetching updates failed, trying again: %s", error)

@@ -14,6 +14,7 @@ from bot.knowledge import Knowledge
 from bot.sender import Care
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE, Texts
+from bot.trouble import StorageWatch
 from bot.updates import Albums, Lanes
 from bot.waiting import WaitingRoom
 from inference.executor import LocalExecutor
@@ -31,6 +32,7 @@ class Services:
 
     settings: Settings
     database: Database
+    storage: StorageWatch
     executor: LocalExecutor
     texts: Mapping[str, Texts]
     knowledge: Mapping[str, Knowledge]

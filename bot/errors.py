@@ -4,7 +4,7 @@ from telegram.error import TelegramError
 
 
 class StartError(Exception):
-    """The program can't start; the text is one line that names the setting and the fix. For the operator."""
+    """The program can't start or go on; the text is one line, for the operator, that names the setting and the fix."""
 
 
 class UserFacingError(Exception):

@@ -6,12 +6,12 @@ import os
 import sys
 import tempfile
 import webbrowser
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from bot.application import open_services, running
-from bot.commands.run import stop_signal
 from bot.errors import StartError
+from bot.life import Stop, StoppedError, signals_ask
 from bot.logs import configure
 from bot.sandbox import Sandbox
 from bot.settings import Settings, load_settings
@@ -50,22 +50,24 @@ def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
 
 async def serve(port: int, host: str, *, browser: bool) -> None:
     """Serve until a signal comes, then finish what is in work. Raises StartError."""
-    async with AsyncExitStack() as stack:
-        past_proxies(host)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
-        try:
-            sandbox = await stack.enter_async_context(Sandbox.start(port, host))
-        except OSError as error:
-            reason = error.strerror or error
-            raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
-        settings = demo_settings(sandbox, Path(folder))
-        configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
-        services = await stack.enter_async_context(open_services(settings))
-        await stack.enter_async_context(running(settings, services))
-        print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
-        if browser and has_screen():
-            await asyncio.to_thread(webbrowser.open, sandbox.page_url)
-        await stop_signal()
+    past_proxies(host)
+    stop = Stop()
+    with signals_ask(stop), suppress(StoppedError):
+        async with AsyncExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
+            try:
+                sandbox = await stack.enter_async_context(Sandbox.start(port, host))
+            except OSError as error:
+                reason = error.strerror or error
+                raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
+            settings = demo_settings(sandbox, Path(folder))
+            configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
+            services = await stop.unless_asked(stack.enter_async_context(open_services(settings)))
+            await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
+            print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
+            if browser and has_screen():
+                await asyncio.to_thread(webbrowser.open, sandbox.page_url)
+            await stop.wait()
 
 
 def past_proxies(host: str) -> None:

@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import logging
-import signal
+from contextlib import AsyncExitStack
 
 from bot.application import open_services, running
+from bot.life import Stop, StoppedError, signals_ask
 from bot.logs import configure
 from bot.settings import Settings, load_settings
 
@@ -26,20 +27,20 @@ def run(_: argparse.Namespace) -> int:
 
 
 async def serve(settings: Settings) -> None:
-    """Listen until a signal comes, then finish what is in work. Raises StartError."""
-    async with open_services(settings) as services, running(settings, services) as application:
-        _log.info("@%s is listening", application.bot.username)
-        await stop_signal()
-        _log.info("stopping: finishing what is in work")
+    """Listen until a signal comes, then finish what is in work or put it back. Raises StartError."""
+    stop = Stop()
+    with signals_ask(stop):
+        try:
+            await _listen(settings, stop)
+        except StoppedError:
+            _log.info("told to stop before the start was done")
     _log.info("stopped")
 
 
-async def stop_signal() -> None:
-    """Wait for SIGINT or SIGTERM; a second one ends the program at once."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for one in signals:
-        loop.add_signal_handler(one, stop.set)
-    await stop.wait()
-    for one in signals:
-        loop.remove_signal_handler(one)
+async def _listen(settings: Settings, stop: Stop) -> None:
+    async with AsyncExitStack() as stack:
+        services = await stop.unless_asked(stack.enter_async_context(open_services(settings)))
+        application = await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
+        _log.info("@%s is listening", application.bot.username)
+        await stop.wait()
+        _log.info("stopping")

@@ -1,6 +1,7 @@
 """``tumorscan run`` as a process of its own: starting, stopping, and refusing to start."""
 
 import asyncio
+import re
 import signal
 import socket
 import sys
@@ -63,7 +64,8 @@ async def test_it_answers_until_a_signal_and_leaves_with_status_0(
         process.send_signal(stop)
         said += await said_at_the_end(process)
     assert process.returncode == 0
-    assert "stopped" in said
+    assert "0 put back" in said
+    assert said.endswith("stopped\n")
     assert sandbox.token not in said
     assert "Anna" not in said
     assert (tmp_path / "data" / "tumorscan.db").exists()
@@ -80,15 +82,32 @@ async def test_a_token_that_telegram_refuses_stops_the_start_with_one_line(sandb
     assert WRONG not in said
 
 
-async def test_an_address_where_nobody_answers_stops_the_start_with_one_line(tmp_path: Path) -> None:
+async def test_while_telegram_is_away_the_start_is_tried_again_with_growing_pauses(tmp_path: Path) -> None:
     async with Sandbox.start() as gone:
-        address = gone.url
-    async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=WRONG, TELEGRAM_API_URL=address, LOG_LEVEL="INFO") as process:
+        token, address = gone.token, gone.url
+    async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=token, TELEGRAM_API_URL=address) as process:
+        said = await said_until(process, "can't be reached")
+        said += await said_until(process, "can't be reached")
+        async with Sandbox.start(port=int(address.rpartition(":")[2]), token=token):
+            said += await said_until(process, "is listening")
+            process.terminate()
+            said += await said_at_the_end(process)
+    assert process.returncode == 0
+    assert f"TELEGRAM_API_URL: {address} can't be reached (ConnectError): check the address and the network" in said
+    first, second, *_ = [float(pause) for pause in re.findall(r"trying again in ([\d.]+) s", said)]
+    assert 0.5 <= first <= 1.0 <= second <= 2.0
+    assert token not in said
+
+
+async def test_a_start_that_waits_for_telegram_ends_on_a_signal(tmp_path: Path) -> None:
+    async with Sandbox.start() as gone:
+        token, address = gone.token, gone.url
+    async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=token, TELEGRAM_API_URL=address) as process:
+        await said_until(process, "can't be reached")
+        process.terminate()
         said = await said_at_the_end(process)
-    assert process.returncode == 2
-    assert said.startswith(f"tumorscan: TELEGRAM_API_URL: {address} can't be reached")
-    assert said.count("\n") == 1
-    assert WRONG not in said
+    assert process.returncode == 0
+    assert "told to stop before the start was done" in said
 
 
 async def test_a_webhook_is_announced_with_its_secret_and_delivers(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -1,0 +1,192 @@
+"""Fetching updates by long polling: one is confirmed only when it is kept, and the fetching never ends in silence."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from telegram import Bot, Update
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+
+from bot.errors import StartError
+from bot.life import Stop
+from bot.trouble import StorageWatch
+from storage.errors import StorageDownError
+
+_log = logging.getLogger(__name__)
+TOKEN_REFUSED = "TELEGRAM_BOT_TOKEN is refused by Telegram: copy it whole from @BotFather into .env"  # noqa: S105
+TOKEN_SHARED = (
+    "TELEGRAM_BOT_TOKEN: another program fetches updates with this token, or has set a webhook for it: "  # noqa: S105
+    "stop that program, or get a token of its own for this one"
+)
+GROWTH = 2.0
+MOST_TOLD = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait for what, in seconds."""
+
+    poll: int = 10
+    """How long Telegram may hold a request back until something happens."""
+    hang: float = 60.0
+    """After this time a poll that neither answers nor fails is given up."""
+    first_pause: float = 1.0
+    longest_pause: float = 30.0
+    contest_pause: float = 2.0
+    quiet: float = 30.0
+    """A contest for the token is over when nothing was heard of it for so long."""
+    newcomer: float = 10.0
+    """How long a contest may go on for a bot that has just started: one that is being replaced leaves by then."""
+    incumbent: float = 60.0
+    """The same for one that has polled in peace before: whoever was started by mistake gives up first."""
+
+
+class Poller:
+    """Fetches updates and gives each to ``keep``; whatever that does not keep, Telegram sends again.
+
+    ``tell`` is called once for each update that could not be kept, at most once for a chat in one time of trouble.
+    """
+
+    def __init__(
+        self,
+        bot: Bot,
+        keep: Callable[[Update], Awaitable[None]],
+        tell: Callable[[int], Awaitable[None]],
+        storage: StorageWatch,
+        kinds: Sequence[str],
+        pace: Pace | None = None,
+    ) -> None:
+        self._bot, self._keep, self._tell, self._storage, self._kinds = bot, keep, tell, storage, kinds
+        self._pace = pace or Pace()
+        self._offset: int | None = None
+        self._failures = 0
+        self._contest = Contest(self._pace)
+        self._told: set[int] = set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled. Raises StartError when the token is refused, or is used by another program too."""
+        self._contest.begin()
+        while True:
+            pause = await self._round()
+            if pause:
+                await asyncio.sleep(pause)
+            if not self._storage.is_well:
+                await self._storage.mended()
+
+    async def confirm(self, within: float) -> None:
+        """Tell Telegram what is kept, as the last thing; otherwise it comes again, which does no harm."""
+        if self._offset is None:
+            return
+        try:
+            async with asyncio.timeout(within):
+                await self._bot.get_updates(self._offset, limit=1, timeout=0, allowed_updates=self._kinds)
+        except (TelegramError, TimeoutError) as error:
+            _log.info("the last updates could not be confirmed (%s): they come again", type(error).__name__)
+
+    async def _round(self) -> float:
+        """Ask once, keep what comes; returns the seconds to wait before asking again."""
+        try:
+            async with asyncio.timeout(self._pace.hang):
+                updates = await self._bot.get_updates(
+                    self._offset, timeout=timedelta(seconds=self._pace.poll), allowed_updates=self._kinds
+                )
+                self._answered()
+                await self._keep_all(updates)
+        except Conflict:
+            return self._contest.go_on()
+        except InvalidToken:
+            raise StartError(TOKEN_REFUSED) from None
+        except RetryAfter as error:
+            return seconds_of(error.retry_after)
+        except (TelegramError, TimeoutError) as error:
+            return self._failed(error)
+        return 0.0
+
+    async def _keep_all(self, updates: Sequence[Update]) -> None:
+        for number, update in enumerate(updates):
+            try:
+                await self._keep(update)
+            except StorageDownError as error:
+                self._storage.failed(error)
+                await asyncio.gather(*(self._excuse(refused) for refused in updates[number:]))
+                return
+            self._offset = update.update_id + 1
+            self._storage.worked()
+            self._told.clear()
+        self._storage.nothing_failed()
+
+    async def _excuse(self, update: Update) -> None:
+        """Say once that an answer will take a while, where that is possible."""
+        chat = update.effective_chat
+        if chat is None or chat.type != chat.PRIVATE or chat.id in self._told or len(self._told) >= MOST_TOLD:
+            return
+        self._told.add(chat.id)
+        try:
+            await self._tell(chat.id)
+        except (TelegramError, TimeoutError) as error:
+            _log.info("somebody could not be told that the database is out of order: %s", type(error).__name__)
+
+    def _answered(self) -> None:
+        if self._failures:
+            _log.warning("fetching updates works again")
+            self._failures = 0
+
+    def _failed(self, error: Exception) -> float:
+        pause = min(self._pace.longest_pause, self._pace.first_pause * GROWTH**self._failures)
+        self._failures += 1
+        reason = error if isinstance(error, TelegramError) else f"nothing came for {self._pace.hang:.0f} s"
+        _log.warning("fetching updates failed, trying again in %.0f s: %s", pause, reason)
+        return pause
+
+
+class Contest:
+    """Two programs that fetch with one token throw each other out, again and again; one of them has to leave."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._peace_since = self._began = self._last = float("-inf")
+        self._patience = 0.0
+
+    def begin(self) -> None:
+        """From now on this program fetches."""
+        self._peace_since = asyncio.get_running_loop().time()
+
+    def go_on(self) -> float:
+        """We were thrown out: returns the seconds to wait. Raises StartError when that has gone on for too long."""
+        now = asyncio.get_running_loop().time()
+        if now - self._last > self._pace.quiet:
+            in_peace = now - max(self._peace_since, self._last)
+            self._patience = self._pace.incumbent if in_peace > self._pace.quiet else self._pace.newcomer
+            self._began = now
+            _log.warning(
+                "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; "
+                "if that goes on for %.0f s, this one ends",
+                self._patience,
+            )
+        self._last = now
+        if now - self._began >= self._patience:
+            raise StartError(TOKEN_SHARED)
+        return self._pace.contest_pause
+
+
+async def kept_fetching(poller: Poller, stop: Stop, pause: float = 1.0) -> None:
+    """Run the poller until cancelled; one that dies of a mistake of ours is started again, and said in the log."""
+    while True:
+        run = asyncio.create_task(poller.run(), name="poller")
+        try:
+            await asyncio.wait({run})
+        finally:
+            run.cancel()
+        error = run.exception()
+        if isinstance(error, StartError):
+            stop.fail(error)
+            return
+        _log.error("the fetching of updates died: starting it again", exc_info=error)
+        await asyncio.sleep(pause)
+
+
+def seconds_of(pause: int | timedelta) -> float:
+    """A pause as the library gives it, in seconds."""
+    return pause.total_seconds() if isinstance(pause, timedelta) else float(pause)
