@@ -15,6 +15,8 @@ from inference.training.predict import probabilities
 COVERAGE = 0.95
 LEAST_QUANTILE = 0.5
 """Without it the sets of a class that is nearly always sure would be empty for a picture that is merely likely."""
+LEAST_POSITIVE, MOST_NEGATIVE = 0.7, 0.3
+"""Between these people hear "not sure", however well the model does on val: it is closer to a coin than to a finding."""
 FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
 
@@ -65,10 +67,10 @@ def expert_points(
     """Choose both points on the probability of any tumour, overall and in each source with 20 pictures or more.
 
     ``positive`` keeps false alarms at or below the share ``false_alarms``, ``negative`` keeps misses at or below
-    ``misses``, and no source goes beyond ``by_source`` of either; they lie on either side of 0.5.
+    ``misses``, and no source goes beyond ``by_source`` of either; between 0.3 and 0.7 nothing is ever reported.
     """
     names = np.array(sources)
-    positive, negative = 0.5, 0.5
+    positive, negative = LEAST_POSITIVE, MOST_NEGATIVE
     for source in {*sources, ""}:
         chosen = (names == source) | (source == "")
         alarms, missed = (by_source, by_source) if source else (false_alarms, misses)
@@ -77,9 +79,7 @@ def expert_points(
             positive = max(positive, float(healthy[len(healthy) - 1 - int(alarms * len(healthy))]) + 1e-4)
         if len(ill) >= 20:
             negative = min(negative, float(ill[int(missed * len(ill))]) - 1e-4)
-    return OperatingPoints(
-        positive=round(float(np.clip(positive, 0.5, 0.999)), 4), negative=round(float(np.clip(negative, 0.001, 0.5)), 4)
-    )
+    return OperatingPoints(positive=round(float(min(positive, 1.0)), 4), negative=round(float(max(negative, 0.0)), 4))
 
 
 def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> OperatingPoints:
