@@ -16,7 +16,7 @@ COVERAGE = 0.95
 LEAST_QUANTILE = 0.5
 """Without it the sets of a class that is nearly always sure would be empty for a picture that is merely likely."""
 LEAST_POSITIVE, MOST_NEGATIVE = 0.7, 0.3
-"""Between these people hear "not sure", however well the model does on val: it is closer to a coin than to a finding."""
+"""Between these people hear "not sure", however well the model does on val: closer to a coin than to a finding."""
 FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
 
