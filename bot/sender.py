@@ -179,8 +179,8 @@ class _Chat:
 
     @property
     def is_idle(self) -> bool:
-        """Whether a new one would be just the same."""
-        return self.line.is_resting and self._bucket.left(self._clock.now()) >= self._bucket.burst
+        """Whether a new one would be just the same; one that is held or waited for has no full bucket."""
+        return self._bucket.left(self._clock.now()) >= self._bucket.burst
 
 
 def group_bucket() -> Bucket:
