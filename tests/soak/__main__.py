@@ -31,7 +31,11 @@ def main() -> int:
     result = asyncio.run(ride(plan, folder))
     broken = broken_promises(result)
     verdict = [f"BROKEN: {sentence}" for sentence in broken] or ["Every promise was kept."]
-    sys.stdout.write("\n".join([as_table(result), "", *verdict, f"The database and the log are in {folder}", ""]))
+    sys.stdout.write(
+        "\n".join(
+            [as_table(result), "", *verdict, f"The database, the log and the chats that went wrong are in {folder}", ""]
+        )
+    )
     if args.out:
         args.out.write_text(as_json(result) + "\n", "utf-8")
     return 1 if broken else 0

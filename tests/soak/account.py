@@ -97,12 +97,11 @@ class Bookkeeper:
         texts = Texts.load()
         self._database = database
         self._answers = answers
-        self._statuses = tuple(_bare(texts.templates[key]) for key in texts.templates if _is_phase(key))
-        self._picture_offers = [_numbered(texts.templates[key]) for key in ("doubt.picture", "refusal.not_sent")]
-        self._report_offers = [
-            _numbered(texts.templates[key]) for key in ("doubt.report", "refusal.not_sent", "refusal.report_failed")
-        ]
-        self._apologies = tuple(_bare(text) for key, text in texts.templates.items() if key.startswith("error."))
+        patterns = {key: _pattern(template) for key, template in texts.templates.items()}
+        self._statuses = [patterns[key] for key in patterns if key.startswith("status.") and key != "status.place"]
+        self._apologies = [patterns[key] for key in patterns if key.startswith("error.")]
+        self._picture_offers = [patterns[key] for key in ("doubt.picture", "refusal.not_sent")]
+        self._report_offers = [patterns[key] for key in ("doubt.report", "refusal.not_sent", "refusal.report_failed")]
 
     async def account(self, visitor: Visitor) -> Account:
         """Count one person's side."""
@@ -137,7 +136,7 @@ class Bookkeeper:
             double_texts=sum(max(0, heard[question] - count) for question, count in visitor.asked.items())
             + _beyond_one(others),
             status_left=sum(self._is_status(message) for message in words),
-            apologies=sum(message.text in self._apologies for message in words),
+            apologies=sum(_is_one_of(self._apologies, message.text) for message in words),
         )
 
     async def waits(self, visitor: Visitor, appeared: Mapping[tuple[int, int], float]) -> "Waits":
@@ -157,6 +156,19 @@ class Bookkeeper:
             texts += [end - begin for begin, end in zip(asked, answered, strict=False)]
         return Waits(tuple(scans), tuple(texts))
 
+    async def transcript(self, visitor: Visitor) -> str:
+        """The chat and the history of one person, for finding out what went wrong."""
+        lines = [f"{visitor.person.name} ({visitor.person.id}): {await self.account(visitor)}"]
+        for one in await visitor.person.messages():
+            file = f" [{one.file.kind} {one.file.name}]" if one.file else ""
+            reply = f" to {one.reply_to}" if one.reply_to else ""
+            lines.append(f"  {one.id:>4} {'bot' if one.from_bot else 'person'}{reply}{file} {one.text[:90]!r}")
+        lines += [
+            f"  scan {one.number} {one.public_id} of {one.source_key}: {dict(one.messages)}"
+            for one in await self._scans(visitor)
+        ]
+        return "\n".join(lines)
+
     async def _scans(self, visitor: Visitor) -> list[Scan]:
         person = await self._database.people.get(visitor.person.id)
         if person is None:
@@ -170,24 +182,22 @@ class Bookkeeper:
         return sum(message.reply_to == sent.message_id and not self._is_status(message) for message in words)
 
     def _is_status(self, message: Message) -> bool:
-        return message.text.endswith(self._statuses)
+        return _is_one_of(self._statuses, message.text.rpartition("\n")[2])
 
 
-def _is_phase(key: str) -> bool:
-    return key.startswith("status.") and key != "status.place"
+def _pattern(template: str) -> re.Pattern[str]:
+    """What a text looks like in the chat, whatever its values."""
+    bare = re.escape(re.sub(r"<[^>]+>", "", template)).replace(r"\{number\}", r"(?P<number>\d+)", 1)
+    return re.compile(re.sub(r"\\\{\w+\\\}", ".*", bare))
 
 
-def _bare(template: str) -> str:
-    return re.sub(r"<[^>]+>", "", template)
-
-
-def _numbered(template: str) -> re.Pattern[str]:
-    return re.compile(re.escape(_bare(template)).replace(r"\{number\}", r"(\d+)"))
+def _is_one_of(patterns: Iterable[re.Pattern[str]], text: str) -> bool:
+    return any(pattern.fullmatch(text) for pattern in patterns)
 
 
 def _found(offers: Iterable[re.Pattern[str]], words: Sequence[Message]) -> set[int]:
     """Numbers of the scans that are offered."""
-    return {int(match[1]) for offer in offers for message in words if (match := offer.search(message.text))}
+    return {int(match["number"]) for offer in offers for message in words if (match := offer.search(message.text))}
 
 
 def _count_pictures(scan: Scan, said: Iterable[Message]) -> int:

@@ -22,6 +22,8 @@ class BotProcess:
     def __init__(self, sandbox: Sandbox, folder: Path, worker_count: int) -> None:
         self.database_url = f"sqlite+aiosqlite:///{folder / 'bot.db'}"
         self.log = folder / "bot.log"
+        self.transcripts = folder / "chats.txt"
+        """The chats in which something is not as it should be."""
         self.kills = 0
         self.left_by_itself = 0
         """How often it ended although nobody had told it to."""

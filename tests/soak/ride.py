@@ -138,6 +138,8 @@ async def _ride(
     exit_status = await bot.stop()
     leftovers = await bot.leftovers()
     watch.note(sandbox.world.feed.since(watch.seen))
+    bad = [one for one in crowd if (found := await bookkeeper.account(one)).doubles or not found.is_settled]
+    bot.transcripts.write_text("\n\n".join([await bookkeeper.transcript(one) for one in bad]), "utf-8")
     log = bot.log.read_text("utf-8", "replace")
     return Ride(
         plan=plan,
