@@ -8,7 +8,7 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, Mess
 from bot import pages
 from bot.buttons import Verb, says
 from bot.context import BotContext
-from bot.knowledge import Match, Question, Topic
+from bot.knowledge import Match, Question, RedFlag, Topic
 
 SUGGESTIONS = 3
 
@@ -58,20 +58,22 @@ async def forwarded(_: Update, context: BotContext) -> None:
 
 async def answer(context: BotContext, typed: str) -> None:
     """Red flags before anything else, then the answer that fits, or an honest "I don't know that"."""
-    flagged = await heed_red_flags(context, typed)
+    flag = await heed_red_flags(context, typed)
+    if flag and flag.always:
+        return  # so grave that even a mere question raises it: nothing may stand below it
     if match := context.knowledge.search(typed):
         await show_match(context, match)
-    elif not flagged:
+    elif not flag:
         suggested = context.knowledge.suggest(typed, SUGGESTIONS)
         await _send(context, pages.not_known(suggested, context.texts))
 
 
-async def heed_red_flags(context: BotContext, typed: str) -> bool:
-    """Say what to do when somebody writes of something that needs help; returns whether they did."""
+async def heed_red_flags(context: BotContext, typed: str) -> RedFlag | None:
+    """Say what to do when somebody writes of something that needs help; returns what was heard."""
     flag = context.knowledge.red_flag(typed)
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))
-    return flag is not None
+    return flag
 
 
 async def show_match(context: BotContext, match: Match) -> None:

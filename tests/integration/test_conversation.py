@@ -141,3 +141,13 @@ async def test_real_pictures_are_answered_with_picture_and_pdf(agreed: Person, s
         answer = await agreed.wait_for(lambda m: has_pdf(m) or "can't see a brain MRI" in m.text, TOLD_TO_READ)
         answered += has_pdf(answer)
     assert answered >= len(pictures) - 1
+
+
+async def test_who_writes_of_ending_their_life_is_shown_where_help_is_and_nothing_else(
+    bot: RunningBot, anna: Person
+) -> None:
+    await anna.send_text("what is a glioma, I want to die")
+    first = await anna.wait_for(lambda message: bool(message.text))
+    assert "112" in first.text
+    await says(anna, "/help", "What I can do")
+    assert len([message for message in await anna.messages() if message.from_bot]) == 2
