@@ -1,0 +1,79 @@
+"""A scan's answer whose delivery nobody knows: no second picture, one sentence, and a button that shows it."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from bot.application import open_services, running
+from bot.sandbox import Message, Person, Rules, Sandbox
+from inference.executor import LocalExecutor
+from tests import pictures
+from tests.integration.conftest import RunningBot, settings_for
+
+DOUBT = "I can't tell whether the {thing} of scan 1 has reached you"
+
+
+def is_picture(message: Message) -> bool:
+    return message.photo is not None
+
+
+def is_report(message: Message) -> bool:
+    return message.document is not None
+
+
+async def count(person: Person, method: str) -> int:
+    """How many pictures, or reports, the bot has sent."""
+    wanted = is_picture if method == "sendPhoto" else is_report
+    return len([message for message in await person.messages() if message.from_bot and wanted(message)])
+
+
+@pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
+async def test_a_picture_that_may_have_arrived_is_not_sent_again_and_the_report_still_comes(
+    sandbox: Sandbox, agreed: Person, fault: str, arrived: int
+) -> None:
+    await sandbox.client.set_faults({"sendPhoto": {fault: 1}})
+    await agreed.send_document(pictures.brain())
+    told = await agreed.wait_for(lambda message: DOUBT.format(thing="picture") in message.text, timeout=30)
+    await agreed.wait_for(is_report, timeout=30)
+    assert await count(agreed, "sendPhoto") == arrived
+    await sandbox.client.set_faults()
+    await agreed.press(told, "Show it again")
+    await agreed.wait_for(is_picture, timeout=30)
+
+
+@pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
+async def test_a_report_that_may_have_arrived_is_not_sent_again_until_it_is_asked_for(
+    sandbox: Sandbox, bot: RunningBot, agreed: Person, fault: str, arrived: int
+) -> None:
+    await sandbox.client.set_faults({"sendDocument": {fault: 1}})
+    sent = await agreed.send_document(pictures.brain())
+    told = await agreed.wait_for(lambda message: DOUBT.format(thing="report") in message.text, timeout=30)
+    await sandbox.client.set_faults()
+    await sandbox.client.push_update("message", sent.raw)
+    await agreed.send_document(pictures.smear())
+    await agreed.wait_for(lambda message: is_report(message) and "2" in message.text, timeout=30)
+    assert await count(agreed, "sendPhoto") == 2
+    assert await count(agreed, "sendDocument") == arrived + 1
+    await agreed.press(told, "Show it again")
+    await agreed.wait_for(is_report, timeout=30)
+    assert await count(agreed, "sendDocument") == arrived + 2
+
+
+async def test_a_scan_is_answered_under_the_flood_limit_without_a_pause(
+    workers: LocalExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bot")
+    async with Sandbox.start(rules=Rules(flood_limit=True)) as strict:
+        settings = settings_for(strict, tmp_path)
+        async with open_services(settings, workers) as services, running(settings, services):
+            anna = await strict.person("Anna")
+            await anna.send_text("/start")
+            question = await anna.wait_for(lambda message: bool(message.buttons))
+            await anna.press(question, "agree")
+            await anna.wait_for(lambda message: message.id == question.id and message.edited)
+            await strict.client.advance_clock(60)
+            for seed in (1, 2):
+                await anna.send_document(pictures.brain(seed=seed))
+                await anna.wait_for(is_report, timeout=30)
+    assert "asks for a pause" not in caplog.text
