@@ -27,9 +27,9 @@ class Kept:
     payload: str
     """As ``put`` was given it."""
     attempts: int
-    """How often its handler failed, or the process ended while nothing else was in work."""
+    """How often its handler failed, or the process ended while nothing else was working."""
     kills: int
-    """How often the process ended while this and others were in work."""
+    """How often the process ended while this and others were working."""
     received_at: datetime
 
 
@@ -37,17 +37,17 @@ class Kept:
 class Attempt:
     """One go at handling an update."""
 
-    number: int
-    """From 1."""
+    failed: int
+    """How many have failed before."""
     messages: Mapping[str, int] = field(default_factory=dict)
-    """What earlier ones have sent: step -> Telegram message id."""
+    """What those have sent: step -> Telegram message id."""
 
 
 class Inbox:
     """Updates in the order of their arrival. One process works on them at a time.
 
-    A row is ``waiting``, ``working`` (a handler has it), ``held`` (until its sender says yes), ``done`` or
-    ``set_aside``. Every method that changes something raises StorageError when the database can't be written.
+    A row is ``waiting``, ``working`` (a handler does something that might fail), ``held`` (until its sender says yes),
+    ``done`` or ``set_aside``. Every method raises StorageError when the database fails.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -71,24 +71,21 @@ class Inbox:
     async def recover(self) -> tuple[Kept, ...]:
         """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
 
-        What was in work when that one ended may have ended it. When it was alone, the attempt counts against it; among
-        several nobody knows which it was, so that none of their attempts counts, but each is noted as a kill.
+        What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
+        among several nobody knows which it was, and each is noted as present at a kill.
         """
         working = InboxRow.state == "working"
         async with self._sessions.writing() as session:
-            alone = (await session.scalar(select(func.count()).where(working)) or 0) < 2
-            if not alone:
-                await session.execute(
-                    update(InboxRow).where(working).values(attempts=_one_less(), kills=InboxRow.kills + 1)
-                )
-            await session.execute(update(InboxRow).where(working).values(state="waiting"))
+            alone = await session.scalar(select(func.count()).where(working)) == 1
+            counted = {"attempts": InboxRow.attempts + 1} if alone else {"kills": InboxRow.kills + 1}
+            await session.execute(update(InboxRow).where(working).values(state="waiting", **counted))
             rows = await session.execute(
                 select(*_KEPT).where(InboxRow.finished_at.is_(None), InboxRow.state == "waiting").order_by(InboxRow.id)
             )
             return tuple(_kept(row) for row in rows)
 
     async def begin(self, update_id: int) -> Attempt | None:
-        """Note that a handler takes the update up, before it does, so that a kill counts. None: it is finished."""
+        """Note, before it happens, that something is done with the update that might fail. None: it is finished."""
         async with self._sessions.writing() as session:
             return await _begin(session, update_id)
 
@@ -98,10 +95,16 @@ class Inbox:
             await session.execute(_open(left).values(state="waiting", attempts=0, kills=0))
             return await _begin(session, taken_up)
 
-    async def put_back(self, update_id: int) -> None:
-        """Let the update wait again without counting the attempt: what went wrong was not its fault."""
+    async def rest(self, update_id: int) -> None:
+        """The update waits: for a turn, for the network. If the process ends now, it was not the cause."""
         async with self._sessions.writing() as session:
-            await session.execute(_open(update_id).values(state="waiting", attempts=_one_less()))
+            await session.execute(_open(update_id).values(state="waiting"))
+
+    async def fail(self, update_id: int) -> int:
+        """Count a failed attempt; returns how many there are now, 0 for an update that is finished."""
+        statement = _open(update_id).values(state="waiting", attempts=InboxRow.attempts + 1)
+        async with self._sessions.writing() as session:
+            return await session.scalar(statement.returning(InboxRow.attempts)) or 0
 
     async def done(self, *update_ids: int) -> None:
         """Finish updates; what they held is erased. One that is held by now stays so."""
@@ -195,12 +198,8 @@ def _open(update_id: int) -> Any:
     return update(InboxRow).where(*_is_open(update_id))
 
 
-def _one_less() -> Any:
-    return case((InboxRow.attempts > 0, InboxRow.attempts - 1), else_=0)
-
-
 async def _begin(session: AsyncSession, update_id: int) -> Attempt | None:
-    statement = _open(update_id).values(state="working", attempts=InboxRow.attempts + 1)
+    statement = _open(update_id).values(state="working")
     row = (await session.execute(statement.returning(InboxRow.attempts, InboxRow.messages))).one_or_none()
     return None if row is None else Attempt(row[0], dict(row[1]))
 

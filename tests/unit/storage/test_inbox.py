@@ -74,20 +74,19 @@ async def test_only_the_receipt_waits_for_the_disk(db: Database) -> None:
     assert levels == [full, normal]
 
 
-async def test_attempts_are_counted_before_the_handler_runs_and_finished_updates_get_none(db: Database) -> None:
+async def test_failures_are_counted_and_finished_updates_are_not_begun(db: Database) -> None:
     await put(db, 1, 2)
-    numbers = []
-    for _ in range(3):
-        attempt = await db.inbox.begin(1)
-        assert attempt is not None
-        numbers.append(attempt.number)
-    assert numbers == [1, 2, 3]
+    assert [await db.inbox.fail(1) for _ in range(3)] == [1, 2, 3]
+    attempt = await db.inbox.begin(1)
+    assert attempt is not None
+    assert attempt.failed == 3
     await db.inbox.done(2)
     assert await db.inbox.begin(2) is None
+    assert await db.inbox.fail(2) == 0
     assert await db.inbox.begin(3) is None
 
 
-async def test_a_kill_while_one_alone_is_in_work_counts_against_it(db: Database) -> None:
+async def test_a_kill_while_one_alone_is_working_counts_against_it(db: Database) -> None:
     await put(db, 1, 2)
     for _ in range(2):
         await db.inbox.begin(1)
@@ -106,16 +105,17 @@ async def test_a_kill_among_several_is_noted_and_counts_against_none(db: Databas
     assert [(kept.attempts, kept.kills) for kept in await db.inbox.recover()] == [(0, 5), (0, 5), (0, 0)]
 
 
-async def test_what_is_put_back_was_no_attempt(db: Database) -> None:
+async def test_a_kill_counts_against_none_that_rested(db: Database) -> None:
     await put(db, 1)
     await db.inbox.begin(1)
-    await db.inbox.put_back(1)
+    await db.inbox.rest(1)
     [kept] = await db.inbox.recover()
-    assert kept.attempts == 0
+    assert (kept.attempts, kept.kills) == (0, 0)
 
 
 async def test_going_on_to_the_next_of_an_album_leaves_the_one_before_without_blame(db: Database) -> None:
     await put(db, 1, 2)
+    await db.inbox.fail(1)
     await db.inbox.begin(1)
     assert await db.inbox.move_on(1, 2) is not None
     first, second = await db.inbox.recover()
