@@ -65,7 +65,9 @@ async def test_the_same_source_key_twice_at_once_makes_one_scan(db: Database, an
     assert (await db.scans.page(anna.id, 1, 5)).total == 1
 
 
-async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(db: Database, file: Path, anna: Person) -> None:
+async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(
+    db: Database, file: Path, anna: Person
+) -> None:
     other = await Database.open(f"sqlite+aiosqlite:///{file}")
     try:
         scans = await asyncio.gather(
