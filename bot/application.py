@@ -14,6 +14,7 @@ from bot import menu
 from bot.context import BotApplication, BotContext, Services, Shelf
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
+from bot.inbox import Deliveries
 from bot.knowledge import Knowledge
 from bot.life import Attendance, Stop, wind_down
 from bot.listening import connected, listening
@@ -58,6 +59,7 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
             settings=settings,
             database=database,
             storage=StorageWatch(database),
+            deliveries=Deliveries(database.inbox),
             executor=executor,
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},
@@ -73,7 +75,8 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .base_file_url(f"{settings.telegram_api_url}/file/bot")
         .context_types(ContextTypes(context=BotContext, bot_data=Shelf))
         .job_queue(None)
-        .concurrent_updates(Attendance(PersonalOrder(services.lanes, services.albums)))
+        .concurrent_updates(Attendance(PersonalOrder(services.lanes, services.albums, services.deliveries)))
+        .update_queue(services.deliveries.queue)
         .rate_limiter(Sender(settings.messages_per_second))
         .connection_pool_size(CONNECTIONS)
         .pool_timeout(30)
@@ -83,6 +86,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .build()
     )
     application.bot_data.services = services
+    services.deliveries.attend(application)
     application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
     for subject in SUBJECTS:
         application.add_handlers(subject.handlers())

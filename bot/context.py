@@ -10,13 +10,14 @@ from telegram.error import BadRequest
 from telegram.ext import Application, CallbackContext, ExtBot
 
 from bot.buttons import Press
+from bot.inbox import Deliveries, Delivery
 from bot.knowledge import Knowledge
+from bot.room import ReadingRoom
 from bot.sender import Care
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE, Texts
 from bot.trouble import StorageWatch
 from bot.updates import Albums, Lanes
-from bot.waiting import WaitingRoom
 from inference.executor import LocalExecutor
 from storage.database import Database
 from storage.records import Person
@@ -33,12 +34,13 @@ class Services:
     settings: Settings
     database: Database
     storage: StorageWatch
+    deliveries: Deliveries
     executor: LocalExecutor
     texts: Mapping[str, Texts]
     knowledge: Mapping[str, Knowledge]
     lanes: Lanes = field(default_factory=Lanes)
     albums: Albums = field(default_factory=Albums)
-    waiting: WaitingRoom = field(default_factory=WaitingRoom)
+    room: ReadingRoom = field(default_factory=ReadingRoom)
 
 
 class Shelf:
@@ -64,6 +66,11 @@ class BotContext(CallbackContext[ExtBot[Care], dict[Any, Any], dict[Any, Any], S
     def database(self) -> Database:
         """People and scans."""
         return self.services.database
+
+    @property
+    def delivery(self) -> Delivery:
+        """The update on its way through the inbox."""
+        return self.services.deliveries.of(self._update)
 
     @property
     def person(self) -> Person:

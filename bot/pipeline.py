@@ -1,17 +1,19 @@
-"""A scan's whole journey, top to bottom: from the messages that bring pictures to the answers in the chat."""
+"""A scan's whole journey, top to bottom: from the updates that bring pictures to the answers in the chat."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from telegram import Message
+from telegram import Update
 from telegram.constants import FileSizeLimit
 from telegram.error import BadRequest, InvalidToken, NetworkError
 
 from bot.answers import PICTURE, REPORT, draw_report, send_picture, send_report
 from bot.context import BotContext
 from bot.errors import UserFacingError
+from bot.inbox import REFUSAL
 from bot.incoming import MAX_LABEL, Incoming, clean_line
 from bot.reporting import new_scan
 from bot.status import Status, status_message
@@ -21,20 +23,27 @@ from storage.records import Pictures, Scan
 
 _log = logging.getLogger(__name__)
 FETCH_PAUSE = 20.0
-"""Seconds without a byte of a picture after which we give up."""
+"""Seconds without a byte of a picture after which a fetch has failed."""
+FETCHES, FETCH_AGAIN = 3, 1.0
+"""How often a picture is fetched, each time by a new link; the pause before the second one, which then grows."""
+LINE_SHOWN_AFTER = 3.0
+"""Seconds of waiting after which people are told their place in the line, and told anew."""
 
 
-async def read_messages(context: BotContext, messages: Sequence[Message]) -> None:
+async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     """Read the picture of one message, or those of an album one after the other, under one status message."""
-    label = next((label for one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
-    pictures = [Incoming.of(message, label) for message in messages]
-    fresh = [picture for picture in pictures if not await _was_answered(context, picture)]
+    delivery = context.delivery
+    await delivery.gather(tuple(update.update_id for update in updates))
+    messages = [(update.update_id, update.message) for update in updates if update.message]
+    label = next((label for _, one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
+    pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
+    fresh = [one for one in pictures if not await _was_answered(context, *one)]
     if not fresh:
         return
     ticket = context.services.lanes.ticket(context.person.chat_id)
-    async with status_message(context, context.texts("status.received"), fresh[0].message_id) as status:
-        for number, picture in enumerate(fresh, start=1):
-            await Journey(context, picture, status, ticket, number, len(fresh)).travel()
+    async with status_message(context, context.texts("status.received"), fresh[0][1].message_id) as status:
+        for number, (update_id, picture) in enumerate(fresh, start=1):
+            await Journey(context, update_id, picture, status, ticket, number, len(fresh)).travel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Journey:
     """One picture's way, as picture ``number`` of ``total`` that came together."""
 
     context: BotContext
+    update_id: int
     picture: Incoming
     status: Status
     ticket: int
@@ -50,18 +60,48 @@ class Journey:
 
     async def travel(self) -> None:
         """Go the whole way. Of a picture that can't be read nothing is kept, and one sentence says why."""
-        if not self._is_wanted:
+        if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return
         try:
-            data = await self._fetch()
-            analysis = await self._look(data)
-            if self._is_wanted:
-                scan, earlier = await self._keep(analysis)
-                await self._answer(scan, earlier, Pictures(analysis.shown, analysis.overlay or b""))
+            async with AsyncExitStack() as places:
+                if read := await self._read(places):
+                    await self._answer(*read)
         except UserFacingError as problem:
             await self._refuse(problem)
 
-    @property
+    async def _read(self, places: AsyncExitStack) -> tuple[Scan, Scan | None, Pictures] | None:
+        """The scan as it is kept, an earlier one of the same picture, and what to show; None when not wanted any more.
+
+        Leaves with a place among the answers, taken before the one among the readers is given up.
+        """
+        async with self._seat() as has_seat:
+            read = await self._kept_before() or await self._look_and_keep() if has_seat else None
+            if read:
+                await places.enter_async_context(self.context.services.room.answers)
+        return read
+
+    async def _look_and_keep(self) -> tuple[Scan, Scan | None, Pictures] | None:
+        data = await self._fetch()
+        if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
+            return None
+        analysis = await self._look(data)
+        if not self._is_wanted():
+            return None
+        return *await self._keep(analysis), Pictures(analysis.shown, analysis.overlay or b"")
+
+    @asynccontextmanager
+    async def _seat(self) -> AsyncIterator[bool]:
+        """Wait for a place in the reading room; who waits for long is told where in the line they are."""
+        seat = self.context.services.room.line_up(self.picture.size or 0)
+        try:
+            if not await seat.wait(0):
+                await self.context.delivery.rest()
+            while self._is_wanted() and not await seat.wait(LINE_SHOWN_AFTER):
+                self._show("line", place=seat.place)
+            yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
+        finally:
+            seat.leave()
+
     def _is_wanted(self) -> bool:
         """False once the person has said /cancel, withdrawn the consent or deleted everything."""
         return self.context.services.lanes.ticket(self.context.person.chat_id) == self.ticket
@@ -71,17 +111,28 @@ class Journey:
         self._show("reading")
         if (self.picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
             raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
-        try:
-            file = await self.context.bot.get_file(self.picture.file_id)
-            return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
-        except BadRequest as error:
-            too_big = "too big" in error.message.lower()
-            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
-        except InvalidToken as error:
-            # The library's reading of the 404 that Telegram gives for a link that has run out.
-            raise UserFacingError("refusal.file_gone") from error
-        except NetworkError as error:
-            raise UserFacingError("refusal.fetch_failed") from error
+        problem = ""
+        for attempt in range(FETCHES):
+            await asyncio.sleep(attempt * FETCH_AGAIN)
+            try:
+                file = await self.context.bot.get_file(self.picture.file_id)
+            except BadRequest as error:
+                too_big = "too big" in error.message.lower()
+                raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
+            try:
+                return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
+            except InvalidToken:  # the library's reading of the 404 that Telegram gives for a link that has run out
+                problem = "refusal.file_gone"
+            except NetworkError as error:
+                _log.info("a picture could not be fetched: %s", type(error.__cause__ or error).__name__)
+                problem = "refusal.fetch_failed"
+        raise UserFacingError(problem)
+
+    async def _kept_before(self) -> tuple[Scan, Scan | None, Pictures] | None:
+        """The scan that an earlier attempt has kept, without having come to its end."""
+        scans = self.context.database.scans
+        scan = await scans.by_source(self.context.person.id, self.picture.source_key)
+        return (scan, None, await scans.pictures(scan.id)) if scan else None
 
     async def _look(self, data: bytes) -> Analysis:
         """What the models see: decoded, gated, classified and explained in a worker process."""
@@ -119,8 +170,8 @@ class Journey:
             draw_report(self.context, scan, pictures),
             return_exceptions=True,
         )
-        if isinstance(sent, NetworkError):
-            # Telegram is slow or away, or the message was refused; another picture of the same album may get through.
+        if isinstance(sent, BadRequest):
+            # Refused for good; another picture of the same album may get through.
             _log.error("an answer could not be sent: %s", sent)
             raise UserFacingError("refusal.not_sent", number=scan.number) from sent
         if sent is not None:
@@ -141,16 +192,19 @@ class Journey:
         if self.total == 1:
             await self.status.end(sentence)
         else:
-            await self.context.send(sentence, reply_to=self.picture.message_id)
+            message = await self.context.send(sentence, reply_to=self.picture.message_id)
+            await self.context.delivery.record(REFUSAL, message.message_id, self.update_id)
 
-    def _show(self, phase: str) -> None:
-        words = self.context.texts(f"status.{phase}")
+    def _show(self, phase: str, **values: object) -> None:
+        words = self.context.texts(f"status.{phase}", **values)
         if self.total > 1:
             words = self.context.texts("status.place", number=self.number, total=self.total) + "\n" + words
         self.status.show(words)
 
 
-async def _was_answered(context: BotContext, picture: Incoming) -> bool:
+async def _was_answered(context: BotContext, update_id: int, picture: Incoming) -> bool:
     """Whether this very message has had its answer: a redelivered update makes no second one."""
+    if REFUSAL in context.delivery.sent(update_id):
+        return True
     scan = await context.database.scans.by_source(context.person.id, picture.source_key)
     return scan is not None and REPORT in scan.messages

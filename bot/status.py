@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-from telegram import Message
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, TelegramError
 from telegram.ext import ExtBot
 
+from bot.beside import alongside
 from bot.context import BotContext
+from bot.inbox import STATUS
 from bot.sender import Care
 
 _log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ class Status:
     A phase is not shown at all when that would use up what the chat may still get: the answer comes first.
     """
 
-    def __init__(self, bot: ExtBot[Care], message: Message) -> None:
+    def __init__(self, bot: ExtBot[Care], chat_id: int, message_id: int) -> None:
         self._bot = bot
-        self._message = message
+        self._chat_id, self._message_id = chat_id, message_id
         self._shown = self._wanted = ""
         self._news = asyncio.Event()
         self._speaking = asyncio.Lock()
@@ -43,12 +43,12 @@ class Status:
         self._ended = True
         async with self._speaking:
             if text is None:
-                await self._message.delete()
+                await self._bot.delete_message(self._chat_id, self._message_id)
                 return
             try:
-                await self._message.edit_text(text)
+                await self._bot.edit_message_text(text, self._chat_id, self._message_id)
             except BadRequest:  # the person has taken the status message away
-                await self._bot.send_message(self._message.chat_id, text)
+                await self._bot.send_message(self._chat_id, text)
 
     async def keep_up(self) -> None:
         """Edit the message each time that something new is to be shown, until cancelled."""
@@ -60,7 +60,7 @@ class Status:
                 self._shown = self._wanted
                 try:
                     await self._bot.edit_message_text(
-                        self._shown, self._message.chat_id, self._message.message_id, rate_limit_args=Care.NO_WAIT
+                        self._shown, self._chat_id, self._message_id, rate_limit_args=Care.NO_WAIT
                     )
                 except TelegramError as error:
                     # A phase that is not shown is no reason to stop reading the picture.
@@ -75,26 +75,25 @@ class Status:
 
 @asynccontextmanager
 async def status_message(context: BotContext, text: str, reply_to: int) -> AsyncIterator[Status]:
-    """Send a status message, and keep it and the chat action up to date while the body runs."""
-    status = Status(context.bot, await context.send(text, reply_to=reply_to))
+    """Have a status message, and keep it and the chat action up to date while the body runs.
+
+    One that an earlier attempt has sent is used again; so is this one when the body fails, by whoever tells of that.
+    """
+    status = Status(context.bot, context.person.chat_id, await _message_id(context, text, reply_to))
     async with alongside(status.keep_up()), alongside(_keep_busy(context)):
-        try:
-            yield status
-        finally:
-            await status.finish()
+        yield status
+        await status.finish()
 
 
-@asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run ``work`` beside the body; it is stopped, and waited for, when the body ends."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("work beside a scan failed", exc_info=error)
+async def _message_id(context: BotContext, text: str, reply_to: int) -> int:
+    delivery = context.delivery
+    if (known := delivery.status) is not None:
+        with suppress(BadRequest):  # the person has taken it away
+            await context.bot.edit_message_text(text, context.person.chat_id, known)
+            return known
+    message = await context.send(text, reply_to=reply_to)
+    await delivery.record(STATUS, message.message_id)
+    return message.message_id
 
 
 async def _keep_busy(context: BotContext) -> None:

@@ -3,20 +3,23 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from inspect import iscoroutine
 from typing import Any
 
-from telegram import Message, Update
+from telegram import Update
 from telegram.ext import BaseUpdateProcessor
+
+from bot.inbox import Deliveries
 
 ALBUM_QUIET = 0.8
 """Seconds without a further item after which an album counts as whole; Telegram never says how many there are."""
 MAX_ALBUMS = 1_000
 AT_WORK = 64
-"""Updates handled at the same moment, over all people."""
+"""Commands, questions and presses handled at the same moment, over all people."""
+MOST_PICTURES, MOST_PICTURES_OF_ONE = 500, 40
+"""Updates with pictures that may wait, over all people and of one of them; more are asked to come again later."""
 
 
 class Lane(Enum):
@@ -24,6 +27,8 @@ class Lane(Enum):
 
     PICTURES = "pictures"
     COMMANDS = "commands"
+    TURNED_AWAY = "turned away"
+    """Pictures for which there is no room: quickly told."""
 
 
 def lane_of(update: object) -> tuple[int, Lane] | None:
@@ -37,9 +42,10 @@ def lane_of(update: object) -> tuple[int, Lane] | None:
 
 @dataclass(slots=True)
 class _Album:
-    messages: list[Message]
+    updates: list[Update]
     last: float
-    taken: bool = False
+    leader: int | None = None
+    """The update whose handler was given all of them."""
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -48,80 +54,119 @@ class Albums:
     """Gathers the items of an album, which arrive as one update each."""
 
     quiet: float = ALBUM_QUIET
-    _albums: OrderedDict[tuple[int, str], _Album] = field(default_factory=OrderedDict)
+    _growing: OrderedDict[tuple[int, str], _Album] = field(default_factory=OrderedDict)
+    _of: dict[int, _Album] = field(default_factory=dict)
 
-    def note(self, update: object) -> None:
+    def note(self, update: Update) -> None:
         """Remember an album's item at the moment when it arrives, before its turn comes."""
-        if not isinstance(update, Update) or (message := update.message) is None or not message.media_group_id:
+        if (key := _album_of(update)) is None:
             return
-        key = (message.chat_id, message.media_group_id)
-        album = self._albums.get(key)
+        album = self._growing.get(key)
         now = asyncio.get_running_loop().time()
-        if album is None or album.taken:
-            self._albums[key] = _Album([message], now)
-            self._albums.move_to_end(key)
-            while len(self._albums) > MAX_ALBUMS:
-                self._albums.popitem(last=False)
-        elif all(known.message_id != message.message_id for known in album.messages):
-            album.messages.append(message)
+        if album is None or album.leader is not None:
+            album = self._growing[key] = _Album([update], now)
+            self._growing.move_to_end(key)
+            while len(self._growing) > MAX_ALBUMS:
+                self._growing.popitem(last=False)
+        elif all(_message_id(known) != _message_id(update) for known in album.updates):
+            album.updates.append(update)
             album.last = now
             album.grown.set()
+        else:  # the same message in another update
+            return
+        self._of[update.update_id] = album
 
-    async def gather(self, message: Message) -> Sequence[Message]:
-        """All items of the message's album for the one that asks first, nothing for the others.
+    async def gather(self, update: Update) -> Sequence[Update]:
+        """All items of the update's album for the one that asks first, as often as it asks, nothing for the others.
 
-        A message that belongs to no album is an album of its own.
+        An update that belongs to no album is an album of its own.
         """
-        album = self._albums.get((message.chat_id, message.media_group_id or ""))
-        if album is None or message not in album.messages:
-            return (message,) if not message.media_group_id else ()
-        if album.taken:
+        if _album_of(update) is None:
+            return (update,)
+        album = self._of.get(update.update_id)
+        if album is None:
             return ()
-        loop = asyncio.get_running_loop()
-        while (left := album.last + self.quiet - loop.time()) > 0:
-            album.grown.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await album.grown.wait()
-        album.taken = True
-        return sorted(album.messages, key=lambda item: item.message_id)
+        if album.leader is None:
+            loop = asyncio.get_running_loop()
+            while (left := album.last + self.quiet - loop.time()) > 0:
+                album.grown.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await album.grown.wait()
+            album.leader = update.update_id
+        return sorted(album.updates, key=_message_id) if album.leader == update.update_id else ()
+
+    def leave(self, update: Update) -> None:
+        """An item has come to its end. When it led the album, the next one leads what is left of it."""
+        album = self._of.pop(update.update_id, None)
+        if album is None:
+            return
+        album.updates.remove(update)
+        if album.leader == update.update_id:
+            album.leader = None
+        key = _album_of(update)
+        if not album.updates and key is not None and self._growing.get(key) is album:
+            del self._growing[key]
+
+
+def _album_of(update: Update) -> tuple[int, str] | None:
+    message = update.message
+    return (message.chat_id, message.media_group_id) if message and message.media_group_id else None
+
+
+def _message_id(update: Update) -> int:
+    return update.message.message_id if update.message else 0
 
 
 @dataclass(slots=True)
 class _Queue:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
+    updates: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Lanes:
     """Locks by person and lane, made when needed and forgotten when empty; and who said /cancel when."""
 
+    most: int = MOST_PICTURES
+    most_of_one: int = MOST_PICTURES_OF_ONE
     _queues: dict[tuple[int, Lane], _Queue] = field(default_factory=dict)
     _cancelled: dict[int, int] = field(default_factory=dict)
+    _pictures: int = 0
 
     @asynccontextmanager
-    async def turn(self, chat_id: int, lane: Lane) -> AsyncIterator[None]:
-        """Wait for this person's turn in the lane and hold it."""
+    async def turn(self, chat_id: int, lane: Lane, update_id: int | None = None) -> AsyncIterator[None]:
+        """Wait for this person's turn in the lane, with an update or without, and hold it."""
         queue = self._queues.setdefault((chat_id, lane), _Queue())
         queue.users += 1
+        if update_id is not None:
+            queue.updates.append(update_id)
+            self._pictures += lane is Lane.PICTURES
         try:
             async with queue.lock:
                 yield
         finally:
             queue.users -= 1
+            if update_id is not None:
+                queue.updates.remove(update_id)
+                self._pictures -= lane is Lane.PICTURES
             if not queue.users:
                 self._queues.pop((chat_id, lane), None)
                 if lane is Lane.PICTURES:
                     self._cancelled.pop(chat_id, None)
 
-    def waiting(self, chat_id: int) -> int:
-        """How many updates with pictures of this person wait or are at work."""
-        queue = self._queues.get((chat_id, Lane.PICTURES))
-        return queue.users if queue else 0
+    def waiting(self, chat_id: int, lane: Lane = Lane.PICTURES) -> tuple[int, ...]:
+        """The updates of this person that wait in the lane or are at work, in their order."""
+        queue = self._queues.get((chat_id, lane))
+        return tuple(queue.updates) if queue else ()
 
-    def cancel(self, chat_id: int) -> int:
-        """Have all pictures of this person that wait now dropped when their turn comes; returns how many."""
+    def are_full(self, chat_id: int) -> bool:
+        """Whether no further picture of this person can be taken now."""
+        return self._pictures >= self.most or len(self.waiting(chat_id)) >= self.most_of_one
+
+    def cancel(self, chat_id: int) -> tuple[int, ...]:
+        """Have all pictures of this person that wait now dropped when their turn comes; returns their updates."""
         waiting = self.waiting(chat_id)
         if waiting:
             self._cancelled[chat_id] = self.ticket(chat_id) + 1
@@ -133,41 +178,58 @@ class Lanes:
 
 
 class PersonalOrder(BaseUpdateProcessor):
-    """Runs handlers in each person's order, and at most ``AT_WORK`` of them at once.
+    """Runs handlers in each person's order: pictures in one lane, and at most ``AT_WORK`` commands at once in another.
 
     Who waits for their own turn takes no place from others: the library's own limit, which counts those that wait
-    too, is therefore set out of reach.
+    too, is therefore set out of reach. How many pictures are worked on at once is decided further on, where their
+    senders can be told of the wait; what can't even wait is let through at once to be told so.
     """
 
-    def __init__(self, lanes: Lanes, albums: Albums) -> None:
+    def __init__(self, lanes: Lanes, albums: Albums, deliveries: Deliveries) -> None:
         super().__init__(max_concurrent_updates=1_000_000)
-        self._lanes = lanes
-        self._albums = albums
-        self._places = {lane: asyncio.Semaphore(AT_WORK) for lane in Lane}
+        self._lanes, self._albums, self._deliveries = lanes, albums, deliveries
+        self._commands = asyncio.Semaphore(AT_WORK)
+        self._tidying: asyncio.Task[None] | None = None
 
     async def initialize(self) -> None:
-        """Nothing to set up."""
+        """Queue up what the process before has left unfinished."""
+        await self._deliveries.refill()
+        self._tidying = asyncio.create_task(self._deliveries.keep_tidy())
 
     async def shutdown(self) -> None:
-        """Nothing to take down."""
+        """End what goes on beside."""
+        if self._tidying:
+            self._tidying.cancel()
+            await asyncio.wait({self._tidying})
 
     async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
-        """Handle one update when its turn has come; one that was cancelled in the meantime is left out."""
-        where = lane_of(update)
-        if where is None:
+        """Handle one update when its turn has come, until it is answered or not wanted any more."""
+        if not isinstance(update, Update):
             await coroutine
             return
-        chat_id, lane = where
-        if lane is Lane.PICTURES:
-            self._albums.note(update)
+        async with self._deliveries.in_turn(update):
+            chat_id, lane = lane_of(update) or (None, Lane.COMMANDS)
+            if lane is Lane.PICTURES:
+                await self._picture(update, coroutine, chat_id or 0)
+            else:
+                await self._command(update, coroutine, chat_id)
+
+    async def _command(self, update: Update, coroutine: Awaitable[Any], chat_id: int | None) -> None:
+        turn = nullcontext() if chat_id is None else self._lanes.turn(chat_id, Lane.COMMANDS, update.update_id)
+        async with turn:
+            await self._deliveries.handle(update, coroutine, place=lambda: self._commands)
+
+    async def _picture(self, update: Update, coroutine: Awaitable[Any], chat_id: int) -> None:
+        if self._lanes.are_full(chat_id) and not self._deliveries.was_taken_in(update):
+            async with self._lanes.turn(chat_id, Lane.TURNED_AWAY, update.update_id):
+                await self._deliveries.handle(update, coroutine, turned_away=True)
+            return
+        self._albums.note(update)
         ticket = self._lanes.ticket(chat_id)
-        async with self._lanes.turn(chat_id, lane), self._places[lane]:
-            if lane is Lane.PICTURES and self._lanes.ticket(chat_id) != ticket:
-                _leave_out(coroutine)
-                return
-            await coroutine
-
-
-def _leave_out(coroutine: Awaitable[Any]) -> None:
-    if iscoroutine(coroutine):
-        coroutine.close()
+        try:
+            async with self._lanes.turn(chat_id, Lane.PICTURES, update.update_id):
+                await self._deliveries.handle(
+                    update, coroutine, is_wanted=lambda: self._lanes.ticket(chat_id) == ticket
+                )
+        finally:
+            self._albums.leave(update)

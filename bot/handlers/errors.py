@@ -1,11 +1,13 @@
 """When something goes wrong: log it without personal data, tell the person one sentence, and go on."""
 
 import logging
+from contextlib import suppress
 
 from telegram import Update
 from telegram.error import BadRequest, Forbidden, TelegramError
+from telegram.ext import ApplicationHandlerStop
 
-from bot.context import BotContext
+from bot.context import BotContext, replying
 from bot.errors import UserFacingError
 from bot.texts import DEFAULT_LANGUAGE
 from inference.executor import AnalysisTimeoutError, WorkerDiedError
@@ -15,19 +17,26 @@ _log = logging.getLogger(__name__)
 
 
 async def on_error(update: object, context: BotContext) -> None:
-    """Handle what a handler let through; the log names the update by its id alone."""
-    error = context.error
+    """Handle what a handler let through; the log names the update by its id alone.
+
+    No further handler is asked. Of what will be tried again nobody is told.
+    """
+    error, deliveries = context.error, context.services.deliveries
     update_id = update.update_id if isinstance(update, Update) else None
-    chat = update.effective_chat if isinstance(update, Update) else None
-    if isinstance(error, Forbidden):
+    if error is not None and deliveries.failed(update, error):
+        _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
+    elif isinstance(error, Forbidden):
+        chat = update.effective_chat if isinstance(update, Update) else None
         await _mark_blocked(context, chat.id if chat else None)
-        return
-    if isinstance(error, BadRequest) and "not modified" in error.message.lower():
-        return
-    # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
-    _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
-    if chat is not None and chat.type == chat.PRIVATE:
-        await _tell(context, chat.id, _for_people(error))
+    elif not isinstance(error, BadRequest) or "not modified" not in error.message.lower():
+        if isinstance(error, Exception) and deliveries.sets_aside(update, error):
+            _log.error("update %s is set aside, with its traceback: %s", update_id, type(error).__name__)
+        else:
+            # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
+            _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
+        if isinstance(update, Update):
+            await _tell(context, update, _for_people(error))
+    raise ApplicationHandlerStop
 
 
 def _for_people(error: Exception | None) -> UserFacingError:
@@ -41,12 +50,23 @@ def _for_people(error: Exception | None) -> UserFacingError:
     return UserFacingError("error.general")
 
 
-async def _tell(context: BotContext, chat_id: int, problem: UserFacingError) -> None:
+async def _tell(context: BotContext, update: Update, problem: UserFacingError) -> None:
+    """Say it in place of the status message that is still there, else in answer to the message."""
+    chat, message = update.effective_chat, update.message
+    if chat is None or chat.type != chat.PRIVATE:
+        return
     sentence = context.services.texts[DEFAULT_LANGUAGE](problem.key, **problem.values)
+    delivery = context.services.deliveries.of(update)
     try:
-        await context.bot.send_message(chat_id, sentence)
+        if delivery.status is not None and delivery.current == delivery.update_id:
+            with suppress(BadRequest):
+                await context.bot.edit_message_text(sentence, chat.id, delivery.status)
+                return
+        await context.bot.send_message(
+            chat.id, sentence, reply_parameters=replying(message.message_id if message else None)
+        )
     except Forbidden:
-        await _mark_blocked(context, chat_id)
+        await _mark_blocked(context, chat.id)
     except TelegramError as error:
         _log.warning("the person could not be told of an error: %s", type(error).__name__)
 

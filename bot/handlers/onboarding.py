@@ -10,6 +10,7 @@ from bot.context import CONSENT_VERSION, BotContext
 from bot.incoming import MAX_NAME, clean_line
 from bot.menu import help_lines
 from bot.texts import Texts
+from bot.updates import Lane
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -44,16 +45,18 @@ async def ask_consent(context: BotContext, key: str = "consent.ask") -> None:
 
 async def agree(_: Update, context: BotContext) -> None:
     """Note the yes, and read what has waited for it."""
-    await context.database.people.give_consent(context.person.chat_id, CONSENT_VERSION)
-    waiting = context.services.waiting.take(context.person.chat_id)
-    for update in waiting:
-        await context.update_queue.put(update)
-    await context.replace(context.texts("consent.yes_and_reading" if waiting else "consent.yes"))
+    services, chat_id = context.services, context.person.chat_id
+    if not context.has_consented:
+        # A picture that came just before is put with those that wait, not forgotten between the two.
+        async with services.lanes.turn(chat_id, Lane.PICTURES):
+            await context.database.people.give_consent(chat_id, CONSENT_VERSION)
+    waited = await services.deliveries.release(chat_id)
+    await context.replace(context.texts("consent.yes_and_reading" if waited else "consent.yes"))
 
 
 async def decline(_: Update, context: BotContext) -> None:
     """A no is a fine answer: drop what waits."""
-    context.services.waiting.take(context.person.chat_id)
+    await context.database.inbox.drop(context.person.chat_id)
     if context.person.has_consented:
         await context.replace(context.texts("consent.kept"))
     else:
@@ -75,7 +78,8 @@ async def how_to_scan(_: Update, context: BotContext) -> None:
 async def cancel(_: Update, context: BotContext) -> None:
     """Drop pictures that wait: for their turn, or for a yes."""
     chat_id = context.person.chat_id
-    dropped = len(context.services.waiting.take(chat_id)) + context.services.lanes.cancel(chat_id)
+    waiting = context.services.lanes.cancel(chat_id)
+    dropped = len(waiting) + await context.database.inbox.drop(chat_id, *waiting)
     await context.say("cancel.dropped" if dropped else "cancel.nothing", number=dropped)
 
 

@@ -40,8 +40,9 @@ async def privacy(_: Update, context: BotContext) -> None:
 
 async def withdraw(_: Update, context: BotContext) -> None:
     """Take the consent back: no further picture is read; what is kept stays until it is deleted."""
-    context.services.lanes.cancel(context.person.chat_id)
-    await context.database.people.withdraw_consent(context.person.chat_id)
+    chat_id = context.person.chat_id
+    await context.database.inbox.drop(chat_id, *context.services.lanes.cancel(chat_id))
+    await context.database.people.withdraw_consent(chat_id)
     delete = button(context.texts.plain("button.delete_all"), Verb.ASK_DELETE_ALL)
     await context.replace(context.texts("consent.withdrawn"), grid((delete,)))
 
@@ -57,8 +58,7 @@ async def ask_delete_all(_: Update, context: BotContext) -> None:
 async def delete_all(_: Update, context: BotContext) -> None:
     """Delete the person with all scans; a scan in work is waited for, so that it leaves nothing behind."""
     chat_id, services = context.person.chat_id, context.services
-    services.waiting.take(chat_id)
-    services.lanes.cancel(chat_id)
+    await context.database.inbox.drop(chat_id, *services.lanes.cancel(chat_id))
     async with services.lanes.turn(chat_id, Lane.PICTURES):
         total = await context.database.people.delete(chat_id)
     await context.replace(context.texts("delete.all_done", total=total))

@@ -10,9 +10,14 @@ from bot.buttons import Verb, button, grid, says
 from bot.context import BotContext
 from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
-from bot.pipeline import read_messages
+from bot.inbox import RED_FLAG
+from bot.pipeline import read_pictures
 from bot.reporting import topic_of
+from bot.updates import Lane
 from storage.records import Scan
+
+MOST_HELD = 10
+"""Pictures of one person that wait for their yes: an album holds no more."""
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -32,13 +37,16 @@ async def receive(update: Update, context: BotContext) -> None:
     message = update.message
     if message is None:
         return
-    await heed_red_flags(context, message.caption or "")
+    if RED_FLAG not in context.delivery.sent() and await heed_red_flags(context, message.caption or ""):
+        await context.delivery.record(RED_FLAG, message.message_id)
     if _is_own_answer(message, context):
         await context.say("other.own_answer")
+    elif context.delivery.turned_away:
+        await _turn_away(message, context)
     elif not context.has_consented:
         await _let_wait(update, context)
-    elif messages := await context.services.albums.gather(message):
-        await read_messages(context, messages)
+    elif updates := await context.services.albums.gather(update):
+        await read_pictures(context, updates)
 
 
 def _is_own_answer(message: Message, context: BotContext) -> bool:
@@ -47,13 +55,25 @@ def _is_own_answer(message: Message, context: BotContext) -> bool:
     return isinstance(origin, MessageOriginUser) and origin.sender_user.id == context.bot.id
 
 
+async def _turn_away(message: Message, context: BotContext) -> None:
+    """Say once, of all of this person's pictures for which there is no room, that they have to be sent again."""
+    chat_id, lanes, inbox = context.person.chat_id, context.services.lanes, context.database.inbox
+    turned_away = lanes.waiting(chat_id, Lane.TURNED_AWAY)
+    sentence = context.texts("other.no_room", number=len(turned_away))
+    await context.send(sentence, reply_to=message.message_id)
+    await inbox.done(*turned_away)
+
+
 async def _let_wait(update: Update, context: BotContext) -> None:
-    """Remember where the picture is without fetching it; ask for consent once."""
-    place = context.services.waiting.add(context.person.chat_id, update)
-    if place == 1:
-        await ask_consent(context, "consent.ask_first")
-    elif place is None:
+    """Keep the update without fetching its picture; ask for consent once."""
+    inbox, chat_id = context.database.inbox, context.person.chat_id
+    held = await inbox.held(chat_id)
+    if held >= MOST_HELD:
         await context.say("consent.too_many")
+        return
+    if not held:
+        await ask_consent(context, "consent.ask_first")
+    await inbox.hold(update.update_id)
 
 
 async def open_scan(_: Update, context: BotContext) -> None:

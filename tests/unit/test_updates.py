@@ -1,14 +1,16 @@
 """The order of things: own lanes, albums whole, nothing dropped unasked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from telegram import Chat, Document, Message, Update
 
+from bot.inbox import Deliveries
 from bot.updates import AT_WORK, Albums, Lane, Lanes, PersonalOrder, lane_of
-from bot.waiting import MOST_PEOPLE, MOST_PICTURES, WaitingRoom
+from storage import Database
 
 
 def a_message(chat_id: int = 1, message_id: int = 1, album: str | None = None, text: str | None = None) -> Message:
@@ -26,26 +28,50 @@ def a_text(chat_id: int = 1, update_id: int = 1) -> Update:
 
 
 class Desk:
-    """Handlers that note when they begin and end, and wait until they are let go."""
+    """A real inbox, and handlers that note when they begin and end, and wait until they are let go."""
 
-    def __init__(self, *, quiet: float = 0.0) -> None:
-        self.lanes = Lanes()
-        self.albums = Albums(quiet)
-        self.processor = PersonalOrder(self.lanes, self.albums)
+    def __init__(self, database: Database, lanes: Lanes | None = None) -> None:
+        self.lanes = lanes or Lanes()
+        self.deliveries = Deliveries(database.inbox)
+        self.processor = PersonalOrder(self.lanes, Albums(0.0), self.deliveries)
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.most = 0
         self.go = asyncio.Event()
+        self.news = asyncio.Condition()
 
     async def handle(self, name: str, *, wait: bool = True) -> None:
         self.begun.append(name)
         self.most = max(self.most, len(self.begun) - len(self.ended))
+        async with self.news:
+            self.news.notify_all()
         if wait:
             await self.go.wait()
         self.ended.append(name)
 
-    def process(self, update: Update, name: str, *, wait: bool = True) -> "asyncio.Task[None]":
+    async def process(self, update: Update, name: str, *, wait: bool = True) -> "asyncio.Task[None]":
+        """Take an update in, as the library does."""
+        await self.deliveries.queue.put(update)
         return asyncio.create_task(self.processor.process_update(update, self.handle(name, wait=wait)))
+
+    async def have_begun(self, *names: str) -> None:
+        """Wait until exactly these have begun."""
+        async with asyncio.timeout(20), self.news:
+            await self.news.wait_for(lambda: len(self.begun) >= len(names))
+        await settled()
+        assert sorted(self.begun) == sorted(names)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database)
 
 
 async def settled() -> None:
@@ -61,80 +87,92 @@ def test_pictures_and_commands_of_a_person_go_in_different_lanes() -> None:
     assert lane_of(Update(1)) is None
 
 
-async def test_a_persons_pictures_are_handled_one_after_another_in_their_order() -> None:
-    desk = Desk()
-    tasks = [desk.process(a_picture(1, number), f"picture {number}") for number in range(5)]
-    await settled()
-    assert desk.begun == ["picture 0"]
+async def test_a_persons_pictures_are_handled_one_after_another_in_their_order(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(1, number), f"picture {number}") for number in range(5)]
+    await desk.have_begun("picture 0")
     desk.go.set()
     await asyncio.gather(*tasks)
     assert desk.ended == [f"picture {number}" for number in range(5)]
     assert desk.most == 1
 
 
-async def test_a_command_is_answered_while_the_same_persons_picture_is_in_work() -> None:
-    desk = Desk()
-    picture = desk.process(a_picture(), "picture")
-    await settled()
-    await desk.process(a_text(), "command", wait=False)
+async def test_a_command_is_answered_while_the_same_persons_picture_is_in_work(desk: Desk) -> None:
+    picture = await desk.process(a_picture(), "picture")
+    await desk.have_begun("picture")
+    await (await desk.process(a_text(1, 2), "command", wait=False))
     assert desk.ended == ["command"]
     desk.go.set()
     await picture
 
 
-async def test_two_people_do_not_wait_for_each_other() -> None:
-    desk = Desk()
-    tasks = [desk.process(a_picture(person), f"person {person}") for person in (1, 2)]
-    await settled()
-    assert desk.begun == ["person 1", "person 2"]
+async def test_two_people_do_not_wait_for_each_other(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(person, person), f"person {person}") for person in (1, 2)]
+    await desk.have_begun("person 1", "person 2")
     desk.go.set()
     await asyncio.gather(*tasks)
 
 
-async def test_one_persons_thousand_waiting_pictures_take_no_place_from_another() -> None:
-    desk = Desk()
-    flood = [desk.process(a_picture(1, number), "flood") for number in range(1_000)]
-    single = desk.process(a_picture(2), "single")
-    await settled()
-    assert desk.begun == ["flood", "single"]
+async def test_one_persons_flood_takes_no_place_from_another(database: Database) -> None:
+    desk = Desk(database, Lanes(most=1_000, most_of_one=500))
+    flood = [await desk.process(a_picture(1, number), "flood") for number in range(200)]
+    single = await desk.process(a_picture(2, 1_000), "single")
+    await desk.have_begun("flood", "single")
     desk.go.set()
     await asyncio.gather(*flood, single)
 
 
-async def test_no_more_than_the_bound_are_in_work_at_once() -> None:
-    desk = Desk()
-    tasks = [desk.process(a_picture(person), "scan") for person in range(AT_WORK + 20)]
-    await settled()
-    assert len(desk.begun) == AT_WORK
+async def test_no_more_commands_than_the_bound_are_in_work_at_once(desk: Desk) -> None:
+    tasks = [await desk.process(a_text(person, person), "command") for person in range(1, AT_WORK + 21)]
+    await desk.have_begun(*["command"] * AT_WORK)
     desk.go.set()
     await asyncio.gather(*tasks)
     assert len(desk.ended) == AT_WORK + 20
 
 
-async def test_cancel_drops_what_waits_and_nothing_that_comes_later() -> None:
-    desk = Desk()
-    tasks = [desk.process(a_picture(1, number), f"picture {number}") for number in range(3)]
-    other = desk.process(a_picture(2), "other person")
+async def test_what_there_is_no_room_for_is_handled_at_once_as_turned_away(database: Database) -> None:
+    desk = Desk(database, Lanes(most=3, most_of_one=2))
+    turned_away: list[int] = []
+
+    async def tell(update: Update) -> None:
+        if desk.deliveries.of(update).turned_away:
+            turned_away.append(update.update_id)
+
+    async def take(update: Update) -> "asyncio.Task[None]":
+        await desk.deliveries.queue.put(update)
+        return asyncio.create_task(desk.processor.process_update(update, tell(update)))
+
+    held = [await desk.process(a_picture(1, number), f"{number}") for number in (1, 2)]
     await settled()
-    assert desk.lanes.cancel(1) == 3
-    tasks.append(desk.process(a_picture(1, 9), "later"))
+    await (await take(a_picture(1, 3)))
+    held.append(await desk.process(a_picture(2, 4), "4"))
+    await settled()
+    await (await take(a_picture(3, 5)))
+    assert turned_away == [3, 5]
+    desk.go.set()
+    await asyncio.gather(*held)
+    await (await take(a_picture(1, 6)))
+    assert turned_away == [3, 5]
+
+
+async def test_cancel_drops_what_waits_and_nothing_that_comes_later(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(1, number), f"picture {number}") for number in range(3)]
+    other = await desk.process(a_picture(2, 8), "other person")
+    await desk.have_begun("picture 0", "other person")
+    assert desk.lanes.cancel(1) == (0, 1, 2)
+    tasks.append(await desk.process(a_picture(1, 9), "later"))
+    await settled()
     desk.go.set()
     await asyncio.gather(*tasks, other)
     assert sorted(desk.ended) == ["later", "other person", "picture 0"]
 
 
-async def test_a_handler_that_fails_lets_the_next_one_in_and_leaves_no_lane_behind() -> None:
-    lanes = Lanes()
-    processor = PersonalOrder(lanes, Albums())
-
-    async def fail() -> None:
-        raise RuntimeError("broken")
-
-    with pytest.raises(RuntimeError, match="broken"):
-        await processor.process_update(a_picture(), fail())
-    assert lanes.waiting(1) == 0
-    desk = Desk()
-    await desk.process(a_picture(), "next", wait=False)
+async def test_a_handler_that_is_given_up_lets_the_next_one_in_and_leaves_no_lane_behind(desk: Desk) -> None:
+    given_up = await desk.process(a_picture(), "given up")
+    await desk.have_begun("given up")
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    assert desk.lanes.waiting(1) == ()
+    await (await desk.process(a_picture(1, 2), "next", wait=False))
     assert desk.ended == ["next"]
 
 
@@ -142,8 +180,11 @@ async def gathered(albums: Albums, updates: Sequence[Update]) -> list[list[int]]
     """Ids of the messages that each update's handler is given."""
     for update in updates:
         albums.note(update)
-    messages = [update.message for update in updates if update.message]
-    return [[item.message_id for item in await albums.gather(message)] for message in messages]
+    return [numbers(await albums.gather(update)) for update in updates]
+
+
+def numbers(updates: Sequence[Update]) -> list[int]:
+    return [update.message.message_id for update in updates if update.message]
 
 
 async def test_an_album_is_handed_over_whole_to_one_handler_in_the_order_it_was_sent() -> None:
@@ -165,11 +206,10 @@ async def test_an_item_that_comes_while_the_album_is_waited_for_belongs_to_it() 
     albums = Albums(quiet=0.05)
     first, second = a_picture(1, 1, "album"), a_picture(1, 2, "album")
     albums.note(first)
-    assert first.message is not None
-    whole = asyncio.create_task(albums.gather(first.message))
+    whole = asyncio.create_task(albums.gather(first))
     await settled()
     albums.note(second)
-    assert [item.message_id for item in await whole] == [1, 2]
+    assert numbers(await whole) == [1, 2]
 
 
 async def test_an_item_that_comes_too_late_is_read_on_its_own() -> None:
@@ -178,25 +218,29 @@ async def test_an_item_that_comes_too_late_is_read_on_its_own() -> None:
     assert await gathered(albums, [a_picture(1, 2, "album")]) == [[2]]
 
 
-async def test_the_same_item_delivered_twice_is_in_its_album_once() -> None:
-    update = a_picture(1, 1, "album")
-    assert await gathered(Albums(quiet=0), [update, update]) == [[1], []]
+async def test_the_same_item_in_two_updates_is_in_its_album_once() -> None:
+    update, again = a_picture(1, 1, "album"), Update(2, message=a_message(1, 1, "album"))
+    assert await gathered(Albums(quiet=0), [update, again]) == [[1], []]
 
 
-def test_pictures_that_wait_for_a_yes_come_back_in_order_and_once() -> None:
-    room = WaitingRoom()
-    updates = [a_picture(1, number) for number in range(3)]
-    assert [room.add(1, update) for update in updates] == [1, 2, 3]
-    assert room.take(2) == []
-    assert room.take(1) == updates
-    assert room.take(1) == []
+async def test_whoever_leads_an_album_is_given_it_as_often_as_they_ask() -> None:
+    albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
+    assert await gathered(albums, updates) == [[1, 2, 3], [], []]
+    assert numbers(await albums.gather(updates[0])) == [1, 2, 3]
 
 
-def test_the_waiting_room_is_bounded_by_person_and_in_all() -> None:
-    room = WaitingRoom()
-    places = [room.add(0, a_picture(0, number)) for number in range(MOST_PICTURES + 1)]
-    assert places == [*range(1, MOST_PICTURES + 1), None]
-    for person in range(1, MOST_PEOPLE + 1):
-        room.add(person, a_picture(person))
-    assert room.take(0) == []
-    assert len(room.take(MOST_PEOPLE)) == 1
+async def test_when_the_leader_has_come_to_its_end_the_next_one_leads_the_rest() -> None:
+    albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
+    assert await gathered(albums, updates[:2]) == [[1, 2], []]
+    albums.leave(updates[0])
+    albums.note(updates[2])
+    assert numbers(await albums.gather(updates[1])) == [2, 3]
+
+
+async def test_an_item_that_comes_too_late_takes_nothing_from_its_album() -> None:
+    albums, early, late = Albums(quiet=0), a_picture(1, 1, "album"), a_picture(1, 2, "album")
+    assert await gathered(albums, [early]) == [[1]]
+    albums.note(late)
+    assert numbers(await albums.gather(early)) == [1]
+    albums.leave(early)
+    assert numbers(await albums.gather(late)) == [2]
