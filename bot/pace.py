@@ -1,10 +1,9 @@
-"""How fast one may go: allowances that fill with time, and the line of those who wait for one."""
+"""How fast one may go: an allowance that fills with time, and the line of those who wait for it."""
 
 import asyncio
 import itertools
 import time
 from bisect import insort
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,19 +33,6 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
 
-class Allowance(Protocol):
-    """How many may go now."""
-
-    def left(self, now: float) -> float:
-        """How many; less than 1 means none."""
-
-    def pause(self, now: float) -> float:
-        """Seconds until the next one may go; 0: now."""
-
-    def spend(self, now: float, cost: int) -> None:
-        """Let ``cost`` of them go."""
-
-
 @dataclass(slots=True)
 class Bucket:
     """``burst`` at once, then ``rate`` a second."""
@@ -63,9 +49,9 @@ class Bucket:
         """How many may go now; below 0 when more was spent than there was."""
         return min(self.burst, self._left + max(0.0, now - self._checked) * self.rate)
 
-    def pause(self, now: float) -> float:
-        """Seconds until the next one may go; 0: now."""
-        missing = 1 - self.left(now)
+    def pause(self, now: float, spare: int = 0) -> float:
+        """Seconds until the next one may go and ``spare`` are left; 0: now."""
+        missing = 1 + spare - self.left(now)
         return missing / self.rate if missing > _ROUNDING else 0.0
 
     def spend(self, now: float, cost: int) -> None:
@@ -75,29 +61,6 @@ class Bucket:
     def begin_anew(self, at: float) -> None:
         """At that moment a single one may go, and then ``rate`` a second: the burst has to be earned again."""
         self._left, self._checked = 1.0, at
-
-
-class Window:
-    """At most ``limit`` within any ``period`` seconds."""
-
-    def __init__(self, limit: int, period: float) -> None:
-        self._period = period
-        self._limit = limit
-        self._times: deque[float] = deque(maxlen=limit)
-
-    def left(self, now: float) -> float:
-        """How many may go now."""
-        while self._times and self._times[0] + self._period <= now + _ROUNDING:
-            self._times.popleft()
-        return self._limit - len(self._times)
-
-    def pause(self, now: float) -> float:
-        """Seconds until the next one may go; 0: now."""
-        return 0.0 if self.left(now) else self._times[0] + self._period - now
-
-    def spend(self, now: float, cost: int) -> None:
-        """Let ``cost`` of them go."""
-        self._times.extend([now] * cost)
 
 
 class HeldTooLongError(Exception):
@@ -116,10 +79,10 @@ class _Place:
 
 
 class Line:
-    """Who is due first goes first, as soon as the allowance has one; all wait while the line is held."""
+    """Who is due first goes first, as soon as the bucket has enough; all wait while the line is held."""
 
-    def __init__(self, allowance: Allowance, clock: Clock) -> None:
-        self._allowance = allowance
+    def __init__(self, bucket: Bucket, clock: Clock) -> None:
+        self._bucket = bucket
         self._clock = clock
         self._places: list[_Place] = []
         self._numbers = itertools.count()
@@ -143,19 +106,22 @@ class Line:
 
     def has_room(self, cost: int, spare: int = 0) -> bool:
         """Whether one could pass without waiting and leave ``spare`` for others."""
-        return self.is_resting and self._allowance.left(self._clock.now()) + _ROUNDING >= cost + spare
+        return self.is_resting and self._bucket.left(self._clock.now()) + _ROUNDING >= cost + spare
 
     def spend(self, cost: int) -> None:
         """Pass at once; who does so has seen that there is room."""
-        self._allowance.spend(self._clock.now(), cost)
+        self._bucket.spend(self._clock.now(), cost)
 
     async def opening(self, latest: float) -> None:
         """Wait until nothing holds. Raises HeldTooLongError when that is after ``latest``."""
         while pause := self._held(latest):
             await self._clock.sleep(pause)
 
-    async def turn(self, due: float, latest: float, cost: int = 1) -> None:
-        """Wait for one's turn and take it. Raises HeldTooLongError when the line is held until after ``latest``."""
+    async def turn(self, due: float, latest: float, cost: int = 1, spare: int = 0) -> None:
+        """Wait for one's turn and take it, with ``spare`` left for others.
+
+        Raises HeldTooLongError when the line is held until after ``latest``.
+        """
         me = _Place(due, next(self._numbers))
         insort(self._places, me)
         try:
@@ -163,7 +129,7 @@ class Line:
                 if self._places[0] is not me:
                     me.called.clear()
                     await me.called.wait()
-                elif pause := max(self._held(latest), self._allowance.pause(self._clock.now())):
+                elif pause := max(self._held(latest), self._bucket.pause(self._clock.now(), spare)):
                     # Somebody who is due earlier may come during the sleep, or the line may be held: look again.
                     await self._clock.sleep(pause)
                 else:

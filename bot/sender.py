@@ -24,21 +24,21 @@ from telegram.error import BadRequest, ChatMigrated, NetworkError, RetryAfter, T
 from telegram.ext import BaseRateLimiter
 
 from bot.errors import MaybeSentError
-from bot.pace import Bucket, Clock, HeldTooLongError, Line, LoopClock, Window
+from bot.pace import Bucket, Clock, HeldTooLongError, Line, LoopClock
 
 # The library's switch to times as timedelta; without it every RetryAfter warns that this will come.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
-ROOM = 0.9
-"""Part of a limit that is used: requests bunch up on their way, and Telegram counts when they arrive."""
 BURST = 7
 """Messages and edits that a private chat may get at once; a scan needs six. After that one a second."""
 GROUP_BURST, GROUP_RATE = 5, (FloodLimit.MESSAGES_PER_MINUTE_PER_GROUP - 5) / 60
 """Together not more than the limit in any minute."""
 SPARE = 2
 """What optional requests leave for an answer that may come: a picture and its report."""
+FILES_SPARE = 1
+"""What files leave of the limit over all chats: a short answer finds its place free."""
 FILES_AFTER = 30.0
-"""Seconds by which a file lets texts go first: a short answer is not to wait behind a hundred pictures."""
+"""Seconds by which a file lets texts go first: they are not to wait behind a hundred pictures."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 """Seconds before something that failed is tried again: doubled each time."""
 PATIENCE = 300.0
@@ -136,6 +136,11 @@ class _Request:
         return self.began + (FILES_AFTER if self.care is Care.ONCE else 0.0)
 
     @property
+    def spare(self) -> int:
+        """What it leaves of the limit over all chats."""
+        return FILES_SPARE if self.care is Care.ONCE else 0
+
+    @property
     def latest(self) -> float:
         """When patience ends."""
         if self.care is Care.NO_WAIT:
@@ -188,6 +193,12 @@ def group_bucket() -> Bucket:
     return Bucket(GROUP_BURST, GROUP_RATE)
 
 
+def overall_bucket(per_second: int) -> Bucket:
+    """The allowance over all chats: the burst and what comes after it stay within the limit together."""
+    burst = max(1 + SPARE + FILES_SPARE, per_second // 4)
+    return Bucket(burst, max(per_second - burst, per_second / 2))
+
+
 class Sender(BaseRateLimiter[Care]):
     """Limits for each chat and over all, pauses that Telegram asks for, and repetition.
 
@@ -204,7 +215,7 @@ class Sender(BaseRateLimiter[Care]):
     ) -> None:
         self._clock = clock or LoopClock()
         self._uniform = uniform or random.SystemRandom().uniform
-        self._overall = Line(Window(max(1, int(per_second * ROOM)), 1.0), self._clock)
+        self._overall = Line(overall_bucket(per_second), self._clock)
         self._chats: OrderedDict[int | str, _Chat] = OrderedDict()
 
     @property
@@ -260,7 +271,7 @@ class Sender(BaseRateLimiter[Care]):
                     await line.opening(request.latest)
                     return True
                 await line.turn(request.due, request.latest, cost)
-                await self._overall.turn(request.due, request.latest, cost)
+                await self._overall.turn(request.due, request.latest, cost, request.spare)
                 if not self._chat(request.key).line.held_for:  # by another request to this chat, in the meantime
                     return True
         except HeldTooLongError as error:
@@ -268,7 +279,7 @@ class Sender(BaseRateLimiter[Care]):
 
     def _squeeze_in(self, request: _Request, cost: int) -> bool:
         line = self._chat(request.key).line
-        if not line.has_room(cost, SPARE) or not self._overall.has_room(cost):
+        if not line.has_room(cost, SPARE) or not self._overall.has_room(cost, SPARE + FILES_SPARE):
             return False
         if cost:
             line.spend(cost)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from bot.pace import Bucket, HeldTooLongError, Line, Window
+from bot.pace import Bucket, HeldTooLongError, Line
 from tests.clock import HandClock, settled
 
 LATE = 1_000.0
@@ -32,17 +32,6 @@ def test_a_bucket_that_begins_anew_has_to_earn_its_burst() -> None:
     bucket.begin_anew(20.0)
     assert bucket.left(20.0) == 1
     assert bucket.left(22.0) == 3
-
-
-def test_a_window_never_has_more_than_its_limit_in_any_period() -> None:
-    window, now, times = Window(limit=5, period=1.0), 0.0, []
-    for step in range(200):
-        now += window.pause(now) + (0.37 if step % 7 == 0 else 0.0)
-        if not window.pause(now):
-            window.spend(now, 1)
-            times.append(now)
-    assert len(times) > 150
-    assert all(later - earlier >= 1.0 - 1e-6 for earlier, later in zip(times, times[5:], strict=False))
 
 
 class Counter:
