@@ -44,7 +44,8 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
     plan = train.Plan(folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume)
     best = train.fit(recipe, arrays, validation, plan, say)
     if fold:
-        model = train.restore(recipe, best)
+        # The last weights, not the best: the looks left out must not choose the checkpoint that is judged on them.
+        model = train.restore(recipe, best.with_name("last.npz"))
         logits = model.predict(data.tensors(validation, recipe.input), batch_size=32, verbose=0)["logits"]
         labels = np.array([recipe.class_names.index(e.label) for e in validation], np.int32)
         np.savez(folder / "unseen.npz", logits=logits, labels=labels, looks=np.array([e.detail for e in validation]))
