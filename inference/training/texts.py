@@ -38,8 +38,8 @@ KNOWN_FAILURES = {
     "gate": (
         "A CT of the head looks much like an MRI and is let through more often than other wrong pictures.",
         "Histology and other cytology under the microscope can pass for a blood smear.",
-        "MRI of the abdomen and of the spine is let through now and then; slices at the base of the skull and the crown "
-        "of the head, and heads that fill only a small part of the picture, are refused most often.",
+        "MRI of the abdomen and of the spine is let through now and then; slices at the base of the skull and the "
+        "crown of the head, and heads that fill only a small part of the picture, are refused most often.",
         "21 CT slices that the web sets call MRI were left out of its training and of its figures.",
     ),
 }
