@@ -96,7 +96,7 @@ class Bookkeeper:
     def __init__(self, database: Database, answers: Mapping[str, str]) -> None:
         texts = Texts.load()
         self._database = database
-        self._answers = answers
+        self._first_lines = {question: _first_line(answer) for question, answer in answers.items()}
         patterns = {key: _pattern(template) for key, template in texts.templates.items()}
         self._statuses = [patterns[key] for key in patterns if key.startswith("status.") and key != "status.place"]
         self._apologies = [patterns[key] for key in patterns if key.startswith("error.")]
@@ -115,9 +115,7 @@ class Bookkeeper:
         others = [self._refusals(sent, words) for sent in visitor.pictures if not sent.is_scan]
         pictures = {scan.number: _count_pictures(scan, said) for scan in scans}
         reports = {scan.number: _count_reports(scan, said) for scan in scans}
-        heard = {
-            question: sum(message.text == self._answers[question] for message in words) for question in visitor.asked
-        }
+        heard = {question: len(self._answers(question, words)) for question in visitor.asked}
         return Account(
             scans=len(expected),
             texts=visitor.asked.total(),
@@ -152,7 +150,7 @@ class Bookkeeper:
         texts = []
         for question in visitor.asked:
             asked = [times[one.id] for one in messages if not one.from_bot and one.text == question]
-            answered = [times[one.id] for one in messages if one.from_bot and one.text == self._answers[question]]
+            answered = [times[one.id] for one in self._answers(question, messages)]
             texts += [end - begin for begin, end in zip(asked, answered, strict=False)]
         return Waits(tuple(scans), tuple(texts))
 
@@ -177,12 +175,21 @@ class Bookkeeper:
         rest = [await self._database.scans.page(person.id, page, PAGE) for page in range(2, first.pages + 1)]
         return [scan for page in (first, *rest) for scan in page.scans]
 
+    def _answers(self, question: str, messages: Iterable[Message]) -> list[Message]:
+        """Known by their first line: further down /privacy tells how many scans are kept."""
+        wanted = self._first_lines[question]
+        return [one for one in messages if one.from_bot and one.file is None and _first_line(one.text) == wanted]
+
     def _refusals(self, sent: SentPicture, words: Sequence[Message]) -> int:
         """How many last words there are on a picture: texts that reply to it and aren't a status."""
         return sum(message.reply_to == sent.message_id and not self._is_status(message) for message in words)
 
     def _is_status(self, message: Message) -> bool:
         return _is_one_of(self._statuses, message.text.rpartition("\n")[2])
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -106,6 +106,8 @@ async def learn_answers(sandbox: Sandbox) -> dict[str, str]:
     for question in QUESTIONS:
         await listener.person.send_text(question)
         answers[question] = (await listener.person.wait_for(lambda message: bool(message.text), PATIENCE)).text
+    if len({answer.partition("\n")[0] for answer in answers.values()}) < len(answers):
+        raise ValueError("two questions have answers that can't be told apart")
     return answers
 
 
