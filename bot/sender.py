@@ -52,7 +52,10 @@ PATIENCE_WITHOUT_CHAT = {
 }
 """All others, such as getMe, are tried once: who starts the bot decides how often that is tried."""
 DOUBTFUL_TEXTS = 2
-"""How often a text is repeated that may have arrived: seen twice it does no harm, missing it would."""
+"""How often a text is repeated that may have arrived: seen twice it does no harm, missing it would.
+
+After that its error is raised: Telegram does not answer at all for now, and who sends may try again later.
+"""
 
 _FAILURE = re.compile(
     "|".join(
@@ -148,11 +151,9 @@ class _Request:
         return self.began + (PATIENCE if "chat_id" in self.data else PATIENCE_WITHOUT_CHAT.get(self.endpoint, 0.0))
 
     @property
-    def bears_doubt(self) -> bool:
-        """Whether it may be repeated although it may have arrived once more."""
-        if self.care is Care.ONCE:
-            return False
-        return self.endpoint != "sendMessage" or self.doubts <= DOUBTFUL_TEXTS
+    def is_doubtful_enough(self) -> bool:
+        """Whether it may have arrived so many times that it is not to be repeated now."""
+        return self.endpoint == "sendMessage" and self.doubts > DOUBTFUL_TEXTS
 
     def has_its_effect(self, error: BadRequest) -> bool:
         """Whether the refusal says that everything is as wanted already."""
@@ -300,9 +301,11 @@ class Sender(BaseRateLimiter[Care]):
         if fate is Fate.REFUSED:
             return None
         if fate is Fate.UNKNOWN:
-            request.doubts += 1
-            if not request.bears_doubt:
+            if request.care is Care.ONCE:
                 raise MaybeSentError(request.endpoint) from error
+            request.doubts += 1
+            if request.is_doubtful_enough:
+                return None
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**request.failures)
         request.failures += 1
         pause = self._uniform(longest / 2, longest)
