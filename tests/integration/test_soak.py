@@ -1,0 +1,25 @@
+"""A short soak: the bot is killed at random moments while Telegram fails, and nobody is left without an answer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.soak.report import as_table
+from tests.soak.ride import Plan, ride
+
+
+@pytest.mark.timeout(240)
+async def test_every_scan_is_kept_once_and_answered_although_the_bot_is_killed_and_telegram_fails(
+    tmp_path: Path,
+) -> None:
+    plan = Plan(seconds=8, people=6, scans=12, kill_every=4, kills=2, faults=True, seed=1, workers=1)
+    result = await ride(plan, tmp_path)
+    account = result.account
+    assert account.scans == plan.scans
+    assert result.kills == plan.kills
+    assert result.injected, "no fault was drawn"
+    assert (account.lost, account.double_rows, account.unanswered) == (0, 0, 0), as_table(result)
+    # A message that went out without the bot's knowing, by a kill or by a dropped connection, may come again.
+    unknown = sum(counts.get("drop_after", 0) + counts.get("slow", 0) for counts in result.injected.values())
+    assert account.doubles <= result.kills + unknown, as_table(result)
+    assert (result.left_by_itself, result.exit_status, result.leftover_processes) == (0, 0, 0), as_table(result)
