@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.sandbox.client import Person
 from bot.sandbox.sandbox import Sandbox
+from tests.bench.processes import children, resident_megabytes
 from tests.bench.samples import bench_scan
 
 PAUSE = 60.0
@@ -62,7 +63,13 @@ async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
         await _send(person, picture, as_photo=True)  # not counted: opens connections
         photos = [await _send(person, picture, as_photo=True) for _ in range(scans)]
         documents = [await _send(person, picture, as_photo=False) for _ in range(scans)]
-        return Figures(start, photos, documents, _resident(bot.pid), [_resident(pid) for pid in _workers(bot.pid)])
+        return Figures(
+            start,
+            photos,
+            documents,
+            resident_megabytes(bot.pid),
+            [resident_megabytes(pid) for pid in _workers(bot.pid)],
+        )
     finally:
         bot.terminate()
         await bot.wait()
@@ -85,18 +92,4 @@ async def _send(person: Person, data: bytes, *, as_photo: bool) -> ScanTimes:
 
 def _workers(pid: int) -> list[int]:
     """The analysing processes: what the bot's fork server has forked."""
-    below = {pid: _children(pid)}
-    return [grandchild for child in below[pid] for grandchild in _children(child)]
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task")
-    found = " ".join((task / "children").read_text() for task in tasks.iterdir())
-    return [int(child) for child in found.split()]
-
-
-def _resident(pid: int) -> float:
-    """Resident memory of a process in megabytes (10^6 bytes), pages shared with others counted in full."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kilobytes) * 1024 / 1e6
+    return [grandchild for child in children(pid) for grandchild in children(child)]
