@@ -21,6 +21,9 @@ TOKEN_SHARED = (
     "stop that program, or get a token of its own for this one"
 )
 GROWTH = 2.0
+SENIORITY = 20.0
+"""Seconds of patience in a contest for each second of peace before it. Who has just come hears of the contest only
+when the other one tries again, ``contest_pause`` later; that must not make it look like the elder one."""
 MOST_TOLD = 10_000
 
 
@@ -34,13 +37,13 @@ class Pace:
     """After this time a poll that neither answers nor fails is given up."""
     first_pause: float = 1.0
     longest_pause: float = 30.0
-    contest_pause: float = 2.0
+    contest_pause: float = 0.5
     quiet: float = 30.0
     """A contest for the token is over when nothing was heard of it for so long."""
     newcomer: float = 10.0
     """How long a contest may go on for a bot that has just started: one that is being replaced leaves by then."""
     incumbent: float = 60.0
-    """The same for one that has polled in peace before: whoever was started by mistake gives up first."""
+    """The same for one that has long polled in peace: whoever was started by mistake gives up first."""
 
 
 class Poller:
@@ -67,7 +70,7 @@ class Poller:
 
     async def run(self) -> None:
         """Fetch until cancelled. Raises StartError when the token is refused, or is used by another program too."""
-        self._contest.begin()
+        self._contest.begin(asyncio.get_running_loop().time())
         while True:
             pause = await self._round()
             if pause:
@@ -95,7 +98,7 @@ class Poller:
                 self._answered()
                 await self._keep_all(updates)
         except Conflict:
-            return self._contest.go_on()
+            return self._contest.go_on(asyncio.get_running_loop().time())
         except InvalidToken:
             raise StartError(TOKEN_REFUSED) from None
         except RetryAfter as error:
@@ -149,16 +152,15 @@ class Contest:
         self._peace_since = self._began = self._last = float("-inf")
         self._patience = 0.0
 
-    def begin(self) -> None:
-        """From now on this program fetches."""
-        self._peace_since = asyncio.get_running_loop().time()
+    def begin(self, now: float) -> None:
+        """From this moment on this program fetches."""
+        self._peace_since = now
 
-    def go_on(self) -> float:
+    def go_on(self, now: float) -> float:
         """We were thrown out: returns the seconds to wait. Raises StartError when that has gone on for too long."""
-        now = asyncio.get_running_loop().time()
         if now - self._last > self._pace.quiet:
             in_peace = now - max(self._peace_since, self._last)
-            self._patience = self._pace.incumbent if in_peace > self._pace.quiet else self._pace.newcomer
+            self._patience = min(self._pace.incumbent, self._pace.newcomer + SENIORITY * in_peace)
             self._began = now
             _log.warning(
                 "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; "

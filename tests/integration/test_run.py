@@ -1,55 +1,16 @@
 """``tumorscan run`` as a process of its own: starting, stopping, and refusing to start."""
 
-import asyncio
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox import Sandbox
-from tests.conftest import PROJECT
+from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 
 WRONG = "123456:" + "w" * 35
-
-
-@asynccontextmanager
-async def tumorscan_run(folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the bot; it is killed at the end if it still runs."""
-    environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "WORKERS": "1", "LOG_LEVEL": "DEBUG", **settings}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def said_at_the_end(process: asyncio.subprocess.Process) -> str:
-    """Wait for the end, and give what was written to standard error since the last read."""
-    assert process.stderr is not None
-    rest = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
-    await process.wait()
-    return rest
-
-
-async def said_until(process: asyncio.subprocess.Process, words: str) -> str:
-    """Read standard error up to a line with ``words``."""
-    assert process.stderr is not None
-    said = ""
-    async with asyncio.timeout(60):
-        while words not in said:
-            line = await process.stderr.readline()
-            assert line, f"ended early: {said}"
-            said += line.decode()
-    return said
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,195 @@
+"""Fetching updates goes on, whatever happens to it; and two bots with one token don't go on side by side."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from telegram import Update
+from telegram.ext import ExtBot
+
+from bot.errors import StartError
+from bot.life import Stop
+from bot.listening import UPDATES
+from bot.polling import Contest, Pace, Poller, kept_fetching
+from bot.sandbox import Sandbox
+from bot.trouble import StorageWatch
+from storage.database import Database
+from tests.integration.child import said_at_the_end, said_until, tumorscan_run
+from tests.integration.test_life import of
+
+QUICK = Pace(poll=30, first_pause=0.01, longest_pause=0.05, contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60)
+
+
+class Received:
+    """Takes updates; fails with each of ``failures`` first."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.updates: asyncio.Queue[Update] = asyncio.Queue()
+        self._failures = list(failures)
+
+    async def keep(self, update: Update) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+        await self.updates.put(update)
+
+    async def next_text(self) -> str | None:
+        async with asyncio.timeout(10):
+            message = (await self.updates.get()).message
+        return message.text if message else None
+
+
+async def nobody(_: int) -> None:
+    raise AssertionError("there is nothing to tell")
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[StorageWatch]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    yield StorageWatch(database)
+    await database.close()
+
+
+@asynccontextmanager
+async def fetching(
+    sandbox: Sandbox, storage: StorageWatch, received: Received, pace: Pace = QUICK
+) -> AsyncIterator[Stop]:
+    """A poller of the sandbox's updates, kept alive."""
+    stop = Stop()
+    async with ExtBot(sandbox.token, base_url=sandbox.base_url) as bot:
+        poller = Poller(bot, received.keep, nobody, storage, UPDATES, pace)
+        task = asyncio.create_task(kept_fetching(poller, stop, pause=0.01))
+        try:
+            yield stop
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_a_poller_that_dies_is_started_again_and_loses_nothing(
+    sandbox: Sandbox, storage: StorageWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    received = Received(RuntimeError("a mistake of ours"))
+    async with fetching(sandbox, storage, received):
+        anna = await sandbox.person("Anna")
+        await anna.send_text("one")
+        await anna.send_text("two")
+        assert [await received.next_text(), await received.next_text()] == ["one", "two"]
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "the fetching of updates died: starting it again"
+    ]
+
+
+async def test_a_poll_that_hangs_is_given_up_and_made_anew(
+    sandbox: Sandbox, storage: StorageWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await sandbox.client.set_faults({"getUpdates": {"hang": 1}}, hang_s=600)
+    received = Received()
+    async with fetching(sandbox, storage, received, Pace(poll=30, hang=0.2, first_pause=0.01, longest_pause=0.01)):
+        async with asyncio.timeout(10):
+            while (await sandbox.client.injected()).get("getUpdates", {}).get("hang", 0) < 3:
+                pass
+        await sandbox.client.set_faults()
+        anna = await sandbox.person("Anna")
+        await anna.send_text("one")
+        assert await received.next_text() == "one"
+    assert "nothing came for 0 s" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["bad_gateway", "drop_before", "drop_after", "flood"])
+async def test_fetching_goes_on_after_every_failure(sandbox: Sandbox, storage: StorageWatch, fault: str) -> None:
+    received = Received()
+    await sandbox.client.set_faults({"getUpdates": {fault: 0.5}}, retry_after=1)
+    async with fetching(sandbox, storage, received):
+        anna = await sandbox.person("Anna")
+        for number in range(4):
+            await anna.send_text(str(number))
+            assert await received.next_text() == str(number)
+
+
+def test_who_has_polled_in_peace_for_longer_is_more_patient() -> None:
+    now, young, old = 1_000.0, Contest(Pace()), Contest(Pace())
+    young.begin(now - 0.5)
+    old.begin(now - 2)
+    for contest, patience in ((young, 20), (old, 50)):
+        for second in range(patience):
+            assert contest.go_on(now + second) == 0.5
+        with pytest.raises(StartError):
+            contest.go_on(now + patience)
+
+
+def test_a_contest_that_is_over_does_not_count_in_the_next_one() -> None:
+    contest = Contest(Pace())
+    contest.begin(0)
+    for moment in (1, 40, 80):
+        assert contest.go_on(moment) == 0.5
+
+
+async def test_of_two_bots_with_one_token_the_newcomer_leaves(sandbox: Sandbox, storage: StorageWatch) -> None:
+    incumbent, newcomer = Received(), Received()
+    async with fetching(sandbox, storage, incumbent, replace(QUICK, newcomer=60)) as stop:
+        async with asyncio.timeout(10):
+            await sandbox.world.updates.polling.wait()
+        async with fetching(sandbox, storage, newcomer) as mistaken:
+            async with asyncio.timeout(10):
+                with pytest.raises(StartError, match=r"^TELEGRAM_BOT_TOKEN: another program fetches updates"):
+                    await mistaken.wait()
+        anna = await sandbox.person("Anna")
+        await anna.send_text("one")
+        assert await incumbent.next_text() == "one"
+        assert stop.left(1.0) == 1.0  # was not told to end
+
+
+async def test_a_poll_of_somebody_who_leaves_at_once_is_borne(sandbox: Sandbox, storage: StorageWatch) -> None:
+    received = Received()
+    async with fetching(sandbox, storage, received) as stop, ExtBot(sandbox.token, base_url=sandbox.base_url) as other:
+        async with asyncio.timeout(10):
+            await sandbox.world.updates.polling.wait()
+        await other.get_updates()
+        anna = await sandbox.person("Anna")
+        await anna.send_text("one")
+        assert await received.next_text() == "one"
+        assert stop.left(1.0) == 1.0
+
+
+async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: StorageWatch) -> None:
+    async with fetching(sandbox, storage, Received()) as stop:
+        async with asyncio.timeout(10):
+            await sandbox.world.updates.polling.wait()
+        sandbox.world.token = "1:" + "x" * 35
+        anna = await sandbox.person("Anna")
+        await anna.send_text("one")  # ends the poll that waits
+        async with asyncio.timeout(10):
+            with pytest.raises(StartError, match=r"^TELEGRAM_BOT_TOKEN is refused"):
+                await stop.wait()
+
+
+async def test_a_second_bot_that_is_started_by_mistake_ends_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
+        await said_until(first, "is listening")
+        async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///mistake.db")) as mistake:
+            said = await said_at_the_end(mistake)
+        assert mistake.returncode == 2
+        assert "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; if that goes on" in said
+        assert said.splitlines()[-1].startswith("tumorscan: TELEGRAM_BOT_TOKEN: another program fetches updates")
+        anna = await sandbox.person("Anna")
+        await anna.send_text("/help")
+        await anna.wait_for(lambda message: "/history" in message.text, timeout=30)
+
+
+async def test_a_new_bot_waits_for_the_old_one_to_leave(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///old.db")) as old:
+        await said_until(old, "is listening")
+        async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///new.db")) as new:
+            await said_until(new, "another program fetches updates")
+            old.terminate()
+            await said_at_the_end(old)
+            anna = await sandbox.person("Anna")
+            await anna.send_text("/help")
+            await anna.wait_for(lambda message: "/history" in message.text, timeout=30)
+            new.terminate()
+            await said_at_the_end(new)
+    assert (old.returncode, new.returncode) == (0, 0)
