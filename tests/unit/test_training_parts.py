@@ -54,6 +54,13 @@ def test_whole_kinds_of_other_pictures_are_kept_from_the_gate_for_its_test(share
     assert not trained & {*data.OTHER_TEST_KINDS, *data.OTHER_VAL_KINDS}
 
 
+def test_ct_slices_that_the_sets_call_mri_are_not_taught_to_the_gate(shared_data: Path) -> None:
+    slices = {e.path.name for e in data.gate_examples(shared_data) if e.label == "brain_mri"}
+
+    assert len(data.CT_AMONG_MRI) == 21
+    assert not slices & data.CT_AMONG_MRI
+
+
 def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(data.DataError, match=str(tmp_path)):
         data.data_root(str(tmp_path))
