@@ -24,7 +24,7 @@ SAMPLES = {
     "name": "Anna", "label": "Anna", "number": 3, "total": 5, "read": 4, "page": 1, "pages": 2, "public_id": "A7K2-Q9",
     "username": "bot", "model": "brain", "version": "1.0", "finding": "a tumour", "chance": "about 93 of 100",
     "names": "glioma (about 40 of 100)", "when": "1 May", "organ": "brain MRI", "result": "I am not sure",
-    "topic": "Glioma", "width": 640, "height": 480,
+    "topic": "Glioma", "width": 640, "height": 480, "place": 4,
 }  # fmt: skip
 
 english = Texts.load("en")
