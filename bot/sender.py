@@ -1,6 +1,6 @@
 """Sends within Telegram's limits: what it refuses for now waits, what got lost is repeated, a file never comes twice.
 
-Telegram's limits are not documented as numbers that hold; these are the ones it has spoken of, with some room left.
+Telegram's limits are not documented as numbers that hold; these are the ones it has spoken of, bursts included.
 Every request passes here but the fetching of updates and of files.
 """
 
