@@ -154,13 +154,16 @@ class Bookkeeper:
             texts += [end - begin for begin, end in zip(asked, answered, strict=False)]
         return Waits(tuple(scans), tuple(texts))
 
-    async def transcript(self, visitor: Visitor) -> str:
-        """The chat and the history of one person, for finding out what went wrong."""
+    async def transcript(self, visitor: Visitor, appeared: Mapping[tuple[int, int], float]) -> str:
+        """The chat with its times and the history of one person, for finding out what went wrong."""
         lines = [f"{visitor.person.name} ({visitor.person.id}): {await self.account(visitor)}"]
         for one in await visitor.person.messages():
             file = f" [{one.file.kind} {one.file.name}]" if one.file else ""
             reply = f" to {one.reply_to}" if one.reply_to else ""
-            lines.append(f"  {one.id:>4} {'bot' if one.from_bot else 'person'}{reply}{file} {one.text[:90]!r}")
+            seconds = appeared[visitor.person.id, one.id]
+            lines.append(
+                f"  {seconds:8.2f} {one.id:>4} {'bot' if one.from_bot else 'person'}{reply}{file} {one.text[:90]!r}"
+            )
         lines += [
             f"  scan {one.number} {one.public_id} of {one.source_key}: {dict(one.messages)}"
             for one in await self._scans(visitor)

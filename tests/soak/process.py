@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class BotProcess:
         self.log = folder / "bot.log"
         self.transcripts = folder / "chats.txt"
         """The chats in which something is not as it should be."""
-        self.kills = 0
+        self.killed_at: list[float] = []
+        """Times of ``time.monotonic``."""
         self.left_by_itself = 0
         """How often it ended although nobody had told it to."""
         self._folder = folder
@@ -66,10 +68,15 @@ class BotProcess:
                 await asyncio.sleep(RESTART_PAUSE)
             await self._launch()
 
+    @property
+    def kills(self) -> int:
+        """How often it was killed."""
+        return len(self.killed_at)
+
     def kill(self) -> None:
         """Kill -9: the bot's process alone, as when memory runs out; its workers have to leave by themselves."""
         if self._process is not None and self._process.returncode is None:
-            self.kills += 1
+            self.killed_at.append(time.monotonic())
             self._process.kill()
 
     async def stop(self) -> int:

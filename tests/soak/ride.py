@@ -139,7 +139,9 @@ async def _ride(
     leftovers = await bot.leftovers()
     watch.note(sandbox.world.feed.since(watch.seen))
     bad = [one for one in crowd if (found := await bookkeeper.account(one)).doubles or not found.is_settled]
-    bot.transcripts.write_text("\n\n".join([await bookkeeper.transcript(one) for one in bad]), "utf-8")
+    kills = "killed at " + ", ".join(f"{one:.2f}" for one in bot.killed_at)
+    chats = [await bookkeeper.transcript(one, watch.appeared) for one in bad]
+    bot.transcripts.write_text("\n\n".join([kills, *chats]) + "\n", "utf-8")
     log = bot.log.read_text("utf-8", "replace")
     return Ride(
         plan=plan,
