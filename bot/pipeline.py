@@ -16,7 +16,7 @@ from bot.errors import UserFacingError
 from bot.inbox import REFUSAL
 from bot.incoming import MAX_LABEL, Incoming, clean_line
 from bot.reporting import new_scan
-from bot.status import Status, status_message
+from bot.status import Status, status_message, take_away_status
 from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.executor import AnalysisTimeoutError, WorkerDiedError
 from storage.records import Pictures, Scan
@@ -39,6 +39,7 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
     fresh = [one for one in pictures if not await _was_answered(context, *one)]
     if not fresh:
+        await take_away_status(context)
         return
     ticket = context.services.lanes.ticket(context.person.chat_id)
     async with status_message(context, context.texts("status.received"), fresh[0][1].message_id) as status:

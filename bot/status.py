@@ -85,6 +85,13 @@ async def status_message(context: BotContext, text: str, reply_to: int) -> Async
         await status.finish()
 
 
+async def take_away_status(context: BotContext) -> None:
+    """Take away what an earlier attempt has left, when there is nothing more to do."""
+    if (known := context.delivery.status) is not None:
+        with suppress(TelegramError):
+            await context.bot.delete_message(context.person.chat_id, known)
+
+
 async def _message_id(context: BotContext, text: str, reply_to: int) -> int:
     delivery = context.delivery
     if (known := delivery.status) is not None:

@@ -207,16 +207,15 @@ class PersonalOrder(BaseUpdateProcessor):
         if not isinstance(update, Update):
             await coroutine
             return
-        async with self._deliveries.in_turn(update):
-            chat_id, lane = lane_of(update) or (None, Lane.COMMANDS)
-            if lane is Lane.PICTURES:
-                await self._picture(update, coroutine, chat_id or 0)
-            else:
-                await self._command(update, coroutine, chat_id)
+        chat_id, lane = lane_of(update) or (None, Lane.COMMANDS)
+        if lane is Lane.PICTURES:
+            await self._picture(update, coroutine, chat_id or 0)
+        else:
+            await self._command(update, coroutine, chat_id)
 
     async def _command(self, update: Update, coroutine: Awaitable[Any], chat_id: int | None) -> None:
         turn = nullcontext() if chat_id is None else self._lanes.turn(chat_id, Lane.COMMANDS, update.update_id)
-        async with turn:
+        async with self._deliveries.in_turn(update), turn:
             await self._deliveries.handle(update, coroutine, place=lambda: self._commands)
 
     async def _picture(self, update: Update, coroutine: Awaitable[Any], chat_id: int) -> None:
@@ -227,7 +226,7 @@ class PersonalOrder(BaseUpdateProcessor):
         self._albums.note(update)
         ticket = self._lanes.ticket(chat_id)
         try:
-            async with self._lanes.turn(chat_id, Lane.PICTURES, update.update_id):
+            async with self._deliveries.in_turn(update), self._lanes.turn(chat_id, Lane.PICTURES, update.update_id):
                 await self._deliveries.handle(
                     update, coroutine, is_wanted=lambda: self._lanes.ticket(chat_id) == ticket
                 )
