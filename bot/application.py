@@ -55,11 +55,12 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
             raise StartError(f"MODELS_DIR: {error}") from error
         except WorkerDiedError as error:
             raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
+        storage = StorageWatch(database)
         yield Services(
             settings=settings,
             database=database,
-            storage=StorageWatch(database),
-            deliveries=Deliveries(database.inbox),
+            storage=storage,
+            deliveries=Deliveries(database.inbox, storage),
             executor=executor,
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},

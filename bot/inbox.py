@@ -9,12 +9,12 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from inspect import iscoroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from telegram import Update
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter
@@ -22,11 +22,11 @@ from telegram.ext import Application
 
 from bot.beside import alongside
 from bot.errors import MaybeSentError, UserFacingError
+from bot.trouble import StorageWatch
 from inference.executor import ExecutorError
 from storage.errors import StorageDownError, UnknownPersonError, UnknownScanError
 from storage.inbox import Attempt, Inbox, Kept
 
-T = TypeVar("T")
 MOST_ATTEMPTS = 3
 """An update whose handler fails so often is set aside."""
 SHORT_PAUSE = 0.5
@@ -182,9 +182,10 @@ class Delivery:
 class Deliveries:
     """Everything between the receipt of an update and its end."""
 
-    def __init__(self, rows: Inbox) -> None:
+    def __init__(self, rows: Inbox, storage: StorageWatch) -> None:
         self.rows = rows
         self.queue = DurableQueue(rows)
+        self._storage = storage
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
         self._in_work: dict[int, Delivery] = {}
         self._taken_in: set[int] = set()
@@ -296,7 +297,7 @@ class Deliveries:
                     return
                 await asyncio.sleep(pause)
                 coroutine = self.application.process_update(update)
-            await _until_written(lambda: self.rows.done(*delivery.members))
+            await self._storage.persist(lambda: self.rows.done(*delivery.members))
         finally:
             leave_out(coroutine)
             self._taken_in.discard(update.update_id)
@@ -307,7 +308,7 @@ class Deliveries:
         """One go at an update; returns the seconds until the next one, None when it has come to its end."""
         delivery.error = None
         try:
-            if not await _until_written(delivery.begin):
+            if not await self._storage.persist(delivery.begin):
                 return None
             async with alongside(delivery.rest_soon()):
                 await coroutine
@@ -317,7 +318,7 @@ class Deliveries:
             with suppress(StorageDownError):
                 await delivery.rest()
             raise
-        pause: float | None = await _until_written(lambda: self._end_of(delivery))
+        pause: float | None = await self._storage.persist(lambda: self._end_of(delivery))
         return pause
 
     async def _end_of(self, delivery: Delivery) -> float | None:
@@ -356,18 +357,6 @@ def leave_out(coroutine: Awaitable[Any]) -> None:
     """Drop a handler that is not to run; nothing happens to one that has run."""
     if iscoroutine(coroutine):
         coroutine.close()
-
-
-async def _until_written(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Write to the database as soon as it can be written: it may be full or read-only for a while."""
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return await work()
-        except StorageDownError as error:
-            _log.error("%s", error)
-        await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 def _traceback(error: Exception) -> str:

@@ -10,12 +10,15 @@ from typing import Any
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
+from bot.beside import alongside
 from bot.context import BotApplication, Services
 from bot.errors import StartError
 from bot.life import Stop
 from bot.polling import TOKEN_REFUSED, Pace, Poller, kept_fetching, seconds_of
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE
+from bot.trouble import StorageWatch
+from storage.errors import StorageDownError, StorageError
 
 UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 """What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
@@ -23,13 +26,15 @@ WEBHOOK_PATH = "telegram"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before Telegram is tried again at the start: doubled each time, and less by chance."""
 CONFIRM_WITHIN = 1.0
-TELL_WITHIN = 5.0
 _log = logging.getLogger(__name__)
 
 
 async def connected(application: BotApplication, settings: Settings) -> None:
     """Make sure that Telegram knows us. Raises StartError when it refuses the token."""
-    await _reached(application.initialize, settings)
+    try:
+        await _reached(application.initialize, settings)
+    except StorageError as error:  # what the last process left unfinished is read here
+        raise StartError(str(error)) from error
 
 
 @asynccontextmanager
@@ -37,32 +42,62 @@ async def listening(
     application: BotApplication, settings: Settings, services: Services, stop: Stop, pace: Pace | None = None
 ) -> AsyncIterator[None]:
     """Updates come in while the body runs. What makes that impossible is told to ``stop``. Raises StartError."""
-    if settings.webhook_url:
-        async with _webhook(application, settings):
-            yield
-        return
-    await _reached(application.bot.delete_webhook, settings)
     excuse = services.texts[DEFAULT_LANGUAGE]("error.storage")
 
-    async def tell(chat_id: int) -> None:
-        async with asyncio.timeout(TELL_WITHIN):
-            await application.bot.send_message(chat_id, excuse)
+    async def say(chat_id: int) -> None:
+        await application.bot.send_message(chat_id, excuse)
 
-    poller = Poller(application.bot, application.update_queue.put, tell, services.storage, UPDATES, pace)
-    fetching = asyncio.create_task(kept_fetching(poller, stop), name="fetching updates")
-    try:
+    comes_in = (
+        _webhook(application, settings, services, say)
+        if settings.webhook_url
+        else _polling(application, settings, services, say, stop, pace)
+    )
+    async with comes_in:
         yield
-    finally:
-        fetching.cancel()
-        await asyncio.wait({fetching})
-        await poller.confirm(CONFIRM_WITHIN)
+
+
+Say = Callable[[int], Awaitable[object]]
 
 
 @asynccontextmanager
-async def _webhook(application: BotApplication, settings: Settings) -> AsyncIterator[None]:
+async def _polling(
+    application: BotApplication, settings: Settings, services: Services, say: Say, stop: Stop, pace: Pace | None
+) -> AsyncIterator[None]:
+    await _reached(application.bot.delete_webhook, settings)
+    poller = Poller(application.bot, application.update_queue.put, say, services.storage, UPDATES, pace)
+    try:
+        async with alongside(kept_fetching(poller, stop)):
+            yield
+    finally:
+        await poller.confirm(CONFIRM_WITHIN)
+
+
+class Guarded(asyncio.Queue[object]):
+    """Before the queue of updates, for the webhook: what can't be kept is answered with an error, and sent again."""
+
+    def __init__(self, queue: "asyncio.Queue[object]", storage: StorageWatch, say: Say) -> None:
+        super().__init__()
+        self._updates, self._storage, self._say = queue, storage, say
+
+    async def put(self, item: object) -> None:
+        """Hand an update on. Raises StorageDownError."""
+        try:
+            await self._updates.put(item)
+        except StorageDownError as error:
+            self._storage.failed(error)
+            await self._storage.excuse(item, self._say)
+            raise
+        self._storage.worked()
+
+
+@asynccontextmanager
+async def _webhook(
+    application: BotApplication, settings: Settings, services: Services, say: Say
+) -> AsyncIterator[None]:
     updater, secret = application.updater, settings.webhook_secret
     if updater is None or secret is None:
         raise RuntimeError("a webhook needs the library's updater and a secret")
+    updater.update_queue = Guarded(application.update_queue, services.storage, say)
 
     async def start() -> None:
         await updater.start_webhook(
@@ -81,7 +116,8 @@ async def _webhook(application: BotApplication, settings: Settings) -> AsyncIter
             f"WEBHOOK_PORT: port {settings.webhook_port} can't be used ({error.strerror or error}): choose another one"
         ) from error
     try:
-        yield
+        async with alongside(services.storage.look_after()):
+            yield
     finally:
         await updater.stop()
 

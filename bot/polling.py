@@ -24,7 +24,6 @@ GROWTH = 2.0
 SENIORITY = 20.0
 """Seconds of patience in a contest for each second of peace before it. Who has just come hears of the contest only
 when the other one tries again, ``contest_pause`` later; that must not make it look like the elder one."""
-MOST_TOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +48,23 @@ class Pace:
 class Poller:
     """Fetches updates and gives each to ``keep``; whatever that does not keep, Telegram sends again.
 
-    ``tell`` is called once for each update that could not be kept, at most once for a chat in one time of trouble.
+    ``say`` tells a chat that its update can't be kept just now.
     """
 
     def __init__(
         self,
         bot: Bot,
         keep: Callable[[Update], Awaitable[None]],
-        tell: Callable[[int], Awaitable[None]],
+        say: Callable[[int], Awaitable[object]],
         storage: StorageWatch,
         kinds: Sequence[str],
         pace: Pace | None = None,
     ) -> None:
-        self._bot, self._keep, self._tell, self._storage, self._kinds = bot, keep, tell, storage, kinds
+        self._bot, self._keep, self._say, self._storage, self._kinds = bot, keep, say, storage, kinds
         self._pace = pace or Pace()
         self._offset: int | None = None
         self._failures = 0
         self._contest = Contest(self._pace)
-        self._told: set[int] = set()
 
     async def run(self) -> None:
         """Fetch until cancelled. Raises StartError when the token is refused, or is used by another program too."""
@@ -113,23 +111,11 @@ class Poller:
                 await self._keep(update)
             except StorageDownError as error:
                 self._storage.failed(error)
-                await asyncio.gather(*(self._excuse(refused) for refused in updates[number:]))
+                await asyncio.gather(*(self._storage.excuse(refused, self._say) for refused in updates[number:]))
                 return
             self._offset = update.update_id + 1
             self._storage.worked()
-            self._told.clear()
         self._storage.nothing_failed()
-
-    async def _excuse(self, update: Update) -> None:
-        """Say once that an answer will take a while, where that is possible."""
-        chat = update.effective_chat
-        if chat is None or chat.type != chat.PRIVATE or chat.id in self._told or len(self._told) >= MOST_TOLD:
-            return
-        self._told.add(chat.id)
-        try:
-            await self._tell(chat.id)
-        except (TelegramError, TimeoutError) as error:
-            _log.info("somebody could not be told that the database is out of order: %s", type(error).__name__)
 
     def _answered(self) -> None:
         if self._failures:

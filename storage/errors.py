@@ -28,7 +28,7 @@ _FIXES = {
     "SQLITE_NOTADB": "is not a SQLite database: choose another file, or move this one away",
     "SQLITE_CORRUPT": "is damaged: put back a copy made by 'tumorscan db backup', or move the file away",
     "SQLITE_FULL": "cannot grow: the disk is full, make room",
-    "SQLITE_IOERR": "cannot be read or written: check the disk and its free space",
+    "SQLITE_IOERR": "cannot be read or written: check the disk, its free space, and that it may be written",
     "SQLITE_BUSY": "is kept locked by another program: stop that program",
     "SQLITE_LOCKED": "is kept locked by another program: stop that program",
 }

@@ -11,7 +11,7 @@ from bot.context import BotContext, replying
 from bot.errors import UserFacingError
 from bot.texts import DEFAULT_LANGUAGE
 from inference.executor import AnalysisTimeoutError, WorkerDiedError
-from storage.errors import UnknownPersonError
+from storage.errors import StorageDownError, UnknownPersonError
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ async def on_error(update: object, context: BotContext) -> None:
     """
     error, deliveries = context.error, context.services.deliveries
     update_id = update.update_id if isinstance(update, Update) else None
+    if isinstance(error, StorageDownError):
+        await _excuse(context, update, error)
     if error is not None and deliveries.failed(update, error):
         _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
     elif isinstance(error, Forbidden):
@@ -37,6 +39,14 @@ async def on_error(update: object, context: BotContext) -> None:
         if isinstance(update, Update):
             await _tell(context, update, _for_people(error))
     raise ApplicationHandlerStop
+
+
+async def _excuse(context: BotContext, update: object, error: StorageDownError) -> None:
+    """Note that the database is out of order; the sender is told once that the answer will take a while."""
+    services = context.services
+    services.storage.failed(error)
+    sentence = services.texts[DEFAULT_LANGUAGE]("error.storage")
+    await services.storage.excuse(update, lambda chat_id: context.bot.send_message(chat_id, sentence))
 
 
 def _for_people(error: Exception | None) -> UserFacingError:

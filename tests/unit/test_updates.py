@@ -9,6 +9,7 @@ import pytest
 from telegram import Chat, Document, Message, Update
 
 from bot.inbox import Deliveries
+from bot.trouble import StorageWatch
 from bot.updates import AT_WORK, Albums, Lane, Lanes, PersonalOrder, lane_of
 from storage import Database
 
@@ -32,7 +33,7 @@ class Desk:
 
     def __init__(self, database: Database, lanes: Lanes | None = None) -> None:
         self.lanes = lanes or Lanes()
-        self.deliveries = Deliveries(database.inbox)
+        self.deliveries = Deliveries(database.inbox, StorageWatch(database))
         self.processor = PersonalOrder(self.lanes, Albums(0.0), self.deliveries)
         self.begun: list[str] = []
         self.ended: list[str] = []
