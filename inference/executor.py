@@ -31,6 +31,9 @@ CLOSE_TIMEOUT: Final = 5.0
 END_TIMEOUT: Final = 5.0
 """Seconds until workers that were ended by force must have been tidied away."""
 ATTEMPTS: Final = 2
+"""How many workers may die over a job until it is given up."""
+LOSSES: Final = 6
+"""How many may be lost to it in all, with those that ended before they took it up."""
 
 _log = logging.getLogger(__name__)
 
@@ -124,15 +127,18 @@ class LocalExecutor:
         return self._run(function, args, timeout or self._timeout)
 
     async def _run(self, function: Callable[..., T], args: tuple[Any, ...], limit: float) -> T:
-        for attempt in range(ATTEMPTS):
+        deaths = 0
+        for loss in range(LOSSES):
             self._give_up_without_seats()
-            worker = await self._line.take(first=attempt > 0)
+            worker = await self._line.take(first=loss > 0)
             try:
                 return await worker.do(function, args, limit)
             except OutOfTimeError:
                 raise AnalysisTimeoutError from None
-            except WorkerLostError:
-                _log.info("a job lost its worker (attempt %d of %d)", attempt + 1, ATTEMPTS)
+            except WorkerLostError as lost:
+                deaths += lost.taken_up
+                if deaths == ATTEMPTS:
+                    break
             finally:
                 self._line.give_back(worker)
         raise WorkerDiedError

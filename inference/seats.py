@@ -50,6 +50,9 @@ _log = logging.getLogger(__name__)
 class WorkerLostError(Exception):
     """The worker ended, or never took up its job."""
 
+    taken_up = False
+    """Whether the job is known to have run when the worker ended, and so may be to blame."""
+
 
 class OutOfTimeError(Exception):
     """The job ran longer than its limit; its worker was ended."""
@@ -83,8 +86,9 @@ class Worker:
             job.add_done_callback(partial(_answer_with, answer))
             self._timer = loop.call_later(min(TAKE_UP, limit), self._taken_up, job, answer, limit)
             return await answer
-        except WorkerLostError:
+        except WorkerLostError as loss:
             self.end(wanted=False)
+            loss.taken_up = job is not None and _was_taken_up(job)
             raise
         finally:
             self._answer = None
@@ -134,6 +138,11 @@ class Worker:
     def clear(self) -> None:
         """Tidy up after a process that has ended."""
         _clear(self._pool)
+        self._process.close()  # its file descriptors
+
+
+def _was_taken_up(job: "Future[T]") -> bool:
+    return job.running() or (job.done() and isinstance(job.exception(), ProcessExpired))
 
 
 def _answer_with(answer: "asyncio.Future[T]", job: "Future[T]") -> None:
