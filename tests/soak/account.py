@@ -31,7 +31,9 @@ class Account:
     without_report: int = 0
     """The same for the PDF."""
     offered: int = 0
-    """Scans of which something is offered again because it may not have arrived."""
+    """Scans of which the heat map or the PDF is offered again because it may not have arrived."""
+    offered_needlessly: int = 0
+    """Those of them of which it had arrived."""
     unanswered_texts: int = 0
     unanswered_others: int = 0
     """Pictures of something else whose sender was not told that this is no scan."""
@@ -44,7 +46,8 @@ class Account:
     double_texts: int = 0
     """Answers to texts, and refusals, beyond one for each."""
     status_left: int = 0
-    """Status messages ("I am looking at it") that were never taken away."""
+    """Status messages ("I am looking at it") that were never taken away: their sender was killed before it knew their
+    id. No answer comes twice by them, so that they are counted apart."""
     apologies: int = 0
     """Messages that say that something went wrong."""
 
@@ -64,8 +67,8 @@ class Account:
 
     @property
     def doubles(self) -> int:
-        """Messages that say what another one has said, or that nothing more comes of."""
-        return self.double_pictures + self.double_reports + self.double_texts + self.status_left
+        """Answers that came once too often."""
+        return self.double_pictures + self.double_reports + self.double_texts
 
     @property
     def double_share(self) -> float:
@@ -125,6 +128,7 @@ class Bookkeeper:
             without_picture=sum(not count and number not in offered_pictures for number, count in pictures.items()),
             without_report=sum(not count and number not in offered_reports for number, count in reports.items()),
             offered=len(offered_pictures | offered_reports),
+            offered_needlessly=len(_with_some(pictures, offered_pictures) | _with_some(reports, offered_reports)),
             unanswered_texts=sum(max(0, count - heard[question]) for question, count in visitor.asked.items()),
             unanswered_others=others.count(0),
             stuck_consents=int(visitor.is_stuck),
@@ -222,6 +226,10 @@ def _first_report(scan: Scan, messages: Iterable[Message]) -> Message | None:
     return next(
         (one for one in messages if one.document and one.from_bot and scan.public_id in one.document.name), None
     )
+
+
+def _with_some(counts: Mapping[int, int], numbers: Iterable[int]) -> set[int]:
+    return {number for number in numbers if counts.get(number)}
 
 
 def _beyond_one(counts: Iterable[int]) -> int:
