@@ -27,12 +27,15 @@ KNOWN_FAILURES = {
         "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners are "
         "read less well, in both directions.",
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
+        "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
     ),
     "blood_smear": (
         "The training pictures come from a few laboratories whose stain tells the class: on a stain that it has not "
         "seen, the model is often wrong or unsure.",
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital.",
+        'Its operating points were set on stains that it had not seen, so that it says "not sure" to more than half of '
+        "the pictures with leukaemia.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
     ),
     "gate": (
