@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import CursorResult, case, delete, func, select, update
+from sqlalchemy import CursorResult, Table, Update, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +18,10 @@ BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "
 """What is left of a finished update: its id, which says nothing of anybody."""
 _MOST_IDS = 500
 """In one statement; SQLite takes no more than some thousands of parameters."""
+
+# Every update passes here several times. Statements on the bare table, made once, cost half of what rows as objects do.
+_TABLE = cast(Table, InboxRow.__table__)
+_COLUMN = _TABLE.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,18 @@ class Inbox:
 
     async def put(self, update_id: int, chat_id: int | None, payload: str) -> bool:
         """Keep an update for good: after the return no power cut loses it. False: it was known already."""
-        statement = self._insert()(InboxRow).values(
-            update_id=update_id,
-            chat_id=chat_id,
-            payload=storable(payload),
-            state="waiting",
-            attempts=0,
-            kills=0,
-            messages={},
-            received_at=datetime.now(UTC),
-        )
+        values: dict[str, object] = {
+            "update_id": update_id,
+            "chat_id": chat_id,
+            "payload": storable(payload),
+            "state": "waiting",
+            "attempts": 0,
+            "kills": 0,
+            "messages": {},
+            "received_at": datetime.now(UTC),
+        }
         async with self._sessions.writing(durable=True) as session:
-            return await _count(session, statement.on_conflict_do_nothing(index_elements=["update_id"])) == 1
+            return await _count(session, _insert(self._sessions.sqlite), values) == 1
 
     async def recover(self) -> tuple[Kept, ...]:
         """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
@@ -74,15 +79,15 @@ class Inbox:
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
         among several nobody knows which it was, and each is noted as present at a kill.
         """
-        working = InboxRow.state == "working"
+        working = _COLUMN.state == "working"
         async with self._sessions.writing() as session:
             alone = await session.scalar(select(func.count()).where(working)) == 1
-            counted = {"attempts": InboxRow.attempts + 1} if alone else {"kills": InboxRow.kills + 1}
-            await session.execute(update(InboxRow).where(working).values(state="waiting", **counted))
+            counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
+            await session.execute(update(_TABLE).where(working).values(state="waiting", **counted))
             rows = await session.execute(
-                select(*_KEPT).where(InboxRow.finished_at.is_(None), InboxRow.state == "waiting").order_by(InboxRow.id)
+                select(*_KEPT).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
             )
-            return tuple(_kept(row) for row in rows)
+            return tuple(Kept(*row) for row in rows)
 
     async def begin(self, update_id: int) -> Attempt | None:
         """Note, before it happens, that something is done with the update that might fail. None: it is finished."""
@@ -92,19 +97,18 @@ class Inbox:
     async def move_on(self, left: int, taken_up: int) -> Attempt | None:
         """As ``begin``, for a handler that has come through ``left`` and goes on with another update of its album."""
         async with self._sessions.writing() as session:
-            await session.execute(_open(left).values(state="waiting", attempts=0, kills=0))
+            await session.execute(_LEAVE, {"one": left})
             return await _begin(session, taken_up)
 
     async def rest(self, update_id: int) -> None:
         """The update waits: for a turn, for the network. If the process ends now, it was not the cause."""
         async with self._sessions.writing() as session:
-            await session.execute(_open(update_id).values(state="waiting"))
+            await session.execute(_REST, {"one": update_id})
 
     async def fail(self, update_id: int) -> int:
         """Count a failed attempt; returns how many there are now, 0 for an update that is finished."""
-        statement = _open(update_id).values(state="waiting", attempts=InboxRow.attempts + 1)
         async with self._sessions.writing() as session:
-            return await session.scalar(statement.returning(InboxRow.attempts)) or 0
+            return await session.scalar(_FAIL, {"one": update_id}) or 0
 
     async def done(self, *update_ids: int) -> None:
         """Finish updates; what they held is erased. One that is held by now stays so."""
@@ -113,15 +117,14 @@ class Inbox:
 
     async def set_aside(self, update_id: int, error: str) -> None:
         """Finish an update that can't be handled; it is kept with ``error``, a traceback, for the operator."""
+        values = {"state": "set_aside", "error": storable(error), "finished_at": datetime.now(UTC)}
         async with self._sessions.writing() as session:
-            await session.execute(
-                _open(update_id).values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
-            )
+            await session.execute(_OPEN.values(**values), {"one": update_id})
 
     async def hold(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""
         async with self._sessions.writing() as session:
-            await session.execute(_open(update_id).values(state="held", attempts=0, kills=0))
+            await session.execute(_OPEN.values(state="held", attempts=0, kills=0), {"one": update_id})
 
     async def held(self, chat_id: int) -> int:
         """How many updates of this chat are held."""
@@ -130,17 +133,15 @@ class Inbox:
 
     async def release(self, chat_id: int) -> tuple[Kept, ...]:
         """Let the held updates of a chat wait for their handler; oldest first."""
+        statement = update(_TABLE).where(*_held_of(chat_id)).values(state="waiting").returning(_COLUMN.id, *_KEPT)
         async with self._sessions.writing() as session:
-            statement = (
-                update(InboxRow).where(*_held_of(chat_id)).values(state="waiting").returning(InboxRow.id, *_KEPT)
-            )
             rows = sorted(await session.execute(statement), key=lambda row: int(row[0]))
-            return tuple(_kept(row[1:]) for row in rows)
+            return tuple(Kept(*row[1:]) for row in rows)
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
         """Finish the updates that are held for a chat, whose number is returned, and ``update_ids``, unanswered."""
+        held = update(_TABLE).where(*_held_of(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
         async with self._sessions.writing() as session:
-            held = update(InboxRow).where(*_held_of(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
             dropped = await _count(session, held)
             await _finish(session, update_ids)
             return dropped
@@ -148,73 +149,68 @@ class Inbox:
     async def record(self, update_id: int, step: str, message_id: int) -> None:
         """Note which message a step became. An update that is finished meanwhile is left alone."""
         async with self._sessions.writing() as session:
-            messages = await session.scalar(select(InboxRow.messages).where(*_is_open(update_id)).with_for_update())
+            messages = await session.scalar(_MESSAGES, {"one": update_id})
             if messages is not None:
-                await session.execute(_open(update_id).values(messages={**messages, step: message_id}))
+                await session.execute(_RECORD, {"one": update_id, "sent": {**messages, step: message_id}})
 
     async def recorded(self, *update_ids: int) -> Mapping[int, Mapping[str, int]]:
         """What handlers of these updates have sent: update id -> step -> message id; nothing for unknown ones."""
+        statement = select(_COLUMN.update_id, _COLUMN.messages).where(_COLUMN.update_id.in_(update_ids))
         async with self._sessions.reading() as session:
-            rows = await session.execute(
-                select(InboxRow.update_id, InboxRow.messages).where(InboxRow.update_id.in_(update_ids))
-            )
-            return {update_id: dict(messages) for update_id, messages in rows}
+            return {update_id: dict(messages) for update_id, messages in await session.execute(statement)}
 
     async def prune(self, done_before: datetime, set_aside_before: datetime) -> int:
         """Forget what was finished before these times; returns how many updates. Telegram repeats none after a day."""
+        limit = case((_COLUMN.state == "set_aside", set_aside_before), else_=done_before)
+        old = _COLUMN.finished_at < max(done_before, set_aside_before)  # found by the index
         async with self._sessions.writing() as session:
-            return await _count(
-                session,
-                delete(InboxRow).where(
-                    InboxRow.finished_at < case((InboxRow.state == "set_aside", set_aside_before), else_=done_before),
-                    InboxRow.finished_at < max(done_before, set_aside_before),
-                ),
-            )
-
-    def _insert(self) -> Any:
-        if self._sessions.sqlite:
-            return sqlite.insert
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert
-
-
-_KEPT = (InboxRow.update_id, InboxRow.payload, InboxRow.attempts, InboxRow.kills, InboxRow.received_at)
-
-
-def _kept(row: Any) -> Kept:
-    return Kept(*row)
-
-
-def _is_open(update_id: int) -> tuple[Any, Any]:
-    return InboxRow.update_id == update_id, InboxRow.state.in_(OPEN)
+            return await _count(session, delete(_TABLE).where(old, _COLUMN.finished_at < limit))
 
 
 def _held_of(chat_id: int) -> tuple[Any, Any]:
-    return InboxRow.chat_id == chat_id, InboxRow.state == "held"
+    return _COLUMN.chat_id == chat_id, _COLUMN.state == "held"
 
 
-def _open(update_id: int) -> Any:
-    return update(InboxRow).where(*_is_open(update_id))
+_KEPT = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
+_IS_OPEN = (_COLUMN.update_id == bindparam("one"), _COLUMN.state.in_(OPEN))
+_OPEN: Update = update(_TABLE).where(*_IS_OPEN)
+_BEGIN = _OPEN.values(state="working").returning(_COLUMN.attempts, _COLUMN.messages)
+_LEAVE = _OPEN.values(state="waiting", attempts=0, kills=0)
+_REST = _OPEN.values(state="waiting")
+_FAIL = _OPEN.values(state="waiting", attempts=_COLUMN.attempts + 1).returning(_COLUMN.attempts)
+_MESSAGES = select(_COLUMN.messages).where(*_IS_OPEN).with_for_update()
+_RECORD = _OPEN.values(messages=bindparam("sent"))
+_FINISH = (
+    update(_TABLE)
+    .where(_COLUMN.update_id.in_(bindparam("some", expanding=True)), _COLUMN.state.in_(OPEN))
+    .values(**BARE, finished_at=bindparam("now"))
+)
+
+
+@cache
+def _insert(on_sqlite: bool) -> Any:
+    """The INSERT that knows ON CONFLICT; PostgreSQL's takes a while to load, so only where it is used."""
+    if on_sqlite:
+        insert: Any = sqlite.insert
+    else:
+        from sqlalchemy.dialects import postgresql
+
+        insert = postgresql.insert
+    return insert(_TABLE).on_conflict_do_nothing(index_elements=["update_id"])
 
 
 async def _begin(session: AsyncSession, update_id: int) -> Attempt | None:
-    statement = _open(update_id).values(state="working")
-    row = (await session.execute(statement.returning(InboxRow.attempts, InboxRow.messages))).one_or_none()
+    row = (await session.execute(_BEGIN, {"one": update_id})).one_or_none()
     return None if row is None else Attempt(row[0], dict(row[1]))
 
 
 async def _finish(session: AsyncSession, update_ids: tuple[int, ...]) -> None:
     for start in range(0, len(update_ids), _MOST_IDS):
         some = update_ids[start : start + _MOST_IDS]
-        await session.execute(
-            update(InboxRow)
-            .where(InboxRow.update_id.in_(some), InboxRow.state.in_(OPEN))
-            .values(**BARE, finished_at=datetime.now(UTC))
-        )
+        await session.execute(_FINISH, {"some": some, "now": datetime.now(UTC)})
 
 
-async def _count(session: AsyncSession, statement: Any) -> int:
+async def _count(session: AsyncSession, statement: Any, values: Mapping[str, object] | None = None) -> int:
     """How many rows a statement changed."""
-    result = await session.execute(statement, execution_options={"synchronize_session": False})
+    result = await session.execute(statement, values)
     return result.rowcount if isinstance(result, CursorResult) else 0

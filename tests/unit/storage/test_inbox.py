@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from storage import Database, Person, StorageError
 from tests.conftest import PROJECT
@@ -206,6 +206,34 @@ async def test_many_at_once_are_all_kept_and_none_finds_the_file_locked(db: Data
 
     await asyncio.gather(*(one(number) for number in range(64)))
     assert await db.inbox.recover() == ()
+
+
+async def test_no_question_reads_through_all_that_was_ever_finished(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1)
+    statements: list[str] = []
+    for engine in {db._sessions._writer, db._sessions._durable, db._sessions._reader}:
+
+        @event.listens_for(engine.sync_engine, "before_cursor_execute")
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            statements.append(statement)
+
+    now = datetime.now(UTC)
+    await put(db, 2)
+    await db.inbox.begin(1)
+    await db.inbox.record(1, "status", 1)
+    await db.inbox.recorded(1, 2)
+    await db.inbox.move_on(1, 2)
+    await db.inbox.hold(2)
+    await db.inbox.held(ANNA)
+    await db.inbox.release(ANNA)
+    await db.inbox.drop(ANNA)
+    await db.inbox.done(1, 2)
+    await db.inbox.prune(now, now)
+    asked = [statement for statement in statements if "inbox" in statement]
+    assert len(asked) >= 12
+    for statement in asked:
+        plan = raw.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * statement.count("?")).fetchall()
+        assert not [line for *_, line in plan if line.startswith("SCAN")], statement
 
 
 async def test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept(db: Database) -> None:
