@@ -16,6 +16,7 @@ from bot.errors import UserFacingError
 from bot.inbox import REFUSAL
 from bot.incoming import MAX_LABEL, Incoming, clean_line
 from bot.reporting import new_scan
+from bot.room import LONG
 from bot.status import Status, status_message, take_away_status
 from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.executor import AnalysisTimeoutError, WorkerDiedError
@@ -26,8 +27,6 @@ FETCH_PAUSE = 20.0
 """Seconds without a byte of a picture after which a fetch has failed."""
 FETCHES, FETCH_AGAIN = 3, 1.0
 """How often a picture is fetched, each time by a new link; the pause before the second one, which then grows."""
-LINE_SHOWN_AFTER = 3.0
-"""Seconds of waiting after which people are told their place in the line, and told anew."""
 
 
 async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
@@ -42,7 +41,9 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
         await take_away_status(context)
         return
     ticket = context.services.lanes.ticket(context.person.chat_id)
-    async with status_message(context, context.texts("status.received"), fresh[0][1].message_id) as status:
+    place = context.services.room.outlook
+    first_words = context.texts("status.line", place=place) if place else context.texts("status.received")
+    async with status_message(context, first_words, fresh[0][1].message_id) as status:
         for number, (update_id, picture) in enumerate(fresh, start=1):
             await Journey(context, update_id, picture, status, ticket, number, len(fresh)).travel()
 
@@ -97,8 +98,9 @@ class Journey:
         try:
             if not await seat.wait(0):
                 await self.context.delivery.rest()
-            while self._is_wanted() and not await seat.wait(LINE_SHOWN_AFTER):
-                self._show("line", place=seat.place)
+            while self._is_wanted() and not await seat.wait(LONG):
+                if self.context.services.room.may_remind():
+                    self._show("line", place=seat.place)
             yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
         finally:
             seat.leave()
