@@ -61,11 +61,12 @@ class OutOfTimeError(Exception):
 class Worker:
     """One worker process, ready, seen from this side; it does one job at a time."""
 
-    def __init__(self, pool: ProcessPool, process: BaseProcess) -> None:
+    def __init__(self, pool: ProcessPool, process: BaseProcess, process_id: int) -> None:
         self.gone = False
         """Whether it has ended, or is about to; it takes no more jobs then."""
         self._pool = pool
         self._process = process
+        self._process_id = process_id
         self._wanted = False
         self._left = False
         self._answer: asyncio.Future[Any] | None = None
@@ -98,7 +99,7 @@ class Worker:
                 self.end()
 
     def _schedule(self, function: Callable[..., T], /, *args: Any) -> "Future[T]":
-        if self.gone:  # looked at after self._answer is set, as retire() does it the other way round
+        if self.gone:  # looked at after self._answer is set, as wait() does it the other way round
             raise WorkerLostError
         try:
             job: Future[T] = self._pool.schedule(function, args=args)
@@ -121,7 +122,7 @@ class Worker:
         self._wanted |= wanted
         if not self._left:  # else its process id may be another's by now
             with suppress(ProcessLookupError):
-                os.kill(self._process.pid or 0, signal.SIGKILL)
+                os.kill(self._process_id, signal.SIGKILL)
 
     def wait(self) -> None:
         """Block until the process has ended, however it ended; tell the one who waits for its answer."""
@@ -253,7 +254,7 @@ def _start_worker(settings: WorkerSettings, closing: threading.Event) -> Worker:
                 process_id = hello.result(timeout=0.1)
                 for process in multiprocessing.active_children():
                     if process.pid == process_id:
-                        return Worker(pool, process)
+                        return Worker(pool, process, process_id)
                 raise BrokenProcessPool("the worker ended as soon as it was ready")
         raise BrokenProcessPool("the worker was not ready in time")
     except (RuntimeError, ProcessExpired) as error:
