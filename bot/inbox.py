@@ -39,8 +39,8 @@ COMPANY_KILLS = 3
 """What was working among others when that many processes ended is handled alone, to see whether it is the cause."""
 BLAMED_FOR = 1.0
 """Seconds after which a handler is taken to wait for the network: what would end the process does so sooner."""
-ALONE = 5.0
-"""Seconds after the start for which all others wait for that."""
+ALONE = 1.5
+"""Seconds after the start for which others wait while such updates are handled one by one; then all go on together."""
 DONE_KEPT, SET_ASIDE_KEPT = timedelta(days=2), timedelta(days=30)
 """Telegram delivers nothing again after a day."""
 TIDY_EVERY = 3600.0
@@ -190,9 +190,9 @@ class Deliveries:
         self._in_work: dict[int, Delivery] = {}
         self._taken_in: set[int] = set()
         self._suspects: set[int] = set()
-        self._one_suspect = asyncio.Lock()
-        self._nobody_suspect = asyncio.Event()
-        self._nobody_suspect.set()
+        self._one_suspect = asyncio.Semaphore(1)
+        self._open = asyncio.Event()
+        self._open.set()
 
     def attend(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Say who handles the updates."""
@@ -212,8 +212,8 @@ class Deliveries:
             _log.info("%d updates were left unfinished: they come first", len(left))
         self._suspects = {kept.update_id for kept in left if kept.attempts or kept.kills >= COMPANY_KILLS}
         if self._suspects:
-            self._nobody_suspect.clear()
-            asyncio.get_running_loop().call_later(ALONE, self._nobody_suspect.set)
+            self._open.clear()
+            asyncio.get_running_loop().call_later(ALONE, self._let_all_in)
         for kept in left:
             await self._queue_up(kept)
 
@@ -260,7 +260,7 @@ class Deliveries:
     async def in_turn(self, update: Update) -> AsyncIterator[None]:
         """Wait while a suspect is handled alone; a suspect waits for its own time alone."""
         if update.update_id not in self._suspects:
-            await self._nobody_suspect.wait()
+            await self._open.wait()
             yield
             return
         async with self._one_suspect:
@@ -272,7 +272,12 @@ class Deliveries:
     def _clear(self, update_id: int) -> None:
         self._suspects.discard(update_id)
         if not self._suspects:
-            self._nobody_suspect.set()
+            self._let_all_in()
+
+    def _let_all_in(self) -> None:
+        self._open.set()
+        for _ in self._suspects:
+            self._one_suspect.release()
 
     async def handle(
         self,
