@@ -28,6 +28,8 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
     The weights are rounded to float16 first, so that the LiteRT file and the rebuilt Keras model hold the same numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if not recipe.guidance:
+        centre_maps(model)
     round_weights(model)
     (folder / LITERT_FILE).write_bytes(to_litert(model))
     save_weights(model, folder / WEIGHTS_FILE)
@@ -64,6 +66,18 @@ def write_card(card: ModelCard, folder: Path) -> None:
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 (hex) of the weight files in ``folder``."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (LITERT_FILE, WEIGHTS_FILE)}
+
+
+def centre_maps(model: keras.Model) -> None:
+    """Take the mean over the classes away from the class maps and the biases.
+
+    Softmax does not see what all classes have in common, so without guidance a class map may hold anything of it. What
+    is left is the evidence for a class against the others (with two classes: half the log odds); probabilities stay.
+    """
+    for layer in (model.get_layer(MAPS), model.get_layer(LOGITS)):
+        weight = layer.weights[0]
+        values = np.asarray(keras.ops.convert_to_numpy(weight), np.float32)
+        weight.assign(values - values.mean(-1, keepdims=True))
 
 
 def round_weights(model: keras.Model) -> None:

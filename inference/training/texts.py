@@ -36,6 +36,7 @@ KNOWN_FAILURES = {
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital.",
         'Its operating points were set on stains that it had not seen, so that it says "not sure" to more than half of '
         "the pictures with leukaemia.",
+        "Its heat map is faint and seldom lies on the white cells: nothing in its training told it where to look.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
     ),
     "gate": (

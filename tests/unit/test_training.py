@@ -111,6 +111,17 @@ def test_other_weights_give_another_map() -> None:
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.9
 
 
+def test_centred_maps_leave_the_probabilities_alone_and_sum_to_nothing() -> None:
+    model = small_model()
+    model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
+    before = predict.probabilities(model(pictures(3))[LOGITS].numpy(), 1.0)
+    export.centre_maps(model)
+    after = model(pictures(3))
+
+    assert np.abs(predict.probabilities(after[LOGITS].numpy(), 1.0) - before).max() < 1e-5
+    assert np.abs(after[MAPS].numpy().sum(-1)).max() < 1e-4
+
+
 def test_litert_and_the_rebuilt_model_say_the_same(folder: Path) -> None:
     card = load_card(folder)
     rebuilt = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
