@@ -8,14 +8,12 @@ from contextlib import asynccontextmanager
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from telegram.error import BadRequest
 
-from bot import wording
+from bot import jobs, wording
 from bot.buttons import Verb, button, grid
 from bot.context import BotContext, replying
 from bot.errors import MaybeSentError
 from bot.reporting import report_data, topic_of
 from bot.texts import Texts
-from inference.explain import side_by_side
-from reports import render
 from storage.records import Pictures, Scan
 
 PICTURE, REPORT = "picture", "report"
@@ -42,7 +40,7 @@ async def send_picture(
             return
         kept = pictures or await context.database.scans.pictures(scan.id)
         labels = (context.texts.plain("figure.none"), context.texts.plain("figure.strong"))
-        drawn = await context.services.executor.run(side_by_side, kept.original, kept.overlay, labels)
+        drawn = await context.services.executor.run(jobs.compose, kept.original, kept.overlay, labels)
         message = await context.bot.send_photo(
             context.person.chat_id,
             drawn,
@@ -58,7 +56,7 @@ async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
     data = report_data(scan, kept, context.texts, context.knowledge)
-    return await context.services.executor.run(render, data)
+    return await context.services.executor.run(jobs.draw, data)
 
 
 async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:

@@ -11,6 +11,7 @@ from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, Defaults
 
 from bot import menu
+from bot.beside import alongside
 from bot.context import BotApplication, BotContext, Services, Shelf
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
@@ -36,25 +37,27 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, executor: LocalExecutor | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, executor: LocalExecutor | None = None, stop: Stop | None = None
+) -> AsyncIterator[Services]:
     """Open the database and start the workers; close them at the end. Raises StartError.
 
-    An ``executor`` that runs already is used as it is, and left running.
+    An ``executor`` that runs already is used as it is, and left running. With a ``stop`` the workers start beside the
+    body, where pictures wait for them and nothing else does; that they can't start is then told to ``stop``.
     """
     async with AsyncExitStack() as stack:
+        if executor is None:
+            executor = LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
+            stack.push_async_callback(executor.close)
+            if stop is None:
+                await _start(executor)
+            else:
+                await stack.enter_async_context(alongside(_start_beside(executor, stop)))
         try:
             database = await Database.open(settings.database_url)
             stack.push_async_callback(database.close)
-            if executor is None:
-                executor = await stack.enter_async_context(
-                    LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
-                )
         except StorageError as error:
             raise StartError(str(error)) from error
-        except ModelError as error:
-            raise StartError(f"MODELS_DIR: {error}") from error
-        except WorkerDiedError as error:
-            raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
         storage = StorageWatch(database)
         yield Services(
             settings=settings,
@@ -65,6 +68,22 @@ async def open_services(settings: Settings, executor: LocalExecutor | None = Non
             texts={language: Texts.load(language) for language in languages()},
             knowledge={language: Knowledge.load(language) for language in languages()},
         )
+
+
+async def _start(executor: LocalExecutor) -> None:
+    try:
+        await executor.start()
+    except ModelError as error:
+        raise StartError(f"MODELS_DIR: {error}") from error
+    except WorkerDiedError as error:
+        raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
+
+
+async def _start_beside(executor: LocalExecutor, stop: Stop) -> None:
+    try:
+        await _start(executor)
+    except StartError as error:
+        stop.fail(error)
 
 
 def build(settings: Settings, services: Services) -> BotApplication:
@@ -110,8 +129,15 @@ async def running(
         await application.start()
         stack.push_async_callback(wind_down, application, stop, settings.stop_grace)
         await stack.enter_async_context(listening(application, settings, services, stop, pace))
+        await stack.enter_async_context(alongside(_warm_up(services)))
         await _introduce(application, services)
         yield application
+
+
+async def _warm_up(services: Services) -> None:
+    """What the first question would have to wait for is made while nobody asks."""
+    for facts in services.knowledge.values():
+        await asyncio.to_thread(facts.warm_up)
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:

@@ -1,8 +1,10 @@
 """The command line: ``tumorscan COMMAND``. A command's module is imported only when that command is asked for."""
 
 import argparse
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -57,7 +59,18 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for command in COMMANDS:
         subparser = commands.add_parser(command.name, help=command.summary, description=command.summary)
         if command.name == asked:
-            module = import_module(f"bot.commands.{command.name}")
+            with _without_collecting():
+                module = import_module(f"bot.commands.{command.name}")
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     return parser
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Import without looking for garbage, of which imports leave hardly any: an eighth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -5,7 +5,7 @@ All texts are plain text without markup; whoever shows them escapes and formats 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -138,11 +138,8 @@ class Knowledge:
         self._topics = {topic.slug: topic for topic in topics}
         self._labels = {topic.label: topic for topic in topics if topic.label}
         self._questions = {question.slug: question for question in self.questions}
-        hidden = {question.slug for group in groups if group.hidden for question in group.questions}
         self._flags = {flag.slug: flag for flag in red_flags}
-        self._index = Index(words, _phrasings(topics, self.questions, hidden, words))
-        signs = (Signs(flag.slug, flag.signs, flag.always, flag.aside) for flag in red_flags)
-        self._ear = Ear(words, listening, signs, known=self._index.words)
+        self._listening, self._words = listening, words
 
     @classmethod
     def load(cls, language: str = "en") -> Self:
@@ -156,6 +153,20 @@ class Knowledge:
         return cls(
             _load_topics(folder, sources), _load_groups(folder, sources), *_load_red_flags(folder, sources), words
         )
+
+    def warm_up(self) -> None:
+        """Make what the first question would otherwise wait for; may be done in a thread."""
+        _ = self._ear
+
+    @cached_property
+    def _index(self) -> Index:
+        hidden = {question.slug for group in self.groups if group.hidden for question in group.questions}
+        return Index(self._words, _phrasings(self.topics, self.questions, hidden, self._words))
+
+    @cached_property
+    def _ear(self) -> Ear:
+        signs = (Signs(flag.slug, flag.signs, flag.always, flag.aside) for flag in self.red_flags)
+        return Ear(self._words, self._listening, signs, known=self._index.words)
 
     def topic(self, slug: str) -> Topic | None:
         """The topic called ``slug``, or None."""

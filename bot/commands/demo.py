@@ -62,7 +62,7 @@ async def serve(port: int, host: str, *, browser: bool) -> None:
                 raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
             settings = demo_settings(sandbox, Path(folder))
             configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
-            services = await stop.unless_asked(stack.enter_async_context(open_services(settings)))
+            services = await stop.unless_asked(stack.enter_async_context(open_services(settings, stop=stop)))
             await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
             print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
             if browser and has_screen():

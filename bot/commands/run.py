@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 from contextlib import AsyncExitStack
 
@@ -22,6 +23,7 @@ def run(_: argparse.Namespace) -> int:
     settings = load_settings()
     settings.require_token()
     configure(settings.log_level)
+    gc.freeze()  # what the imports made stays: there is no use in looking through it again and again
     asyncio.run(serve(settings))
     return 0
 
@@ -39,7 +41,7 @@ async def serve(settings: Settings) -> None:
 
 async def _listen(settings: Settings, stop: Stop) -> None:
     async with AsyncExitStack() as stack:
-        services = await stop.unless_asked(stack.enter_async_context(open_services(settings)))
+        services = await stop.unless_asked(stack.enter_async_context(open_services(settings, stop=stop)))
         application = await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
         _log.info("@%s is listening", application.bot.username)
         await stop.wait()

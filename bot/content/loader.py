@@ -9,6 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 CONTENT = Path(__file__).parent
 T = TypeVar("T")
+_adapters: dict[object, TypeAdapter[Any]] = {}
+"""Made once for each type: making one takes longer than reading a file with it."""
 
 
 class ContentError(Exception):
@@ -33,8 +35,11 @@ def read(path: Path) -> dict[str, Any]:
 def as_type(kind: type[T], values: Mapping[str, Any], path: Path) -> T:
     """``values`` of ``path`` as the dataclass ``kind``. Raises ContentError naming the field that is wrong."""
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        if (adapter := _adapters.get(kind)) is None:
+            adapter = _adapters[kind] = TypeAdapter(kind)
+        found: T = adapter.validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ContentError(f"{path}: {field}: {first['msg']}") from None
+    return found

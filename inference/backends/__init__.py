@@ -1,15 +1,18 @@
 """Ways to run a model: LiteRT to serve, TensorFlow as the reference that it is compared with."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from inference.card import ModelCard, ModelError
+
+if TYPE_CHECKING:  # whoever only names a backend does without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 BackendName = Literal["litert", "tensorflow"]
 WEIGHTS: dict[BackendName, str] = {"litert": "model.tflite", "tensorflow": "weights.npz"}
