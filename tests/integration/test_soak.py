@@ -19,7 +19,7 @@ async def test_every_scan_is_kept_once_and_answered_although_the_bot_is_killed_a
     assert result.kills == plan.kills
     assert result.injected, "no fault was drawn"
     assert (account.lost, account.double_rows, account.unanswered) == (0, 0, 0), as_table(result)
-    # A message that went out without the bot's knowing, by a kill or by a dropped connection, may come again.
-    unknown = sum(counts.get("drop_after", 0) + counts.get("slow", 0) for counts in result.injected.values())
-    assert account.doubles <= result.kills + unknown, as_table(result)
+    # A text in flight at a kill, or whose connection dropped, may come again; a few are under way at once.
+    unknown = sum(counts.get("drop_after", 0) for counts in result.injected.values())
+    assert account.doubles <= 2 * result.kills + unknown, as_table(result)
     assert (result.left_by_itself, result.exit_status, result.leftover_processes) == (0, 0, 0), as_table(result)

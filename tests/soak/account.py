@@ -80,6 +80,11 @@ class Account:
         """Whether everything has its answer."""
         return not (self.lost or self.unanswered)
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to look into."""
+        return self.is_settled and not (self.doubles or self.double_rows or self.status_left)
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:

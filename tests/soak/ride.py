@@ -138,7 +138,7 @@ async def _ride(
     exit_status = await bot.stop()
     leftovers = await bot.leftovers()
     watch.note(sandbox.world.feed.since(watch.seen))
-    bad = [one for one in crowd if (found := await bookkeeper.account(one)).doubles or not found.is_settled]
+    bad = [one for one in crowd if not (await bookkeeper.account(one)).is_clean]
     kills = "killed at " + ", ".join(f"{one:.2f}" for one in bot.killed_at)
     chats = [await bookkeeper.transcript(one, watch.appeared) for one in bad]
     bot.transcripts.write_text("\n\n".join([kills, *chats]) + "\n", "utf-8")
