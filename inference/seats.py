@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any, Final, TypeVar
 
@@ -244,7 +244,9 @@ def _start_worker(settings: WorkerSettings, closing: threading.Event) -> Worker:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)  # workers are forked from a process that has imported them: 10 ms each
     with _forkserver_lock, _single_threaded():
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # the fork server would start it, and it lets this thread hear again
+        with _deaf():
+            forkserver.ensure_running()
     pool = ProcessPool(1, initializer=initialise, initargs=(settings,), context=context)
     deadline = time.monotonic() + START_TIMEOUT
     try:
@@ -280,3 +282,16 @@ def _single_threaded() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that start meanwhile, and theirs, not hear Ctrl+C: it is meant for the one that they work for.
+
+    Python's fork server ignores it only once it is up. Holds for this thread alone, which is not the main one.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -26,6 +26,12 @@ def process_id() -> int:
     return os.getpid()
 
 
+def blocked_signals(process: int) -> set[int]:
+    status = Path(f"/proc/{process}/status").read_text()
+    mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk")), 16)
+    return {number for number in range(1, 65) if mask & 1 << (number - 1)}
+
+
 def die(how: int) -> None:
     os.kill(os.getpid(), how)
 
@@ -172,6 +178,14 @@ async def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> Non
     worker = await executor.run(process_id)
     os.kill(worker, signal.SIGINT)
     assert await executor.run(process_id) == worker
+
+
+async def test_workers_are_deaf_to_ctrl_c_from_their_first_moment(executor: LocalExecutor) -> None:
+    fork_server = await executor.run(os.getppid)
+    worker = await executor.run(process_id)
+    assert signal.SIGINT in blocked_signals(fork_server), "what it has blocked its workers inherit"
+    assert signal.SIGINT in blocked_signals(worker)
+    assert signal.SIGINT not in blocked_signals(os.getpid())
 
 
 async def test_cancelling_ends_the_job_and_frees_its_worker(executor: LocalExecutor, tmp_path: Path) -> None:
