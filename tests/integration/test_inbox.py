@@ -1,32 +1,34 @@
 """Nothing is lost and nothing comes twice: a real bot is killed and started again, and what goes wrong is contained."""
 
 import asyncio
-import os
 import signal
-import sqlite3
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from telegram import Update
 from telegram.error import NetworkError
 
 from bot import inbox
-from bot.application import open_services, running
 from bot.context import BotContext
 from bot.handlers import onboarding
-from bot.sandbox import Message, Person, Sandbox
+from bot.sandbox import Sandbox
 from bot.settings import Settings
 from inference.executor import LocalExecutor
 from tests import pictures
-from tests.conftest import PROJECT
-from tests.integration.conftest import RunningBot
+from tests.integration.kills import (
+    BOT,
+    LONG,
+    all_is_done,
+    answers,
+    bot_here,
+    bot_process,
+    is_report,
+    rows,
+    someone_agreed,
+    until,
+)
 
-LONG = {"slow_s": 600.0, "hang_s": 600.0}
-BOT = "from bot.cli import main\nraise SystemExit(main(['run']))"
 DEADLY_HELP = (
     "import os, signal\n"
     "from bot.handlers import onboarding\n"
@@ -34,72 +36,6 @@ DEADLY_HELP = (
     "onboarding.show_help = die\n"
 )
 """A bot whose /help ends the process."""
-
-
-@asynccontextmanager
-async def bot_process(sandbox: Sandbox, folder: Path, program: str = BOT) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The bot as a process of its own; killed at the end."""
-    environment = {
-        "PYTHONPATH": str(PROJECT),
-        "PATH": os.environ.get("PATH", ""),
-        "WORKERS": "1",
-        "TELEGRAM_BOT_TOKEN": sandbox.token,
-        "TELEGRAM_API_URL": sandbox.url,
-        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, cwd=folder, env=environment, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-@asynccontextmanager
-async def bot_here(settings: Settings, workers: LocalExecutor) -> AsyncIterator[RunningBot]:
-    """The bot in this process, on the database that an earlier one may have left."""
-    async with open_services(settings, workers) as services, running(settings, services) as application:
-        yield RunningBot(settings, services, application)
-
-
-def is_report(message: Message) -> bool:
-    return message.document is not None
-
-
-async def someone_agreed(sandbox: Sandbox) -> Person:
-    anna = await sandbox.person("Anna")
-    await anna.send_text("/start")
-    question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
-    await anna.press(question, "agree", timeout=30)
-    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=30)
-    return anna
-
-
-async def answers(person: Person) -> list[Message]:
-    return [message for message in await person.messages() if message.from_bot]
-
-
-def rows(folder: Path, question: str) -> list[tuple[Any, ...]]:
-    """What is in the database now; nothing while a new bot has not made its tables."""
-    with closing(sqlite3.connect(folder / "bot.db")) as file:
-        try:
-            return file.execute(question).fetchall()
-        except sqlite3.OperationalError:
-            return []
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for something in the sandbox or on the disk that nobody announces."""
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def all_is_done(folder: Path) -> None:
-    await until(lambda: rows(folder, "SELECT count(*) FROM inbox WHERE finished_at IS NULL") == [(0,)])
 
 
 # Killed in the middle
@@ -315,98 +251,3 @@ async def test_an_update_delivered_again_after_the_restart_is_passed_over(
         await anna.send_text("/faq")
         await anna.wait_for(lambda message: "Common questions" in message.text)
     assert len(await answers(anna)) == 2
-
-
-# Many at once
-
-
-async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture_and_not_by_ten(
-    settings: Settings, sandbox: Sandbox
-) -> None:
-    async with (
-        LocalExecutor(1, models_dir=settings.models_dir) as one_worker,
-        open_services(settings, one_worker) as services,
-        running(settings, services),
-    ):
-        anna, boris = await someone_agreed(sandbox), await someone_agreed(sandbox)
-        await anna.send_album([pictures.brain(seed=seed) for seed in range(10)])
-        await anna.wait_for(lambda message: message.photo is not None, timeout=30)
-        await boris.send_document(pictures.brain())
-        await boris.wait_for(is_report, timeout=30)
-        answered = [message for message in await answers(anna) if message.photo is not None]
-        assert len(answered) < 5
-        await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
-
-
-async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
-    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    async with bot_here(settings, workers) as bot:
-        anna = await someone_agreed(sandbox)
-        room = bot.services.room
-        full = [room.line_up(0) for _ in range(100)]
-        await anna.send_document(pictures.brain())
-        told = await anna.wait_for(lambda message: "number" in message.text, timeout=30)
-        assert f"number {sum(not seat.is_in for seat in full) + 1} in the line" in told.text
-        assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'working'") == [(0,)]
-        await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
-        await anna.wait_for_event(lambda event: event["type"] == "delete", timeout=30)
-        await all_is_done(tmp_path)
-        for seat in full:
-            seat.leave()
-        await anna.send_document(pictures.brain())
-        await anna.wait_for(is_report, timeout=30)
-    assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
-
-
-async def test_a_picture_that_was_cancelled_is_not_read_by_the_next_process(
-    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    async with bot_process(sandbox, tmp_path) as process:
-        anna = await someone_agreed(sandbox)
-        await sandbox.client.set_faults({"download": {"slow": 1}}, **LONG)
-        for seed in (1, 2, 3):
-            await anna.send_document(pictures.brain(seed=seed))
-        await until(lambda: len(rows(tmp_path, "SELECT 1 FROM inbox WHERE finished_at IS NULL")) == 3)
-        await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
-        process.kill()
-    await sandbox.client.set_faults()
-    async with bot_here(settings, workers):
-        await anna.send_text("/privacy")
-        await anna.wait_for(lambda message: "keep" in message.text)
-        await all_is_done(tmp_path)
-    assert rows(tmp_path, "SELECT count(*) FROM scans") == [(0,)]
-
-
-async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_silence(
-    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    async with bot_here(settings, workers) as bot:
-        anna = await someone_agreed(sandbox)
-        bot.services.lanes.most_of_one = 2
-        await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
-        for seed in range(2):
-            await anna.send_document(pictures.brain(seed=seed))
-        await until(lambda: len(bot.services.lanes.waiting(anna.id)) == 2)
-        late = await anna.send_document(pictures.brain(seed=9))
-        told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=30)
-        assert told.reply_to == late.id
-        await sandbox.client.set_faults()
-        await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
-        await all_is_done(tmp_path)
-    assert rows(tmp_path, "SELECT count(*) FROM scans") == [(2,)]
-
-
-async def test_64_people_at_once_are_all_answered_and_no_file_is_locked(
-    bot: RunningBot, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    people = [await sandbox.person(f"Person {number}") for number in range(64)]
-    await asyncio.gather(*(person.send_text("/privacy") for person in people))
-    for person in people:
-        await person.wait_for(lambda message: message.from_bot, timeout=60)
-    await all_is_done(tmp_path)
-    assert [len(await answers(person)) for person in people] == [1] * 64
-    assert "locked" not in caplog.text

@@ -1,0 +1,88 @@
+"""For tests that kill the bot and look at what it has kept: processes, the database from outside, and waiting."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from bot.application import open_services, running
+from bot.sandbox import Message, Person, Sandbox
+from bot.settings import Settings
+from inference.executor import LocalExecutor
+from tests.conftest import PROJECT
+from tests.integration.conftest import RunningBot
+
+LONG = {"slow_s": 600.0, "hang_s": 600.0}
+BOT = "from bot.cli import main\nraise SystemExit(main(['run']))"
+@asynccontextmanager
+async def bot_process(sandbox: Sandbox, folder: Path, program: str = BOT) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The bot as a process of its own; killed at the end."""
+    environment = {
+        "PYTHONPATH": str(PROJECT),
+        "PATH": os.environ.get("PATH", ""),
+        "WORKERS": "1",
+        "TELEGRAM_BOT_TOKEN": sandbox.token,
+        "TELEGRAM_API_URL": sandbox.url,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=folder, env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def bot_here(settings: Settings, workers: LocalExecutor) -> AsyncIterator[RunningBot]:
+    """The bot in this process, on the database that an earlier one may have left."""
+    async with open_services(settings, workers) as services, running(settings, services) as application:
+        yield RunningBot(settings, services, application)
+
+
+def is_report(message: Message) -> bool:
+    """Whether this is a PDF."""
+    return message.document is not None
+
+
+async def someone_agreed(sandbox: Sandbox) -> Person:
+    """Somebody who has said yes."""
+    anna = await sandbox.person("Anna")
+    await anna.send_text("/start")
+    question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
+    await anna.press(question, "agree", timeout=30)
+    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=30)
+    return anna
+
+
+async def answers(person: Person) -> list[Message]:
+    """All that the bot has said to a person and not taken back."""
+    return [message for message in await person.messages() if message.from_bot]
+
+
+def rows(folder: Path, question: str) -> list[tuple[Any, ...]]:
+    """What is in the database now; nothing while a new bot has not made its tables."""
+    with closing(sqlite3.connect(folder / "bot.db")) as file:
+        try:
+            return file.execute(question).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something in the sandbox or on the disk that nobody announces."""
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def all_is_done(folder: Path) -> None:
+    """Wait until every update has come to its end."""
+    await until(lambda: rows(folder, "SELECT count(*) FROM inbox WHERE finished_at IS NULL") == [(0,)])
