@@ -16,6 +16,9 @@ def draw(count: int, side: int, scans: Rgb, others: Rgb, seed: int) -> Rgb:
     kinds: tuple[Callable[[np.random.Generator, int, Rgb], Rgb], ...] = (
         _text,
         _text,
+        _screen,
+        _screen,
+        _screen,
         _plot,
         _gradient,
         _noise,
@@ -98,6 +101,41 @@ def _text(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
             pen.text((float(rng.uniform(0, side / 4)), y), words, fill=ink, font=font)
         y += size * 1.3
     return np.asarray(image)
+
+
+def _screen(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:
+    """A screenshot: a bar, then bubbles, cards or rows with text on a plain ground, in a light or a dark theme."""
+    tall = rng.random() < 0.7
+    width, height = (int(side * rng.uniform(0.45, 0.8)), side) if tall else (side, int(side * rng.uniform(0.5, 0.9)))
+    level = float(rng.uniform(0, 45) if rng.random() < 0.35 else rng.uniform(205, 255))
+    ground = tuple(int(v) for v in np.clip(level + rng.normal(0, 7, 3), 0, 255))
+    ink = (225, 225, 230) if level < 128 else (30, 30, 34)
+    image = Image.new("RGB", (width, height), ground)
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(float(rng.uniform(4, 9)))
+    y = float(height * rng.uniform(0, 0.12))
+    if rng.random() < 0.8:
+        pen.rectangle([0, 0, width, y], fill=_colour(rng))
+    panels = [_colour(rng) if rng.random() < 0.3 else _pastel(rng, level) for _ in range(2)]
+    chat, gap, tall_row = rng.random() < 0.6, rng.uniform(2, 7), rng.uniform(7, 26)
+    while (y := y + gap) < height:
+        row = tall_row * rng.uniform(0.7, 1.6)
+        mine = bool(rng.random() < 0.5)
+        wide = width * float(rng.uniform(0.35, 0.8)) if chat else width - 6.0
+        left = width - wide - 3 if chat and mine else 3.0
+        pen.rounded_rectangle([left, y, left + wide, y + row], float(rng.uniform(0, row / 2)), fill=panels[int(mine)])
+        for line in range(int(row // 7) or 1):
+            words = " ".join(_word(rng) for _ in range(rng.integers(1, 6)))
+            pen.text((left + 3, y + 1 + 7 * line), words[: int(wide / 5)], fill=ink, font=font)
+        y += row
+    sheet = Image.new("RGB", (side, side))
+    sheet.paste(image, ((side - width) // 2, (side - height) // 2))
+    return np.asarray(sheet)
+
+
+def _pastel(rng: np.random.Generator, level: float) -> tuple[int, int, int]:
+    red, green, blue = (int(v) for v in np.clip(level + rng.uniform(-45, 45, 3), 0, 255))
+    return red, green, blue
 
 
 def _plot(rng: np.random.Generator, side: int, _: Rgb) -> Rgb:

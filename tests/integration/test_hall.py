@@ -174,8 +174,9 @@ async def test_a_button_that_is_not_ours_gets_a_kind_hint(
         (pictures.truncated_jpeg(), "damaged"),
         (pictures.encode(Image.new("RGB", (1, 1))), "too small"),
         (pictures.cat(), "can't see a brain MRI"),
+        (pictures.screenshot(), "can't see a brain MRI"),
     ],
-    ids=["text", "truncated", "one pixel", "cat"],
+    ids=["text", "truncated", "one pixel", "cat", "screenshot"],
 )
 async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
     bot: RunningBot, agreed: Person, data: bytes, sentence: str

@@ -86,7 +86,7 @@ def test_drawn_scans_pass_the_gate_as_what_they_are(analyser: Analyser) -> None:
     assert analyser.analyse(pictures.smear()).organ is Organ.BLOOD_SMEAR
 
 
-@pytest.mark.parametrize("draw", [pictures.cat, pictures.chest_xray])
+@pytest.mark.parametrize("draw", [pictures.cat, pictures.chest_xray, pictures.screenshot])
 def test_anything_else_is_refused_and_the_experts_opinion_withheld(analyser: Analyser, draw: object) -> None:
     assert callable(draw)
     refused: Analysis = analyser.analyse(draw())
