@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
-from telegram.error import BadRequest
+from telegram.error import BadRequest, TelegramError
 
 from bot import jobs, wording
 from bot.buttons import Verb, button, grid
 from bot.context import BotContext, replying
 from bot.errors import MaybeSentError
 from bot.reporting import report_data, topic_of
+from bot.sender import leaving
 from bot.texts import Texts
 from storage.records import Pictures, Scan
 
 PICTURE, REPORT = "picture", "report"
 """Steps of a scan's journey, as storage records them."""
+UNDER_WAY, NOT_SENT = 1, 0
+"""Recorded of a file before it leaves, and when it is known that it did not."""
 MAYBE_SENT = 0
 """Recorded in place of a message id, which Telegram counts from 1, when nobody knows whether there is a message."""
 _log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ async def send_picture(
     caption = picture_caption(scan, context.texts, earlier)
     buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
     known = scan.file_ids.get(PICTURE)
+    if await _left_before_a_kill(context, scan, PICTURE):
+        return
     async with _doubt_told(context, scan, PICTURE):
         if known and await _sent_again(context, known, caption, buttons):
             return
@@ -64,6 +69,8 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
     caption = report_caption(scan, context.texts)
     buttons = scan_buttons(context, scan)
     known = scan.file_ids.get(REPORT)
+    if await _left_before_a_kill(context, scan, REPORT):
+        return
     async with _doubt_told(context, scan, REPORT):
         if known and await _sent_again(context, known, caption, buttons, document=True):
             return
@@ -126,16 +133,46 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
 
 @asynccontextmanager
 async def _doubt_told(context: BotContext, scan: Scan, step: str) -> AsyncIterator[None]:
-    """A file that may have arrived counts as sent, so that it never comes twice; one sentence says how to see it."""
+    """A file that may have arrived counts as sent, so that it never comes twice; one sentence says how to see it.
+
+    That it is on the point of leaving is noted before it does, for nobody else would know after a kill.
+    """
+    delivery, update_id, key = context.delivery, context.delivery.current, _under_way(scan, step)
+
+    async def note() -> None:
+        await delivery.record(key, UNDER_WAY, update_id)
+
+    before = leaving.set(note)
     try:
         yield
     except MaybeSentError as error:
         _log.warning("%s", error)
-        if step not in scan.messages:
-            await context.database.scans.record_message(scan.id, step, MAYBE_SENT)
-        verb = Verb.OPEN if step == PICTURE else Verb.PDF
-        again = button(context.texts.plain("button.show_again"), verb, scan.public_id)
-        await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
+        await _tell_doubt(context, scan, step)
+    except TelegramError:
+        await delivery.record(key, NOT_SENT, update_id)
+        raise
+    finally:
+        leaving.reset(before)
+
+
+async def _left_before_a_kill(context: BotContext, scan: Scan, step: str) -> bool:
+    """Whether an earlier attempt was about to send this; then the person is told of the doubt, and that is all."""
+    if context.delivery.sent(context.delivery.current).get(_under_way(scan, step)) != UNDER_WAY:
+        return False
+    await _tell_doubt(context, scan, step)
+    return True
+
+
+async def _tell_doubt(context: BotContext, scan: Scan, step: str) -> None:
+    verb = Verb.OPEN if step == PICTURE else Verb.PDF
+    again = button(context.texts.plain("button.show_again"), verb, scan.public_id)
+    await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
+    if step not in scan.messages:
+        await context.database.scans.record_message(scan.id, step, MAYBE_SENT)
+
+
+def _under_way(scan: Scan, step: str) -> str:
+    return f"{step} of {scan.public_id} under way"
 
 
 def _open_earlier(texts: Texts, earlier: Scan | None) -> InlineKeyboardMarkup | None:

@@ -1,8 +1,9 @@
 """Nothing is lost: an update is kept before Telegram is told that it came, and worked on until it is answered.
 
-What can't be closed is one gap: an answer that was sent, when the process is killed before it is noted. Pictures, PDFs
-and status messages are noted one by one, so the gap is the single answer in flight; an ordinary text is sent again when
-the kill comes before its update is marked as done, a few milliseconds later.
+What can't be closed is one gap: an answer that was sent, when the process is killed before its receipt is noted.
+Pictures and PDFs are noted just before they leave, so one of which nobody knows whether it came is not sent again, but
+offered. A status message in the gap stays in the chat, and an ordinary text is sent again when the kill comes before
+its update is marked as done, a few milliseconds later.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from storage.records import Pictures, Scan
 _log = logging.getLogger(__name__)
 FETCH_PAUSE = 20.0
 """Seconds without a byte of a picture after which a fetch has failed."""
-FETCHES, FETCH_AGAIN = 3, 1.0
+FETCHES, FETCH_AGAIN = 5, 1.0
 """How often a picture is fetched, each time by a new link; the pause before the second one, which then grows."""
 
 

@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -68,6 +69,10 @@ _FAILURE = re.compile(
 
 Answer = bool | dict[str, Any] | list[dict[str, Any]]
 _log = logging.getLogger(__name__)
+
+
+leaving: ContextVar[Callable[[], Coroutine[Any, Any, None]] | None] = ContextVar("leaving", default=None)
+"""Awaited when a file is on the point of leaving, after all waiting."""
 
 
 class Care(Enum):
@@ -243,6 +248,8 @@ class Sender(BaseRateLimiter[Care]):
         request = _Request(endpoint, data, rate_limit_args or care_of(endpoint), self._clock.now())
         while await self._admit(request):
             try:
+                if request.care is Care.ONCE and (note := leaving.get()):
+                    await note()
                 return await callback(*args, **kwargs)
             except RetryAfter as error:
                 if self._hold(request, error):
