@@ -18,6 +18,8 @@ from tests.integration.conftest import RunningBot
 
 LONG = {"slow_s": 600.0, "hang_s": 600.0}
 BOT = "from bot.cli import main\nraise SystemExit(main(['run']))"
+
+
 @asynccontextmanager
 async def bot_process(sandbox: Sandbox, folder: Path, program: str = BOT) -> AsyncIterator[asyncio.subprocess.Process]:
     """The bot as a process of its own; killed at the end."""
