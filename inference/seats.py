@@ -181,7 +181,7 @@ class Seat:
         self.started: Future[None] = Future()
         """Done when the first worker is ready; WorkerLostError when it could not be started, and none will."""
         self.empty = False
-        """Whether the last try to start a worker failed."""
+        """Whether the last two tries to start a worker failed; a single one may only have met a dying fork server."""
         self._settings = settings
         self._arrived = arrived
         self._failed = failed
@@ -218,7 +218,7 @@ class Seat:
                     break
                 if not self._closing.is_set():
                     _log.warning("a worker could not be started: %s", error)
-                self.empty = True
+                self.empty = failures > 0
                 self._failed()
                 self._closing.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
