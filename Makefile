@@ -7,7 +7,7 @@ SERVE := .venv/.serve-installed
 DEV := .venv/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench soak picture lock clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,6 +26,12 @@ lint: $(DEV) ## ruff and mypy strict
 
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 	$(BIN)/python -m tests.bench
+
+soak: $(DEV) ## kill and restart the bot thirty times while 64 people send, and count what was lost
+	$(BIN)/python -m tests.soak --minutes 3.5 --scans 500 --kills 30 --kill-every 7 --people 64 --faults
+
+picture: $(DEV) ## take the picture at the top of the README (needs Chromium)
+	$(BIN)/python -m tests.browser.picture
 
 lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
 	$(PIP) uv

@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.sandbox.sandbox import Sandbox
+from bot.settings import available_cores
 from inference.backends import BackendName
+from tests.bench.crowd import PEOPLE, CrowdFigures, measure_crowd, percentile
 from tests.bench.install import installed_megabytes
 from tests.bench.journey import Figures, ScanTimes, measure
 from tests.bench.steps import step_costs
@@ -30,10 +32,13 @@ def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--scans", type=int, default=60, help="scans that one person sends, one after the other")
+    parser.add_argument("--crowd", type=int, default=256, help="scans that 64 people at once send")
     args = parser.parse_args()
     steps = step_costs(BACKEND)
     figures = asyncio.run(_run(args.scans))
-    text = _table(figures, steps, args.scans)
+    with tempfile.TemporaryDirectory() as folder:
+        crowd = asyncio.run(measure_crowd(Path(folder), args.crowd, available_cores()))
+    text = _table(figures, crowd, steps, args)
     REPORT.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
     return 0
@@ -45,7 +50,7 @@ async def _run(scans: int) -> Figures:
             return await measure(sandbox, Path(folder), scans)
 
 
-def _table(figures: Figures, steps: dict[str, float], scans: int) -> str:
+def _table(figures: Figures, crowd: CrowdFigures, steps: dict[str, float], args: argparse.Namespace) -> str:
     rows = [
         ("process start to the first command answered", f"{figures.start:.2f} s"),
         *_times("photo", figures.photos),
@@ -53,6 +58,14 @@ def _table(figures: Figures, steps: dict[str, float], scans: int) -> str:
         ("resident memory of the bot process", f"{figures.bot_memory:.0f} MB"),
         ("resident memory of a worker (largest)", f"{max(figures.worker_memory):.0f} MB"),
         ("serving install (requirements.lock, files on disk)", f"{installed_megabytes():.0f} MB"),
+        ("without network, alone: file to heat map, p50 / p95", _percentiles(crowd.alone_picture)),
+        ("without network, alone: file to PDF, p50 / p95", _percentiles(crowd.alone_report)),
+        (f"{PEOPLE} people at once: scans a second, PDFs included", f"{crowd.scan_rate:.1f}"),
+        ("the analyser alone with the same workers: scans a second", f"{crowd.analyser_rate:.1f}"),
+        (f"{PEOPLE} people at once: processor time of a scan, all steps", f"{crowd.processor_per_scan * 1e3:.0f} ms"),
+        ("a text while they are read, p50 / p95", _percentiles(crowd.commands)),
+        ("event loop late by, p50 / p95", _percentiles(crowd.lag)),
+        ("event loop late by, p99", f"{percentile(crowd.lag, 99) * 1e3:.0f} ms"),
         *((f"in the worker: {name}", f"{cost:.1f} ms") for name, cost in steps.items()),
     ]
     versions = ", ".join(
@@ -66,8 +79,10 @@ def _table(figures: Figures, steps: dict[str, float], scans: int) -> str:
             "",
             f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             f"- Versions: Python {platform.python_version()}, {versions}",
-            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {scans} scans of each kind, one person, the sandbox"
+            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {args.scans} scans of each kind, one person, the sandbox"
             " (which takes its share of the same cores) over HTTP",
+            f"- Without network: Telegram is answered inside the process, its limit on messages lifted;"
+            f" {args.crowd} scans",
             "",
             "| what | measured |",
             "|---|---|",
