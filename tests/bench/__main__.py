@@ -31,8 +31,8 @@ BACKEND: BackendName = "litert"
 def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--scans", type=int, default=60, help="scans that one person sends, one after the other")
-    parser.add_argument("--crowd", type=int, default=256, help="scans that 64 people at once send")
+    parser.add_argument("--scans", type=int, default=20, help="photos, and as many files, sent one after the other")
+    parser.add_argument("--crowd", type=int, default=64, help="scans that 64 people at once send")
     args = parser.parse_args()
     steps = step_costs(BACKEND)
     figures = asyncio.run(_run(args.scans))
@@ -79,7 +79,7 @@ def _table(figures: Figures, crowd: CrowdFigures, steps: dict[str, float], args:
             "",
             f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             f"- Versions: Python {platform.python_version()}, {versions}",
-            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {args.scans} scans of each kind, one person, the sandbox"
+            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {args.scans} scans of each kind, each by somebody else, the sandbox"
             " (which takes its share of the same cores) over HTTP",
             f"- Without network: Telegram is answered inside the process, its limit on messages lifted;"
             f" {args.crowd} scans",

@@ -15,6 +15,9 @@ from tests.bench.samples import bench_scan
 PAUSE = 60.0
 """Seconds after which an answer is given up: something is broken then, not slow."""
 
+REST = 8.0
+"""Seconds after which every chat may be sent a whole burst again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScanTimes:
@@ -61,8 +64,10 @@ async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
         await _agree(person)
         picture = bench_scan()
         await _send(person, picture, as_photo=True)  # not counted: opens connections
-        photos = [await _send(person, picture, as_photo=True) for _ in range(scans)]
-        documents = [await _send(person, picture, as_photo=False) for _ in range(scans)]
+        newcomers = [await _newcomer(sandbox) for _ in range(2 * scans)]
+        await asyncio.sleep(REST)
+        photos = [await _send(one, picture, as_photo=True) for one in newcomers[:scans]]
+        documents = [await _send(one, picture, as_photo=False) for one in newcomers[scans:]]
         return Figures(
             start,
             photos,
@@ -73,6 +78,13 @@ async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
     finally:
         bot.terminate()
         await bot.wait()
+
+
+async def _newcomer(sandbox: Sandbox) -> Person:
+    """Somebody else for each scan: the bot sends one chat a short burst, and then a message a second."""
+    person = await sandbox.person("Ann")
+    await _agree(person)
+    return person
 
 
 async def _agree(person: Person) -> None:

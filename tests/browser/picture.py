@@ -10,7 +10,7 @@ from bot.settings import load_settings
 from tests.browser.conftest import browser
 
 PICTURE = Path(__file__).parent / "chat.png"
-SIZE = {"width": 1280, "height": 1120}
+SIZE = {"width": 1280, "height": 900}
 SAMPLE = "brain-drawn-lesion.jpg"
 
 
@@ -38,6 +38,7 @@ async def main() -> None:
                 await page.evaluate(
                     "Promise.all([...document.querySelectorAll('[data-testid=photo]')].map(image => image.decode()))"
                 )
+                await page.get_by_test_id("photo").last.evaluate("photo => photo.scrollIntoView({block: 'start'})")
                 await page.screenshot(path=PICTURE)
 
 
