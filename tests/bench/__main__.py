@@ -79,8 +79,8 @@ def _table(figures: Figures, crowd: CrowdFigures, steps: dict[str, float], args:
             "",
             f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             f"- Versions: Python {platform.python_version()}, {versions}",
-            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {args.scans} scans of each kind, each by somebody else, the sandbox"
-            " (which takes its share of the same cores) over HTTP",
+            f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {args.scans} scans of each kind,"
+            " each by somebody else, the sandbox (which takes its share of the same cores) over HTTP",
             f"- Without network: Telegram is answered inside the process, its limit on messages lifted;"
             f" {args.crowd} scans",
             "",

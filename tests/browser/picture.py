@@ -39,7 +39,7 @@ async def main() -> None:
                     "Promise.all([...document.querySelectorAll('[data-testid=photo]')].map(image => image.decode()))"
                 )
                 await page.get_by_test_id("photo").last.evaluate("photo => photo.scrollIntoView({block: 'start'})")
-                await page.screenshot(path=PICTURE)
+                await page.screenshot(path=PICTURE, animations="disabled")
 
 
 if __name__ == "__main__":
