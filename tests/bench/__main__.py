@@ -21,7 +21,7 @@ from inference.backends import BackendName
 from tests.bench.crowd import PEOPLE, CrowdFigures, measure_crowd, percentile
 from tests.bench.install import installed_megabytes
 from tests.bench.journey import Figures, ScanTimes, measure
-from tests.bench.steps import step_costs
+from tests.bench.steps import step_costs, text_costs
 
 PROJECT = Path(__file__).parent.parent.parent
 REPORT = PROJECT / "BENCHMARKS.md"
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--scans", type=int, default=20, help="photos, and as many files, sent one after the other")
     parser.add_argument("--crowd", type=int, default=64, help="scans that 64 people at once send")
     args = parser.parse_args()
-    steps = step_costs(BACKEND)
+    steps = {f"in the worker: {name}": cost for name, cost in step_costs(BACKEND).items()} | text_costs()
     figures = asyncio.run(_run(args.scans))
     with tempfile.TemporaryDirectory() as folder:
         crowd = asyncio.run(measure_crowd(Path(folder), args.crowd, available_cores()))
@@ -66,7 +66,7 @@ def _table(figures: Figures, crowd: CrowdFigures, steps: dict[str, float], args:
         ("a text while they are read, p50 / p95", _percentiles(crowd.commands)),
         ("event loop late by, p50 / p95", _percentiles(crowd.lag)),
         ("event loop late by, p99", f"{percentile(crowd.lag, 99) * 1e3:.0f} ms"),
-        *((f"in the worker: {name}", f"{cost:.1f} ms") for name, cost in steps.items()),
+        *((name, f"{cost:.1f} ms") for name, cost in steps.items()),
     ]
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}" for name in ("python-telegram-bot", "ai-edge-litert", "numpy")

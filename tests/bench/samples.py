@@ -1,4 +1,4 @@
-"""The picture that the benchmarks send: a sample slice as large as a phone's photo."""
+"""What the benchmarks send: a sample slice as large as a phone's photo, and messages of the greatest length."""
 
 import io
 from pathlib import Path
@@ -9,6 +9,18 @@ import bot.sandbox.samples
 
 SLICE = Path(bot.sandbox.samples.__file__).parent / "brain-drawn-lesion.jpg"
 SIZE = (1280, 960)
+LONGEST = {
+    "one word": "tumour " * 585,
+    "one token": "a" * 4096,
+    "typos": "gliomx menigoma leukemai tumoour picturre " * 97,
+    "words": "can you please tell me what the scan picture of my brain tumour report means doctor " * 48,
+    "signs": "?!. " * 1024,
+    "emoji": "🧠" * 4096,
+    "cyrillic": "что это " * 512,
+    "sentences": "x. " * 1365,
+    "zeros": "\x00" * 4096,
+}
+"""Messages as long as Telegram lets them be, each of a kind that a careless search is slow with."""
 
 
 def bench_scan() -> bytes:

@@ -5,9 +5,11 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from PIL import Image
 
+from bot.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
 from inference.analysis import Organ
 from inference.backends import BackendName
@@ -16,7 +18,7 @@ from inference.explain import heat_image, overlay, side_by_side
 from inference.imaging import decode, encode_jpeg
 from reports import render
 from reports.data import Bar, ReportData
-from tests.bench.samples import bench_scan
+from tests.bench.samples import LONGEST, bench_scan
 
 RUNS = 60
 
@@ -42,6 +44,15 @@ def step_costs(backend: BackendName) -> dict[str, float]:
         "all of analyse()": _median(lambda: analyser.analyse(data)),
         "picture beside heat map": _median(lambda: side_by_side(original_jpeg, overlay_jpeg)),
         "PDF": _median(lambda: render(report)),
+    }
+
+
+def text_costs() -> dict[str, float]:
+    """Name of the step -> median milliseconds for the slowest of the longest messages that Telegram lets through."""
+    asked = Knowledge.load("en")
+    return {
+        "search of the longest message": max(_median(partial(asked.search, text)) for text in LONGEST.values()),
+        "red flags of the longest message": max(_median(partial(asked.red_flag, text)) for text in LONGEST.values()),
     }
 
 

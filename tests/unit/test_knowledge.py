@@ -1,18 +1,17 @@
 """The knowledge base: what is loaded, what is found, and what is honestly not known."""
 
 import dataclasses
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from telegram.constants import MessageLimit
 
 from bot.content import loader
 from bot.content.loader import ContentError
 from bot.knowledge import SECTION_KEYS, Knowledge, knowledge
 from tests.bench.faq_search import answer, cases, score
+from tests.bench.samples import LONGEST
 
 TUNED_FLOOR = 0.95
 HELD_OUT_FLOOR = 0.86
@@ -161,32 +160,11 @@ def test_every_expected_answer_of_the_list_exists(english: Knowledge) -> None:
     assert wanted == {slug for slug in wanted if english.topic(slug) or english.question(slug)}
 
 
-LONGEST = {
-    "one word": "tumour " * 600,
-    "one token": "a" * 4096,
-    "typos": "gliomx menigoma leukemai tumoour picturre " * 100,
-    "words": "can you please tell me what the scan picture of my brain tumour report means doctor " * 48,
-    "signs": "?!. " * 1024,
-    "emoji": "🧠" * 4096,
-    "cyrillic": "что это " * 512,
-    "sentences": "x. " * 1365,
-    "zeros": "\x00" * 4096,
-}
-
-
 @pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
-def test_the_longest_message_is_searched_in_three_milliseconds(english: Knowledge, text: str) -> None:
-    assert min(_seconds(english.search, text) for _ in range(20)) < 0.003
-
-
-@pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
-def test_the_longest_message_is_heard_for_red_flags_in_ten_milliseconds(english: Knowledge, text: str) -> None:
-    assert min(_seconds(english.red_flag, text) for _ in range(20)) < 0.01
-
-
-def test_ordinary_messages_take_less_than_a_millisecond(english: Knowledge) -> None:
-    typed = [case.text for case in cases()]
-    assert statistics.median(min(_seconds(english.search, text) for _ in range(3)) for text in typed) < 0.001
+def test_the_longest_message_is_answered_whatever_it_holds(english: Knowledge, text: str) -> None:
+    assert len(text) <= MessageLimit.MAX_TEXT_LENGTH
+    assert all(0 < match.score <= 1 for match in english.suggest(text, 3))
+    assert english.red_flag(text) is None
 
 
 def test_no_message_whatever_breaks_the_search(english: Knowledge) -> None:
@@ -240,9 +218,3 @@ def test_a_wrong_file_is_named_with_its_fault(
         Knowledge.load("en")
     assert changed.name in str(raised.value)
     assert said in str(raised.value)
-
-
-def _seconds(ask: Callable[[str], object], text: str) -> float:
-    started = time.perf_counter()
-    ask(text)
-    return time.perf_counter() - started
