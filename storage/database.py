@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -16,8 +16,11 @@ from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.repository import People, Scans
 from storage.schema import REVISION
-from storage.sessions import Sessions, driver_connection, opening_engine
+from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
 from storage.url import Address, parse, prepare_file
+
+SWITCH_PAUSE = 0.02
+"""Seconds before the write-ahead log is tried for again."""
 
 
 class Database:
@@ -105,13 +108,31 @@ async def _prepare(address: Address, *, migrate: bool) -> None:
     try:
         if address.path is not None and migrate:
             async with engine.connect() as connection:
-                await (await driver_connection(connection)).execute("PRAGMA journal_mode = WAL")
+                await _use_write_ahead_log(await driver_connection(connection))
         async with engine.begin() as connection:
             await connection.run_sync(_migrate if migrate else _revision)
     except (DBAPIError, sqlite3.Error, OSError) as error:
         raise explain(error, address.where) from error
     finally:
         await engine.dispose()
+
+
+async def _use_write_ahead_log(raw: Any) -> None:
+    """Switch to it. SQLite waits for nobody in this one case, and a second start may be at the same, so we do.
+
+    Raises sqlite3.Error.
+    """
+    latest = asyncio.get_running_loop().time() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            await raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not is_busy or asyncio.get_running_loop().time() > latest:
+                raise
+        else:
+            return
+        await asyncio.sleep(SWITCH_PAUSE)
 
 
 def _revision(connection: Connection) -> str | None:

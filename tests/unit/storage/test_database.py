@@ -82,6 +82,18 @@ async def test_several_starts_at_once_migrate_once(tmp_path: Path) -> None:
         await database.close()
 
 
+async def test_a_start_waits_for_whoever_writes_into_a_new_file(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(Database.open(url(tmp_path / "t.db")))
+        await asyncio.wait({opening}, timeout=0.3)
+        assert not opening.done(), opening.exception()
+        other.execute("ROLLBACK")
+        database = await opening
+    assert await database.check() == ()
+    await database.close()
+
+
 async def test_the_settings_that_keep_data_whole_are_on(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path / "t.db"))
     sessions = database._sessions
