@@ -64,7 +64,7 @@ class Analyser:
     def _answer(self, organ: Organ, scores: GateScores | None, picture: Picture, digest: str) -> Analysis:
         expert = self.experts[organ]
         reading = expert.read(picture.rgb)
-        judgement = judge(reading.chances, expert.card)
+        judgement = judge(reading.chances, expert.card, reading.apart)
         shown = Image.fromarray(picture.rgb)
         heat_map = heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size)
         return Analysis(

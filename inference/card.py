@@ -10,6 +10,10 @@ MODELS_DIR = Path(__file__).parent / "models"
 GATE = "gate"
 
 
+View = Literal["plain", "mirrored"]
+"""A way to look at a picture: as it is, or left for right."""
+
+
 class ModelError(Exception):
     """A model folder is missing, incomplete or altered; the message names the file and the fix."""
 
@@ -47,6 +51,16 @@ class OperatingPoints(_Part):
     negative: Annotated[float, Field(ge=0, le=1)]
 
 
+class ScoreBin(_Part):
+    """Pictures of ``val`` whose probability of any tumour lay in ``low`` <= p < ``high`` (the last one: <= 1)."""
+
+    low: float
+    high: float
+    pictures: int
+    tumors: int
+    """How many of them show a tumour (for the blood smears: leukaemia)."""
+
+
 class ModelClass(_Part):
     """One output of the model and the words that people see for it."""
 
@@ -71,6 +85,12 @@ class ModelCard(_Part):
     """Class name -> quantile q: the class is in the prediction set when its probability is >= 1 - q."""
     heatmap_full_scale: Annotated[float, Field(gt=0)]
     """The class-map value (logit units) that is drawn at full strength; fixed, never stretched per picture."""
+    views: tuple[View, ...] = ("plain",)
+    """What serving reads of each picture: logits and maps are the mean over these views."""
+    views_apart: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The answer is "not sure" when two views differ by more than this in the probability of any tumour."""
+    reliability: tuple[ScoreBin, ...] = ()
+    """What pictures of ``val`` with such a score really showed; empty when that was not measured."""
     sha256: dict[str, str]
     """File name -> SHA-256 (hex) of every weight file in the folder."""
     trained_on: list[dict[str, Any]]

@@ -1,5 +1,6 @@
 """One model folder, opened: card, weights and the way to run them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +12,7 @@ from inference.backends import WEIGHTS, Backend, BackendName, Outputs, load_back
 from inference.card import ModelCard, ModelError
 from inference.preprocess import tensor
 from inference.registry import Entry
-from inference.verdict import probabilities
+from inference.verdict import any_tumor, probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Reading:
     chances: dict[str, float]
     """Class name -> calibrated probability."""
     outputs: Outputs
+    """The mean over the card's views, seen from the plain one: ``logit_c = bias_c + mean_xy(map_c)`` still holds."""
+    apart: float = 0.0
+    """How far two views differ at most in the probability of any tumour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,29 @@ class Expert:
 
     def read(self, rgb: NDArray[np.uint8]) -> Reading:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
-        outputs = self.backend.run(tensor(rgb, self.card.input))
+        seen = self._views(tensor(rgb, self.card.input))
+        outputs = seen[0] if len(seen) == 1 else mean(seen)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
-        return Reading(probabilities(outputs.logits, self.card), outputs)
+        tumor = (
+            [any_tumor(probabilities(view.logits, self.card), self.card) for view in seen] if len(seen) > 1 else [0.0]
+        )
+        return Reading(probabilities(outputs.logits, self.card), outputs, max(tumor) - min(tumor))
+
+    def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
+        """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""
+        seen = []
+        for view in self.card.views:
+            if view == "mirrored":
+                found = self.backend.run(np.ascontiguousarray(plain[:, :, ::-1]))
+                seen.append(Outputs(found.logits, found.maps[:, ::-1], found.features))
+            else:
+                seen.append(self.backend.run(plain))
+        return seen
+
+
+def mean(seen: Sequence[Outputs]) -> Outputs:
+    """Average logits, maps and features over views."""
+    return Outputs(
+        *(np.mean([getattr(view, name) for view in seen], axis=0) for name in ("logits", "maps", "features"))
+    )

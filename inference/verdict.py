@@ -35,19 +35,26 @@ def prediction_set(chances: Mapping[str, float], card: ModelCard) -> tuple[str, 
     return tuple(sorted(kept, key=lambda name: -chances[name]))
 
 
-def judge(chances: Mapping[str, float], card: ModelCard) -> Judgement:
+def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
+    """Probability of any tumour class."""
+    return sum(chances[c.name] for c in card.classes if c.tumor)
+
+
+def judge(chances: Mapping[str, float], card: ModelCard, apart: float = 0.0) -> Judgement:
     """Give the verdict of an expert's probabilities.
 
     Signs are reported at or above the positive operating point and absence at or below the negative one, and each
-    only when the prediction set holds classes of that kind alone; everything else is "not sure".
+    only when the prediction set holds classes of that kind alone and the views of the picture agree (``apart``, see
+    ``Reading``, is at most the card's ``views_apart``); everything else is "not sure".
     """
     tumor = {c.name: c.tumor for c in card.classes}
-    any_tumor = sum(p for name, p in chances.items() if tumor[name])
+    score = any_tumor(chances, card)
     kept = prediction_set(chances, card)
     kinds = {tumor[name] for name in kept}
-    if kinds == {True} and any_tumor >= card.operating_points.positive:
+    agree = apart <= card.views_apart
+    if agree and kinds == {True} and score >= card.operating_points.positive:
         verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if tumor[name]]
-    elif kinds == {False} and any_tumor <= card.operating_points.negative:
+    elif agree and kinds == {False} and score <= card.operating_points.negative:
         verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in chances if not tumor[name]]
     else:
         verdict, candidates = Verdict.NOT_SURE, list(chances)

@@ -77,6 +77,18 @@ def test_between_the_operating_points_nobody_is_sure() -> None:
     assert judge(chances(0.01, 0.01, 0.01, 0.97), strict).verdict is Verdict.NOT_SURE
 
 
+def test_views_that_disagree_are_not_sure_and_views_that_agree_are() -> None:
+    strict = card().model_copy(update={"views_apart": 0.3})
+    said = chances(0.90, 0.05, 0.03, 0.02)
+    assert judge(said, strict, apart=0.31).verdict is Verdict.NOT_SURE
+    assert judge(said, strict, apart=0.29).verdict is Verdict.TUMOR_SIGNS
+
+
+def test_a_card_without_views_reads_a_picture_once_and_is_never_in_doubt_about_views() -> None:
+    assert (ModelCard.model_fields["views"].default, ModelCard.model_fields["views_apart"].default) == (("plain",), 1.0)
+    assert judge(chances(0.90, 0.05, 0.03, 0.02), card(), apart=1.0).verdict is Verdict.TUMOR_SIGNS
+
+
 def test_an_empty_set_is_not_sure() -> None:
     judgement = judge(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
     assert judgement.prediction_set == ()
