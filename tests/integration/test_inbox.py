@@ -36,6 +36,15 @@ DEADLY_HELP = (
     "onboarding.show_help = die\n"
 )
 """A bot whose /help ends the process."""
+STOPS_AT_THE_THIRD = (
+    "import asyncio\n"
+    "from bot.pipeline import Journey\n"
+    "fetch = Journey._fetch\n"
+    "async def fetch_two(journey):\n"
+    "    return await (asyncio.Event().wait() if journey.number == 3 else fetch(journey))\n"
+    "Journey._fetch = fetch_two\n"
+)
+"""A bot that never gets the third picture of an album: one that is killed later has told what it can of the others."""
 
 
 # Killed in the middle
@@ -97,7 +106,7 @@ async def test_a_picture_whose_receipt_the_kill_cut_off_comes_once_and_is_offere
 
 
 async def test_an_album_goes_on_where_the_kill_stopped_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with bot_process(sandbox, tmp_path) as process:
+    async with bot_process(sandbox, tmp_path, STOPS_AT_THE_THIRD + BOT) as process:
         anna = await someone_agreed(sandbox)
         sent = await anna.send_album([pictures.brain(seed=1), pictures.cat(), pictures.brain(seed=2)], "Boris")
         await until(lambda: bool(rows(tmp_path, "SELECT 1 FROM inbox WHERE messages LIKE '%refusal%'")))
