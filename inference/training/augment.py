@@ -47,9 +47,21 @@ def geometry(
 
 def curve(pictures: Any, strength: float) -> Any:
     """Bend the brightness scale of each picture by a random rising curve that keeps 0 at 0."""
+    return tones(pictures, strength, 0.0)
+
+
+def tones(pictures: Any, strength: float, wild: float) -> Any:
+    """Like ``curve``, but for a share ``wild`` of the pictures the curve rises and falls as it likes.
+
+    So one tissue may become brighter or darker than another, as from one MRI sequence to the next.
+    """
     batch = tf.shape(pictures)[0]
     steps = tf.exp(tf.random.normal([batch, 8], stddev=strength))
     knots = tf.concat([tf.zeros([batch, 1]), tf.cumsum(steps, axis=1)], 1) / tf.reduce_sum(steps, 1, keepdims=True)
+    if wild:
+        any_level = tf.concat([tf.zeros([batch, 1]), tf.random.uniform([batch, 8], 0.05, 1.0)], 1)
+        share = tf.random.uniform([batch, 1], 0.3, 1.0) * _chance(batch, wild)[:, :, 0, 0]
+        knots += (any_level - knots) * share
     table = tf.image.resize(knots[:, :, None, None], [65, 1])[:, :, 0, 0]
     table -= table[:, :1]
     index = tf.cast(tf.clip_by_value(pictures, 0.0, 1.0) * 64, tf.int32)
@@ -171,4 +183,6 @@ def glare(pictures: Any, probability: float) -> Any:
         [batch, 1, 1], -1.5, 1.5
     )
     stripes = 1 + 0.05 * tf.sin(phase)[..., None]
-    return pictures * (1 - use) + use * (pictures * (1 - field) * stripes + field * _draw(batch, 0.6, 1.0, 3))
+    return pictures * (1 - use) + use * (
+        pictures * (1 - field) * stripes + field * _draw(batch, 0.6, 1.0, pictures.shape[3])
+    )

@@ -48,8 +48,8 @@ CT_AMONG_MRI = frozenset(
         *(2590, 3102, 3125, 3283, 3566, 3610, 3722, 3886),
     )
 )
-"""CT slices in the web sets of "MRI", found by eye among what a first gate refused: the gate is neither taught nor
-measured on them."""
+"""CT slices in the web sets of "MRI", found by eye among what a first gate refused: neither the gate nor the brain
+model is taught or measured on them."""
 SCALE_BAR = (164 / 224, 196 / 224)
 """Left and top edge of the burned-in scale bar of the mehrad pictures, as shares of the width and the height."""
 
@@ -147,7 +147,7 @@ def brain_examples(root: Path) -> list[Example]:
                 source=row["source"],
                 group=row["group"],
                 weight=weight / size**0.5,
-                mask=folder / row["mask"] if row["mask"] else None,
+                mask=folder / row["mask"] if row["mask"] and row["label"] != NO_TUMOR else None,
                 detail=row["sequence"],
             )
         )
@@ -222,7 +222,7 @@ def gate_examples(root: Path) -> list[Example]:
 def examples_for(recipe: Recipe, root: Path, fold: str | None = None) -> list[Example]:
     """The examples of ``recipe``; ``fold`` is for the blood smears alone."""
     if recipe.name == BRAIN_MRI:
-        return brain_examples(root)
+        return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
     if recipe.name == BLOOD_SMEAR:
         return blood_examples(root, fold)
     return gate_examples(root)

@@ -31,6 +31,8 @@ class Recipe:
     smoothing: float = 0.05
     guidance: float = 0.0
     """Weight of the loss that keeps a tumour's class map inside its mask."""
+    resumed_rate: float = 0.4
+    """Peak rate of a training that goes on from a checkpoint, as a share of ``peak_rate``."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -56,8 +58,9 @@ BRAIN = Recipe(
     input=Input(side=160, channels=1, normalisation="percentile"),
     cached_side=192,
     class_shares=(0.21, 0.23, 0.19, 0.37),
-    minutes=38,
-    guidance=0.25,
+    minutes=80,
+    guidance=0.4,
+    resumed_rate=0.6,
 )
 BLOOD = Recipe(
     name=BLOOD_SMEAR,

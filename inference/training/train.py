@@ -12,16 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from inference.architecture import LOGITS, MAPS, build, load_weights
-from inference.training import data, losses, outliers
-from inference.training.batches import Batch, draw_batches, vary, with_drawn_outliers, with_tumors_removed
+from inference.training import brain, data, losses, outliers
+from inference.training.batches import Batch, draw_batches, vary, with_drawn_outliers
 from inference.training.recipes import BRAIN_MRI, Recipe
 
 AVERAGING = 0.998
 """How much of the averaged weights a step keeps."""
 CHECKS = 12
 """How often in the second half of a training ``val`` is looked at."""
-RESUMED_RATE = 0.4
-"""Peak rate of a training that goes on from a checkpoint, as a share of the recipe's."""
 KEEP_EVERY = 60.0
 """Seconds between two checkpoints."""
 
@@ -46,7 +44,7 @@ def prepare(recipe: Recipe, root: Path, fold: str | None, log: Any = print) -> t
     log(f"{recipe.name}: reading {len(training)} pictures")
     arrays = data.load(recipe, training, blank_bars=True)
     if recipe.name == BRAIN_MRI:
-        arrays = with_tumors_removed(arrays, recipe)
+        arrays = brain.with_tumors_removed(arrays, recipe)
     elif recipe.organ is None:
         arrays = with_drawn_outliers(arrays, recipe, 2400, seed=7)
     log(f"{recipe.name}: {len(arrays.labels)} pictures to train on")
@@ -69,7 +67,7 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
     val_tensors = data.tensors(validation, recipe.input)
     val_labels = np.array([recipe.class_names.index(e.label) for e in validation])
     best = trainer.check(val_tensors, val_labels)[0] if plan.resume else math.inf
-    peak = recipe.peak_rate * (RESUMED_RATE if plan.resume else 1)
+    peak = recipe.peak_rate * (recipe.resumed_rate if plan.resume else 1)
     start, step, checked, seen = time.monotonic(), 0, 0, 0.0
     kept = start
     for batch in _batches(arrays, recipe, plan.seed):
@@ -88,6 +86,7 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
         if done or due > checked:
             checked = due
             trainer.save_average(plan.folder / "last.npz")
+            trainer.save_average(plan.folder / f"check{checked:02}.npz")
             loss, accuracy = trainer.check(val_tensors, val_labels)
             log(f"{recipe.name} {min(share, 1):6.1%} val log loss {loss:.4f} accuracy {accuracy:.4f}")
             if loss < best:

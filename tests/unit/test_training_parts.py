@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inference.training import calibrate, data, metrics, outliers
-from inference.training.batches import feather
+from inference.training.brain import feather
 from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
 
