@@ -255,7 +255,7 @@ class Person:
         """Block the bot, or unblock it."""
         await self._act("/block", json={"blocked": blocked})
 
-    async def press(self, message: Message, button: str, timeout: float = 10.0) -> Answer:  # noqa: ASYNC109 - sent on
+    async def press(self, message: Message, button: str, timeout: float = 60.0) -> Answer:  # noqa: ASYNC109 - sent on
         """Press the button with this label or callback data and wait for the bot's answer.
 
         Raises PersonError when there is no such button, TimeoutError when the bot does not answer in time.
@@ -292,7 +292,7 @@ class Person:
     async def wait_for(
         self,
         wanted: Callable[[Message], bool],
-        timeout: float = 10.0,  # noqa: ASYNC109 - a test says how long it is ready to wait
+        timeout: float = 60.0,  # noqa: ASYNC109 - a test says how long it is ready to wait
         *,
         since: int | None = None,
     ) -> Message:
@@ -313,7 +313,7 @@ class Person:
     async def wait_for_event(
         self,
         wanted: Callable[[Json], bool],
-        timeout: float = 10.0,  # noqa: ASYNC109 - as above
+        timeout: float = 60.0,  # noqa: ASYNC109 - as above
         *,
         since: int | None = None,
     ) -> Json:

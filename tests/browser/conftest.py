@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from bot.sandbox import Sandbox
 from tests.integration.conftest import RunningBot, bot, sandbox, settings, workers
@@ -26,6 +26,8 @@ ARGUMENTS = [
 ]
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
+HANG = 60_000
+"""Milliseconds after which something is broken, not slow."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +54,8 @@ async def page(sandbox: Sandbox, bot: RunningBot) -> AsyncIterator[Page]:
     complaints: list[str] = []
     async with browser() as chromium:
         context = await chromium.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        context.set_default_timeout(HANG)
+        expect.set_options(timeout=HANG)
         page = await context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from tests import pictures
 from tests.browser.conftest import PHONE
 
-READ = 30_000
+READ = 90_000
 """Milliseconds that a scan may take on a busy machine."""
 
 

@@ -59,8 +59,8 @@ async def someone_agreed(sandbox: Sandbox) -> Person:
     anna = await sandbox.person("Anna")
     await anna.send_text("/start")
     question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
-    await anna.press(question, "agree", timeout=30)
-    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=30)
+    await anna.press(question, "agree", timeout=60)
+    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=60)
     return anna
 
 

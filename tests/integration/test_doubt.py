@@ -34,12 +34,12 @@ async def test_a_picture_that_may_have_arrived_is_not_sent_again_and_the_report_
 ) -> None:
     await sandbox.client.set_faults({"sendPhoto": {fault: 1}})
     await agreed.send_document(pictures.brain())
-    told = await agreed.wait_for(lambda message: DOUBT.format(thing="picture") in message.text, timeout=30)
-    await agreed.wait_for(is_report, timeout=30)
+    told = await agreed.wait_for(lambda message: DOUBT.format(thing="picture") in message.text, timeout=60)
+    await agreed.wait_for(is_report, timeout=60)
     assert await count(agreed, "sendPhoto") == arrived
     await sandbox.client.set_faults()
     await agreed.press(told, "Show it again")
-    await agreed.wait_for(is_picture, timeout=30)
+    await agreed.wait_for(is_picture, timeout=60)
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
@@ -48,15 +48,15 @@ async def test_a_report_that_may_have_arrived_is_not_sent_again_until_it_is_aske
 ) -> None:
     await sandbox.client.set_faults({"sendDocument": {fault: 1}})
     sent = await agreed.send_document(pictures.brain())
-    told = await agreed.wait_for(lambda message: DOUBT.format(thing="report") in message.text, timeout=30)
+    told = await agreed.wait_for(lambda message: DOUBT.format(thing="report") in message.text, timeout=60)
     await sandbox.client.set_faults()
     await sandbox.client.push_update("message", sent.raw)
     await agreed.send_document(pictures.smear())
-    await agreed.wait_for(lambda message: is_report(message) and "2" in message.text, timeout=30)
+    await agreed.wait_for(lambda message: is_report(message) and "2" in message.text, timeout=60)
     assert await count(agreed, "sendPhoto") == 2
     assert await count(agreed, "sendDocument") == arrived + 1
     await agreed.press(told, "Show it again")
-    await agreed.wait_for(is_report, timeout=30)
+    await agreed.wait_for(is_report, timeout=60)
     assert await count(agreed, "sendDocument") == arrived + 2
 
 
@@ -75,5 +75,5 @@ async def test_a_scan_is_answered_under_the_flood_limit_without_a_pause(
             await strict.client.advance_clock(60)
             for seed in (1, 2):
                 await anna.send_document(pictures.brain(seed=seed))
-                await anna.wait_for(is_report, timeout=30)
+                await anna.wait_for(is_report, timeout=60)
     assert "asks for a pause" not in caplog.text

@@ -36,16 +36,18 @@ async def scans_of(bot: RunningBot, person: Person) -> tuple[Scan, ...]:
     return (await bot.services.database.scans.page(known.id, 1, 50)).scans if known else ()
 
 
-async def one_scan(person: Person, label: str = "", seed: int = 1) -> Message:
-    """Send a picture and wait for its report."""
-    await person.send_document(pictures.brain(seed=seed), caption=label)
-    return await person.wait_for(is_report, timeout=30)
-
-
 async def work_is_done(bot: RunningBot, person: Person) -> None:
     """Wait until this person's pictures have all been handled."""
-    async with asyncio.timeout(30), bot.services.lanes.turn(person.id, Lane.PICTURES):
+    async with asyncio.timeout(60), bot.services.lanes.turn(person.id, Lane.PICTURES):
         pass
+
+
+async def one_scan(bot: RunningBot, person: Person, label: str = "") -> Message:
+    """Send a picture and wait for its report, and until that is written down."""
+    await person.send_document(pictures.brain(), caption=label)
+    report = await person.wait_for(is_report, timeout=60)
+    await work_is_done(bot, person)
+    return report
 
 
 async def answer_to(person: Person, text: str) -> Message:
@@ -76,7 +78,7 @@ async def test_a_picture_sent_before_the_yes_is_read_after_it_and_not_before(bot
     assert await scans_of(bot, anna) == ()
 
     await anna.press(question, "agree")
-    await anna.wait_for(is_report, timeout=30)
+    await anna.wait_for(is_report, timeout=60)
 
     assert [scan.patient_label for scan in await scans_of(bot, anna)] == ["Anna B."]
 
@@ -100,7 +102,7 @@ async def test_an_album_before_the_yes_is_asked_for_once_and_read_whole(bot: Run
     assert len([message for message in await anna.messages() if message.from_bot]) == 1
 
     await anna.press(question, "agree")
-    await anna.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=30)
+    await anna.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=60)
 
     scans = await scans_of(bot, anna)
     assert [(scan.number, scan.patient_label) for scan in scans] == [(3, "Boris"), (2, "Boris"), (1, "Boris")]
@@ -117,7 +119,7 @@ async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(
     bot: RunningBot, sandbox: Sandbox, agreed: Person
 ) -> None:
     sent = await agreed.send_document(pictures.brain())
-    await agreed.wait_for(is_report, timeout=30)
+    await agreed.wait_for(is_report, timeout=60)
 
     await sandbox.client.push_update("message", sent.raw)
     await answer_to(agreed, "/cancel")
@@ -130,9 +132,9 @@ async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(
 async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered(
     bot: RunningBot, agreed: Person
 ) -> None:
-    await one_scan(agreed)
+    await one_scan(bot, agreed)
     await agreed.send_document(pictures.brain())
-    again = await agreed.wait_for(lambda message: message.photo is not None, timeout=30)
+    again = await agreed.wait_for(lambda message: message.photo is not None, timeout=60)
     assert "this very picture before, as scan 1" in again.text
 
     await agreed.press(again, "Open scan 1")
@@ -144,7 +146,7 @@ async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered
 async def test_nobody_reaches_another_persons_scan_by_any_button_id_or_number(
     bot: RunningBot, sandbox: Sandbox, agreed: Person
 ) -> None:
-    await one_scan(agreed, "private")
+    await one_scan(bot, agreed, "private")
     [scan] = await scans_of(bot, agreed)
     boris = await sandbox.person("Boris")
     answers = [await press_without_a_button(sandbox, boris, Press(verb, scan.public_id).data) for verb in SCAN_VERBS]
@@ -182,7 +184,7 @@ async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
     bot: RunningBot, agreed: Person, data: bytes, sentence: str
 ) -> None:
     sent = await agreed.send_document(data, "scan.jpg")
-    refusal = await agreed.wait_for(lambda message: sentence in message.text, timeout=30)
+    refusal = await agreed.wait_for(lambda message: sentence in message.text, timeout=60)
     assert refusal.reply_to == sent.id
     await work_is_done(bot, agreed)
     assert await scans_of(bot, agreed) == ()
@@ -192,17 +194,17 @@ async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
 
 async def test_a_document_of_25_mb_is_refused_without_being_asked_for(agreed: Person) -> None:
     await agreed.send_document(bytes(25 * 1024 * 1024), "big.tif")
-    await agreed.wait_for(lambda message: "too large" in message.text, timeout=30)
+    await agreed.wait_for(lambda message: "too large" in message.text, timeout=60)
 
 
 async def test_a_file_that_telegram_has_no_more_gets_one_sentence(agreed: Person) -> None:
     await agreed.send_document(pictures.brain(), unavailable=True)
-    await agreed.wait_for(lambda message: "no longer has this file" in message.text, timeout=30)
+    await agreed.wait_for(lambda message: "no longer has this file" in message.text, timeout=60)
 
 
 async def test_an_album_answers_each_picture_and_refuses_only_the_bad_one(bot: RunningBot, agreed: Person) -> None:
     sent = await agreed.send_album([pictures.brain(), pictures.cat(), pictures.brain(seed=2)])
-    await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=30)
+    await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
     await work_is_done(bot, agreed)
     answers = [message for message in await agreed.messages() if message.from_bot and message.reply_to]
     assert [message.reply_to for message in answers] == [message.id for message in sent]
@@ -228,7 +230,7 @@ async def test_deleting_everything_during_a_scan_leaves_nothing_behind(bot: Runn
     question = await answer_to(agreed, "/delete")
     await agreed.send_document(pictures.brain())
     await agreed.press(question, "delete-all")
-    await agreed.wait_for(lambda message: "I have deleted" in message.text, timeout=30)
+    await agreed.wait_for(lambda message: "I have deleted" in message.text, timeout=60)
     await work_is_done(bot, agreed)
     assert await scans_of(bot, agreed) == ()
 
@@ -243,17 +245,17 @@ async def test_a_yes_that_was_taken_back_is_asked_for_again(bot: RunningBot, agr
 
 
 async def test_a_report_is_drawn_anew_when_telegram_has_the_file_no_more(bot: RunningBot, agreed: Person) -> None:
-    report = await one_scan(agreed)
+    report = await one_scan(bot, agreed)
     first = await agreed.download(report)
     [scan] = await scans_of(bot, agreed)
     await bot.services.database.scans.record_message(scan.id, "report", report.id, "a-file-id-of-another-bot")
     await agreed.press(report, "PDF again")
-    anew = await agreed.wait_for(is_report, timeout=30)
+    anew = await agreed.wait_for(is_report, timeout=60)
     assert await agreed.download(anew) == first
 
 
 async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningBot, agreed: Person) -> None:
-    report = await one_scan(agreed)
+    report = await one_scan(bot, agreed)
     await agreed.press(report, "Delete this scan")
     question = await agreed.wait_for(lambda message: "You can't undo this" in message.text)
     await agreed.press(question, "Yes, delete it")
@@ -279,7 +281,7 @@ async def test_a_button_that_would_change_nothing_is_met_with_silence(sandbox: S
 
 
 async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: RunningBot, agreed: Person) -> None:
-    report = await one_scan(agreed)
+    report = await one_scan(bot, agreed)
     await agreed.forward(report)
     await agreed.wait_for(lambda message: "one of my own answers" in message.text)
     assert len(await scans_of(bot, agreed)) == 1
@@ -289,7 +291,7 @@ async def test_a_caption_that_speaks_of_an_emergency_is_answered_before_the_pict
     await agreed.send_document(pictures.brain(), caption="my son had a seizure")
     first = await agreed.wait_for(lambda _: True)
     assert "112" in first.text
-    await agreed.wait_for(is_report, timeout=30)
+    await agreed.wait_for(is_report, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ async def test_who_has_blocked_the_bot_is_remembered_when_an_answer_can_not_be_s
 async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_personal_data(
     bot: RunningBot, agreed: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await one_scan(agreed, "Anna Karenina")
+    await one_scan(bot, agreed, "Anna Karenina")
     [scan] = await scans_of(bot, agreed)
     await bot.services.database.scans.record_message(scan.id, "report", 1, "a-file-id-of-another-bot")
     with closing(sqlite3.connect(bot.settings.database_url.removeprefix("sqlite+aiosqlite:///"))) as file, file:
@@ -391,7 +393,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_the_picture_is_read(
     bot: RunningBot, agreed: Person, workers: LocalExecutor
 ) -> None:
     os.kill(await workers.run(os.getpid), signal.SIGKILL)
-    await one_scan(agreed)
+    await one_scan(bot, agreed)
     assert len(await scans_of(bot, agreed)) == 1
 
 
@@ -404,5 +406,5 @@ async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: Lo
                 await anna.send_text("/help")
             answered: set[int] = set()
             while len(answered) < 6:
-                answer = await anna.wait_for(lambda message: message.id not in answered, timeout=30, since=0)
+                answer = await anna.wait_for(lambda message: message.id not in answered, timeout=60, since=0)
                 answered.add(answer.id)

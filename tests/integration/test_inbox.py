@@ -92,7 +92,7 @@ async def test_a_picture_whose_receipt_the_kill_cut_off_comes_once_and_is_offere
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"sendPhoto": {"slow": 1}}, **LONG)
         await anna.send_document(pictures.brain())
-        await anna.wait_for(lambda message: message.photo is not None, timeout=30)
+        await anna.wait_for(lambda message: message.photo is not None, timeout=60)
         process.kill()
     await sandbox.client.set_faults()
     async with bot_process(sandbox, tmp_path):
@@ -228,7 +228,7 @@ async def test_what_is_not_the_updates_fault_is_tried_until_it_works(
     async with bot_here(settings, workers):
         anna = await sandbox.person("Anna")
         await anna.send_text("/help")
-        await anna.wait_for(lambda message: "Nice one" in message.text, timeout=30)
+        await anna.wait_for(lambda message: "Nice one" in message.text, timeout=60)
         await all_is_done(tmp_path)
     assert len(calls) == 6
     assert len(await answers(anna)) == 1

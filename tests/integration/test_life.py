@@ -27,15 +27,15 @@ async def agreed(sandbox: Sandbox) -> Person:
     anna = await sandbox.person("Anna")
     await anna.send_text("/start")
     question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
-    await anna.press(question, "agree", timeout=30)
-    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=30)
+    await anna.press(question, "agree", timeout=60)
+    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=60)
     return anna
 
 
 async def scan_in_work(anna: Person) -> Message:
     """Send a picture; returns the message that says that it is in work."""
     sent = await anna.send_document(pictures.brain())
-    return await anna.wait_for(lambda message: message.reply_to == sent.id, timeout=30)
+    return await anna.wait_for(lambda message: message.reply_to == sent.id, timeout=60)
 
 
 async def leaves(process: Process, within: float) -> str:

@@ -34,13 +34,13 @@ async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture
     ):
         anna, boris = await someone_agreed(sandbox), await someone_agreed(sandbox)
         await anna.send_album([pictures.brain(seed=seed) for seed in range(10)])
-        await anna.wait_for(lambda message: message.photo is not None, timeout=30)
+        await anna.wait_for(lambda message: message.photo is not None, timeout=60)
         await boris.send_document(pictures.brain())
-        await boris.wait_for(is_report, timeout=30)
+        await boris.wait_for(is_report, timeout=60)
         answered = [message for message in await answers(anna) if message.photo is not None]
         assert len(answered) < 5
         await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
 
 
 async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
@@ -51,17 +51,17 @@ async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
         room = bot.services.room
         full = [room.line_up(0) for _ in range(100)]
         await anna.send_document(pictures.brain())
-        told = await anna.wait_for(lambda message: "number" in message.text, timeout=30)
+        told = await anna.wait_for(lambda message: "number" in message.text, timeout=60)
         assert f"number {sum(not seat.is_in for seat in full) + 1} in the line" in told.text
         assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'working'") == [(0,)]
         await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
-        await anna.wait_for_event(lambda event: event["type"] == "delete", timeout=30)
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
+        await anna.wait_for_event(lambda event: event["type"] == "delete", timeout=60)
         await all_is_done(tmp_path)
         for seat in full:
             seat.leave()
         await anna.send_document(pictures.brain())
-        await anna.wait_for(is_report, timeout=30)
+        await anna.wait_for(is_report, timeout=60)
     assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
 
 
@@ -75,7 +75,7 @@ async def test_a_picture_that_was_cancelled_is_not_read_by_the_next_process(
             await anna.send_document(pictures.brain(seed=seed))
         await until(lambda: len(rows(tmp_path, "SELECT 1 FROM inbox WHERE finished_at IS NULL")) == 3)
         await anna.send_text("/cancel")
-        await anna.wait_for(lambda message: "dropped" in message.text, timeout=30)
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
         process.kill()
     await sandbox.client.set_faults()
     async with bot_here(settings, workers):
@@ -96,7 +96,7 @@ async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_sile
             await anna.send_document(pictures.brain(seed=seed))
         await until(lambda: len(bot.services.lanes.waiting(anna.id)) == 2)
         late = await anna.send_document(pictures.brain(seed=9))
-        told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=30)
+        told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=60)
         assert told.reply_to == late.id
         await sandbox.client.set_faults()
         await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)

@@ -1,7 +1,9 @@
 """Between receipt and end: who is handled alone, what is tried again, what an album knows of its members."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,6 +107,27 @@ async def test_a_receipt_that_is_given_up_is_kept_and_queued_or_neither(database
     assert len(await database.inbox.recover()) == 1
 
 
+async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_start(
+    database: Database, tmp_path: Path
+) -> None:
+    application = deliveries_of(database).application
+    queue = deliveries_of(database).queue
+    application.update_queue = queue
+    application._initialized = True  # else it would ask Telegram who it is
+    await application.start()
+    with closing(sqlite3.connect(tmp_path / "bot.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the receipt takes until after the stop
+        putting = asyncio.create_task(queue.put(a_text(1)))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            await application.stop()
+    await putting
+    assert queue.empty()
+    async with asyncio.timeout(60):
+        await queue.join()
+    assert [kept.update_id for kept in await database.inbox.recover()] == [1]
+
+
 async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database) -> None:
     await database.inbox.put(1, 1, '{"update_id": "no json')
     await put(database, 2)
@@ -127,7 +150,7 @@ class Gate:
 
     async def holds(self, *update_ids: int) -> None:
         """Wait until these are inside."""
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: self.inside == list(update_ids))
 
     async def come(self, *update_ids: int) -> None:

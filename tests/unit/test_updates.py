@@ -57,7 +57,7 @@ class Desk:
 
     async def have_begun(self, *names: str) -> None:
         """Wait until exactly these have begun."""
-        async with asyncio.timeout(20), self.news:
+        async with asyncio.timeout(60), self.news:
             await self.news.wait_for(lambda: len(self.begun) >= len(names))
         await settled()
         assert sorted(self.begun) == sorted(names)
@@ -194,7 +194,7 @@ async def test_an_album_is_handed_over_whole_to_one_handler_in_the_order_it_was_
 
 
 async def test_a_picture_outside_albums_comes_at_once() -> None:
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(30):
         assert await gathered(Albums(quiet=60), [a_picture(1, 4)]) == [[4]]
 
 

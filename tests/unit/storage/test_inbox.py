@@ -58,7 +58,7 @@ async def test_what_was_put_is_there_after_a_kill_at_once(file: Path, db: Databa
         sys.executable, "-c", program, f"sqlite+aiosqlite:///{file}", cwd=PROJECT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.stdout.readline() == b"put\n"
         process.send_signal(signal.SIGKILL)
         await process.wait()
