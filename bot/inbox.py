@@ -83,22 +83,27 @@ class DurableQueue(asyncio.Queue[object]):
     """Where the library puts updates: ``put`` returns when one is on the disk, and only then is it confirmed.
 
     One that is known already is passed over. Raises StorageDownError when it can't be kept; it is then not confirmed.
+    After the library's sign that it takes nothing more, what comes is kept for the next start and not queued up: the
+    library waits until the queue is worked off, and that would be for ever.
     """
 
     def __init__(self, rows: Inbox) -> None:
         super().__init__()
         self._rows = rows
+        self._at_an_end = False
 
     async def put(self, item: object) -> None:
         """Keep an update and queue it up, both or neither, even if the caller is cancelled meanwhile."""
         if isinstance(item, Update):
             await asyncio.shield(self._keep(item))
-        else:
+        else:  # the library puts nothing else but that sign
+            self._at_an_end = True
             await super().put(item)
 
     async def _keep(self, update: Update) -> None:
         chat = update.effective_chat
-        if await self._rows.put(update.update_id, chat.id if chat else None, update.to_json()):
+        fresh = await self._rows.put(update.update_id, chat.id if chat else None, update.to_json())
+        if fresh and not self._at_an_end:
             self.put_nowait(update)
 
 
