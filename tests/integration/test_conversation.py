@@ -13,7 +13,7 @@ from bot.sandbox import Message, Person, Sandbox
 from tests.integration.conftest import RunningBot
 
 SAMPLES = Path(bot.sandbox.samples.__file__).parent
-TOLD_TO_READ = 30.0
+TOLD_TO_READ = 90.0
 """Seconds that a scan may take on a machine that is busy with other tests."""
 
 

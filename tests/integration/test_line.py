@@ -91,14 +91,15 @@ async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_sile
     async with bot_here(settings, workers) as bot:
         anna = await someone_agreed(sandbox)
         bot.services.lanes.most_of_one = 2
-        await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
+        full = [bot.services.room.line_up(0) for _ in range(100)]
         for seed in range(2):
             await anna.send_document(pictures.brain(seed=seed))
         await until(lambda: len(bot.services.lanes.waiting(anna.id)) == 2)
         late = await anna.send_document(pictures.brain(seed=9))
         told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=60)
         assert told.reply_to == late.id
-        await sandbox.client.set_faults()
+        for seat in full:
+            seat.leave()
         await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
         await all_is_done(tmp_path)
     assert rows(tmp_path, "SELECT count(*) FROM scans") == [(2,)]
