@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 from telegram.error import BadRequest, RetryAfter
@@ -85,12 +86,16 @@ def mended(sandbox: Sandbox) -> Callable[[], Awaitable[object]]:
     return sandbox.client.set_faults
 
 
+async def send_many(bot: ExtBot[Any], person: Person, count: int) -> None:
+    for number in range(count):
+        await bot.send_message(person.id, f"{number}")
+
+
 async def test_many_messages_to_one_person_never_reach_the_flood_limit(
     strict: Sandbox, sending: ExtBot[Care], clock: ForwardClock, ann: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bot.sender")
-    for number in range(22):
-        await sending.send_message(ann.id, f"{number}")
+    await send_many(sending, ann, 22)
     assert [message.text for message in await from_bot(ann)] == [f"{number}" for number in range(22)]
     assert "asks for a pause" not in caplog.text
     assert sum(clock.sleeps) < 22
@@ -99,8 +104,7 @@ async def test_many_messages_to_one_person_never_reach_the_flood_limit(
 async def test_the_same_messages_without_the_sender_reach_it(strict: Sandbox, ann: Person) -> None:
     async with ExtBot(strict.token, strict.base_url, strict.base_file_url) as bare:
         with pytest.raises(RetryAfter):
-            for number in range(100):
-                await bare.send_message(ann.id, f"{number}")
+            await send_many(bare, ann, 100)
     assert len(await from_bot(ann)) >= strict.world.rules.flood_burst
 
 
