@@ -9,16 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.card import OperatingPoints
+from inference.card import OperatingPoints, ScoreBin, View
 from inference.training.predict import probabilities
+from inference.training.recipes import BRAIN_MRI
 
 COVERAGE = 0.95
 LEAST_QUANTILE = 0.5
-"""Without it the sets of a class that is nearly always sure would be empty for a picture that is merely likely."""
+"""A class with more than half of the probability is never ruled out, however sure the model is of that class on val:
+without this floor the sets of pictures from other places, where it is less sure, are empty too often."""
 LEAST_POSITIVE, MOST_NEGATIVE = 0.7, 0.3
 """Between these people hear "not sure", however well the model does on val: closer to a coin than to a finding."""
 FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
+PEAK_PERCENTILE = 90
+"""Of the true tumours' peaks this many stay below the full scale: a map that is cut off no longer tells where its
+highest place is (cut at the median, the hottest pixel lay inside the outline in a tenth fewer pictures)."""
+VIEWS: dict[str, tuple[View, ...]] = {BRAIN_MRI: ("plain", "mirrored")}
+"""What serving looks at. A head is nearly its own mirror image, and on val the two views differ where the model is
+wrong; for blood smears they tell nothing that one does not."""
+WITHHELD_FOR_VIEWS = 0.02
+"""Share of the right answers on val that may become "not sure" because the views disagree."""
+LEAST_APART = 0.15
+BIN_EDGES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1)
+LEAST_IN_BIN = 25
+"""Fewer pictures than that say too little of those that score alike."""
 
 Floats = NDArray[np.float64]
 
@@ -44,15 +58,74 @@ def temperature(scored: Scored) -> float:
     return round(float(min(candidates, key=loss)), 3)
 
 
-def conformal(chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...]) -> dict[str, float]:
-    """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012), at least ``LEAST_QUANTILE``."""
+def conformal(
+    chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...], sources: tuple[str, ...] | None = None
+) -> dict[str, float]:
+    """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012), at least ``LEAST_QUANTILE``.
+
+    With ``sources`` a source counts by the square root of its pictures, so that one large set does not speak for all
+    (weighted quantile as in Tibshirani et al. 2019).
+    """
     quantiles = {}
     for k, name in enumerate(names):
-        scores = np.sort(1 - chances[labels == k, k])
-        rank = int(np.ceil((len(scores) + 1) * COVERAGE)) - 1
-        quantile = float(scores[rank]) if 0 <= rank < len(scores) else 1.0
+        chosen = labels == k
+        scores = 1 - chances[chosen, k]
+        here = np.array(sources)[chosen] if sources else np.zeros(len(scores))
+        _, inverse, counts = np.unique(here, return_inverse=True, return_counts=True)
+        weights = counts[inverse] ** -0.5
+        order = np.argsort(scores)
+        # A new picture weighs as much as a mean one and may score worse than all.
+        reached = np.cumsum(weights[order]) / (weights.sum() + weights.mean()) if len(scores) else np.zeros(0)
+        rank = int(np.searchsorted(reached, COVERAGE - 1e-12))
+        quantile = float(scores[order][rank]) if rank < len(scores) else 1.0
         quantiles[name] = round(max(quantile, LEAST_QUANTILE), 4)
     return quantiles
+
+
+def views_apart(apart: Floats, right: NDArray[np.bool_]) -> float:
+    """How far views may differ: ``WITHHELD_FOR_VIEWS`` of the answers that are ``right`` on val differ by more."""
+    if not right.any() or not apart.any():
+        return 1.0
+    return round(max(LEAST_APART, float(np.quantile(apart[right], 1 - WITHHELD_FOR_VIEWS))), 3)
+
+
+def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, ...]:
+    """What pictures with such a probability of any tumour really showed.
+
+    Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures and a higher score never means fewer tumours
+    (pool adjacent violators, Zadrozny & Elkan 2002).
+    """
+    which = np.minimum(np.searchsorted(BIN_EDGES, tumor, "right") - 1, len(BIN_EDGES) - 2)
+    bins = [
+        ScoreBin(
+            low=BIN_EDGES[b],
+            high=BIN_EDGES[b + 1],
+            pictures=int((which == b).sum()),
+            tumors=int(is_tumor[which == b].sum()),
+        )
+        for b in range(len(BIN_EDGES) - 1)
+    ]
+    while len(bins) > 1 and min(b.pictures for b in bins) < LEAST_IN_BIN:
+        i = min(range(len(bins)), key=lambda i: bins[i].pictures)
+        neighbours = [j for j in (i - 1, i + 1) if 0 <= j < len(bins)]
+        first = min(i, min(neighbours, key=lambda j: bins[j].pictures))
+        bins[first : first + 2] = [_joined(bins[first], bins[first + 1])]
+    rising: list[ScoreBin] = []
+    for found in bins:
+        rising.append(found)
+        while len(rising) > 1 and rising[-2].tumors * rising[-1].pictures > rising[-1].tumors * rising[-2].pictures:
+            upper = rising.pop()
+            rising[-1] = _joined(rising[-1], upper)
+    return tuple(rising)
+
+
+def _joined(lower: ScoreBin, upper: ScoreBin) -> ScoreBin:
+    return ScoreBin(
+        low=lower.low,
+        high=upper.high,
+        pictures=lower.pictures + upper.pictures,
+        tumors=lower.tumors + upper.tumors,
+    )
 
 
 def expert_points(
@@ -95,12 +168,14 @@ def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> Opera
 
 
 def full_scale(maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDArray[np.bool_]) -> float:
-    """The class-map value drawn at full strength: the median peak on true tumours, more if healthy slices need it.
+    """The class-map value drawn at full strength: above nearly all true tumours' peaks, more if healthy slices need it.
 
     ``maps`` [N, h, w, K], ``tumor`` [K] says which classes are tumours.
     """
     peaks = maps.max((1, 2))
     true_peaks = peaks[np.arange(len(labels)), labels][tumor[labels]]
     healthy = peaks[~tumor[labels]][:, tumor].max(1)
-    scale = max(float(np.median(true_peaks)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3)
+    scale = max(
+        float(np.percentile(true_peaks, PEAK_PERCENTILE)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3
+    )
     return round(scale, 3)

@@ -3,17 +3,23 @@
 import argparse
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
+from inference.analyser import Analyser
 from inference.card import ModelCard, load_card
+from inference.expert import Expert
+from inference.registry import Entry
 from inference.training import calibrate as cal
-from inference.training import data, evaluate, export, train
+from inference.training import data, evaluate, export, plots, texts, train
 from inference.training.cardfile import write_model_card
 from inference.training.data import BLOOD_FOLDS, DataError
-from inference.training.predict import predict, probabilities
+from inference.training.predict import probabilities, read_files
 from inference.training.recipes import BLOOD_SMEAR, Recipe
 
 
@@ -64,43 +70,37 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Set temperature, operating points, prediction sets and the heat map's scale in the card."""
+    """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
     folder = Path(args.models) / recipe.name
-    card = load_card(folder)
+    card = load_card(folder).model_copy(update={"views": cal.VIEWS.get(recipe.name, ("plain",))})
     validation = [e for e in data.examples_for(recipe, data.data_root(args.data)) if e.part == "val"]
-    answer = predict(folder, data.tensors(validation, recipe.input))
-    labels = np.array([recipe.class_names.index(e.label) for e in validation], np.int32)
-    scored = cal.Scored(answer.logits, labels, tuple(e.source for e in validation))
-    if recipe.name == BLOOD_SMEAR:
-        scored = unseen_looks(recipe, args) or scored
-    heat = cal.temperature(scored)
+    labels = evaluate.labels_of(recipe, validation)
+    with bar(len(validation) * len(card.views), recipe.name) as progress:
+        answer = read_files(Expert.load(Entry(folder, card)), [e.path for e in validation], progress)
+        scored = cal.Scored(answer.logits, labels, tuple(e.source for e in validation))
+        if recipe.name == BLOOD_SMEAR:
+            scored = unseen_looks(recipe, args) or scored
+        heat = cal.temperature(scored)
+        card = card.model_copy(update={"temperature": heat})
+        if len(card.views) > 1:  # how far views differ depends on the temperature
+            answer = read_files(Expert.load(Entry(folder, card)), [e.path for e in validation], progress)
     chances = probabilities(scored.logits, heat)
+    free = recipe.tumor_free
+    changes: dict[str, Any] = {"conformal": cal.conformal(chances, scored.labels, recipe.class_names, scored.sources)}
     if recipe.organ:
-        free = recipe.tumor_free
         limits = (0.05, 0.05, 0.05) if recipe.name == BLOOD_SMEAR else (0.03, 0.02, 0.1)
-        points = cal.expert_points(
-            1 - chances[:, free],
-            scored.labels != free,
-            scored.sources,
-            false_alarms=limits[0],
-            misses=limits[1],
-            by_source=limits[2],
+        tumor, ill = 1 - chances[:, free], scored.labels != free
+        changes["operating_points"] = cal.expert_points(
+            tumor, ill, scored.sources, false_alarms=limits[0], misses=limits[1], by_source=limits[2]
         )
-        tumors = np.array([c.tumor for c in recipe.classes])
-        scale = cal.full_scale(answer.maps, labels, tumors)
+        changes["reliability"] = cal.reliability(tumor, ill)
+        right = (answer.chances[:, free] < 0.5) == (labels != free)
+        changes["views_apart"] = cal.views_apart(answer.apart, right)
+        changes["heatmap_full_scale"] = cal.full_scale(answer.maps, labels, np.array([c.tumor for c in recipe.classes]))
     else:
-        points = cal.gate_points(chances, scored.labels, recipe.tumor_free)
-        scale = card.heatmap_full_scale
-    updated = card.model_copy(
-        update={
-            "temperature": heat,
-            "operating_points": points,
-            "conformal": cal.conformal(chances, scored.labels, recipe.class_names),
-            "heatmap_full_scale": scale,
-        }
-    )
-    export.write_card(updated, folder)
-    say(f"{recipe.name}: temperature {heat}, points {points}, sets {updated.conformal}, full scale {scale}")
+        changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
+    export.write_card(card.model_copy(update=changes), folder)
+    say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
 
 
 def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
@@ -117,19 +117,48 @@ def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
 
 
 def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Measure the shipped files and write the figures into ``card.json`` and ``MODEL_CARD.md``."""
+    """Measure the shipped files as they serve and write the figures into ``card.json`` and ``MODEL_CARD.md``."""
     folder = Path(args.models) / recipe.name
     card: ModelCard = load_card(folder)
     examples = data.examples_for(recipe, data.data_root(args.data))
-    found = evaluate.figures(recipe, card, folder, examples)
-    if recipe.name == BLOOD_SMEAR and (unseen := unseen_looks(recipe, args)):
-        found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
-    elif "looks_left_out" in card.figures:
-        found["looks_left_out"] = card.figures["looks_left_out"]
-    updated = card.model_copy(update={"figures": found})
+    if args.robust:
+        from inference.training import robust
+
+        found = {"robustness": robust.figures(recipe, Analyser.load(args.models), examples, args.seed, bar)}
+    else:
+        with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
+            if recipe.organ:
+                expert = Expert.load(Entry(folder, card))
+                parts = evaluate.read_parts(expert, examples, progress)
+                found = evaluate.expert_figures(recipe, expert, folder, examples, parts)
+                plots.write(recipe, card, folder, parts)
+            else:
+                gate = Analyser.load(args.models).gate
+                found = evaluate.gate_figures(recipe, gate, folder, examples, progress)
+        if recipe.name == BLOOD_SMEAR and (unseen := unseen_looks(recipe, args)):
+            found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
+    updated = card.model_copy(
+        update={
+            "figures": card.figures | found,
+            "intended_use": texts.INTENDED_USE[recipe.name],
+            "out_of_scope": texts.OUT_OF_SCOPE[recipe.name],
+            "known_failures": list(texts.KNOWN_FAILURES[recipe.name]),
+        }
+    )
     export.write_card(updated, folder)
     write_model_card(updated, folder)
     say(f"{recipe.name}: figures written to {folder}")
+
+
+@contextmanager
+def bar(total: int, name: str) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, nothing in a log."""
+    with tqdm(total=total, desc=name, unit="picture", disable=None, dynamic_ncols=True) as shown:
+
+        def step() -> None:
+            shown.update()
+
+        yield step
 
 
 COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {

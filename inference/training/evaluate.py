@@ -1,24 +1,30 @@
-"""Measures a shipped model on val and test from its LiteRT file, beside baselines that see no shapes."""
+"""Measures a shipped model on val and test through the path that serves, beside baselines that see hardly any shape."""
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.analysis import Verdict
+from inference.backends import load_backend
 from inference.card import ModelCard
-from inference.training import data, metrics
+from inference.expert import Expert
+from inference.gate import Gate
+from inference.training import baselines, data, heatmaps, metrics
 from inference.training.calibrate import Scored
 from inference.training.data import Example
-from inference.training.predict import Predictions, predict, probabilities
+from inference.training.predict import Readings, open_picture, probabilities, read_files, said
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
-from inference.verdict import judge
 
-PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+Floats = NDArray[np.float64]
+Part = tuple[list[Example], Readings]
+PARTS = ("val", "test")
+SPECIFICITY = 0.95
+RANDOMISED_ON = 24
+"""Pictures of test on which maps of other weights are compared."""
 
 
 def provenance(examples: Sequence[Example]) -> list[dict[str, Any]]:
@@ -30,66 +36,120 @@ def provenance(examples: Sequence[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def figures(recipe: Recipe, card: ModelCard, folder: Path, examples: Sequence[Example]) -> dict[str, Any]:
-    """Every figure of the card for ``recipe``, from the files in ``folder``."""
-    parts = {part: [e for e in examples if e.part == part] for part in ("train", "val", "test")}
-    answers = {part: predict(folder, data.tensors(parts[part], recipe.input)) for part in ("val", "test")}
-    baseline = metrics.fit_linear(
-        colours(parts["train"], blank_bars=True), _labels(recipe, parts["train"]), len(recipe.classes)
-    )
+def read_parts(expert: Expert, examples: Sequence[Example], progress: Callable[[], None] | None) -> dict[str, Part]:
+    """Let an expert read val and test as it does in the bot."""
+    parts = {part: [e for e in examples if e.part == part] for part in PARTS}
+    return {part: (rows, read_files(expert, [e.path for e in rows], progress)) for part, rows in parts.items() if rows}
+
+
+def expert_figures(
+    recipe: Recipe, expert: Expert, folder: Path, examples: Sequence[Example], parts: dict[str, Part]
+) -> dict[str, Any]:
+    """Every figure of an expert's card that needs no other pictures than val and test."""
+    card = expert.card
+    known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
     result: dict[str, Any] = {}
-    for part in ("val", "test"):
-        labels, chances = _labels(recipe, parts[part]), probabilities(answers[part].logits, card.temperature)
+    thresholds: dict[str, float] | None = None
+    for part, (rows, readings) in parts.items():
+        labels = labels_of(recipe, rows)
+        seen = baselines.features(rows, blank_bars=False)
+        heat = heatmaps.figures(recipe, card, readings, rows, thresholds)
+        thresholds = heat.get("thresholds_chosen_on_val")
         result[part] = {
-            "pictures": dict(sorted(Counter(e.label for e in parts[part]).items())),
-            "model": table(recipe, chances, labels, parts[part]),
-            "brightness_or_colour_only": table(recipe, baseline(colours(parts[part])), labels, parts[part]),
+            "pictures": dict(sorted(Counter(e.label for e in rows).items())),
+            "model": table(recipe, readings.chances, labels, rows),
+            **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
+            "verdicts": verdicts(recipe, readings, labels, rows),
+            "prediction_sets": prediction_sets(card, readings.chances, labels, rows),
+            "doubt": doubt(recipe, readings, labels, rows),
+            "heat_map": heat,
         }
-        if recipe.organ:
-            result[part]["verdicts"] = verdicts(recipe, card, chances, labels, parts[part])
-            result[part]["heat_map"] = heat_maps(recipe, card, answers[part], parts[part])
-        else:
-            result[part]["gate"] = refusals(recipe, card, chances, parts[part])
-    result["speed_ms_one_thread"] = speed(folder, recipe)
+    rows, readings = parts["test"] if "test" in parts else parts["val"]
+    chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
+    result["identity_error"] = float(f"{max(heatmaps.identity_error(folder, r) for _, r in parts.values()):.1e}")
+    result["map_correlation_with_random_weights"] = heatmaps.randomised(
+        card, folder, data.tensors(chosen, recipe.input)
+    )
+    result["speed_ms_one_thread"] = speed(folder, card)
     return result
 
 
-def table(recipe: Recipe, chances: NDArray[np.float64], labels: NDArray[np.int32], examples: Sequence[Example]) -> Any:
+def gate_figures(
+    recipe: Recipe, gate: Gate, folder: Path, examples: Sequence[Example], progress: Callable[[], None] | None
+) -> dict[str, Any]:
+    """Every figure of the gate's card, by the rule that serves."""
+    result: dict[str, Any] = {}
+    known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
+    for part in PARTS:
+        rows = [e for e in examples if e.part == part]
+        if not rows:
+            continue
+        chances, taken_for = admit(recipe, gate, rows, progress)
+        labels = labels_of(recipe, rows)
+        seen = baselines.features(rows, blank_bars=False)
+        result[part] = {
+            "pictures": dict(sorted(Counter(e.label for e in rows).items())),
+            "model": table(recipe, chances, labels, rows),
+            **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
+            "gate": refusals(recipe, taken_for, rows),
+        }
+    result["speed_ms_one_thread"] = speed(folder, gate.model.card)
+    return result
+
+
+def admit(
+    recipe: Recipe, gate: Gate, examples: Sequence[Example], progress: Callable[[], None] | None
+) -> tuple[Floats, NDArray[np.int_]]:
+    """The gate's probabilities [N, K] and the class it takes each picture for ("other" when it refuses) [N]."""
+    chances, taken_for = [], []
+    for example in examples:
+        admission = gate.admit(open_picture(example.path))
+        chances.append([getattr(admission.scores, name) for name in recipe.class_names])
+        taken_for.append(recipe.class_names.index(admission.organ or OTHER))
+        if progress:
+            progress()
+    return np.array(chances), np.array(taken_for)
+
+
+def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
     """Accuracy, F1, AUC and calibration with 95 % intervals over groups, and recall by class."""
     groups = [e.group for e in examples]
     predicted = chances.argmax(1).astype(np.int32)
     names = recipe.class_names
-    free = recipe.tumor_free
-    confidence = chances.max(1)
+    confidence, correct = chances.max(1), predicted == labels
+    error = metrics.interval(lambda i: metrics.calibration_error(confidence[i], correct[i]), groups)
     result: dict[str, Any] = {
-        "accuracy": metrics.interval(lambda i: float((predicted[i] == labels[i]).mean()), groups),
+        "accuracy": metrics.share(correct, groups),
         "macro_f1": metrics.interval(lambda i: metrics.macro_f1(predicted[i], labels[i], len(names)), groups),
-        "recall": {names[k]: round(float((predicted[labels == k] == k).mean()), 4) for k in np.unique(labels).tolist()},
+        "recall": {
+            names[k]: metrics.share(correct[labels == k], _of(groups, labels == k)) for k in np.unique(labels).tolist()
+        },
         "log_loss": round(float(-np.log(chances[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
-        "calibration_error": round(metrics.calibration_error(confidence, predicted == labels), 4),
+        "calibration_error": error | {"if_perfect": round(metrics.calibration_error_by_chance(confidence), 4)},
     }
-    if len(np.unique(labels == free)) == 2:
-        what = "auc_tumor" if recipe.organ else "auc_scan"
-        score = 1 - chances[:, free]
-        result[what] = metrics.interval(lambda i: metrics.auc(score[i], labels[i] != free), groups)
+    ill = labels != recipe.tumor_free
+    if len(np.unique(ill)) == 2:
+        score = 1 - chances[:, recipe.tumor_free]
+        what = "tumor" if recipe.organ else "scan"
+        result[f"auc_{what}"] = metrics.interval(lambda i: metrics.auc(score[i], ill[i]), groups)
+        result[f"sensitivity_at_specificity_{SPECIFICITY}"] = metrics.interval(
+            lambda i: metrics.sensitivity_at(score[i], ill[i], SPECIFICITY), groups
+        )
     return result
 
 
 def verdicts(
-    recipe: Recipe,
-    card: ModelCard,
-    chances: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    examples: Sequence[Example],
+    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
-    """What people would be told at the operating points, by source: shares of signs, no signs and not sure."""
-    said = answers(card, chances)
+    """What people are told, by source: shares of signs, no signs and not sure, each with its interval."""
     ill = labels != recipe.tumor_free
     sources = np.array([e.detail if recipe.name == BLOOD_SMEAR else e.source for e in examples])
+    groups = [e.group for e in examples]
 
-    def shares(chosen: NDArray[np.bool_]) -> dict[str, float]:
-        named = {"signs": said == 1, "no_signs": said == -1, "not_sure": said == 0}
-        return {"pictures": int(chosen.sum())} | {k: round(float(v[chosen].mean()), 4) for k, v in named.items()}
+    def shares(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        named = {"signs": readings.said == 1, "no_signs": readings.said == -1, "not_sure": readings.said == 0}
+        here = _of(groups, chosen)
+        return {"pictures": int(chosen.sum())} | {k: metrics.share(v[chosen], here) for k, v in named.items()}
 
     result: dict[str, Any] = {}
     for name, side in (("with_tumor", ill), ("without_tumor", ~ill)):
@@ -97,54 +157,63 @@ def verdicts(
             result[name] = shares(side) | {
                 "by_source": {str(s): shares(side & (sources == s)) for s in np.unique(sources[side])}
             }
-    inside = np.array([chances[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
-    result["prediction_sets"] = {
-        "coverage": round(float(inside[np.arange(len(labels)), labels].mean()), 4),
-        "mean_size": round(float(inside.sum(1).mean()), 4),
-    }
     return result
 
 
-def answers(card: ModelCard, chances: NDArray[np.float64]) -> NDArray[np.int_]:
-    """What serving says to each row of probabilities [N, K]: 1 signs, -1 no signs, 0 not sure."""
-    meaning = {Verdict.TUMOR_SIGNS: 1, Verdict.NO_TUMOR_SIGNS: -1}
-    judged = (judge(dict(zip(card.class_names, row.tolist(), strict=True)), card) for row in chances)
-    return np.array([meaning.get(judgement.verdict, 0) for judgement in judged])
-
-
-def heat_maps(recipe: Recipe, card: ModelCard, answer: Predictions, examples: Sequence[Example]) -> dict[str, Any]:
-    """How well the map points at the tumour, and how often it lights up without one."""
-    labels, free = _labels(recipe, examples), recipe.tumor_free
-    tumor = np.delete(answer.maps[labels == free], free, axis=3).max((1, 2, 3))
-    result: dict[str, Any] = {
-        "healthy_above_half_scale": round(float((tumor > card.heatmap_full_scale / 2).mean()), 4)
-        if len(tumor)
-        else None
-    }
-    marked = [i for i, e in enumerate(examples) if e.mask]
-    if marked:
-        masks = np.stack([data.read_mask(examples[i].mask, recipe.input.side) for i in marked])  # type: ignore[arg-type]  # chosen for having one
-        result["true_class"] = metrics.pointing(answer.maps[marked, :, :, labels[marked]], masks)
-    return result
-
-
-def refusals(
-    recipe: Recipe, card: ModelCard, chances: NDArray[np.float64], examples: Sequence[Example]
+def prediction_sets(
+    card: ModelCard, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
-    """Scans refused and other pictures let in at the operating point, by source or kind."""
+    """Coverage in each class, and how large the sets are."""
+    inside = np.array([chances[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
+    held = inside[np.arange(len(labels)), labels]
+    groups = [e.group for e in examples]
+    return {
+        "coverage": {
+            card.class_names[k]: metrics.share(held[labels == k], _of(groups, labels == k))
+            for k in np.unique(labels).tolist()
+        },
+        "mean_size": round(float(inside.sum(1).mean()), 4),
+        "empty": round(float((inside.sum(1) == 0).mean()), 4),
+    }
+
+
+def doubt(recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
+    """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
+    groups = [e.group for e in examples]
+    ill = labels != recipe.tumor_free
+    score = 1 - readings.chances[:, recipe.tumor_free]
+    sure, right = np.maximum(score, 1 - score), (score >= 0.5) == ill
+    top, kind = readings.chances.max(1), readings.chances.argmax(1) == labels
+    wrong = ((readings.said == 1) & ~ill) | ((readings.said == -1) & ill)
+    answered = readings.said != 0
+    result = {
+        "answered": metrics.share(answered, groups),
+        "told_wrong": metrics.share(wrong, groups),
+        "risk_at_90_coverage_tumor_or_not": metrics.interval(lambda i: metrics.risk_at(sure[i], right[i]), groups),
+        "risk_at_90_coverage_kind": metrics.interval(lambda i: metrics.risk_at(top[i], kind[i]), groups),
+        "views_disagree": metrics.share(readings.apart > 0.2, groups),
+    }
+    if (~right).any():
+        result["views_disagree_where_wrong"] = metrics.share(readings.apart[~right] > 0.2, _of(groups, ~right))
+    return result
+
+
+def refusals(recipe: Recipe, taken_for: NDArray[np.int_], examples: Sequence[Example]) -> dict[str, Any]:
+    """Scans refused and other pictures let in, by source or kind."""
     other = recipe.class_names.index(OTHER)
-    organ = np.delete(chances, other, 1)
-    let_in = organ.max(1) >= card.operating_points.positive
-    taken_for = organ.argmax(1)
     result: dict[str, Any] = {"scans_refused": {}, "others_let_in": {}}
     sources = np.array([e.detail if e.label == BLOOD_SMEAR else e.source for e in examples])
-    labels = _labels(recipe, examples)
+    labels, groups = labels_of(recipe, examples), [e.group for e in examples]
     for k, name in enumerate(recipe.class_names):
         chosen = labels == k
-        wrong = let_in if k == other else ~(let_in & (taken_for == k))
+        if not chosen.any():
+            continue
+        wrong = taken_for != k
+        found = metrics.share(wrong[chosen], _of(groups, chosen))
         result["others_let_in" if k == other else "scans_refused"][name] = {
             "pictures": int(chosen.sum()),
-            "share": round(float(wrong[chosen].mean()), 4),
+            "share": found["value"],
+            "ci95": found["ci95"],
             "by_source": {
                 str(s): [int(wrong[chosen & (sources == s)].sum()), int((chosen & (sources == s)).sum())]
                 for s in np.unique(sources[chosen])
@@ -156,7 +225,7 @@ def refusals(
 def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
     """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
     chances = probabilities(unseen.logits, card.temperature)
-    said = answers(card, chances)
+    told = said(card, chances)
     predicted, looks = chances.argmax(1), np.array(unseen.sources)
     result: dict[str, Any] = {}
     for look in np.unique(looks):
@@ -166,36 +235,30 @@ def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str,
             result[f"{look} ({recipe.class_names[k]})"] = {
                 "pictures": int(here.sum()),
                 "right": round(float((predicted[here] == k).mean()), 4),
-                "signs": round(float((said[here] == 1).mean()), 4),
-                "no_signs": round(float((said[here] == -1).mean()), 4),
+                "signs": round(float((told[here] == 1).mean()), 4),
+                "no_signs": round(float((told[here] == -1).mean()), 4),
             }
     return result
 
 
-def colours(examples: Sequence[Example], *, blank_bars: bool = False) -> NDArray[np.float64]:
-    """Percentiles of each colour: all that the baseline may know of a picture [N, 27]."""
-    rows = []
-    for example in examples:
-        picture = data.read_picture(example.path)
-        if blank_bars and example.source == "mehrad_all":
-            picture = data.blank_scale_bar(picture)
-        rows.append(np.percentile(picture[::2, ::2], PERCENTILES, axis=(0, 1)).ravel())
-    return np.array(rows)
-
-
-def speed(folder: Path, recipe: Recipe) -> float:
-    """Median milliseconds of one forward pass in LiteRT with one thread."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_path=str(folder / "model.tflite"), num_threads=1).get_signature_runner()
-    picture = np.random.default_rng(0).random((1, recipe.input.side, recipe.input.side, recipe.input.channels))
+def speed(folder: Path, card: ModelCard) -> float:
+    """Median milliseconds in LiteRT with one thread for all views of one picture that is already a tensor."""
+    backend = load_backend("litert", folder, card)
+    shape = (1, card.input.side, card.input.side, card.input.channels)
+    picture = np.random.default_rng(0).random(shape).astype(np.float32)
     times = []
     for _ in range(60):
-        start = time.perf_counter()
-        runner(picture=picture.astype(np.float32))
-        times.append(time.perf_counter() - start)
+        start = time.process_time()  # what else the machine does is no part of it
+        for _view in card.views:
+            backend.run(picture)
+        times.append(time.process_time() - start)
     return round(float(np.median(times)) * 1000, 2)
 
 
-def _labels(recipe: Recipe, examples: Sequence[Example]) -> NDArray[np.int32]:
+def labels_of(recipe: Recipe, examples: Sequence[Example]) -> NDArray[np.int32]:
+    """Class indices [N]."""
     return np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
+
+
+def _of(groups: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    return [group for group, is_chosen in zip(groups, chosen, strict=True) if is_chosen]

@@ -1,5 +1,6 @@
-"""Runs an exported LiteRT file over many pictures, as serving does: one picture at a time, one thread."""
+"""Runs shipped models over many pictures: through the very path that serves, or tensor by tensor."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,16 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from inference.training.export import LITERT_FILE
+from inference.analysis import PictureError, Verdict
+from inference.backends import WEIGHTS
+from inference.card import ModelCard
+from inference.expert import Expert, Reading
+from inference.imaging import decode
+from inference.training.data import DataError
+from inference.verdict import judge
+
+Rgb = NDArray[np.uint8]
+MEANING = {Verdict.TUMOR_SIGNS: 1, Verdict.NO_TUMOR_SIGNS: -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +29,27 @@ class Predictions:
     features: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What serving says of N pictures with K classes."""
+
+    logits: NDArray[np.float32]
+    """[N, K]."""
+    chances: NDArray[np.float64]
+    """[N, K], calibrated by the card."""
+    maps: NDArray[np.float32]
+    """[N, h, w, K]."""
+    features: NDArray[np.float32]
+    """[N, F]."""
+    apart: NDArray[np.float64]
+    """[N]: how far the views of each picture differ."""
+    said: NDArray[np.int_]
+    """[N]: what people are told: 1 signs, -1 no signs, 0 not sure."""
+
+
 def predict(folder: Path, tensors: NDArray[np.float32]) -> Predictions:
-    """Run ``folder``'s LiteRT file on ``tensors`` [N, side, side, C]."""
-    runner = Interpreter(model_path=str(folder / LITERT_FILE), num_threads=1).get_signature_runner()
+    """Run ``folder``'s LiteRT file once on each of ``tensors`` [N, side, side, C], on one thread."""
+    runner = Interpreter(model_path=str(folder / WEIGHTS["litert"]), num_threads=1).get_signature_runner()
     logits, maps, features = [], [], []
     for tensor in tensors:
         outputs = runner(picture=tensor[None])
@@ -29,6 +57,52 @@ def predict(folder: Path, tensors: NDArray[np.float32]) -> Predictions:
         maps.append(outputs["maps"][0])
         features.append(outputs["features"][0])
     return Predictions(np.stack(logits), np.stack(maps), np.stack(features))
+
+
+def open_picture(path: Path) -> Rgb:
+    """The pixels that serving makes of a file (H x W x 3). Raises DataError naming it."""
+    try:
+        return decode(path.read_bytes()).rgb
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except PictureError as error:
+        raise DataError(f"{path} is no picture that serving can read: {error}") from None
+
+
+def read(expert: Expert, pictures: Sequence[Rgb], progress: Callable[[], None] | None = None) -> Readings:
+    """Let an expert read ``pictures`` as it does in the bot: every view, then the verdict of its card."""
+    return gather(expert.card, (_told(expert.read(rgb), progress) for rgb in pictures))
+
+
+def read_files(expert: Expert, paths: Sequence[Path], progress: Callable[[], None] | None = None) -> Readings:
+    """As ``read``, from files. Raises DataError naming one that cannot be read."""
+    return gather(expert.card, (_told(expert.read(open_picture(path)), progress) for path in paths))
+
+
+def _told(reading: Reading, progress: Callable[[], None] | None) -> Reading:
+    if progress:
+        progress()
+    return reading
+
+
+def gather(card: ModelCard, readings: Iterable[Reading]) -> Readings:
+    """Stack what was read; the verdict is that of ``card``."""
+    rows = list(readings)
+    return Readings(
+        logits=np.stack([row.outputs.logits for row in rows]),
+        chances=np.array([[row.chances[name] for name in card.class_names] for row in rows]),
+        maps=np.stack([row.outputs.maps for row in rows]),
+        features=np.stack([row.outputs.features for row in rows]),
+        apart=np.array([row.apart for row in rows]),
+        said=np.array([MEANING.get(judge(row.chances, card, row.apart).verdict, 0) for row in rows]),
+    )
+
+
+def said(card: ModelCard, chances: NDArray[np.float64], apart: NDArray[np.float64] | None = None) -> NDArray[np.int_]:
+    """What serving says to each row of probabilities [N, K] under ``card``: 1 signs, -1 no signs, 0 not sure."""
+    apart = np.zeros(len(chances)) if apart is None else apart
+    rows = (dict(zip(card.class_names, row, strict=True)) for row in chances.tolist())
+    return np.array([MEANING.get(judge(row, card, far).verdict, 0) for row, far in zip(rows, apart, strict=True)])
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
