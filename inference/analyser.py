@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, GateScores, Organ, Reason, Verdict
+from inference.analysis import Analysis, GateScores, Organ, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.expert import Expert, Reading
@@ -36,7 +36,7 @@ class Analyser:
         """
         gate, experts = check_models(models_dir)
         return cls(
-            Gate(Expert.load(gate, backend)),
+            Gate.load(gate, backend),
             {organ: Expert.load(entry, backend) for organ, entry in experts.items()},
         )
 
@@ -53,7 +53,7 @@ class Analyser:
         admission = self.gate.admit(decoded.rgb)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
-        return self._answer(admission.organ, admission.scores, decoded, digest)
+        return self._answer(admission.organ, admission.scores, replace(decoded, rgb=admission.picture), digest)
 
     def warm_up(self) -> None:
         """Run every model once on an empty picture: the first run is the slow one."""
@@ -90,7 +90,7 @@ class Analyser:
         return Analysis(
             organ=None,
             verdict=Verdict.NOT_READABLE,
-            reason=Reason.NOT_A_SCAN,
+            reason=admission.reason,
             label=None,
             confidence=None,
             probabilities={},

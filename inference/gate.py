@@ -1,12 +1,24 @@
 """Is this a brain MRI, a blood smear, or neither? Only a picture that is taken for an organ gets an answer."""
 
 from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.analysis import GateScores, Organ
-from inference.expert import Expert
+from inference.analysis import GateScores, Organ, Reason
+from inference.backends import BackendName
+from inference.expert import Expert, Reading
+from inference.framing import find_frames, is_photo, lay_flat
+from inference.refusal import Refusals, too_dark
+from inference.registry import Entry
+
+FRAMED_POSITIVE: Final = 0.97
+"""What is cut out of a photo is let in at this probability or more: it has had several chances."""
+ALMOST: Final = 0.5
+"""A photo whose screen shows a scan at this probability is refused as a photo, not as something else."""
+
+Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +29,10 @@ class Admission:
     """None: neither organ reaches the gate's operating point."""
     nearest: Organ
     scores: GateScores
+    reason: Reason
+    """READ, or why the picture is refused."""
+    picture: Rgb
+    """What the expert is to read: the picture, or the screen or film in it laid flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +40,39 @@ class Gate:
     """The gate's model and the rule by which it lets pictures in."""
 
     model: Expert
+    refusals: Refusals | None = None
 
-    def admit(self, rgb: NDArray[np.uint8]) -> Admission:
-        """Judge a picture (H x W x 3)."""
-        chances = self.model.read(rgb).chances
-        nearest = max(Organ, key=lambda organ: chances[organ])
-        admitted = chances[nearest] >= self.model.card.operating_points.positive
-        return Admission(nearest if admitted else None, nearest, GateScores(**chances))
+    @classmethod
+    def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
+        """Open the gate's checked folder. Raises ModelError when its files do not fit its card."""
+        return cls(Expert.load(entry, backend), Refusals.load(entry.folder, entry.card))
+
+    def admit(self, rgb: Rgb) -> Admission:
+        """Judge a picture (H x W x 3); a refused one gets a second chance if it is a photo of a screen or a film."""
+        reading = self.model.read(rgb)
+        nearest, chance = _nearest(reading)
+        limit = self.model.card.operating_points.positive
+        if chance >= limit:
+            return Admission(nearest, nearest, GateScores(**reading.chances), Reason.READ, rgb)
+        almost = False
+        for frame in find_frames(rgb):
+            if not is_photo(rgb, frame):
+                continue
+            flat = lay_flat(rgb, frame)
+            within = self.model.read(flat)
+            organ, chance = _nearest(within)
+            if chance >= max(limit, FRAMED_POSITIVE):
+                return Admission(organ, organ, GateScores(**within.chances), Reason.READ, flat)
+            almost = almost or chance >= ALMOST
+        reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
+        return Admission(None, nearest, GateScores(**reading.chances), reason, rgb)
+
+    def _why(self, rgb: Rgb, reading: Reading) -> Reason:
+        if too_dark(rgb):
+            return Reason.TOO_DARK
+        return self.refusals.reason(reading.outputs.features) if self.refusals else Reason.NOT_A_SCAN
+
+
+def _nearest(reading: Reading) -> tuple[Organ, float]:
+    nearest = max(Organ, key=lambda organ: reading.chances[organ])
+    return nearest, reading.chances[nearest]

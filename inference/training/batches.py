@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.training import augment, brain, outliers
+from inference.training import augment, brain, gate_vary, outliers
 from inference.training.data import LEVELS, Arrays, Example
 from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI, OTHER, Recipe
 
@@ -54,8 +54,8 @@ def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -
     is_other = arrays.labels == other
     drawn = outliers.draw(count, arrays.pictures.shape[1], arrays.pictures[~is_other], arrays.pictures[is_other], seed)
     real = sum(e.weight for e in arrays.examples if e.label == OTHER)
-    example = arrays.examples[0]
-    extra = tuple(Example(example.path, OTHER, "train", "drawn", f"drawn{i}", real / 2 / count) for i in range(count))
+    example, weight = arrays.examples[0], (real or 2.0) / 2 / count
+    extra = tuple(Example(example.path, OTHER, "train", "drawn", f"drawn{i}", weight) for i in range(count))
     return Arrays(
         arrays.examples + extra,
         np.concatenate([arrays.pictures, drawn]),
@@ -83,8 +83,9 @@ def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
         pictures = augment.overlays(augment.frame(pictures, 0.2), pool, 0.2, dark=False)
     else:
         pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.6, 1.35), shift=0.08, flip_up=0.2, quarter=True)
-        pictures = augment.levels(pictures, 0.25, 0.35)
-        pictures = augment.colour_cast(pictures, 0.06)
+        pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)
+        pictures = augment.levels(augment.curve(pictures, 0.3), 0.25, 0.35)
+        pictures = augment.colour_cast(pictures, 0.1)
         pictures = augment.glare(pictures, 0.12)
         pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)
         pictures = augment.noise(pictures, 0.06)

@@ -37,9 +37,16 @@ BLOOD_FOLDS: dict[str, tuple[str, ...]] = {
     "b": ("Benign_BC", "Early"),
 }
 """Looks that ``train --fold`` leaves out in turn: operating points are chosen on looks that a model has not seen."""
-OTHER_TEST_KINDS = ("mri_breast64", "pet_photo", "xray_hand64")
-OTHER_VAL_KINDS = ("mri_spine", "face_photo")
-OTHER_BOOST = {"ct_head": 2.5, "ct_head64": 2.0, "mri_abdomen": 2.0, "cytology_near": 1.5, "histology": 1.5}
+OTHER_BOOST = {
+    "ct_head": 2.5,
+    "ct_head64": 2.0,
+    "ct_abdomen": 1.5,
+    "mri_abdomen": 3.0,
+    "mri_spine": 2.0,
+    "mri_breast64": 1.5,
+    "cytology_near": 2.0,
+    "histology": 1.5,
+}
 """Kinds that look most like a scan are drawn more often."""
 CT_AMONG_MRI = frozenset(
     f"{number:05}.jpg"
@@ -189,10 +196,10 @@ def blood_examples(root: Path, fold: str | None = None) -> list[Example]:
 
 
 def gate_examples(root: Path) -> list[Example]:
-    """Brain slices, blood smears and everything else; whole kinds of "else" are kept for val and test."""
+    """Brain slices, blood smears and everything else; ``gate_folds`` leaves whole kinds and sources out in turn."""
     slices = [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
     sizes = Counter(e.source for e in slices)
-    boost = {"sartaj": 1.5, "stripped_misc": 1.5, "btp": 1.5, "ptbp_children": 0.5}
+    boost = {"sartaj": 2.5, "stripped_misc": 1.5, "btp": 2.0, "single_subjects": 1.5, "ptbp_children": 0.5}
     examples = [
         Example(
             path=e.path,
@@ -212,7 +219,6 @@ def gate_examples(root: Path) -> list[Example]:
     for row in read_index(folder / "index.csv", ("file", "kind")):
         kind, share = row["kind"], _share(row["file"])
         part = "val" if share < 0.12 else "test" if share < 0.24 else "train"
-        part = "test" if kind in OTHER_TEST_KINDS else "val" if kind in OTHER_VAL_KINDS else part
         examples.append(
             Example(folder / row["file"], OTHER, part, kind, row["file"], OTHER_BOOST.get(kind, 1.0), None, kind)
         )

@@ -2,10 +2,13 @@
 
 import string
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from inference.training import gate_drawn, robust_pictures
 
 Rgb = NDArray[np.uint8]
 
@@ -13,33 +16,47 @@ Rgb = NDArray[np.uint8]
 def draw(count: int, side: int, scans: Rgb, others: Rgb, seed: int) -> Rgb:
     """Draw ``count`` pictures [count, side, side, 3]; some are made from ``scans`` and ``others`` (same shape)."""
     rng = np.random.default_rng(seed)
-    kinds: tuple[Callable[[np.random.Generator, int, Rgb], Rgb], ...] = (
-        _text,
-        _text,
-        _screen,
-        _screen,
-        _screen,
-        _plot,
-        _gradient,
-        _noise,
-        _flat,
-        _shapes,
-        _texture,
-        _texture,
-        _tissue,
-        _tissue,
-        _scrambled,
-        _scrambled,
-        _tinted,
-        _contact_sheet,
-        _object_on_black,
-    )
+    cut = others if len(others) else scans
     drawn = []
     for i in range(count):
-        # Any other picture, cut out and grey on black, stands for body parts and machines that are not in the data.
-        part = i % (len(kinds) + 4) - len(kinds)
-        drawn.append(_grey_cutout(rng, side, others) if part >= 0 else kinds[part](rng, side, scans))
+        kind, _ = _kinds()[i % len(_kinds())]
+        drawn.append(kind(rng, side, cut if kind is _grey_cutout else scans))
     return np.stack(drawn)
+
+
+def groups(count: int) -> tuple[str, ...]:
+    """What the pictures that ``draw`` makes would be called, in its order: a reason to refuse, or nothing."""
+    return tuple(_kinds()[i % len(_kinds())][1] for i in range(count))
+
+
+def _kinds() -> tuple[tuple[Callable[[np.random.Generator, int, Rgb], Rgb], str], ...]:
+    page, cells, medical, none = "photo_or_page", "other_cells", "other_medical", ""
+    return (
+        *[(_text, page)] * 2,
+        *[(_screen, page)] * 3,
+        *((_plot, page), (_gradient, none), (_noise, none), (_flat, none), (_shapes, page)),
+        *[(_texture, none)] * 2,
+        *[(_tissue, cells)] * 2,
+        *[(_scrambled, none)] * 2,
+        *((_tinted, none), (_contact_sheet, none), (_object_on_black, none)),
+        *[(gate_drawn.cells, cells)] * 2,
+        *((gate_drawn.glowing, none), (gate_drawn.disc, none), (gate_drawn.layers, medical)),
+        *[(gate_drawn.bones, medical)] * 2,
+        (gate_drawn.trace, none),
+        *[(_photographed, "photo_of_screen")] * 6,
+        # Any other picture, cut out and grey on black, stands for body parts and machines that are not in the data.
+        *[(_grey_cutout, none)] * 4,
+    )
+
+
+def _photographed(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
+    """A screen or a film with a scan, and much around it: to be laid flat first (``inference.framing``)."""
+    take = robust_pictures.screen_photo if rng.random() < 0.5 else robust_pictures.film_photo
+    shot = replace(robust_pictures.FRAMED, room=float(rng.uniform(0.6, 1)), blur=float(rng.uniform(0, 0.3)))
+    photo = Image.fromarray(take(scans[rng.integers(len(scans))], rng, shot, side))
+    sheet = Image.new("RGB", (side, side))
+    sheet.paste(photo, ((side - photo.width) // 2, (side - photo.height) // 2))
+    return np.asarray(sheet)
 
 
 def letters(count: int, side: int, seed: int) -> NDArray[np.uint8]:

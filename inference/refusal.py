@@ -1,0 +1,64 @@
+"""Why a picture is refused, in as much detail as can be told: what it is sure to be, or only that it is no scan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis import Reason
+from inference.card import ModelCard, ModelError
+
+REFUSALS_FILE: Final = "refusals.npz"
+KINDS: Final = (Reason.PHOTO_OF_SCREEN, Reason.PHOTO_OR_PAGE, Reason.OTHER_MEDICAL, Reason.OTHER_CELLS)
+"""What a refused picture can be told to be."""
+_DARK: Final = 36
+"""Below this level (of 255) for 99 of 100 pixels nothing can be made out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """A linear reading of the gate's features: what kind of other picture this is."""
+
+    names: tuple[str, ...]
+    """One of ``KINDS`` for each output; anything else stands for "no kind that has a name"."""
+    weights: NDArray[np.float32]
+    """[F, G]."""
+    biases: NDArray[np.float32]
+    """[G]."""
+    sure: float
+    """A kind is told at or above this probability."""
+
+    @classmethod
+    def load(cls, folder: Path, card: ModelCard) -> Self | None:
+        """Open the gate's ``refusals.npz``; None when its card has none. Raises ModelError when it does not fit."""
+        if REFUSALS_FILE not in card.sha256:
+            return None
+        path = folder / REFUSALS_FILE
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                names = tuple(str(name) for name in kept["names"])
+                weights, biases = kept["weights"].astype(np.float32), kept["biases"].astype(np.float32)
+                sure = float(kept["sure"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{path} can't be read ({error}): reinstall the package") from None
+        features = card.architecture.widths[-1]
+        if weights.shape != (features, len(names)) or biases.shape != (len(names),) or not 0 <= sure <= 1:
+            raise ModelError(f"{path} does not fit the gate: reinstall the package")
+        return cls(names, weights, biases, sure)
+
+    def reason(self, features: NDArray[np.float32]) -> Reason:
+        """Tell the reason for a refused picture from the gate's features [F]."""
+        scores = features @ self.weights + self.biases
+        chances = np.exp(scores - scores.max())
+        chances /= chances.sum()
+        best = int(chances.argmax())
+        named = self.names[best] in KINDS and float(chances[best]) >= self.sure
+        return Reason(self.names[best]) if named else Reason.NOT_A_SCAN
+
+
+def too_dark(rgb: NDArray[np.uint8]) -> bool:
+    """Whether a picture (H x W x 3) is so dark that nobody could make anything out."""
+    step = max(1, min(rgb.shape[:2]) // 128)
+    return float(np.percentile(rgb[::step, ::step].max(-1), 99)) < _DARK

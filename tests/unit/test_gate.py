@@ -1,0 +1,163 @@
+"""Promises of the gate: photos of screens and films are laid flat, and every refusal says as much as is known."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from inference.analyser import Analyser
+from inference.analysis import Organ, Reason, Verdict
+from inference.card import MODELS_DIR, ModelError, load_card
+from inference.framing import Frame, find_frames, is_photo, lay_flat
+from inference.refusal import KINDS, REFUSALS_FILE, Refusals, too_dark
+from inference.training.robust_pictures import FRAMED, film_photo, screen_photo
+from tests import pictures
+
+Rgb = NDArray[np.uint8]
+CORNERS = ((150, 110), (500, 140), (520, 470), (130, 430))
+
+
+@pytest.fixture(scope="module")
+def analyser() -> Analyser:
+    return Analyser.load()
+
+
+def slice_rgb(side: int = 400) -> Rgb:
+    grey = (pictures.brain_array(side) * 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, -1)
+
+
+def room(fill: tuple[int, int, int] = (150, 120, 100)) -> Image.Image:
+    """A plain wall with a black screen in it whose corners are CORNERS."""
+    image = Image.new("RGB", (640, 560), fill)
+    ImageDraw.Draw(image).polygon(list(CORNERS), fill=(10, 10, 12))
+    return image
+
+
+def as_bytes(rgb: Rgb) -> bytes:
+    return pictures.encode(Image.fromarray(rgb), quality=92)
+
+
+def test_a_tilted_screen_is_found_to_within_a_few_pixels() -> None:
+    frame = find_frames(np.asarray(room()))[0]
+    assert np.abs(frame.corners - np.array(CORNERS)).max() < 10
+    assert frame.support > 0.9
+
+
+def test_what_is_laid_flat_fills_the_picture_and_shows_nothing_of_the_room() -> None:
+    image = room()
+    flat = lay_flat(np.asarray(image), Frame(np.array(CORNERS, np.float32), 1.0))
+    assert flat.max() < 60
+    assert 1.0 < flat.shape[1] / flat.shape[0] < 1.3
+
+
+def test_a_picture_without_straight_edges_has_no_frame() -> None:
+    ys, xs = np.mgrid[:300, :300]
+    blob = (255 * np.exp(-((xs - 150) ** 2 + (ys - 150) ** 2) / 4000)).astype(np.uint8)
+    assert find_frames(np.repeat(blob[..., None], 3, -1)) == ()
+
+
+def test_a_frame_on_black_is_no_photo_of_a_screen() -> None:
+    frame = Frame(np.array(CORNERS, np.float32), 1.0)
+    assert is_photo(np.asarray(room()), frame)
+    assert not is_photo(np.asarray(room((0, 0, 0))), frame)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 640), (640, 3), (17, 17)])
+def test_no_shape_of_picture_upsets_the_search_for_frames(height: int, width: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    for frame in find_frames(noise):
+        assert lay_flat(noise, frame).ndim == 3
+
+
+@pytest.mark.parametrize("photograph", [screen_photo, film_photo])
+def test_simulated_photos_are_repeatable_and_change_the_picture(photograph: object) -> None:
+    assert callable(photograph)
+    one, again = (photograph(slice_rgb(), np.random.default_rng(4), FRAMED) for _ in range(2))
+    assert np.array_equal(one, again)
+    assert one.shape == (640, 640, 3)
+    assert not np.array_equal(one, photograph(slice_rgb(), np.random.default_rng(5), FRAMED))
+
+
+@pytest.mark.parametrize("photograph", [screen_photo, film_photo])
+def test_a_scan_photographed_from_a_screen_or_a_film_is_cut_out_and_read(
+    analyser: Analyser, photograph: object
+) -> None:
+    assert callable(photograph)
+    let_in = cut_out = 0
+    for seed in range(6):
+        photo = photograph(slice_rgb(), np.random.default_rng(seed), FRAMED)
+        admission = analyser.gate.admit(photo)
+        if admission.organ is None:
+            assert admission.reason is not Reason.READ
+            continue
+        assert admission.organ is Organ.BRAIN_MRI
+        let_in += 1
+        cut_out += admission.picture.shape != photo.shape
+    assert let_in >= 4
+    assert cut_out >= 2
+
+
+def test_the_answer_shows_what_was_cut_out_and_tells_the_size_of_what_was_sent(analyser: Analyser) -> None:
+    photo = next(
+        photo
+        for seed in range(8)
+        if analyser.gate.admit(photo := film_photo(slice_rgb(), np.random.default_rng(seed))).picture is not photo
+    )
+    analysis = analyser.analyse(as_bytes(photo))
+    with Image.open(io.BytesIO(analysis.shown)) as shown:
+        assert shown.size != (640, 640)
+    assert (analysis.width, analysis.height) == (640, 640)
+
+
+def test_a_picture_in_the_dark_is_told_to_be_too_dark(analyser: Analyser) -> None:
+    dark = (np.random.default_rng(0).random((200, 200, 3)) * 30).astype(np.uint8)
+    assert too_dark(dark)
+    assert not too_dark(slice_rgb())
+    analysis = analyser.analyse(pictures.encode(Image.fromarray(dark), "PNG"))
+    assert (analysis.verdict, analysis.reason) == (Verdict.NOT_READABLE, Reason.TOO_DARK)
+
+
+def refusals(sure: float = 0.8) -> Refusals:
+    """Feature i speaks for kind i; the last output has no name."""
+    names = (*(kind.value for kind in KINDS), "no_name")
+    return Refusals(names, 5 * np.eye(6, 5, dtype=np.float32), np.zeros(5, np.float32), sure)
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)))
+def test_a_refusal_tells_the_kind_that_it_is_sure_of(number: int) -> None:
+    assert refusals().reason(np.eye(6, dtype=np.float32)[number]) is KINDS[number]
+
+
+def test_a_refusal_that_is_not_sure_or_has_no_name_says_the_general_sentence() -> None:
+    between = np.array([1, 1, 0, 0, 0, 0], np.float32)
+    nameless = np.array([0, 0, 0, 0, 1, 0], np.float32)
+    assert refusals().reason(between) is Reason.NOT_A_SCAN
+    assert refusals().reason(nameless) is Reason.NOT_A_SCAN
+    assert refusals(sure=0.999).reason(np.eye(6, dtype=np.float32)[0]) is Reason.NOT_A_SCAN
+
+
+def test_refusals_that_do_not_fit_the_gate_are_named(tmp_path: Path) -> None:
+    card = load_card(MODELS_DIR / "gate")
+    listed = card.model_copy(update={"sha256": card.sha256 | {REFUSALS_FILE: ""}})
+    (tmp_path / REFUSALS_FILE).write_bytes(b"no numbers")
+    with pytest.raises(ModelError, match=r"refusals\.npz can't be read"):
+        Refusals.load(tmp_path, listed)
+    np.savez(
+        tmp_path / REFUSALS_FILE,
+        names=np.array(["a"]),
+        weights=np.zeros((3, 1)),
+        biases=np.zeros(1),
+        sure=np.array(0.9),
+    )
+    with pytest.raises(ModelError, match=r"refusals\.npz does not fit"):
+        Refusals.load(tmp_path, listed)
+
+
+def test_a_gate_whose_card_has_no_refusals_still_opens() -> None:
+    card = load_card(MODELS_DIR / "gate")
+    bare = card.model_copy(update={"sha256": {k: v for k, v in card.sha256.items() if k != REFUSALS_FILE}})
+    assert Refusals.load(MODELS_DIR / "gate", bare) is None

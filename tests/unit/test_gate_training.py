@@ -1,0 +1,77 @@
+"""Promises of how the gate is made: what is drawn, what a fold leaves out, how sure a told reason must be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.refusal import KINDS, REFUSALS_FILE
+from inference.training import data, gate_drawn, gate_folds, gate_reasons, outliers
+
+
+def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fold(shared_data: Path) -> None:
+    examples = [e for e in data.gate_examples(shared_data) if e.part != "test"]
+    looks = {gate_folds.look(e) for e in examples}
+    left_out = [name for names in gate_folds.FOLDS.values() for name in names]
+    assert len(left_out) == len(set(left_out))
+    assert looks == {*left_out, *gate_folds.BASE}
+
+
+@pytest.mark.parametrize("fold", ["base", *gate_folds.FOLDS])
+def test_a_fold_learns_nothing_of_what_it_is_judged_on(shared_data: Path, fold: str) -> None:
+    training, validation, left_out = gate_folds.parts(data.gate_examples(shared_data), fold)
+    assert training
+    assert not {gate_folds.look(e) for e in [*training, *validation]} & {gate_folds.look(e) for e in left_out}
+    assert all(e.part != "test" for e in [*training, *validation, *left_out])
+    assert bool(left_out) == (fold != "base")
+
+
+def test_every_kind_of_the_data_that_a_reason_names_is_in_the_data(shared_data: Path) -> None:
+    kinds = {e.source for e in data.gate_examples(shared_data) if e.label == "other"}
+    assert {kind for names in gate_reasons.GROUPS.values() for kind in names} <= kinds
+
+
+@pytest.mark.parametrize("draw", dict.fromkeys(gate_drawn.KINDS))
+def test_what_is_drawn_is_a_picture_and_never_twice_the_same(draw: object) -> None:
+    assert callable(draw)
+    rng = np.random.default_rng(2)
+    nothing = np.zeros((1, 64, 64, 3), np.uint8)
+    one, other = (draw(rng, 64, nothing) for _ in range(2))
+    assert one.shape == (64, 64, 3)
+    assert one.dtype == np.uint8
+    assert not np.array_equal(one, other)
+
+
+def test_every_drawn_picture_has_its_reason_or_none() -> None:
+    names = outliers.groups(100)
+    assert set(names) == {*(kind.value for kind in KINDS), ""}
+    assert outliers.groups(7) == names[:7]
+
+
+def test_a_linear_reading_tells_apart_what_a_line_can_tell_apart() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 600)
+    labels[:20] = 2
+    centres = np.array([[4, 0, 0, 9], [0, 4, 0, 9], [0, 0, 4, 9]], np.float32)
+    features = (centres[labels] + rng.normal(0, 0.7, (600, 4))).astype(np.float32)
+    weights, biases = gate_reasons.regress(features[:400], labels[:400], 3)
+    told = (features[400:] @ weights + biases).argmax(1)
+    assert (told == labels[400:]).mean() > 0.97
+
+
+def test_a_reason_is_told_only_from_where_it_is_nearly_always_true() -> None:
+    told = np.linspace(1, 0.61, 100)
+    right = np.arange(100) < 80
+    sure = gate_reasons.least_sure(told, right)
+    kept = right[told >= sure - 1e-4]
+    assert kept.mean() >= gate_reasons.PRECISION
+    assert len(kept) >= 80
+    assert gate_reasons.least_sure(told, np.zeros(100, bool)) == 1.0
+
+
+def test_what_is_kept_of_the_reasons_is_plain_numbers(tmp_path: Path) -> None:
+    fit = gate_reasons.Fit(("a", "b"), np.zeros((3, 2), np.float32), np.ones(2, np.float32), 0.75)
+    assert gate_reasons.save(fit, tmp_path).name == REFUSALS_FILE
+    with np.load(tmp_path / REFUSALS_FILE, allow_pickle=False) as kept:
+        assert tuple(kept["names"]) == ("a", "b")
+        assert float(kept["sure"]) == 0.75
