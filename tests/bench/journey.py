@@ -1,16 +1,17 @@
-"""The bot as a process of its own: its start, its answers and its memory, seen from a person's side."""
+"""The bot as a process of its own: its start and its answers, seen from a person's side."""
 
 import asyncio
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.sandbox.client import Person
 from bot.sandbox.sandbox import Sandbox
-from tests.bench.processes import children, resident_megabytes
 from tests.bench.samples import bench_scan
+from tests.bench.table import Row, at_most, percentiles
 
 PAUSE = 60.0
 """Seconds after which an answer is given up: something is broken then, not slow."""
@@ -29,17 +30,39 @@ class ScanTimes:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one run measured; seconds and megabytes."""
+    """What one run measured; seconds."""
 
     start: float
     photos: list[ScanTimes]
     documents: list[ScanTimes]
-    bot_memory: float
-    worker_memory: list[float]
+
+
+def rows(scans: int) -> list[Row]:
+    """Start the bot, send ``scans`` photos and as many files."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(_with_sandbox(Path(folder), scans))
+    return [
+        at_most("process start to the first command answered", figures.start, 1.5, "s", 2),
+        *_times("photo", figures.photos),
+        *_times("file", figures.documents),
+    ]
+
+
+def _times(kind: str, scans: list[ScanTimes]) -> list[Row]:
+    pictures, reports = [scan.picture for scan in scans], [scan.report for scan in scans]
+    return [
+        Row(f"{kind} sent to heat map in the chat, p50 / p95", percentiles(pictures, 50, 95)),
+        Row(f"{kind} sent to PDF in the chat, p50 / p95", percentiles(reports, 50, 95)),
+    ]
+
+
+async def _with_sandbox(folder: Path, scans: int) -> Figures:
+    async with Sandbox.start() as sandbox:
+        return await measure(sandbox, folder, scans)
 
 
 async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
-    """Start the bot in ``folder``, send ``scans`` photos and as many files, and read its memory at the end."""
+    """Start the bot in ``folder`` and send ``scans`` photos and as many files."""
     person = await sandbox.person("Ann")
     await person.send_text("/help")  # waits at the server before the bot starts
     began = time.perf_counter()
@@ -68,13 +91,7 @@ async def measure(sandbox: Sandbox, folder: Path, scans: int) -> Figures:
         await asyncio.sleep(REST)
         photos = [await _send(one, picture, as_photo=True) for one in newcomers[:scans]]
         documents = [await _send(one, picture, as_photo=False) for one in newcomers[scans:]]
-        return Figures(
-            start,
-            photos,
-            documents,
-            resident_megabytes(bot.pid),
-            [resident_megabytes(pid) for pid in _workers(bot.pid)],
-        )
+        return Figures(start, photos, documents)
     finally:
         bot.terminate()
         await bot.wait()
@@ -100,8 +117,3 @@ async def _send(person: Person, data: bytes, *, as_photo: bool) -> ScanTimes:
     picture = time.perf_counter() - began
     await person.wait_for(lambda message: message.document is not None, PAUSE)
     return ScanTimes(picture, time.perf_counter() - began)
-
-
-def _workers(pid: int) -> list[int]:
-    """The analysing processes: what the bot's fork server has forked."""
-    return [grandchild for child in children(pid) for grandchild in children(child)]
