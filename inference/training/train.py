@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import tensorflow as tf
 from inference.architecture import LOGITS, MAPS, build, load_weights
 from inference.training import brain, data, losses, outliers
 from inference.training.batches import Batch, draw_batches, vary, with_drawn_outliers
+from inference.training.interrupted import STATE_FILE, Progress, go_on, keep
 from inference.training.recipes import BRAIN_MRI, Recipe
 
 AVERAGING = 0.998
@@ -21,7 +22,7 @@ AVERAGING = 0.998
 CHECKS = 12
 """How often in the second half of a training ``val`` is looked at."""
 KEEP_EVERY = 60.0
-"""Seconds between two checkpoints."""
+"""Seconds between two notes of how far a training has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,11 @@ class Plan:
     seed: int = 0
     precision: str = "mixed_bfloat16"
     resume: bool = False
-    """Go on from the best checkpoint in ``folder``, at a lower rate."""
+    """Go on with the interrupted training in ``folder``, or where none was from its best checkpoint at a lower rate."""
+    keep_every: float = KEEP_EVERY
+    """Seconds after which what an interrupted training needs is written down."""
+    progress: Callable[[float], None] = lambda _: None
+    """Is told after every step how much of the training is done (0..1)."""
 
 
 def prepare(recipe: Recipe, root: Path, fold: str | None, log: Any = print) -> tuple[data.Arrays, list[data.Example]]:
@@ -60,40 +65,49 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
         model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    best_path = plan.folder / "best.npz"
-    if plan.resume:
+    best_path, state_path = plan.folder / "best.npz", plan.folder / STATE_FILE
+    again = plan.resume and not state_path.exists()
+    if again:
         load_weights(model, best_path)
     trainer = _Trainer(recipe, model)
     val_tensors = data.tensors(validation, recipe.input)
     val_labels = np.array([recipe.class_names.index(e.label) for e in validation])
-    best = trainer.check(val_tensors, val_labels)[0] if plan.resume else math.inf
-    peak = recipe.peak_rate * (recipe.resumed_rate if plan.resume else 1)
-    start, step, checked, seen = time.monotonic(), 0, 0, 0.0
-    kept = start
-    for batch in _batches(arrays, recipe, plan.seed):
-        elapsed = time.monotonic() - start
-        share = step / plan.steps if plan.steps else elapsed / (60 * (plan.minutes or recipe.minutes))
+    now = Progress()
+    if again:
+        now.best = trainer.check(val_tensors, val_labels)[0]
+    elif plan.resume:
+        now = go_on(state_path, trainer.variables())
+        log(f"{recipe.name}: going on after step {now.step}, {now.elapsed:.0f} s")
+    peak = recipe.peak_rate * (recipe.resumed_rate if again else 1)
+    start = time.monotonic() - now.elapsed
+    kept = time.monotonic()
+    for batch in _batches(arrays, recipe, plan.seed + now.step):
+        now.elapsed = time.monotonic() - start
+        share = now.step / plan.steps if plan.steps else now.elapsed / (60 * (plan.minutes or recipe.minutes))
         done = share >= 1
         if not done:
-            seen = 0.98 * seen + 0.02 * float(trainer.step(batch, _rate(peak, share, step)))
-            step += 1
-        if time.monotonic() - kept > KEEP_EVERY:
-            kept = time.monotonic()
-            trainer.save_average(plan.folder / "last.npz")
-        if step % 100 == 0 and not done:
-            log(f"{recipe.name} {share:6.1%} step {step} {elapsed:5.0f} s loss {seen / (1 - 0.98**step):.3f}")
+            now.seen = 0.98 * now.seen + 0.02 * float(trainer.step(batch, _rate(peak, share, now.step)))
+            now.step += 1
+        plan.progress(min(1.0, share))
+        if now.step % 100 == 0 and not done:
+            mean = now.seen / (1 - 0.98**now.step)
+            log(f"{recipe.name} {share:6.1%} step {now.step} {now.elapsed:5.0f} s loss {mean:.3f}")
         due = int(max(0.0, share - 0.5) * 2 * CHECKS)
-        if done or due > checked:
-            checked = due
+        if done or due > now.checked:
+            now.checked = due
             trainer.save_average(plan.folder / "last.npz")
-            trainer.save_average(plan.folder / f"check{checked:02}.npz")
+            trainer.save_average(plan.folder / f"check{now.checked:02}.npz")
             loss, accuracy = trainer.check(val_tensors, val_labels)
             log(f"{recipe.name} {min(share, 1):6.1%} val log loss {loss:.4f} accuracy {accuracy:.4f}")
-            if loss < best:
-                best = loss
+            if loss < now.best:
+                now.best = loss
                 trainer.save_average(best_path)
         if done:
             break
+        if time.monotonic() - kept > plan.keep_every:
+            kept = time.monotonic()
+            keep(state_path, trainer.variables(), now)
+    state_path.unlink(missing_ok=True)  # nothing was interrupted
     return best_path
 
 
@@ -129,6 +143,11 @@ def _batches(arrays: data.Arrays, recipe: Recipe, seed: int) -> Iterator[tuple[A
 
 def _fields(batch: Batch) -> tuple[Any, ...]:
     return batch.pictures, batch.masks, batch.labels, batch.masked, batch.ellipses
+
+
+def _values(variables: list[Any]) -> list[Any]:
+    """The TensorFlow variables below Keras's."""
+    return [v.value for v in variables]
 
 
 class _Trainer:
@@ -172,6 +191,11 @@ class _Trainer:
         for average, variable in zip(self._average, self.model.weights, strict=True):
             average.assign(average * keep + (1 - keep) * tf.cast(variable.value, tf.float32))
         return loss
+
+    def variables(self) -> list[list[Any]]:
+        """All that a step changes: the weights, their average, the optimizer's moments and the count of steps."""
+        moments = [v for v in self.optimizer.variables if v.path != "learning_rate"]
+        return [_values(self.model.weights), list(self._average), _values(moments), [self._steps]]
 
     def save_average(self, path: Path) -> None:
         """Write the averaged weights; the file is replaced as a whole."""

@@ -8,13 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
 from inference.architecture import LOGITS, MAPS, build, load_weights
 from inference.card import MODELS_DIR, Architecture, ModelCard, ModelError, load_card
 from inference.training import __main__ as cli
-from inference.training import augment, batches, data, export, losses, predict, train
+from inference.training import augment, batches, data, export, interrupted, losses, predict, train
 from inference.training.recipes import BRAIN, RECIPES, Recipe
 
 SMALL = replace(
@@ -199,6 +200,42 @@ def test_going_on_never_ends_with_a_worse_checkpoint(toy_data: Path, tmp_path: P
         log_loss(train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=2, resume=True)), validation)
         <= before + 1e-6
     )
+
+
+def test_an_interrupted_training_goes_on_where_it_was(toy_data: Path, tmp_path: Path) -> None:
+    arrays, validation = train.prepare(SMALL, toy_data, None)
+
+    def stop(share: float) -> None:
+        if share >= 0.6:
+            raise KeyboardInterrupt
+
+    plan = train.Plan(tmp_path, steps=20, keep_every=0, progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(SMALL, arrays, validation, plan)
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as kept:
+        assert 10 <= kept["step"] < 13
+        best = float(kept["best"])
+    lines: list[str] = []
+    shares: list[float] = []
+    plan = replace(plan, resume=True, progress=shares.append)
+    found = train.fit(SMALL, arrays, validation, plan, lines.append)
+
+    assert any("going on after step 1" in line for line in lines)
+    assert 0.5 < shares[0] <= 0.65
+    assert len(shares) <= 11
+    assert log_loss(found, validation) <= best + 1e-6
+    assert not (tmp_path / "state.npz").exists()
+
+
+def test_the_state_of_another_net_is_refused_by_name(tmp_path: Path) -> None:
+    mine = [[tf.Variable([1.0, 2.0])], [tf.Variable(3.0)]]
+    interrupted.keep(tmp_path / "state.npz", mine, interrupted.Progress(step=7, best=0.5))
+    other = [[tf.Variable([0.0, 0.0])], [tf.Variable(0.0)]]
+
+    assert interrupted.go_on(tmp_path / "state.npz", other) == interrupted.Progress(step=7, best=0.5)
+    assert [v.numpy().tolist() for group in other for v in group] == [[1, 2], 3]
+    with pytest.raises(data.DataError, match=r"state\.npz is of another net"):
+        interrupted.go_on(tmp_path / "state.npz", [[tf.Variable([1.0])], [tf.Variable(3.0)]])
 
 
 def test_the_mask_moves_with_the_picture() -> None:
