@@ -1,4 +1,4 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate``: make a model folder, step by step."""
+"""``python -m inference.training data|train|export|calibrate|evaluate|folds``: make a model folder, step by step."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from inference.training.recipes import RECIPES
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it worked, 2 with one clear line when the data or the model folder did not."""
     parser = argparse.ArgumentParser(prog="python -m inference.training", description=__doc__)
-    parser.add_argument("command", choices=("data", "train", "export", "calibrate", "evaluate"))
+    parser.add_argument("command", choices=tuple(commands.COMMANDS))
     parser.add_argument("model", nargs="*", metavar="MODEL", help=f"which of {', '.join(RECIPES)} (default: all)")
     parser.add_argument("--data", help="data folder (default: TUMORSCAN_DATA, else ../shared/data)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are kept")

@@ -16,7 +16,7 @@ from inference.card import ModelCard, load_card
 from inference.expert import Expert
 from inference.registry import Entry
 from inference.training import calibrate as cal
-from inference.training import data, evaluate, export, plots, texts, train
+from inference.training import data, evaluate, export, gate_card, gate_folds, gate_reasons, plots, texts, train
 from inference.training.cardfile import write_model_card
 from inference.training.data import BLOOD_FOLDS, DataError
 from inference.training.predict import probabilities, read_files
@@ -73,7 +73,8 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
     folder = Path(args.models) / recipe.name
     card = load_card(folder).model_copy(update={"views": cal.VIEWS.get(recipe.name, ("plain",))})
-    validation = [e for e in data.examples_for(recipe, data.data_root(args.data)) if e.part == "val"]
+    examples = data.examples_for(recipe, data.data_root(args.data))
+    validation = [e for e in examples if e.part == "val"]
     labels = evaluate.labels_of(recipe, validation)
     with bar(len(validation) * len(card.views), recipe.name) as progress:
         answer = read_files(Expert.load(Entry(folder, card)), [e.path for e in validation], progress)
@@ -99,6 +100,8 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         changes["heatmap_full_scale"] = cal.full_scale(answer.maps, labels, np.array([c.tumor for c in recipe.classes]))
     else:
         changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
+        reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
+        changes["sha256"] = card.sha256 | {reasons.name: export.checksum(reasons)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
 
@@ -150,6 +153,21 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     say(f"{recipe.name}: figures written to {folder}")
 
 
+def run_folds(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Train the gate without some kinds and sources in turn, and write what it does with them into its card."""
+    if recipe.organ:
+        say(f"{recipe.name}: folds of kinds are for the gate alone")
+        return
+    gate_folds.train_folds(recipe, data.data_root(args.data), Path(args.runs), seed=args.seed, log=say)
+    folder = Path(args.models) / recipe.name
+    card = load_card(folder)
+    found = {"kinds_left_out": gate_folds.figures(recipe, Path(args.runs))}
+    updated = card.model_copy(update={"figures": card.figures | found})
+    export.write_card(updated, folder)
+    write_model_card(updated, folder)
+    print("\n".join(gate_card.lines(found["kinds_left_out"])))
+
+
 @contextmanager
 def bar(total: int, name: str) -> Iterator[Callable[[], None]]:
     """A progress bar on a terminal, nothing in a log."""
@@ -167,4 +185,5 @@ COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
+    "folds": run_folds,
 }

@@ -65,7 +65,12 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 (hex) of the weight files in ``folder``."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (LITERT_FILE, WEIGHTS_FILE)}
+    return {name: checksum(folder / name) for name in (LITERT_FILE, WEIGHTS_FILE)}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 (hex) of a file, as the card lists it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def centre_maps(model: keras.Model) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.training import data, train
+from inference.training import calibrate as cal
+from inference.training import data, metrics, train
 from inference.training.batches import with_drawn_outliers
 from inference.training.data import Arrays, DataError, Example
+from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD_SMEAR, Recipe
 
 BASE = ("cheng", "Pre_blue_dense")
@@ -122,3 +124,59 @@ def load_fold(recipe: Recipe, runs: Path, fold: str) -> Unseen:
         raise DataError(f"{path} is missing: run python -m inference.training folds {recipe.name}")
     with np.load(path, allow_pickle=False) as kept:
         return Unseen(*(kept[name] for name in ("logits", "features", "labels", "looks", "roles")))
+
+
+def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
+    """How the fold models treat what they have not seen, at points chosen on the val pictures of what they have seen.
+
+    By kind of other pictures: how many are let in, and the AUROC against the scans of val. By source or look of scans:
+    how many are refused. For each: by the classifier alone, by the distance in its features alone (Mahalanobis, to the
+    nearer organ, shrunk shared covariance; Lee et al. 2018), and by both; each refuses as many scans of val.
+    """
+    result: dict[str, Any] = {"others_let_in": {}, "scans_refused": {}}
+    for fold in FOLDS:
+        kept = load_fold(recipe, runs, fold)
+        other = recipe.tumor_free
+        seen = kept.roles == "val"
+        scored = cal.Scored(kept.logits[seen], kept.labels[seen], tuple(kept.looks[seen]))
+        heat = cal.temperature(scored)
+        limit = cal.gate_points(probabilities(scored.logits, heat), scored.labels, other).positive
+        chance = probabilities(kept.logits, heat)[:, :other].max(1)
+        signals = {"classifier": margin(kept.logits, other), "distance": -distances(kept, other)}
+        scans = seen & (kept.labels != other)
+        refused = float((chance[scans] < limit).mean())
+        signals["both"] = np.sum([_standard(value, scans) for value in signals.values()], 0)
+        for look_ in np.unique(kept.looks[kept.roles == "unseen"]):
+            chosen = (kept.looks == look_) & (kept.roles == "unseen")
+            is_other = bool(kept.labels[chosen][0] == other)
+            row: dict[str, Any] = {"fold": fold, "pictures": int(chosen.sum())}
+            for name, value in signals.items():
+                admitted = value[chosen] >= np.quantile(value[scans], refused)
+                row[name] = round(float(admitted.mean() if is_other else 1 - admitted.mean()), 4)
+                if is_other:
+                    both = np.concatenate([value[scans], value[chosen]])
+                    row[f"{name}_auroc"] = round(metrics.auc(both, np.arange(len(both)) < scans.sum()), 4)
+            result["others_let_in" if is_other else "scans_refused"][str(look_)] = row
+        result.setdefault("scans_of_val_refused", {})[fold] = round(refused, 4)
+    return result
+
+
+def margin(logits: NDArray[np.float32], other: int) -> NDArray[np.float64]:
+    """How far the likelier organ's logit is above that of "other" [N]."""
+    return np.asarray(np.delete(logits, other, 1).max(1) - logits[:, other], np.float64)
+
+
+def distances(kept: Unseen, other: int, shrinkage: float = 0.1) -> NDArray[np.float64]:
+    """Mahalanobis distance of the features to the nearer organ's mean among the training pictures [N]."""
+    train_scans = (kept.roles == "train") & (kept.labels != other)
+    features, labels = kept.features[train_scans].astype(np.float64), kept.labels[train_scans]
+    means = np.stack([features[labels == k].mean(0) for k in np.unique(labels)])
+    spread = np.cov((features - means[np.searchsorted(np.unique(labels), labels)]).T)
+    spread = (1 - shrinkage) * spread + shrinkage * np.trace(spread) / len(spread) * np.eye(len(spread))
+    apart = kept.features[:, None] - means[None]
+    return np.asarray(np.einsum("nkf,fg,nkg->nk", apart, np.linalg.inv(spread), apart).min(1))
+
+
+def _standard(values: NDArray[np.float64], scans: NDArray[np.bool_]) -> NDArray[np.float64]:
+    low, middle, high = np.quantile(values[scans], (0.1, 0.5, 0.9))
+    return np.asarray((values - middle) / (high - low))

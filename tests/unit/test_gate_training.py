@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from inference.refusal import KINDS, REFUSALS_FILE
-from inference.training import data, gate_drawn, gate_folds, gate_reasons, outliers
+from inference.training import data, gate_card, gate_drawn, gate_folds, gate_reasons, outliers
+from inference.training.recipes import GATE
 
 
 def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fold(shared_data: Path) -> None:
@@ -75,3 +76,37 @@ def test_what_is_kept_of_the_reasons_is_plain_numbers(tmp_path: Path) -> None:
     with np.load(tmp_path / REFUSALS_FILE, allow_pickle=False) as kept:
         assert tuple(kept["names"]) == ("a", "b")
         assert float(kept["sure"]) == 0.75
+
+
+def unseen(rng: np.random.Generator) -> gate_folds.Unseen:
+    """Two organs and "other" as three clouds, and one unseen kind on each side of the border."""
+    labels = np.array([0, 1, 2] * 60 + [2] * 20 + [0] * 20, np.int32)
+    centres = 6 * np.eye(3, 4)
+    features = (centres[labels] + rng.normal(0, 0.5, (len(labels), 4))).astype(np.float32)
+    features[-20:] += np.array([0, 0, 0, 9], np.float32)  # a hospital that looks like nothing before
+    roles = np.array(["train"] * 90 + ["val"] * 90 + ["unseen"] * 40)
+    looks = np.array(["seen"] * 180 + ["knee"] * 20 + ["clinic"] * 20)
+    return gate_folds.Unseen(features[:, :3], features, labels, looks, roles)
+
+
+def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = unseen(np.random.default_rng(0))
+    monkeypatch.setattr(gate_folds, "FOLDS", {"one": ("knee", "clinic")})
+    (tmp_path / "gate-one").mkdir()
+    np.savez(
+        tmp_path / "gate-one" / "unseen.npz",
+        **{name: getattr(kept, name) for name in ("logits", "features", "labels", "looks", "roles")},
+    )
+    found = gate_folds.figures(GATE, tmp_path)
+    knee, clinic = found["others_let_in"]["knee"], found["scans_refused"]["clinic"]
+    assert (knee["pictures"], knee["classifier"], knee["classifier_auroc"]) == (20, 0.0, 1.0)
+    assert clinic["classifier"] == 0.0
+    assert clinic["distance"] == 1.0  # the distance alone takes what is new for what is wrong
+    assert any("knee" in line for line in gate_card.lines(found))
+
+
+def test_folds_that_were_not_trained_are_named(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError, match=r"unseen\.npz is missing: run python -m inference\.training folds gate"):
+        gate_folds.figures(GATE, tmp_path)
