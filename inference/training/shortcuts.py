@@ -174,21 +174,46 @@ def rgb(picture: NDArray[np.uint8]) -> Rgb:
     return np.repeat(picture[..., None], 3, axis=2)
 
 
+def card_lines(found: dict[str, Any] | None, weights: str | None) -> list[str]:
+    """The section of ``MODEL_CARD.md``; nothing where the figures are of other weights (SHA-256) or missing."""
+    if not found or found["weights"] != weights:
+        return []
+    return [
+        "## Shortcuts",
+        "",
+        "Does the model see the tumour, or the place that the picture comes from? How well a straight line tells the "
+        "source from the model's features within one class (folds by person); slices of val whose tumour was covered "
+        "by tissue of the same slice; tumours of val put into slices of other places.",
+        "",
+        *(f"- {line}." for line in lines(found)),
+        "",
+    ]
+
+
 def lines(found: dict[str, Any]) -> list[str]:
-    """The figures as lines of text."""
+    """The figures in words."""
     rows = []
     for label, known in found["source_from_features"].items():
         for name, told in known.items():
-            value = told["balanced_accuracy"]
             rows.append(
-                f"source within {label}, from {name}: balanced accuracy {value['value']} {value['ci95']}, "
-                f"chance {told['by_chance']}" + (f", AUC {told['auc']['value']}" if "auc" in told else "")
+                f"Source within {label.replace('_', ' ')}, from {name.replace('_', ' ')}: balanced accuracy "
+                f"{_span(told['balanced_accuracy'])}, {told['by_chance']:.2f} by chance"
+                + (f"; AUC {_span(told['auc'])}" if "auc" in told else "")
             )
-    for name in ("tumor_taken_out", "tumor_put_into_another_place"):
+    for name, words in (
+        ("tumor_taken_out", "Tumour taken out"),
+        ("tumor_put_into_another_place", "Tumour put into a slice of another place"),
+    ):
         if name in found:
             told = found[name]
             rows.append(
-                f"{name}: {told['pictures']} pictures, signs {told['before']['signs']['value']} before, "
-                f"{told['after']['signs']['value']} after; AUC {told['auc_before_against_after']['value']}"
+                f"{words} ({told['pictures']} pictures): signs told in {_span(told['before']['signs'])} before and in "
+                f"{_span(told['after']['signs'])} after; AUC of the score, before against after: "
+                f"{_span(told['auc_before_against_after'])}"
             )
     return rows
+
+
+def _span(figure: dict[str, Any]) -> str:
+    low, high = figure["ci95"]
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"

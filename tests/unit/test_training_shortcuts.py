@@ -95,3 +95,11 @@ def test_the_shipped_model_answers_both_changes_with_figures_in_words() -> None:
     text = shortcuts.lines({"source_from_features": {}} | found)
     assert len(text) == 2
     assert "4 pictures" in text[0]
+
+
+def test_figures_of_other_weights_are_not_shown() -> None:
+    found = {"weights": "abc", "source_from_features": {}}
+
+    assert "## Shortcuts" in shortcuts.card_lines(found, "abc")
+    assert shortcuts.card_lines(found, "def") == []
+    assert shortcuts.card_lines(None, "abc") == []
