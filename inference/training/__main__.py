@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
     parser.add_argument("--fold", choices=tuple(BLOOD_FOLDS), help="blood_smear: leave these looks out of the training")
     parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
+    parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")

@@ -1,6 +1,8 @@
 """What each command of ``python -m inference.training`` does for one model."""
 
 import argparse
+import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,24 +17,43 @@ from inference.analyser import Analyser
 from inference.card import ModelCard, load_card
 from inference.expert import Expert
 from inference.registry import Entry
+from inference.training import audit, data, evaluate, export, gate_card, gate_folds, gate_reasons, plots, texts, train
 from inference.training import calibrate as cal
-from inference.training import data, evaluate, export, gate_card, gate_folds, gate_reasons, plots, texts, train
 from inference.training.cardfile import write_model_card
 from inference.training.data import BLOOD_FOLDS, DataError
+from inference.training.interrupted import STATE_FILE
 from inference.training.predict import probabilities, read_files
 from inference.training.recipes import BLOOD_SMEAR, Recipe
 
+LOG_FILE, NOTES_FILE = "train.log", "notes.json"
+"""What a training says while it runs, and what is needed to repeat it: seed, steps and the SHA-256 of its data."""
+BAR = "{l_bar}{bar}| {elapsed}, {remaining} to go"
+
 
 def say(text: str) -> None:
-    """One progress line with the time."""
-    print(time.strftime("%H:%M:%S"), text, flush=True)
+    """One progress line with the time, above the progress bar where there is one."""
+    tqdm.write(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stdout)
+    sys.stdout.flush()
 
 
 def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Print what there is to train on."""
+    """Print what there is to train on, and what lies on two sides; with --audit look at every picture."""
     examples = data.examples_for(recipe, data.data_root(args.data), args.fold)
     for (part, label, source), count in sorted(Counter((e.part, e.label, e.source) for e in examples).items()):
         print(f"{recipe.name:12} {part:6} {label:12} {source:20} {count:5}")
+    leaks = audit.leaks(examples)
+    print(f"{recipe.name}: {len(leaks)} group(s) on two sides", *leaks, sep="\n  ")
+    if args.audit:
+        audit.check(recipe, examples)
+        print(f"{recipe.name}: every picture and mask can be read, none is listed twice")
+        with bar(len(examples), f"{recipe.name}, near-duplicates") as progress:
+            pairs = audit.near_duplicates(examples, progress)
+        print(f"{recipe.name}: {len(pairs)} near-duplicate(s) between the parts")
+        for pair in pairs:
+            print(
+                f"  {pair.one.path} ({pair.one.part}, {pair.one.label}), {pair.way}, is nearly {pair.other.path} "
+                f"({pair.other.part}, {pair.other.label}): correlation {pair.correlation:.3f}"
+            )
 
 
 def run_folder(recipe: Recipe, args: argparse.Namespace, fold: str | None) -> Path:
@@ -43,12 +64,32 @@ def run_folder(recipe: Recipe, args: argparse.Namespace, fold: str | None) -> Pa
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
     """Train; a fold also keeps its logits on the looks that it has not seen, for ``calibrate``."""
     fold = args.fold if recipe.name == BLOOD_SMEAR else None
-    arrays, validation = train.prepare(recipe, data.data_root(args.data), fold, say)
     folder = run_folder(recipe, args, fold)
-    if args.resume and not (folder / "best.npz").exists():
+    if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
         raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
-    plan = train.Plan(folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume)
-    best = train.fit(recipe, arrays, validation, plan, say)
+    examples = data.examples_for(recipe, data.data_root(args.data), fold)
+    say(f"{recipe.name}: checking {len(examples)} pictures")
+    audit.check(recipe, examples)
+    arrays, validation = train.prepare(recipe, data.data_root(args.data), fold, say)
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = {"seed": str(args.seed), "data_sha256": audit.fingerprint(examples)}
+    if args.steps:
+        notes["steps"] = str(args.steps)
+    (folder / NOTES_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+    with tqdm(total=1000, desc=recipe.name, disable=None, dynamic_ncols=True, bar_format=BAR) as shown:
+
+        def progress(share: float) -> None:
+            shown.update(int(1000 * share) - shown.n)
+
+        def log(text: str) -> None:
+            say(text)
+            with (folder / LOG_FILE).open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+        plan = train.Plan(
+            folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume, progress=progress
+        )
+        best = train.fit(recipe, arrays, validation, plan, log)
     if fold:
         # The last weights, not the best: the looks left out must not choose the checkpoint that is judged on them.
         model = train.restore(recipe, best.with_name("last.npz"))
@@ -65,7 +106,10 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
         raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
     card = export.export(recipe, train.restore(recipe, best), Path(args.models) / recipe.name, args.version)
     examples = data.examples_for(recipe, data.data_root(args.data))
-    export.write_card(card.model_copy(update={"trained_on": evaluate.provenance(examples)}), args.models / recipe.name)
+    notes = run_folder(recipe, args, None) / NOTES_FILE
+    made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
+    changes = {"trained_on": evaluate.provenance(examples), "made_with": card.made_with | made}
+    export.write_card(card.model_copy(update=changes), args.models / recipe.name)
     say(f"{recipe.name}: exported to {args.models / recipe.name}")
 
 

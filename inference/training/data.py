@@ -1,6 +1,7 @@
 """Reads the labelled pictures, splits them by person, slide or kind, and keeps them in memory ready to train on.
 
-Layout under ``--data``: ``brain/index.csv``, ``blood/index.csv``, ``other/index.csv`` and the pictures they name.
+Layout under ``--data``: ``brain/index.csv``, ``blood/index.csv``, ``other/index.csv`` and the pictures they name; or a
+user's own folders (see ``inference.training.own``).
 """
 
 import csv
@@ -95,10 +96,18 @@ class Arrays:
 
 
 def data_root(argument: str | None) -> Path:
-    """The data folder: the argument, else ``TUMORSCAN_DATA``, else ``../shared/data``. Raises DataError."""
+    """The data folder: the argument, else ``TUMORSCAN_DATA``, else ``../shared/data``.
+
+    It holds the sets that the shipped models are of, or a user's own (``inference.training.own``). Raises DataError.
+    """
+    from inference.training.own import is_own
+
     root = Path(argument or os.environ.get("TUMORSCAN_DATA") or Path("..") / "shared" / "data")
-    if not (root / "brain" / "index.csv").exists():
-        raise DataError(f"{root / 'brain' / 'index.csv'} is missing: name the data folder by --data or TUMORSCAN_DATA")
+    if not (root / "brain" / "index.csv").exists() and not is_own(root):
+        raise DataError(
+            f"{root / 'brain' / 'index.csv'} is missing: name the data folder by --data or TUMORSCAN_DATA, one with "
+            "these sets or your own with a folder of pictures for each class"
+        )
     return root
 
 
@@ -124,7 +133,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path} cannot be read as a picture: {error}") from None
 
 
-def _share(key: str) -> float:
+def stable_share(key: str) -> float:
     """A number in [0, 1) that depends on ``key`` alone: stable splits without a stored list."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
 
@@ -180,7 +189,7 @@ def blood_examples(root: Path, fold: str | None = None) -> list[Example]:
         elif fold is not None:
             part = "val" if row["slide"] in BLOOD_FOLDS[fold] else "train"
         else:
-            part = "val" if _share(row["field_group"]) < 0.1 else "train"
+            part = "val" if stable_share(row["field_group"]) < 0.1 else "train"
         examples.append(
             Example(
                 path=folder / row["file"],
@@ -217,7 +226,7 @@ def gate_examples(root: Path) -> list[Example]:
     ]
     folder = root / "other"
     for row in read_index(folder / "index.csv", ("file", "kind")):
-        kind, share = row["kind"], _share(row["file"])
+        kind, share = row["kind"], stable_share(row["file"])
         part = "val" if share < 0.12 else "test" if share < 0.24 else "train"
         examples.append(
             Example(folder / row["file"], OTHER, part, kind, row["file"], OTHER_BOOST.get(kind, 1.0), None, kind)
@@ -226,7 +235,11 @@ def gate_examples(root: Path) -> list[Example]:
 
 
 def examples_for(recipe: Recipe, root: Path, fold: str | None = None) -> list[Example]:
-    """The examples of ``recipe``; ``fold`` is for the blood smears alone."""
+    """The examples of ``recipe``; ``fold`` is for the blood smears alone. Raises DataError when the data don't fit."""
+    from inference.training.own import is_own, own_examples
+
+    if is_own(root):
+        return own_examples(recipe, root)
     if recipe.name == BRAIN_MRI:
         return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
     if recipe.name == BLOOD_SMEAR:
