@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -17,12 +18,11 @@ from bot.life import Stop
 from bot.polling import TOKEN_REFUSED, Pace, Poller, kept_fetching, seconds_of
 from bot.settings import Settings
 from bot.texts import DEFAULT_LANGUAGE
-from bot.trouble import StorageWatch
+from bot.unreadable import Raw, Unreadable, read, set_aside
 from storage.errors import StorageDownError, StorageError
 
 UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 """What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
-WEBHOOK_PATH = "telegram"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before Telegram is tried again at the start: doubled each time, and less by chance."""
 CONFIRM_WITHIN = 1.0
@@ -48,7 +48,7 @@ async def listening(
         await application.bot.send_message(chat_id, excuse)
 
     comes_in = (
-        _webhook(application, settings, services, say)
+        _webhook(application, settings, services, say, pace or Pace())
         if settings.webhook_url
         else _polling(application, settings, services, say, stop, pace)
     )
@@ -64,7 +64,9 @@ async def _polling(
     application: BotApplication, settings: Settings, services: Services, say: Say, stop: Stop, pace: Pace | None
 ) -> AsyncIterator[None]:
     await _reached(application.bot.delete_webhook, settings)
-    poller = Poller(application.bot, application.update_queue.put, say, services.storage, UPDATES, pace)
+    poller = Poller(
+        application.bot, application.update_queue.put, _set_aside(services), say, services.storage, UPDATES, pace
+    )
     try:
         async with alongside(kept_fetching(poller, stop)):
             yield
@@ -72,54 +74,50 @@ async def _polling(
         await poller.confirm(CONFIRM_WITHIN)
 
 
-class Guarded(asyncio.Queue[object]):
-    """Before the queue of updates, for the webhook: what can't be kept is answered with an error, and sent again."""
-
-    def __init__(self, queue: "asyncio.Queue[object]", storage: StorageWatch, say: Say) -> None:
-        super().__init__()
-        self._updates, self._storage, self._say = queue, storage, say
-
-    async def put(self, item: object) -> None:
-        """Hand an update on. Raises StorageDownError."""
-        try:
-            await self._updates.put(item)
-        except StorageDownError as error:
-            self._storage.failed(error)
-            await self._storage.excuse(item, self._say)
-            raise
-        self._storage.worked()
-
-
 @asynccontextmanager
 async def _webhook(
-    application: BotApplication, settings: Settings, services: Services, say: Say
+    application: BotApplication, settings: Settings, services: Services, say: Say, pace: Pace
 ) -> AsyncIterator[None]:
-    updater, secret = application.updater, settings.webhook_secret
-    if updater is None or secret is None:
-        raise RuntimeError("a webhook needs the library's updater and a secret")
-    updater.update_queue = Guarded(application.update_queue, services.storage, say)
+    from bot.webhook import PATH, WebhookServer, kept_answering  # loads a server that polling does without
 
-    async def start() -> None:
-        await updater.start_webhook(
-            listen="0.0.0.0",  # noqa: S104 - Telegram, or the proxy before us, must be able to reach it
-            port=settings.webhook_port,
-            url_path=WEBHOOK_PATH,
-            webhook_url=f"{settings.webhook_url}/{WEBHOOK_PATH}",
-            secret_token=secret.get_secret_value(),
-            allowed_updates=UPDATES,
+    secret, storage = settings.webhook_secret, services.storage
+    if secret is None:
+        raise RuntimeError("a webhook needs a secret")
+
+    async def take(raw: Raw) -> None:
+        update = read(raw, application.bot)
+        try:
+            await (
+                _set_aside(services)(update) if isinstance(update, Unreadable) else application.update_queue.put(update)
+            )
+        except StorageDownError as error:
+            storage.failed(error)
+            await storage.excuse(update, say)
+            raise
+        storage.worked()
+
+    async def announce() -> None:
+        await application.bot.set_webhook(
+            f"{settings.webhook_url}/{PATH}", allowed_updates=UPDATES, secret_token=secret.get_secret_value()
         )
 
+    server = WebhookServer(settings.webhook_port, secret.get_secret_value(), take)
     try:
-        await _reached(start, settings)
+        server.start()
     except OSError as error:
         raise StartError(
             f"WEBHOOK_PORT: port {settings.webhook_port} can't be used ({error.strerror or error}): choose another one"
         ) from error
     try:
-        async with alongside(services.storage.look_after()):
+        await _reached(announce, settings)
+        async with alongside(kept_answering(server, pace.look)), alongside(storage.look_after()):
             yield
     finally:
-        await updater.stop()
+        await server.stop()
+
+
+def _set_aside(services: Services) -> Callable[[Unreadable], Awaitable[None]]:
+    return partial(set_aside, rows=services.deliveries.rows)
 
 
 async def _reached(ask: Callable[[], Awaitable[Any]], settings: Settings) -> None:

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from telegram import Bot, Update
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.constants import PollingLimit
+from telegram.error import Conflict, EndPointNotFound, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import StartError
 from bot.life import Stop
 from bot.trouble import StorageWatch
+from bot.unreadable import Raw, Unreadable, read
 from storage.errors import StorageDownError
 
 _log = logging.getLogger(__name__)
@@ -32,6 +35,8 @@ class Pace:
 
     poll: int = 10
     """How long Telegram may hold a request back until something happens."""
+    silence: float = 15.0
+    """How much longer an answer may take than that."""
     hang: float = 60.0
     """After this time a poll that neither answers nor fails is given up."""
     first_pause: float = 1.0
@@ -43,24 +48,28 @@ class Pace:
     """How long a contest may go on for a bot that has just started: one that is being replaced leaves by then."""
     incumbent: float = 60.0
     """The same for one that has long polled in peace: whoever was started by mistake gives up first."""
+    look: float = 30.0
+    """Between two looks at whether the webhook's server still answers."""
 
 
 class Poller:
     """Fetches updates and gives each to ``keep``; whatever that does not keep, Telegram sends again.
 
-    ``say`` tells a chat that its update can't be kept just now.
+    ``set_aside`` is given what the library can't read. ``say`` tells a chat that its update can't be kept just now.
     """
 
     def __init__(
         self,
         bot: Bot,
         keep: Callable[[Update], Awaitable[None]],
+        set_aside: Callable[[Unreadable], Awaitable[None]],
         say: Callable[[int], Awaitable[object]],
         storage: StorageWatch,
         kinds: Sequence[str],
         pace: Pace | None = None,
     ) -> None:
-        self._bot, self._keep, self._say, self._storage, self._kinds = bot, keep, say, storage, kinds
+        self._bot, self._storage, self._kinds = bot, storage, kinds
+        self._keep, self._set_aside, self._say = keep, set_aside, say
         self._pace = pace or Pace()
         self._offset: int | None = None
         self._failures = 0
@@ -82,7 +91,7 @@ class Poller:
             return
         try:
             async with asyncio.timeout(within):
-                await self._bot.get_updates(self._offset, limit=1, timeout=0, allowed_updates=self._kinds)
+                await self._ask(limit=1, wait=0)
         except (TelegramError, TimeoutError) as error:
             _log.info("the last updates could not be confirmed (%s): they come again", type(error).__name__)
 
@@ -90,14 +99,12 @@ class Poller:
         """Ask once, keep what comes; returns the seconds to wait before asking again."""
         try:
             async with asyncio.timeout(self._pace.hang):
-                updates = await self._bot.get_updates(
-                    self._offset, timeout=timedelta(seconds=self._pace.poll), allowed_updates=self._kinds
-                )
+                news = await self._ask(limit=PollingLimit.MAX_LIMIT, wait=self._pace.poll)
                 self._answered()
-                await self._keep_all(updates)
+                await self._keep_all([read(raw, self._bot) for raw in news])
         except Conflict:
             return self._contest.go_on(asyncio.get_running_loop().time())
-        except InvalidToken:
+        except (InvalidToken, EndPointNotFound):  # what the library makes of a 404
             raise StartError(TOKEN_REFUSED) from None
         except RetryAfter as error:
             return seconds_of(error.retry_after)
@@ -105,10 +112,21 @@ class Poller:
             return self._failed(error)
         return 0.0
 
-    async def _keep_all(self, updates: Sequence[Update]) -> None:
+    async def _ask(self, limit: int, wait: int) -> Sequence[Raw]:
+        """Updates as they come: the library's own method refuses all of them when it can't read one."""
+        asked = {"offset": self._offset, "limit": limit, "timeout": wait, "allowed_updates": list(self._kinds)}
+        # Spelt so because the library warns of names for which it has a method; it makes getUpdates of this one.
+        news: Any = await self._bot.do_api_request(
+            "get_Updates",
+            api_kwargs={name: value for name, value in asked.items() if value is not None},
+            read_timeout=wait + self._pace.silence,
+        )
+        return news if isinstance(news, list) else ()
+
+    async def _keep_all(self, updates: Sequence[Update | Unreadable]) -> None:
         for number, update in enumerate(updates):
             try:
-                await self._keep(update)
+                await (self._set_aside(update) if isinstance(update, Unreadable) else self._keep(update))
             except StorageDownError as error:
                 self._storage.failed(error)
                 await asyncio.gather(*(self._storage.excuse(refused, self._say) for refused in updates[number:]))

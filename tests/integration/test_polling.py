@@ -17,6 +17,7 @@ from bot.listening import UPDATES
 from bot.polling import Contest, Pace, Poller, kept_fetching
 from bot.sandbox import Sandbox
 from bot.trouble import StorageWatch
+from bot.unreadable import Unreadable
 from storage.database import Database
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 from tests.integration.test_life import of
@@ -29,12 +30,16 @@ class Received:
 
     def __init__(self, *failures: Exception) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
+        self.unreadable: list[int] = []
         self._failures = list(failures)
 
     async def keep(self, update: Update) -> None:
         if self._failures:
             raise self._failures.pop(0)
         await self.updates.put(update)
+
+    async def set_aside(self, unreadable: Unreadable) -> None:
+        self.unreadable.append(unreadable.update_id)
 
     async def next_text(self) -> str | None:
         async with asyncio.timeout(60):
@@ -60,7 +65,7 @@ async def fetching(
     """A poller of the sandbox's updates, kept alive."""
     stop = Stop()
     async with ExtBot(sandbox.token, base_url=sandbox.base_url) as bot:
-        poller = Poller(bot, received.keep, nobody, storage, UPDATES, pace)
+        poller = Poller(bot, received.keep, received.set_aside, nobody, storage, UPDATES, pace)
         task = asyncio.create_task(kept_fetching(poller, stop, pause=0.01))
         try:
             yield stop
@@ -97,6 +102,20 @@ async def test_a_poll_that_hangs_is_given_up_and_made_anew(
         await anna.send_text("one")
         assert await received.next_text() == "one"
     assert "nothing came for 0 s" in caplog.text
+
+
+async def test_an_update_that_can_not_be_read_is_set_aside_and_the_ones_behind_it_come_through(
+    sandbox: Sandbox, storage: StorageWatch
+) -> None:
+    received = Received()
+    anna = await sandbox.person("Anna")
+    poison = await sandbox.client.push_update("message", {"message_id": 1, "date": "soon", "chat": {"id": anna.id}})
+    await anna.send_text("one")
+    async with fetching(sandbox, storage, received):
+        assert await received.next_text() == "one"
+        await anna.send_text("two")
+        assert await received.next_text() == "two"
+    assert received.unreadable == [poison]
 
 
 @pytest.mark.parametrize("fault", ["bad_gateway", "drop_before", "drop_after", "flood"])

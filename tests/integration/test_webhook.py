@@ -1,0 +1,142 @@
+"""The webhook's server: who may speak to it, what it takes, and that it is missed when it falls silent."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.application import open_services, running
+from bot.sandbox import Sandbox
+from bot.settings import load_settings
+from bot.unreadable import Raw
+from bot.webhook import PATH, WebhookServer, kept_answering
+from inference.executor import LocalExecutor
+from storage.errors import StorageDownError
+from tests.integration.kills import all_is_done, rows
+
+SECRET = "s" * 32
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Taken:
+    """What the server has handed over; the first ``refused`` updates can't be kept."""
+
+    def __init__(self) -> None:
+        self.raw: list[Raw] = []
+        self.refused = 0
+
+    async def take(self, raw: Raw) -> None:
+        if self.refused:
+            self.refused -= 1
+            raise StorageDownError("full")
+        self.raw.append(raw)
+
+
+@pytest.fixture
+def taken() -> Taken:
+    return Taken()
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+async def server(taken: Taken, port: int) -> AsyncIterator[WebhookServer]:
+    server = WebhookServer(port, SECRET, taken.take)
+    server.start()
+    yield server
+    await server.stop()
+
+
+async def status(port: int, body: bytes, headers: Mapping[str, str]) -> int:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        return (await http.post(f"http://127.0.0.1:{port}/{PATH}", content=body, headers=headers)).status_code
+
+
+def with_secret(secret: str = SECRET) -> dict[str, str]:
+    return {"X-Telegram-Bot-Api-Secret-Token": secret}
+
+
+@pytest.mark.usefixtures("server")
+async def test_only_who_knows_the_secret_is_heard_and_only_when_it_is_an_update(taken: Taken, port: int) -> None:
+    update = json.dumps({"update_id": 7}).encode()
+    assert await status(port, update, {}) == 403
+    assert await status(port, update, with_secret("t" * 32)) == 403
+    for nonsense in (b"", b"{", b"[]", b'"update_id"', b'{"update_id": "7"}', b"\xff"):
+        assert await status(port, nonsense, with_secret()) == 400
+    assert taken.raw == []
+    assert await status(port, update, with_secret()) == 200
+    assert taken.raw == [{"update_id": 7}]
+
+
+@pytest.mark.usefixtures("server")
+async def test_what_can_not_be_kept_is_answered_so_that_it_comes_again(taken: Taken, port: int) -> None:
+    taken.refused = 1
+    assert await status(port, b'{"update_id": 7}', with_secret()) == 503
+    assert await status(port, b'{"update_id": 7}', with_secret()) == 200
+
+
+async def test_a_server_that_answers_no_more_is_started_again(
+    server: WebhookServer, taken: Taken, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert server._http is not None
+    server._http.stop()
+    assert not await server.answers()
+    watch = asyncio.create_task(kept_answering(server, 0.01))
+    async with asyncio.timeout(60):
+        while not await server.answers():
+            pass
+    watch.cancel()
+    await asyncio.wait({watch})
+    assert await status(port, b'{"update_id": 7}', with_secret()) == 200
+    assert taken.raw == [{"update_id": 7}]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == ["the webhook's server does not answer: starting it again"]
+
+
+@pytest.mark.parametrize("by_webhook", [True, False])
+async def test_an_update_of_an_unknown_form_is_set_aside_and_the_bot_goes_on(
+    sandbox: Sandbox,
+    workers: LocalExecutor,
+    tmp_path: Path,
+    port: int,
+    by_webhook: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings: dict[str, Any] = {
+        "telegram_bot_token": sandbox.token,
+        "telegram_api_url": sandbox.url,
+        "database_url": f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}",
+    }
+    if by_webhook:
+        settings |= {"webhook_url": f"http://127.0.0.1:{port}", "webhook_port": port, "webhook_secret": SECRET}
+    made = load_settings(_env_file=None, **settings)
+    anna = await sandbox.person("Anna")
+    odd = {"message_id": 1, "date": "in spring", "chat": {"id": anna.id}, "text": "my secret"}
+    async with open_services(made, workers) as services, running(made, services):
+        number = await sandbox.client.push_update("message", odd)
+        await anna.send_text("/help")
+        await anna.wait_for(lambda message: "/history" in message.text)
+        await all_is_done(tmp_path)
+    [(update_id, chat_id, payload, error)] = rows(
+        tmp_path, "SELECT update_id, chat_id, payload, error FROM inbox WHERE state = 'set_aside'"
+    )
+    assert (update_id, chat_id) == (number, anna.id)
+    assert json.loads(payload)["message"] == odd
+    assert "Traceback" in error
+    assert f"{number} can't be read by this version" in caplog.text
+    assert "my secret" not in caplog.text
+    assert "in spring" not in caplog.text
