@@ -1,5 +1,6 @@
 """A scan in plain words: one wording for the chat, the history and the PDF."""
 
+from bot.record import share_with_finding
 from bot.texts import Texts
 from inference.analysis import Verdict
 from storage.records import Scan
@@ -38,14 +39,17 @@ def result_words(scan: Scan, texts: Texts) -> str:
 
 def explanation_words(scan: Scan, texts: Texts) -> str:
     """What the result means, in a few plain sentences."""
+    finding = finding_words(scan.organ, texts)
     if scan.verdict == Verdict.NOT_SURE:
-        return texts.plain("explain.not_sure", names=_still_possible(scan, texts))
-    return texts.plain(
-        f"explain.{scan.verdict}",
-        finding=finding_words(scan.organ, texts),
-        label=label_words(scan.label, texts),
-        chance=chance_words(scan.probabilities.get(scan.label, scan.confidence), texts),
-    )
+        said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
+    else:
+        chance = chance_words(scan.probabilities.get(scan.label, scan.confidence), texts)
+        label = label_words(scan.label, texts)
+        said = texts.plain(f"explain.{scan.verdict}", finding=finding, label=label, chance=chance)
+    share = share_with_finding(scan)
+    if share is None:
+        return said
+    return f"{said} {texts.plain('explain.record', finding=finding, chance=chance_words(share, texts))}"
 
 
 def figure_words(scan: Scan, texts: Texts) -> str:

@@ -63,6 +63,16 @@ def judge(chances: Mapping[str, float], card: ModelCard, apart: float = 0.0) -> 
     return Judgement(verdict, reason, label, chances[label], kept)
 
 
+def scored_alike(chances: Mapping[str, float], card: ModelCard) -> float | None:
+    """Of the pictures of ``val`` scored like this one, the share that showed a tumour; None where the card has none.
+
+    (k + 1/2) / (n + 1) for k of n pictures (Jeffreys): none of thirty is not "never".
+    """
+    score = any_tumor(chances, card)
+    found = next((b for b in reversed(card.reliability) if score >= b.low), None)
+    return (found.tumors + 0.5) / (found.pictures + 1) if found else None
+
+
 def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:
     """Name the tumour class whose map is shown, whatever the verdict."""
     return max((c.name for c in card.classes if c.tumor), key=lambda name: chances[name])

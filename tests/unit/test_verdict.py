@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from inference.analysis import Reason, Verdict
-from inference.card import ModelCard, OperatingPoints, load_card
+from inference.card import ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.registry import check_models
-from inference.verdict import judge, likeliest_tumor, prediction_set, probabilities
+from inference.verdict import judge, likeliest_tumor, prediction_set, probabilities, scored_alike
 
 _, EXPERTS = check_models()
 BRAIN = next(entry.card for organ, entry in EXPERTS.items() if organ == "brain_mri")
@@ -93,6 +93,15 @@ def test_an_empty_set_is_not_sure() -> None:
     judgement = judge(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
     assert judgement.prediction_set == ()
     assert judgement.verdict is Verdict.NOT_SURE
+
+
+def test_pictures_scored_alike_are_those_of_the_bin_and_none_seen_is_not_never() -> None:
+    bins = (ScoreBin(low=0, high=0.5, pictures=30, tumors=0), ScoreBin(low=0.5, high=1, pictures=99, tumors=89))
+    told = card().model_copy(update={"reliability": bins})
+    assert scored_alike(chances(0.1, 0.1, 0.1, 0.7), told) == pytest.approx(0.5 / 31)
+    assert scored_alike(chances(0.2, 0.2, 0.1, 0.5), told) == pytest.approx(89.5 / 100)
+    assert scored_alike(chances(1, 0, 0, 0), told) == pytest.approx(89.5 / 100)
+    assert scored_alike(chances(1, 0, 0, 0), card().model_copy(update={"reliability": ()})) is None
 
 
 def test_the_map_that_is_shown_is_always_a_tumour_class() -> None:

@@ -1,15 +1,17 @@
 """A scan in words: in the chat, in the history and in the PDF."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from telegram.constants import MessageLimit
 
-from bot import wording
+from bot import record, wording
 from bot.answers import picture_caption, report_caption
 from bot.handlers.history import page_buttons, page_text
 from bot.incoming import MAX_LABEL
@@ -17,6 +19,7 @@ from bot.knowledge import Knowledge
 from bot.reporting import new_scan, report_data, topic_of
 from bot.texts import Texts
 from inference.analysis import Analysis, GateScores, ModelIdentity, Organ, Reason, Verdict
+from inference.card import MODELS_DIR, ModelCard, ScoreBin, load_card
 from storage.records import Pictures, Scan, ScanPage
 
 english = Texts.load("en")
@@ -107,6 +110,57 @@ def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None
 def test_not_sure_never_names_one_answer_alone() -> None:
     text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english))
     assert "glioma (about 93 of 100), meningioma (about 4 of 100)" in text
+
+
+@pytest.fixture
+def tested_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelCard]:
+    """A brain model whose card tells what pictures of a score showed: nearly none, half and nearly all."""
+    bins = [(0.0, 0.2, 199, 1), (0.2, 0.8, 39, 19), (0.8, 1.0, 499, 490)]
+    card = load_card(MODELS_DIR / "brain_mri").model_copy(
+        update={
+            "sha256": {},
+            "reliability": tuple(ScoreBin(low=a, high=b, pictures=n, tumors=k) for a, b, n, k in bins),
+        }
+    )
+    (tmp_path / "brain_mri").mkdir()
+    (tmp_path / "brain_mri" / "model.tflite").write_bytes(b"weights")
+    card = card.model_copy(update={"sha256": {"model.tflite": sha256(b"weights").hexdigest()}})
+    (tmp_path / "brain_mri" / "card.json").write_text(card.model_dump_json())
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path))
+    record.load_models_dir.cache_clear()
+    yield card
+    record.load_models_dir.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("no_tumor", "verdict", "words"),
+    [
+        (0.01, "tumor_signs", "In tests, about 98 of 100 pictures with a score like this one showed a tumour."),
+        (0.55, "not_sure", "In tests, about 49 of 100 pictures"),
+        (0.97, "no_tumor_signs", "In tests, about 1 of 100 pictures"),
+    ],
+)
+def test_an_answer_tells_what_such_scores_showed_in_tests(
+    tested_model: ModelCard, no_tumor: float, verdict: str, words: str
+) -> None:
+    chances = {"glioma": 1 - no_tumor, "meningioma": 0.0, "pituitary": 0.0, "no_tumor": no_tumor}
+    own = tested_model.sha256["model.tflite"]
+    scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
+    assert words in shown(picture_caption(scan, english))
+    assert words in report_data(scan, Pictures(b"", b""), english, knowledge).explanation
+    assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english)
+
+
+def test_the_longest_answer_with_its_record_fits_into_telegrams_limit(tested_model: ModelCard) -> None:
+    scan = a_scan(
+        model_sha256=tested_model.sha256["model.tflite"], patient_label="W" * MAX_LABEL, number=999_999,
+        prediction_set=tuple(BRAIN),
+    )  # fmt: skip
+    for verdict in ("tumor_signs", "no_tumor_signs", "not_sure"):
+        told = replace(scan, verdict=verdict)
+        caption = shown(picture_caption(told, english, replace(told, number=999_998)))
+        assert "In tests" in caption
+        assert len(caption) <= MessageLimit.CAPTION_LENGTH
 
 
 @pytest.mark.parametrize("kind", SCANS)
