@@ -154,16 +154,13 @@ class Journey:
 
     async def _keep(self, analysis: Analysis) -> tuple[Scan, Scan | None]:
         """The scan as it is kept now, and an earlier one of the same picture."""
-        scans = self.context.database.scans
-        earlier = await scans.same_picture(self.context.person.id, analysis.picture_sha256)
         new = new_scan(
             analysis,
             source_key=self.picture.source_key,
             patient_label=self.picture.label,
             received_as=self.picture.received_as,
         )
-        scan = await scans.add(self.context.person.id, new)
-        return scan, None if earlier is None or earlier.id == scan.id else earlier
+        return await self.context.database.scans.add_beside(self.context.person.id, new)
 
     async def _answer(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
@@ -64,8 +63,7 @@ class Database:
     async def check(self) -> tuple[str, ...]:
         """Look for damage. Returns one line for each problem; none means sound."""
         try:
-            async with self._sessions.reading() as session:
-                return tuple(await _problems(session))
+            return tuple(await self._sessions.read(_problems))
         except StorageError as error:  # too damaged for the check itself
             return (str(error),)
 
@@ -81,18 +79,17 @@ class Database:
         await asyncio.to_thread(_copy, source, path)
 
 
-async def _problems(session: AsyncSession) -> list[str]:
-    connection = await session.connection()
-    revision = await connection.run_sync(_revision)
+def _problems(connection: Connection) -> list[str]:
+    revision = _revision(connection)
     problems = []
     if revision != REVISION:
         problems.append(
             f"the schema is at {revision or 'nothing'}, this program needs {REVISION}: run 'tumorscan db upgrade'"
         )
     if connection.dialect.name == "sqlite":
-        integrity = (await session.scalars(text("PRAGMA integrity_check"))).all()
+        integrity = connection.scalars(text("PRAGMA integrity_check")).all()
         problems += [f"damage: {line}" for line in integrity if line != "ok"]
-        orphans = (await session.execute(text("PRAGMA foreign_key_check"))).all()
+        orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
         problems += [f"damage: table {row[0]}, row {row[1]} refers to a row that is gone" for row in orphans]
     return problems
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.schema import InboxRow, storable
 from storage.sessions import Sessions
@@ -70,8 +69,8 @@ class Inbox:
             "messages": {},
             "received_at": datetime.now(UTC),
         }
-        async with self._sessions.writing(durable=True) as session:
-            return await _count(session, _insert(self._sessions.sqlite), values) == 1
+        insert = _insert(self._sessions.sqlite)
+        return await self._sessions.write(lambda at: at.execute(insert, values).rowcount == 1, durable=True)
 
     async def recover(self) -> tuple[Kept, ...]:
         """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
@@ -79,92 +78,86 @@ class Inbox:
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
         among several nobody knows which it was, and each is noted as present at a kill.
         """
-        working = _COLUMN.state == "working"
-        async with self._sessions.writing() as session:
-            alone = await session.scalar(select(func.count()).where(working)) == 1
-            counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
-            await session.execute(update(_TABLE).where(working).values(state="waiting", **counted))
-            rows = await session.execute(
-                select(*_KEPT).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
-            )
-            return tuple(Kept(*row) for row in rows)
+        return await self._sessions.write(_recover)
 
     async def begin(self, update_id: int) -> Attempt | None:
         """Note, before it happens, that something is done with the update that might fail. None: it is finished."""
-        async with self._sessions.writing() as session:
-            return await _begin(session, update_id)
+        return await self._sessions.write(lambda at: _begin(at, update_id))
 
     async def move_on(self, left: int, taken_up: int) -> Attempt | None:
         """As ``begin``, for a handler that has come through ``left`` and goes on with another update of its album."""
-        async with self._sessions.writing() as session:
-            await session.execute(_LEAVE, {"one": left})
-            return await _begin(session, taken_up)
+
+        def leave_and_begin(at: Connection) -> Attempt | None:
+            at.execute(_LEAVE, {"one": left})
+            return _begin(at, taken_up)
+
+        return await self._sessions.write(leave_and_begin)
 
     async def rest(self, update_id: int) -> None:
         """The update waits: for a turn, for the network. If the process ends now, it was not the cause."""
-        async with self._sessions.writing() as session:
-            await session.execute(_REST, {"one": update_id})
+        await self._sessions.write(lambda at: at.execute(_REST, {"one": update_id}).rowcount)
 
     async def fail(self, update_id: int) -> int:
         """Count a failed attempt; returns how many there are now, 0 for an update that is finished."""
-        async with self._sessions.writing() as session:
-            return await session.scalar(_FAIL, {"one": update_id}) or 0
+        return await self._sessions.write(lambda at: at.scalar(_FAIL, {"one": update_id})) or 0
 
     async def done(self, *update_ids: int) -> None:
         """Finish updates; what they held is erased. One that is held by now stays so."""
-        async with self._sessions.writing() as session:
-            await _finish(session, update_ids)
+        await self._sessions.write(lambda at: _finish(at, update_ids))
 
     async def set_aside(self, update_id: int, error: str) -> None:
         """Finish an update that can't be handled; it is kept with ``error``, a traceback, for the operator."""
-        values = {"state": "set_aside", "error": storable(error), "finished_at": datetime.now(UTC)}
-        async with self._sessions.writing() as session:
-            await session.execute(_OPEN.values(**values), {"one": update_id})
+        statement = _OPEN.values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
+        await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
     async def hold(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""
-        async with self._sessions.writing() as session:
-            await session.execute(_OPEN.values(state="held", attempts=0, kills=0), {"one": update_id})
+        statement = _OPEN.values(state="held", attempts=0, kills=0)
+        await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
     async def held(self, chat_id: int) -> int:
         """How many updates of this chat are held."""
-        async with self._sessions.reading() as session:
-            return await session.scalar(select(func.count()).where(*_held_of(chat_id))) or 0
+        return await self._sessions.read(lambda at: at.scalar(select(func.count()).where(*_held_of(chat_id)))) or 0
 
     async def release(self, chat_id: int) -> tuple[Kept, ...]:
         """Let the held updates of a chat wait for their handler; oldest first."""
         statement = update(_TABLE).where(*_held_of(chat_id)).values(state="waiting").returning(_COLUMN.id, *_KEPT)
-        async with self._sessions.writing() as session:
-            rows = sorted(await session.execute(statement), key=lambda row: int(row[0]))
-            return tuple(Kept(*row[1:]) for row in rows)
+        rows = await self._sessions.write(lambda at: at.execute(statement).all())
+        return tuple(Kept(*row[1:]) for row in sorted(rows, key=lambda row: int(row[0])))
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
         """Finish the updates that are held for a chat, whose number is returned, and ``update_ids``, unanswered."""
         held = update(_TABLE).where(*_held_of(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
-        async with self._sessions.writing() as session:
-            dropped = await _count(session, held)
-            await _finish(session, update_ids)
+
+        def finish(at: Connection) -> int:
+            dropped = at.execute(held).rowcount
+            _finish(at, update_ids)
             return dropped
+
+        return await self._sessions.write(finish)
 
     async def record(self, update_id: int, step: str, message_id: int) -> None:
         """Note which message a step became. An update that is finished meanwhile is left alone."""
-        async with self._sessions.writing() as session:
-            messages = await session.scalar(_MESSAGES, {"one": update_id})
+
+        def add(at: Connection) -> None:
+            messages = at.scalar(_MESSAGES, {"one": update_id})
             if messages is not None:
-                await session.execute(_RECORD, {"one": update_id, "sent": {**messages, step: message_id}})
+                at.execute(_RECORD, {"one": update_id, "sent": {**messages, step: message_id}})
+
+        await self._sessions.write(add)
 
     async def recorded(self, *update_ids: int) -> Mapping[int, Mapping[str, int]]:
         """What handlers of these updates have sent: update id -> step -> message id; nothing for unknown ones."""
         statement = select(_COLUMN.update_id, _COLUMN.messages).where(_COLUMN.update_id.in_(update_ids))
-        async with self._sessions.reading() as session:
-            return {update_id: dict(messages) for update_id, messages in await session.execute(statement)}
+        rows = await self._sessions.read(lambda at: at.execute(statement).all())
+        return {update_id: dict(messages) for update_id, messages in rows}
 
     async def prune(self, done_before: datetime, set_aside_before: datetime) -> int:
         """Forget what was finished before these times; returns how many updates. Telegram repeats none after a day."""
         limit = case((_COLUMN.state == "set_aside", set_aside_before), else_=done_before)
         old = _COLUMN.finished_at < max(done_before, set_aside_before)  # found by the index
-        async with self._sessions.writing() as session:
-            return await _count(session, delete(_TABLE).where(old, _COLUMN.finished_at < limit))
+        statement = delete(_TABLE).where(old, _COLUMN.finished_at < limit)
+        return await self._sessions.write(lambda at: at.execute(statement).rowcount)
 
 
 def _held_of(chat_id: int) -> tuple[Any, Any]:
@@ -199,18 +192,23 @@ def _insert(on_sqlite: bool) -> Any:
     return insert(_TABLE).on_conflict_do_nothing(index_elements=["update_id"])
 
 
-async def _begin(session: AsyncSession, update_id: int) -> Attempt | None:
-    row = (await session.execute(_BEGIN, {"one": update_id})).one_or_none()
+def _recover(at: Connection) -> tuple[Kept, ...]:
+    working = _COLUMN.state == "working"
+    alone = at.scalar(select(func.count()).where(working)) == 1
+    counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
+    at.execute(update(_TABLE).where(working).values(state="waiting", **counted))
+    rows = at.execute(
+        select(*_KEPT).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
+    )
+    return tuple(Kept(*row) for row in rows)
+
+
+def _begin(at: Connection, update_id: int) -> Attempt | None:
+    row = at.execute(_BEGIN, {"one": update_id}).one_or_none()
     return None if row is None else Attempt(row[0], dict(row[1]))
 
 
-async def _finish(session: AsyncSession, update_ids: tuple[int, ...]) -> None:
+def _finish(at: Connection, update_ids: tuple[int, ...]) -> None:
     for start in range(0, len(update_ids), _MOST_IDS):
         some = update_ids[start : start + _MOST_IDS]
-        await session.execute(_FINISH, {"some": some, "now": datetime.now(UTC)})
-
-
-async def _count(session: AsyncSession, statement: Any, values: Mapping[str, object] | None = None) -> int:
-    """How many rows a statement changed."""
-    result = await session.execute(statement, values)
-    return result.rowcount if isinstance(result, CursorResult) else 0
+        at.execute(_FINISH, {"some": some, "now": datetime.now(UTC)})

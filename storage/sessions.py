@@ -1,100 +1,147 @@
-"""Connections: one path for writing, several for reading, and every setting they need."""
+"""How the database is reached: the engines, every setting they need, and who waits for whom."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Literal
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from storage.errors import explain
 from storage.url import Address
+from storage.writing import Work, Writer
 
 BUSY_TIMEOUT_S = 30
 READERS = 4
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 class Sessions:
-    """Short transactions on one database.
+    """Short transactions on one database, each a function of a connection.
 
-    SQLite has one writer at a time. Inside this process writers queue up at a lock, first come, first served,
-    so that "database is locked" cannot happen; another process (a backup, a check) is waited for, up to
-    ``BUSY_TIMEOUT_S``. Readers see the last committed state and never wait. PostgreSQL needs none of that.
+    On SQLite they run in threads: one writes, so that "database is locked" cannot happen inside this process (another
+    one, a backup or a check, is waited for, up to ``BUSY_TIMEOUT_S``); others read the last committed state and never
+    wait for it. What comes while the writer is busy is committed together, which makes it cheap and quick for many at
+    once. On PostgreSQL the same functions run on connections of the event loop.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.sqlite = address.path is not None
-        self._writer = _engine(address, pool_size=1, write=True) if self.sqlite else _engine(address, pool_size=10)
-        # A connection of its own: SQLite takes no other word on durability inside a transaction.
-        self._durable = _engine(address, pool_size=1, write=True, synchronous="FULL") if self.sqlite else self._writer
-        self._reader = _engine(address, pool_size=READERS) if self.sqlite else self._writer
-        self._write = async_sessionmaker(self._writer, expire_on_commit=False)
-        self._write_durably = async_sessionmaker(self._durable, expire_on_commit=False)
-        self._read = async_sessionmaker(self._reader, expire_on_commit=False)
-        self._lock = asyncio.Lock()
+        self._side: _File | _Server = _File(address) if self.sqlite else _Server(address)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One consistent view; raises StorageError when the database fails."""
-        try:
-            async with self._read.begin() as session:
-                yield session
-        except DBAPIError as error:
-            raise explain(error, self.address.where) from error
+    async def read(self, work: Work[T]) -> T:
+        """Run questions on one consistent view; raises StorageError when the database fails."""
+        with self._explained():
+            return await self._side.read(work)
 
-    @asynccontextmanager
-    async def writing(self, *, durable: bool = False) -> AsyncIterator[AsyncSession]:
-        """One transaction, committed at the end, undone by any exception.
+    async def write(self, work: Work[T], *, durable: bool = False) -> T:
+        """Run one transaction, undone by any exception. It may be undone and run again, so it changes nothing else.
 
         What is committed survives a kill of this process, and when ``durable`` also a power cut: it waits for the disk.
-        Raises IntegrityError as it is, since the caller knows what it means, and StorageError for other failures.
+        Cancelling the caller leaves open whether it was committed. Raises IntegrityError as it is, since the caller
+        knows what it means, and StorageError for other failures.
         """
-        try:
-            begin = (self._write_durably if durable else self._write).begin
-            async with self._one_writer(), begin() as session:
-                yield session
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise explain(error, self.address.where) from error
+        with self._explained():
+            return await self._side.write(work, durable=durable)
 
     async def scrub(self) -> None:
         """Make a deletion real: move the zeroed pages from the write-ahead log into the file and empty the log.
 
         Readers that are busy for longer than a second leave it to the next checkpoint.
         """
-        if not self.sqlite:
-            return
-        async with self._one_writer(), self._writer.connect() as connection:
-            raw = await driver_connection(connection)
-            await raw.execute("PRAGMA busy_timeout = 1000")
-            try:
-                async with raw.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
-                    (busy, *_) = await cursor.fetchone()
-            finally:
-                await raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
-            if busy:
+        with self._explained():
+            if isinstance(self._side, _File) and not await self._side.scrub():
                 log.info("deleted pages stay in the write-ahead log until its next checkpoint")
 
     async def prove(self) -> None:
         """Write, so that a database that can only be read shows it. Raises StorageDownError."""
-        async with self.writing() as session:
-            await session.execute(text("PRAGMA user_version = 0" if self.sqlite else "SELECT 1"))
+        await self.write(lambda connection: connection.execute(text(self._side.harmless)))
 
     async def close(self) -> None:
         """Close every connection; SQLite then folds its write-ahead log into the file."""
-        for engine in (self._reader, self._durable, self._writer):
-            await engine.dispose()
+        await self._side.close()
 
-    def _one_writer(self) -> AbstractAsyncContextManager[object]:
-        return self._lock if self.sqlite else nullcontext()
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (DBAPIError, sqlite3.Error) as error:
+            raise explain(error, self.address.where) from error
+
+
+class _File:
+    """SQLite."""
+
+    harmless = "PRAGMA user_version = 0"
+
+    def __init__(self, address: Address) -> None:
+        self.writing = _file_engine(address, 1, write=True)
+        self.reading = _file_engine(address, READERS)
+        self._writer = Writer(self.writing)
+        self._readers: ThreadPoolExecutor | None = None
+
+    async def read(self, work: Work[T]) -> T:
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Work[T]) -> T:
+        with self.reading.begin() as connection:
+            return work(connection)
+
+    async def write(self, work: Work[T], *, durable: bool) -> T:
+        return await self._writer.do(work, durable=durable)
+
+    async def scrub(self) -> bool:
+        return await self._writer.do(_empty_log, apart=True)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            await asyncio.to_thread(readers.shutdown)
+        for engine in (self.reading, self.writing):
+            engine.dispose()
+
+
+class _Server:
+    """PostgreSQL, which takes many writers and is durable in every commit."""
+
+    harmless = "SELECT 1"
+
+    def __init__(self, address: Address) -> None:
+        self.engine = _server_engine(address, pool_size=10)
+
+    async def read(self, work: Work[T]) -> T:
+        async with self.engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Work[T], *, durable: bool) -> T:  # noqa: ARG002 - there is only one kind
+        return await self.read(work)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _empty_log(connection: Connection) -> bool:
+    raw: Any = connection.connection.driver_connection
+    raw.execute("PRAGMA busy_timeout = 1000")
+    try:
+        (busy, *_) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    return not busy
 
 
 async def driver_connection(connection: AsyncConnection) -> Any:
@@ -108,34 +155,47 @@ def opening_engine(address: Address) -> AsyncEngine:
     Alembic changes a SQLite table by copying and dropping it; with foreign keys on, the drop would delete
     every row that refers to it.
     """
-    return _engine(address, write=True, foreign_keys=False, poolclass=NullPool)
-
-
-def _engine(
-    address: Address,
-    *,
-    write: bool = False,
-    foreign_keys: bool = True,
-    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
-    **pool: Any,
-) -> AsyncEngine:
-    # Parameters are people's names and labels: they must not show up in an exception's text.
     if address.path is None:
-        return create_async_engine(address.url, hide_parameters=True, pool_pre_ping=True, **pool)
-    if "pool_size" in pool:
-        pool["max_overflow"] = 0
-    engine = create_async_engine(address.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S}, **pool)
+        return _server_engine(address, poolclass=NullPool)
+    engine = create_async_engine(
+        address.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S}, poolclass=NullPool
+    )
+    _settle(engine.sync_engine, write=True, foreign_keys=False)
+    return engine
+
+
+# Parameters are people's names and labels: in every engine they must not show up in an exception's text.
+
+
+def _server_engine(address: Address, **pool: Any) -> AsyncEngine:
+    return create_async_engine(address.url, hide_parameters=True, pool_pre_ping=True, **pool)
+
+
+def _file_engine(address: Address, connections: int, *, write: bool = False) -> Engine:
+    engine = create_engine(
+        address.url.set(drivername="sqlite"),
+        hide_parameters=True,
+        # Closed by the thread that closes the database; used by one at a time all the same.
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=connections,
+        max_overflow=0,
+    )
+    _settle(engine, write=write)
+    return engine
+
+
+def _settle(engine: Engine, *, write: bool, foreign_keys: bool = True) -> None:
     pragmas = [
         f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
         # NORMAL survives a kill of the process, not a power cut: enough for what the inbox would do again. FULL is for
-        # the inbox itself, since updates are confirmed to Telegram on the strength of its commits.
-        f"synchronous = {synchronous}",
+        # the inbox itself, since updates are confirmed to Telegram on the strength of its commits; the writer says so.
+        "synchronous = NORMAL",
         # Whoever deletes a scan means it: freed pages are zeroed instead of keeping the picture until reuse.
         "secure_delete = ON",
         f"query_only = {'OFF' if write else 'ON'}",
     ]
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         # The driver must not guess where transactions begin: it leaves out reads and changes of the schema.
         connection.isolation_level = None
@@ -144,9 +204,7 @@ def _engine(
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once: a transaction that upgrades from reading can fail at any step.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine

@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from bot.cli import main
 from storage import Database, StorageError
@@ -97,19 +97,20 @@ async def test_a_start_waits_for_whoever_writes_into_a_new_file(tmp_path: Path) 
 async def test_the_settings_that_keep_data_whole_are_on(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path / "t.db"))
     sessions = database._sessions
-    found = {}
-    for name, engine in (("writer", sessions._writer), ("reader", sessions._reader)):
-        async with engine.connect() as connection:
-            for pragma in ("journal_mode", "foreign_keys", "busy_timeout", "secure_delete", "query_only"):
-                found[name, pragma] = (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar()
+
+    def settings(at: Connection) -> dict[str, object]:
+        names = ("journal_mode", "foreign_keys", "busy_timeout", "secure_delete", "query_only")
+        return {name: at.scalar(text(f"PRAGMA {name}")) for name in names}
+
+    found = {"writer": await sessions.write(settings), "reader": await sessions.read(settings)}
     await database.close()
 
     for name in ("writer", "reader"):
-        assert found[name, "journal_mode"] == "wal"
-        assert found[name, "foreign_keys"] == 1
-        assert found[name, "busy_timeout"] == 30_000
-        assert found[name, "secure_delete"] == 1
-    assert (found["writer", "query_only"], found["reader", "query_only"]) == (0, 1)
+        assert found[name]["journal_mode"] == "wal"
+        assert found[name]["foreign_keys"] == 1
+        assert found[name]["busy_timeout"] == 30_000
+        assert found[name]["secure_delete"] == 1
+    assert (found["writer"]["query_only"], found["reader"]["query_only"]) == (0, 1)
 
 
 # Migrations

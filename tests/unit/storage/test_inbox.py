@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from storage import Database, Person, StorageError
 from tests.conftest import PROJECT
@@ -66,10 +66,10 @@ async def test_what_was_put_is_there_after_a_kill_at_once(file: Path, db: Databa
 
 
 async def test_only_the_receipt_waits_for_the_disk(db: Database) -> None:
-    levels = []
-    for durable in (True, False):
-        async with db._sessions.writing(durable=durable) as session:
-            levels.append(await session.scalar(text("PRAGMA synchronous")))
+    def level(at: Connection) -> object:
+        return at.scalar(text("PRAGMA synchronous"))
+
+    levels = [await db._sessions.write(level, durable=durable) for durable in (True, False)]
     full, normal = 2, 1
     assert levels == [full, normal]
 
@@ -211,12 +211,11 @@ async def test_many_at_once_are_all_kept_and_none_finds_the_file_locked(db: Data
 async def test_no_question_reads_through_all_that_was_ever_finished(db: Database, raw: sqlite3.Connection) -> None:
     await put(db, 1)
     statements: list[str] = []
-    for engine in {db._sessions._writer, db._sessions._durable, db._sessions._reader}:
 
-        @event.listens_for(engine.sync_engine, "before_cursor_execute")
-        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-            statements.append(statement)
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
 
+    event.listen(Engine, "before_cursor_execute", note)
     now = datetime.now(UTC)
     await put(db, 2)
     await db.inbox.begin(1)
@@ -229,6 +228,7 @@ async def test_no_question_reads_through_all_that_was_ever_finished(db: Database
     await db.inbox.drop(ANNA)
     await db.inbox.done(1, 2)
     await db.inbox.prune(now, now)
+    event.remove(Engine, "before_cursor_execute", note)
     asked = [statement for statement in statements if "inbox" in statement]
     assert len(asked) >= 12
     for statement in asked:
@@ -237,11 +237,8 @@ async def test_no_question_reads_through_all_that_was_ever_finished(db: Database
 
 
 async def test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept(db: Database) -> None:
-    async with db._sessions.writing(durable=True) as session:
-        pages = await session.scalar(text("PRAGMA page_count"))
-    for engine in (db._sessions._durable, db._sessions._writer):
-        async with engine.connect() as connection:
-            await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+    pages = await db._sessions.write(lambda at: at.scalar(text("PRAGMA page_count")))
+    await db._sessions.write(lambda at: at.execute(text(f"PRAGMA max_page_count = {pages}")).close())
     with pytest.raises(StorageError, match="disk is full"):
         await db.inbox.put(1, ANNA, "x" * 100_000)
     assert await db.inbox.recover() == ()

@@ -12,9 +12,9 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import registry
 
 from storage import Database, Person
-from storage.schema import PersonRow, UtcDateTime
+from storage.schema import UtcDateTime
 from tests.conftest import PROJECT
-from tests.unit.storage.conftest import BORIS, a_scan
+from tests.unit.storage.conftest import a_scan
 
 DIALECTS = [registry.load(name)() for name in ("sqlite", "postgresql")]
 
@@ -42,29 +42,9 @@ async def test_times_on_the_disk_are_utc(db: Database, anna: Person, raw: sqlite
     assert datetime.fromisoformat(text).replace(tzinfo=UTC) == anna.created_at
 
 
-async def test_a_cancelled_transaction_leaves_nothing_and_frees_the_writer(db: Database, anna: Person) -> None:
-    inside = asyncio.Event()
-
-    async def interrupted() -> None:
-        async with db._sessions.writing() as session:
-            session.add(PersonRow(chat_id=BORIS, name="B", language="en", created_at=datetime.now(UTC)))
-            await session.flush()
-            inside.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(interrupted())
-    await inside.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    assert await db.people.get(BORIS) is None
-    assert (await db.scans.add(anna.id, a_scan())).number == 1
-
-
 KILLED_BEFORE_COMMIT = """
 import asyncio, os, signal, sys
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from tests.unit.storage.conftest import a_scan
 from storage import Database
 
@@ -73,7 +53,7 @@ async def main():
     person = await db.people.register(1, "Anna", "en")
     await db.scans.add(person.id, a_scan("first"))
 
-    @event.listens_for(db._sessions._writer.sync_engine, "commit")
+    @event.listens_for(Engine, "commit")
     def die(connection):
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,0 +1,155 @@
+"""The one thread that writes to a SQLite file: what waits together is committed together."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+"""Asks and changes through a connection, and returns what came of it. It may be undone and run anew."""
+
+MOST_TOGETHER = 64
+"""Pieces of work in one transaction; who comes next waits for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Work[Any]
+    answer: "asyncio.Future[Any]"
+    durable: bool = False
+    apart: bool = False
+    """Not inside a transaction: for the few commands that SQLite takes nowhere else."""
+
+
+_Outcome = tuple[_Job, Any, Exception | None]
+
+
+class Writer:
+    """Runs work in the order in which it is given, in as few transactions as there can be.
+
+    Each piece succeeds or fails as if it were alone. ``engine`` has one connection, for this thread alone; whether its
+    commits wait for the disk is said before each.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        """Those of the present thread alone; None is its end."""
+        self._thread: threading.Thread | None = None
+        self._before: threading.Thread | None = None
+
+    async def do(self, work: Work[T], *, durable: bool = False, apart: bool = False) -> T:
+        """Run a piece of work and commit it; ``durable``: after the return no power cut undoes it.
+
+        Raises what the work raises, and DBAPIError or sqlite3.Error. Cancelled before its turn came, it is left out.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(work, answer, durable, apart))
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work_off, args=(self._jobs, self._before), name="writer", daemon=True
+            )
+            self._thread.start()
+        return await answer
+
+    async def close(self) -> None:
+        """Finish what was given, and end the thread; more work starts another one."""
+        thread, jobs = self._thread, self._jobs
+        if thread is not None:
+            self._thread, self._before, self._jobs = None, thread, SimpleQueue()
+            jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    def _work_off(self, jobs: "SimpleQueue[_Job | None]", before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        for group in _groups(jobs):
+            _tell(self._carry_out(group))
+
+    def _carry_out(self, group: Sequence[_Job]) -> list[_Outcome]:
+        try:
+            return self._commit(group)
+        except _NotBegunError as failure:
+            return [(job, None, failure.reason) for job in group]
+        except Exception as error:  # noqa: BLE001 - told to whoever gave the work
+            if len(group) == 1:
+                return [(group[0], None, error)]
+        # Somebody's failure has undone what the others did: each once more, for itself.
+        return [outcome for job in group for outcome in self._carry_out([job])]
+
+    def _commit(self, group: Sequence[_Job]) -> list[_Outcome]:
+        with _begun(lambda: self._engine.connect()) as connection:
+            if group[0].apart:
+                return [(group[0], group[0].work(connection), None)]
+            _begun(lambda: _begin(connection, durable=any(job.durable for job in group)))
+            wanted = [job for job in group if not job.answer.cancelled()]
+            outcomes: list[_Outcome] = [(job, job.work(connection), None) for job in wanted]
+            connection.commit()
+            return outcomes
+
+
+class _NotBegunError(Exception):
+    """There is no transaction to be had, for nobody of the group."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _begun(begin: Callable[[], T]) -> T:
+    try:
+        return begin()
+    except Exception as error:
+        raise _NotBegunError(error) from error
+
+
+def _begin(connection: Connection, *, durable: bool) -> None:
+    if connection.info.get("durable") is not durable:  # it can't be said inside a transaction
+        raw: Any = connection.connection.driver_connection
+        raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.info["durable"] = durable
+    connection.begin()
+
+
+def _groups(jobs: "SimpleQueue[_Job | None]") -> Iterator[list[_Job]]:
+    """All that waits and may share a transaction, again and again until the end."""
+    group: list[_Job] = []
+    while True:
+        try:
+            job = jobs.get_nowait() if group else jobs.get()
+        except Empty:
+            yield group
+            group = []
+            continue
+        if group and (job is None or job.apart or len(group) == MOST_TOGETHER):
+            yield group
+            group = []
+        if job is None:
+            return
+        group.append(job)
+        if job.apart:
+            yield group
+            group = []
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    if not outcomes:
+        return
+    with suppress(RuntimeError):  # the loop is closed: nobody waits
+        outcomes[0][0].answer.get_loop().call_soon_threadsafe(_settle, outcomes)
+
+
+def _settle(outcomes: Sequence[_Outcome]) -> None:
+    for job, result, error in outcomes:
+        if job.answer.done():
+            continue
+        if error is None:
+            job.answer.set_result(result)
+        else:
+            job.answer.set_exception(error)

@@ -1,0 +1,101 @@
+"""Many write at once: committed together, and yet each succeeds, fails or is given up as if it were alone."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import IntegrityError
+
+from storage import Database, Person
+from storage.errors import StorageDownError
+from tests.unit.storage.conftest import a_scan
+
+
+@contextmanager
+def commits() -> Iterator[list[Connection]]:
+    """Every commit that happens meanwhile."""
+    seen: list[Connection] = []
+    note = seen.append
+    event.listen(Engine, "commit", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "commit", note)
+
+
+@contextmanager
+def the_file_locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def all_given(*tasks: "asyncio.Task[object]") -> None:
+    """Let every task give its work to the writer."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in tasks)
+
+
+async def test_what_waits_together_is_committed_together(db: Database, file: Path) -> None:
+    with commits() as seen:
+        with the_file_locked(file):
+            tasks = [asyncio.create_task(db.inbox.put(number, 1, "text")) for number in range(40)]
+            await all_given(*tasks)
+        assert await asyncio.gather(*tasks) == [True] * 40
+    assert len(seen) <= 2  # the writer may have begun with the first of them alone
+
+
+async def test_who_fails_takes_nothing_from_those_beside(db: Database, anna: Person, file: Path) -> None:
+    def mistaken(at: Connection) -> None:
+        at.execute(text("INSERT INTO people (chat_id, name, language, role) VALUES (5, 'E', 'en', 'nobody')"))
+
+    with the_file_locked(file):
+        tasks: list[asyncio.Task[object]] = [
+            asyncio.create_task(db.people.register(2, "B", "en")),
+            asyncio.create_task(db._sessions.write(mistaken)),
+            asyncio.create_task(db.people.set_blocked(999, blocked=True)),
+            asyncio.create_task(db.scans.add(anna.id, a_scan())),
+        ]
+        await all_given(*tasks)
+    kept, broken, unknown, scan = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(kept, Person)
+    assert isinstance(broken, IntegrityError)
+    assert type(unknown).__name__ == "UnknownPersonError"
+    assert await db.people.get(2) == kept
+    assert await db.people.get(5) is None
+    assert await db.scans.last(anna.id) == scan
+
+
+async def test_what_is_given_up_before_its_turn_is_not_done_and_holds_up_nobody(db: Database, file: Path) -> None:
+    with the_file_locked(file):
+        first, second, third = (asyncio.create_task(db.people.register(number, "P", "en")) for number in (1, 2, 3))
+        await all_given(first, second, third)
+        third.cancel()
+        await asyncio.wait({third})
+    assert third.cancelled()
+    assert {(await first).chat_id, (await second).chat_id} == {1, 2}
+    assert await db.people.get(3) is None
+
+
+async def test_a_file_that_can_not_be_written_is_told_to_all_at_once_and_later_works_again(
+    db: Database, file: Path
+) -> None:
+    await db._sessions.write(lambda at: at.execute(text("PRAGMA busy_timeout = 0")).close())
+    with the_file_locked(file):
+        given = [db.people.register(number, "P", "en") for number in range(1, 9)]
+        answers = await asyncio.gather(*given, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StorageDownError}
+    assert (await db.people.register(1, "P", "en")).chat_id == 1
+
+
+async def test_closing_finishes_what_was_given_and_more_work_opens_the_file_anew(db: Database) -> None:
+    given = [asyncio.create_task(db.people.register(number, "P", "en")) for number in range(1, 9)]
+    await asyncio.sleep(0)
+    await asyncio.gather(db.close(), db.people.register(9, "P", "en"), db.close())
+    assert [(await task).chat_id for task in given] == list(range(1, 9))
+    assert await db.people.get(9) is not None
