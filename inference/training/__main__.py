@@ -1,4 +1,4 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate|folds``: make a model folder, step by step."""
+"""``python -m inference.training data|train|export|calibrate|evaluate|folds|shortcuts``: make a model folder."""
 
 import argparse
 import os

@@ -17,7 +17,19 @@ from inference.analyser import Analyser
 from inference.card import ModelCard, load_card
 from inference.expert import Expert
 from inference.registry import Entry
-from inference.training import audit, data, evaluate, export, gate_card, gate_folds, gate_reasons, plots, texts, train
+from inference.training import (
+    audit,
+    data,
+    evaluate,
+    export,
+    gate_card,
+    gate_folds,
+    gate_reasons,
+    plots,
+    shortcuts,
+    texts,
+    train,
+)
 from inference.training import calibrate as cal
 from inference.training.cardfile import write_model_card
 from inference.training.data import BLOOD_FOLDS, DataError
@@ -212,6 +224,20 @@ def run_folds(recipe: Recipe, args: argparse.Namespace) -> None:
     print("\n".join(gate_card.lines(found["kinds_left_out"])))
 
 
+def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Ask whether an expert has learned where pictures come from, and write the answer into its card."""
+    if not recipe.organ:
+        say(f"{recipe.name}: the shortcut test is for the experts")
+        return
+    folder = Path(args.models) / recipe.name
+    card = load_card(folder)
+    found = {"shortcuts": shortcuts.figures(recipe, folder, data.examples_for(recipe, data.data_root(args.data)))}
+    updated = card.model_copy(update={"figures": card.figures | found})
+    export.write_card(updated, folder)
+    write_model_card(updated, folder)
+    print("\n".join(shortcuts.lines(found["shortcuts"])))
+
+
 @contextmanager
 def bar(total: int, name: str) -> Iterator[Callable[[], None]]:
     """A progress bar on a terminal, nothing in a log."""
@@ -230,4 +256,5 @@ COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
     "folds": run_folds,
+    "shortcuts": run_shortcuts,
 }
