@@ -16,7 +16,7 @@ from inference.gate import Gate
 from inference.training import baselines, data, heatmaps, metrics
 from inference.training.calibrate import Scored
 from inference.training.data import Example
-from inference.training.predict import Readings, open_picture, probabilities, read_files, said
+from inference.training.predict import Readings, Rgb, open_picture, probabilities, read_files, said
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
 
 Floats = NDArray[np.float64]
@@ -71,6 +71,7 @@ def expert_figures(
         card, folder, data.tensors(chosen, recipe.input)
     )
     result["speed_ms_one_thread"] = speed(folder, card)
+    result["read_ms_one_thread"] = reading_speed(expert, [open_picture(e.path) for e in chosen])
     return result
 
 
@@ -94,6 +95,8 @@ def gate_figures(
             "gate": refusals(recipe, taken_for, rows),
         }
     result["speed_ms_one_thread"] = speed(folder, gate.model.card)
+    scans = [e for e in examples if e.part != "train" and e.label != OTHER][:: max(1, len(examples) // RANDOMISED_ON)]
+    result["read_ms_one_thread"] = reading_speed(gate.model, [open_picture(e.path) for e in scans])
     return result
 
 
@@ -242,7 +245,7 @@ def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str,
 
 
 def speed(folder: Path, card: ModelCard) -> float:
-    """Median milliseconds in LiteRT with one thread for all views of one picture that is already a tensor."""
+    """Median milliseconds of processor time in LiteRT, one thread, for all views of a picture made ready."""
     backend = load_backend("litert", folder, card)
     shape = (1, card.input.side, card.input.side, card.input.channels)
     picture = np.random.default_rng(0).random(shape).astype(np.float32)
@@ -253,6 +256,16 @@ def speed(folder: Path, card: ModelCard) -> float:
             backend.run(picture)
         times.append(time.process_time() - start)
     return round(float(np.median(times)) * 1000, 2)
+
+
+def reading_speed(expert: Expert, pictures: Sequence[Rgb]) -> float:
+    """Median milliseconds of processor time from the pixels of a picture to its probabilities and maps."""
+    times = []
+    for picture in [*pictures[:4], *pictures, *pictures]:  # the first ones are slow
+        start = time.process_time()
+        expert.read(picture)
+        times.append(time.process_time() - start)
+    return round(float(np.median(times[4:])) * 1000, 2)
 
 
 def labels_of(recipe: Recipe, examples: Sequence[Example]) -> NDArray[np.int32]:

@@ -125,9 +125,10 @@ def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], readings: 
             parts += _tile(card, rows[i], readings, heats[i], i, (12 + column * (TILE + 14), top + 16))
         top += TILE + 84 if len(chosen) else 30
     width = 12 + max(ROWS.values()) * (TILE + 14)
-    parts.append(
-        words(12, top, "Grey: head and tumour as outlined. Orange: heat above 0.25 and 0.5 of the scale.", "small")
-    )
+    key = "Grey: head and tumour as outlined. Orange: heat above 0.25 and 0.5 of the scale."
+    if card.input.normalisation == "cells":
+        key = "Each square is a white cell, the stronger the more it spoke for signs; not where it lay."
+    parts.append(words(12, top, key, "small"))
     return svg.document(width, int(top + 14), f"Cases of {card.name}, drawn without their pictures", parts)
 
 
@@ -150,13 +151,29 @@ def _tile(
     if example.mask:
         mask = data.read_mask(example.mask, card.input.side)[::2, ::2] / 255.0
         parts.append(f'<path class="c" d="{svg.outline(mask, 0.5, left, top, TILE)}"/>')
-    parts += [f'<path class="b" d="{svg.outline(heat[::4, ::4], level, left, top, TILE)}"/>' for level in (0.25, 0.5)]
+    if card.input.normalisation == "cells":
+        parts += _cells(heat, left, top)
+    else:
+        contours = [svg.outline(heat[::4, ::4], level, left, top, TILE) for level in (0.25, 0.5)]
+        parts += [f'<path class="b" d="{contour}"/>' for contour in contours]
     best = int(readings.chances[i].argmax())
     parts.append(words(left, top + TILE + 14, f"true: {example.label}", "small"))
     answer = f"said: {card.class_names[best]} {100 * readings.chances[i, best]:.0f}"
     parts.append(words(left, top + TILE + 28, answer, "small"))
     parts.append(words(left, top + TILE + 42, example.detail[:22] or example.source, "small fc"))
     return parts
+
+
+def _cells(heat: NDArray[np.float32], left: float, top: float) -> list[str]:
+    """A square for each cell, the stronger the more that cell spoke for signs; where they lay is not told."""
+    step = TILE / heat.shape[0]
+    return [
+        f'<rect class="fb" x="{left + c * step + 2:.1f}" y="{top + r * step + 2:.1f}" width="{step - 4:.1f}" '
+        f'height="{step - 4:.1f}" fill-opacity="{float(heat[r, c]):.2f}"/>'
+        for r in range(heat.shape[0])
+        for c in range(heat.shape[1])
+        if heat[r, c] > 0.01
+    ]
 
 
 def _head(picture: NDArray[np.uint8], side: int) -> tuple[float, float, float, float]:
