@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inference import cell_measures
 from inference.analysis import Analysis, GateScores, Organ, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
@@ -66,7 +67,7 @@ class Analyser:
         reading = expert.read(picture.rgb)
         judgement = judge(reading.chances, expert.card, reading.apart)
         shown = Image.fromarray(picture.rgb)
-        heat_map = heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size)
+        heat_map = draw_heat(expert, reading, shown.size)
         return Analysis(
             organ=organ,
             verdict=judgement.verdict,
@@ -110,7 +111,15 @@ class Analyser:
 def tumor_heat(expert: Expert, reading: Reading) -> NDArray[np.float32]:
     """Heat (h x w, 0..1) of the likeliest tumour class, whatever the verdict: the scale alone decides what is seen."""
     index = expert.card.class_names.index(likeliest_tumor(reading.chances, expert.card))
-    return heat(reading.outputs.maps[..., index], expert.card.heatmap_full_scale)
+    return heat(reading.evidence[..., index], expert.card.heatmap_full_scale)
+
+
+def draw_heat(expert: Expert, reading: Reading, size: tuple[int, int]) -> Image.Image:
+    """The heat over a picture of ``size``, 8-bit grey; for a model that judges cells it lies on these."""
+    values = tumor_heat(expert, reading)
+    if reading.outline is not None:
+        return cell_measures.heat_image(values, reading.outline, size)
+    return heat_image(values, expert.card.input.side, size)
 
 
 def _encode_grey(image: Image.Image) -> bytes:

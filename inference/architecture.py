@@ -68,8 +68,10 @@ def build(architecture: Architecture, input_side: int, channels: int, n_classes:
     """Build the net for [B, side, side, channels] float32; its output is {"logits", "maps", "features"}, all float32.
 
     Shapes: logits [B, K], maps [B, side/8, side/8, K] for the shipped strides, features [B, F] (mean of the last
-    activations).
+    activations). An architecture without a stem judges measured cells instead (see ``_judge_cells``).
     """
+    if not architecture.stem:
+        return _judge_cells(input_side, channels, n_classes)
     picture = keras.Input((input_side, input_side, channels), name="picture")
     x = _conv(picture, architecture.stem, 2, "stem")
     x = layers.Activation("relu", name="stem_relu")(GroupNorm(name="stem_norm")(x))
@@ -83,6 +85,21 @@ def build(architecture: Architecture, input_side: int, channels: int, n_classes:
     logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
     features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
     return keras.Model(picture, {"logits": logits, "maps": maps, "features": features})
+
+
+def _judge_cells(side: int, channels: int, n_classes: int) -> keras.Model:
+    """One place a cell (``inference.cell_measures``): each is judged alone by a 1x1 convolution, and their mean counts.
+
+    The last channel is a cell's part in the mean; it stands for the constant, too. Class maps: [B, side, side, K].
+    """
+    sheet = keras.Input((side, side, channels), name="picture")
+    part = sheet[..., -1:]
+    counted = layers.Concatenate(name="counted")([sheet[..., :-1] * part, part])
+    x = layers.Activation("linear", dtype="float32", name=ACTIVATIONS)(counted)
+    maps = layers.Conv2D(n_classes, 1, use_bias=False, dtype="float32", name=MAPS)(x)
+    logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
+    features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
+    return keras.Model(sheet, {"logits": logits, "maps": maps, "features": features})
 
 
 def _conv(x: Any, width: int, stride: int, name: str, kernel: int = 3) -> Any:

@@ -35,8 +35,9 @@ class Input(_Part):
     """How a picture becomes the tensor [1, side, side, channels] (see ``inference.preprocess``)."""
 
     side: int
-    channels: Literal[1, 3]
-    normalisation: Literal["none", "percentile", "stain"]
+    channels: Annotated[int, Field(ge=1, le=64)]
+    normalisation: Literal["none", "percentile", "stain", "cells"]
+    """"cells": no picture but what is measured of each white cell in it, one place a cell (``cell_measures``)."""
 
 
 class OperatingPoints(_Part):

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from inference.analysis import ModelIdentity
 from inference.backends import WEIGHTS, Backend, BackendName, Outputs, load_backend
 from inference.card import ModelCard, ModelError
+from inference.cell_measures import own_evidence, sheet
+from inference.cells import Outline, find
 from inference.preprocess import tensor
 from inference.registry import Entry
 from inference.verdict import any_tumor, probabilities
@@ -25,6 +27,13 @@ class Reading:
     """The mean over the card's views, seen from the plain one: ``logit_c = bias_c + mean_xy(map_c)`` still holds."""
     apart: float = 0.0
     """How far two views differ at most in the probability of any tumour."""
+    outline: Outline | None = None
+    """The cells that were judged, in the order of the map's places; None for a model that reads the picture itself."""
+
+    @property
+    def evidence(self) -> NDArray[np.float32]:
+        """The class maps [h, w, K] that people see: of cells what each says by itself, however many there are."""
+        return self.outputs.maps if self.outline is None else own_evidence(self.outputs.maps, self.outline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +55,16 @@ class Expert:
 
     def read(self, rgb: NDArray[np.uint8]) -> Reading:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
-        seen = self._views(tensor(rgb, self.card.input))
+        field = find(rgb) if self.card.input.normalisation == "cells" else None
+        seen = self._views(tensor(rgb, self.card.input) if field is None else sheet(field))
         outputs = seen[0] if len(seen) == 1 else mean(seen)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
         tumor = (
             [any_tumor(probabilities(view.logits, self.card), self.card) for view in seen] if len(seen) > 1 else [0.0]
         )
-        return Reading(probabilities(outputs.logits, self.card), outputs, max(tumor) - min(tumor))
+        chances = probabilities(outputs.logits, self.card)
+        return Reading(chances, outputs, max(tumor) - min(tumor), field.outline if field else None)
 
     def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
         """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""

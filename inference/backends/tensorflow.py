@@ -32,6 +32,7 @@ class TensorFlowBackend:
 
     def _grad_cam(self, tensor: Any) -> dict[str, Any]:
         with tf.GradientTape(persistent=True) as tape:
+            tape.watch(tensor)  # a net without weights before its activations would not be recorded
             found: dict[str, Any] = self._model(tensor, training=False)
             activations = found[ACTIVATIONS]
             scores = tf.unstack(found[LOGITS][0])

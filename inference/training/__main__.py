@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
-from inference.training.data import BLOOD_FOLDS, DataError
+from inference.training.data import DataError
 from inference.training.recipes import RECIPES
 
 
@@ -25,7 +25,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=MODELS_DIR, help="where model folders are written")
     parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
-    parser.add_argument("--fold", choices=tuple(BLOOD_FOLDS), help="blood_smear: leave these looks out of the training")
     parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")

@@ -1,4 +1,4 @@
-"""Random changes to whole batches inside the TensorFlow graph: what hospitals, stains, phones and viewers vary.
+"""Random changes to whole batches inside the TensorFlow graph: what hospitals, phones and viewers vary.
 
 Pictures are [B, H, W, C] float32 in 0..1 (see ``data.LEVELS``); every picture of a batch gets its own draw.
 """
@@ -156,16 +156,6 @@ def strip(pictures: Any, ellipses: Any, probability: float) -> Any:
     inside = tf.cast(distance <= 1, tf.float32)[..., None]
     use = _chance(batch, probability) * tf.cast(rx > 0, tf.float32)[..., None]
     return pictures * (1 - use * (1 - inside))
-
-
-def stains(density: Any, gain: float, mix: float, grey: float) -> Any:
-    """Vary the stain: a gain a channel, some mixing between channels, and for some pictures no colour at all."""
-    batch = tf.shape(density)[0]
-    matrix = tf.eye(3)[None] + tf.random.normal([batch, 3, 3], stddev=mix)
-    mixed = tf.einsum("bhwc,bcd->bhwd", density, matrix) * tf.exp(_draw(batch, -gain, gain, 3))
-    plain = tf.reduce_mean(mixed, -1, keepdims=True)
-    share = _draw(batch, 0, 1) * _chance(batch, 0.4) + _chance(batch, grey)
-    return tf.maximum(mixed + (plain - mixed) * tf.minimum(share, 1.0), 0.0)
 
 
 def colour_cast(pictures: Any, strength: float) -> Any:

@@ -1,6 +1,5 @@
 """Draws training batches (NumPy, in a background thread) and says how each model's pictures are varied."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from inference.training import augment, brain, gate_vary, outliers
 from inference.training.data import LEVELS, Arrays, Example
-from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI, OTHER, Recipe
+from inference.training.recipes import BRAIN_MRI, OTHER, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +70,6 @@ def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
     side = recipe.input.side
     if recipe.name == BRAIN_MRI:
         pictures, masks = brain.vary(pictures, masks, ellipses, side, pool)
-    elif recipe.name == BLOOD_SMEAR:
-        pictures = augment.geometry(
-            pictures, side, turn=math.pi, zoom=(0.7, 1.7), shift=0.12, flip_up=0.5, quarter=False
-        )
-        pictures = augment.stains(pictures, 0.35, 0.15, 0.15)
-        pictures = augment.levels(augment.curve(pictures, 0.3), 0.25, 0.4)
-        pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)
-        pictures = augment.noise(pictures, 0.08)
-        pictures = augment.boxes(pictures, 2, 0.25, background=0.0)
-        pictures = augment.overlays(augment.frame(pictures, 0.2), pool, 0.2, dark=False)
     else:
         pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.6, 1.35), shift=0.08, flip_up=0.2, quarter=True)
         pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)

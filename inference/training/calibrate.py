@@ -1,7 +1,7 @@
 """Sets what turns logits into an answer: temperature, operating points, prediction sets, full scale of the heat map.
 
 All of it is chosen on ``val``. For the blood smears, where the laboratory's look says more than the disease, it is
-chosen on looks that a model of the same recipe has not seen (``train --fold``).
+chosen on looks that a model of the same recipe has not seen.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference.card import OperatingPoints, ScoreBin, View
 from inference.training.predict import probabilities
-from inference.training.recipes import BRAIN_MRI
+from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI
 
 COVERAGE = 0.95
 LEAST_QUANTILE = 0.5
@@ -35,6 +35,18 @@ LEAST_IN_BIN = 25
 """Fewer pictures than that say too little of those that score alike."""
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Shares that the operating points may not pass: of all pictures, and of those of each source."""
+
+    false_alarms: tuple[float, float]
+    misses: tuple[float, float]
+
+
+LIMITS = {BRAIN_MRI: Limits((0.03, 0.1), (0.02, 0.1)), BLOOD_SMEAR: Limits((0.05, 0.05), (0.05, 0.1))}
+"""For the blood smears a source is a look that the model had not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +144,17 @@ def expert_points(
     tumor: Floats,
     is_tumor: NDArray[np.bool_],
     sources: tuple[str, ...],
-    *,
-    false_alarms: float,
-    misses: float,
-    by_source: float,
+    limits: Limits,
 ) -> OperatingPoints:
     """Choose both points on the probability of any tumour, overall and in each source with 20 pictures or more.
 
-    ``positive`` keeps false alarms at or below the share ``false_alarms``, ``negative`` keeps misses at or below
-    ``misses``, and no source goes beyond ``by_source`` of either; between 0.3 and 0.7 nothing is ever reported.
+    ``positive`` keeps false alarms within ``limits``, ``negative`` misses; from 0.3 to 0.7 nothing is ever reported.
     """
     names = np.array(sources)
     positive, negative = LEAST_POSITIVE, MOST_NEGATIVE
     for source in {*sources, ""}:
         chosen = (names == source) | (source == "")
-        alarms, missed = (by_source, by_source) if source else (false_alarms, misses)
+        alarms, missed = limits.false_alarms[bool(source)], limits.misses[bool(source)]
         healthy, ill = np.sort(tumor[chosen & ~is_tumor]), np.sort(tumor[chosen & is_tumor])
         if len(healthy) >= 20:
             positive = max(positive, float(healthy[len(healthy) - 1 - int(alarms * len(healthy))]) + 1e-4)

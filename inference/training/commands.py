@@ -19,6 +19,7 @@ from inference.expert import Expert
 from inference.registry import Entry
 from inference.training import (
     audit,
+    cells,
     data,
     evaluate,
     export,
@@ -32,7 +33,7 @@ from inference.training import (
 )
 from inference.training import calibrate as cal
 from inference.training.cardfile import write_model_card
-from inference.training.data import BLOOD_FOLDS, DataError
+from inference.training.data import DataError
 from inference.training.interrupted import STATE_FILE
 from inference.training.predict import probabilities, read_files
 from inference.training.recipes import BLOOD_SMEAR, Recipe
@@ -50,7 +51,7 @@ def say(text: str) -> None:
 
 def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
     """Print what there is to train on, and what lies on two sides; with --audit look at every picture."""
-    examples = data.examples_for(recipe, data.data_root(args.data), args.fold)
+    examples = data.examples_for(recipe, data.data_root(args.data))
     for (part, label, source), count in sorted(Counter((e.part, e.label, e.source) for e in examples).items()):
         print(f"{recipe.name:12} {part:6} {label:12} {source:20} {count:5}")
     leaks = audit.leaks(examples)
@@ -68,21 +69,20 @@ def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
             )
 
 
-def run_folder(recipe: Recipe, args: argparse.Namespace, fold: str | None) -> Path:
+def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
     """Where the checkpoints of a training lie."""
-    return Path(args.runs) / (f"{recipe.name}-{fold}" if fold else recipe.name)
+    return Path(args.runs) / recipe.name
 
 
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train; a fold also keeps its logits on the looks that it has not seen, for ``calibrate``."""
-    fold = args.fold if recipe.name == BLOOD_SMEAR else None
-    folder = run_folder(recipe, args, fold)
+    """Train; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
+    folder = run_folder(recipe, args)
     if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
         raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
-    examples = data.examples_for(recipe, data.data_root(args.data), fold)
+    root = data.data_root(args.data)
+    examples = data.examples_for(recipe, root)
     say(f"{recipe.name}: checking {len(examples)} pictures")
     audit.check(recipe, examples)
-    arrays, validation = train.prepare(recipe, data.data_root(args.data), fold, say)
     folder.mkdir(parents=True, exist_ok=True)
     notes = {"seed": str(args.seed), "data_sha256": audit.fingerprint(examples)}
     if args.steps:
@@ -98,27 +98,25 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
             with (folder / LOG_FILE).open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
-        plan = train.Plan(
-            folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume, progress=progress
-        )
-        best = train.fit(recipe, arrays, validation, plan, log)
-    if fold:
-        # The last weights, not the best: the looks left out must not choose the checkpoint that is judged on them.
-        model = train.restore(recipe, best.with_name("last.npz"))
-        logits = model.predict(data.tensors(validation, recipe.input), batch_size=32, verbose=0)["logits"]
-        labels = np.array([recipe.class_names.index(e.label) for e in validation], np.int32)
-        np.savez(folder / "unseen.npz", logits=logits, labels=labels, looks=np.array([e.detail for e in validation]))
+        if recipe.name == BLOOD_SMEAR:
+            best = cells.train(recipe, examples, folder, progress, log)
+        else:
+            arrays, validation = train.prepare(recipe, root, log)
+            plan = train.Plan(
+                folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume, progress=progress
+            )
+            best = train.fit(recipe, arrays, validation, plan, log)
     say(f"{recipe.name}: {best}")
 
 
 def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     """Write the model folder from the best checkpoint."""
-    best = run_folder(recipe, args, None) / "best.npz"
+    best = run_folder(recipe, args) / "best.npz"
     if not best.exists():
         raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
     card = export.export(recipe, train.restore(recipe, best), Path(args.models) / recipe.name, args.version)
     examples = data.examples_for(recipe, data.data_root(args.data))
-    notes = run_folder(recipe, args, None) / NOTES_FILE
+    notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
     changes = {"trained_on": evaluate.provenance(examples), "made_with": card.made_with | made}
     export.write_card(card.model_copy(update=changes), args.models / recipe.name)
@@ -145,15 +143,14 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     free = recipe.tumor_free
     changes: dict[str, Any] = {"conformal": cal.conformal(chances, scored.labels, recipe.class_names, scored.sources)}
     if recipe.organ:
-        limits = (0.05, 0.05, 0.05) if recipe.name == BLOOD_SMEAR else (0.03, 0.02, 0.1)
         tumor, ill = 1 - chances[:, free], scored.labels != free
-        changes["operating_points"] = cal.expert_points(
-            tumor, ill, scored.sources, false_alarms=limits[0], misses=limits[1], by_source=limits[2]
-        )
+        changes["operating_points"] = cal.expert_points(tumor, ill, scored.sources, cal.LIMITS[recipe.name])
         changes["reliability"] = cal.reliability(tumor, ill)
         right = (answer.chances[:, free] < 0.5) == (labels != free)
         changes["views_apart"] = cal.views_apart(answer.apart, right)
-        changes["heatmap_full_scale"] = cal.full_scale(answer.maps, labels, np.array([c.tumor for c in recipe.classes]))
+        changes["heatmap_full_scale"] = cal.full_scale(
+            answer.evidence, labels, np.array([c.tumor for c in recipe.classes])
+        )
     else:
         changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
         reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
@@ -163,16 +160,13 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
-    """Logits of the fold models on the looks that each has not seen, pooled; None before any fold was trained."""
-    files = [run_folder(recipe, args, fold) / "unseen.npz" for fold in BLOOD_FOLDS]
-    loaded = [np.load(file, allow_pickle=False) for file in files if file.exists()]
-    if not loaded:
+    """Logits of looks from models that have not seen them; None before a training, or where no look can be left out."""
+    file = run_folder(recipe, args) / cells.UNSEEN_FILE
+    if not file.exists():
         return None
-    return cal.Scored(
-        np.concatenate([x["logits"] for x in loaded]),
-        np.concatenate([x["labels"] for x in loaded]),
-        tuple(str(look) for x in loaded for look in x["looks"]),
-    )
+    with np.load(file, allow_pickle=False) as kept:
+        scored = cal.Scored(kept["logits"], kept["labels"], tuple(map(str, kept["looks"])))
+    return scored if len(scored.labels) else None
 
 
 def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:

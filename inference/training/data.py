@@ -33,11 +33,6 @@ LEVELS = {"none": 1.0, "percentile": MAX_LEVEL, "stain": MAX_DENSITY}
 
 BLOOD_TEST_LOOKS = ("bccd", "Pre_yellow_sparse")
 """Looks (slide or laboratory) that the shipped model never sees: one tumour-free, one with leukaemia."""
-BLOOD_FOLDS: dict[str, tuple[str, ...]] = {
-    "a": ("Benign_A", "Pro", "pbc_normal"),
-    "b": ("Benign_BC", "Early"),
-}
-"""Looks that ``train --fold`` leaves out in turn: operating points are chosen on looks that a model has not seen."""
 OTHER_BOOST = {
     "ct_head": 2.5,
     "ct_head64": 2.0,
@@ -170,11 +165,10 @@ def brain_examples(root: Path) -> list[Example]:
     return examples
 
 
-def blood_examples(root: Path, fold: str | None = None) -> list[Example]:
+def blood_examples(root: Path) -> list[Example]:
     """Blood smears split by look and field group, never at random.
 
-    Without ``fold``: ``BLOOD_TEST_LOOKS`` are the test part, a tenth of the other field groups are val. With a fold of
-    ``BLOOD_FOLDS`` its looks are the val part, and neither part has anything of the test looks.
+    ``BLOOD_TEST_LOOKS`` are the test part, a tenth of the other field groups are val.
     """
     folder = root / "blood"
     rows = read_index(folder / "index.csv", ("file", "label", "subtype", "view", "source", "slide", "field_group"))
@@ -186,8 +180,6 @@ def blood_examples(root: Path, fold: str | None = None) -> list[Example]:
     for row in rows:
         if row["slide"] in BLOOD_TEST_LOOKS:
             part = "test"
-        elif fold is not None:
-            part = "val" if row["slide"] in BLOOD_FOLDS[fold] else "train"
         else:
             part = "val" if stable_share(row["field_group"]) < 0.1 else "train"
         examples.append(
@@ -234,8 +226,8 @@ def gate_examples(root: Path) -> list[Example]:
     return examples
 
 
-def examples_for(recipe: Recipe, root: Path, fold: str | None = None) -> list[Example]:
-    """The examples of ``recipe``; ``fold`` is for the blood smears alone. Raises DataError when the data don't fit."""
+def examples_for(recipe: Recipe, root: Path) -> list[Example]:
+    """The examples of ``recipe``. Raises DataError when the data don't fit."""
     from inference.training.own import is_own, own_examples
 
     if is_own(root):
@@ -243,7 +235,7 @@ def examples_for(recipe: Recipe, root: Path, fold: str | None = None) -> list[Ex
     if recipe.name == BRAIN_MRI:
         return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
     if recipe.name == BLOOD_SMEAR:
-        return blood_examples(root, fold)
+        return blood_examples(root)
     return gate_examples(root)
 
 

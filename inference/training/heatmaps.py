@@ -30,7 +30,7 @@ def shown(card: ModelCard, readings: Readings) -> Heats:
     likeliest = np.array(tumors)[readings.chances[:, tumors].argmax(1)]
     size = (card.input.side, card.input.side)
     rows = []
-    for class_maps, k in zip(readings.maps, likeliest, strict=True):
+    for class_maps, k in zip(readings.evidence, likeliest, strict=True):
         small = Image.fromarray(to_levels(heat(class_maps[..., k], card.heatmap_full_scale)))
         rows.append(np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32) / 255)
     return np.stack(rows)

@@ -39,6 +39,8 @@ class Readings:
     """[N, K], calibrated by the card."""
     maps: NDArray[np.float32]
     """[N, h, w, K]."""
+    evidence: NDArray[np.float32]
+    """[N, h, w, K]: the class maps that people see (see ``Reading.evidence``)."""
     features: NDArray[np.float32]
     """[N, F]."""
     apart: NDArray[np.float64]
@@ -92,6 +94,7 @@ def gather(card: ModelCard, readings: Iterable[Reading]) -> Readings:
         logits=np.stack([row.outputs.logits for row in rows]),
         chances=np.array([[row.chances[name] for name in card.class_names] for row in rows]),
         maps=np.stack([row.outputs.maps for row in rows]),
+        evidence=np.stack([row.evidence for row in rows]),
         features=np.stack([row.outputs.features for row in rows]),
         apart=np.array([row.apart for row in rows]),
         said=np.array([MEANING.get(judge(row.chances, card, row.apart).verdict, 0) for row in rows]),

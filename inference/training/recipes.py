@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inference.card import Architecture, Input, ModelClass
+from inference.cell_measures import CHANNELS
+from inference.cells import GRID
 
 GLIOMA, MENINGIOMA, PITUITARY, NO_TUMOR = "glioma", "meningioma", "pituitary", "no_tumor"
 LEUKEMIA, NO_LEUKEMIA = "leukemia", "no_leukemia"
@@ -69,12 +71,11 @@ BLOOD = Recipe(
         ModelClass(name=LEUKEMIA, words="leukaemia", tumor=True),
         ModelClass(name=NO_LEUKEMIA, words="no leukaemia", tumor=False),
     ),
-    architecture=Architecture(stem=24, widths=(40, 80, 128), blocks=(1, 2, 2), strides=(2, 2, 1)),
-    input=Input(side=160, channels=3, normalisation="stain"),
-    cached_side=192,
+    architecture=Architecture(stem=0, widths=(), blocks=(), strides=()),
+    input=Input(side=GRID, channels=CHANNELS, normalisation="cells"),
+    cached_side=GRID,
     class_shares=(0.5, 0.5),
-    minutes=14,
-    smoothing=0.1,
+    minutes=2,
 )
 GATE = Recipe(
     name="gate",

@@ -6,8 +6,8 @@ INTENDED_USE = {
         "It is not a medical device and makes no diagnosis."
     ),
     "blood_smear": (
-        "Education and research: shows what a small neural network sees in one picture of a stained blood smear, and "
-        "where. It is not a medical device and makes no diagnosis."
+        "Education and research: finds the white cells in one picture of a stained blood smear, judges each of them, "
+        "and shows which of them counted. It is not a medical device and makes no diagnosis."
     ),
     "gate": "Decides whether a picture is a brain MRI slice, a blood smear or neither, before an expert reads it.",
 }
@@ -31,12 +31,15 @@ KNOWN_FAILURES = {
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
     ),
     "blood_smear": (
-        "The training pictures come from a few laboratories whose stain tells the class: on a stain that it has not "
-        "seen, the model is often wrong or unsure.",
-        "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital.",
-        'Its operating points were set on stains that it had not seen, so that it says "not sure" to more than half of '
-        "the pictures with leukaemia.",
-        "Its heat map is faint and seldom lies on the white cells: nothing in its training told it where to look.",
+        "It knows six things of each white cell (how large and how long the nucleus is, how pale in places, what lies "
+        "around it, and how unlike its neighbours it is) and nothing of a doctor's other signs: granules, nucleoli, "
+        "Auer rods, cell counts.",
+        'A picture of one cell, or of two, often gets no other answer than "not sure": leukaemia shows in many cells.',
+        'In laboratories that it has not seen it says "not sure" to about half of the pictures; large normal cells '
+        "(monocytes, immature granulocytes, basophils) look to it most like blasts.",
+        "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the six measures "
+        "were chosen on the same slides that were then left out in turn, so the figures on these flatter it somewhat.",
+        "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
     ),
     "gate": (

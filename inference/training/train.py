@@ -42,9 +42,9 @@ class Plan:
     """Is told after every step how much of the training is done (0..1)."""
 
 
-def prepare(recipe: Recipe, root: Path, fold: str | None, log: Any = print) -> tuple[data.Arrays, list[data.Example]]:
+def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[data.Arrays, list[data.Example]]:
     """Training arrays (with what is added to them) and the val examples."""
-    examples = data.examples_for(recipe, root, fold)
+    examples = data.examples_for(recipe, root)
     training = [e for e in examples if e.part == "train"]
     log(f"{recipe.name}: reading {len(training)} pictures")
     arrays = data.load(recipe, training, blank_bars=True)

@@ -28,7 +28,7 @@ def readings(chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[in
         maps[i, y, x] = card.heatmap_full_scale
     apart = np.zeros(n)
     logits = np.log(chances.clip(1e-9)).astype(np.float32)
-    return Readings(logits, chances, maps, np.zeros((n, 3), np.float32), apart, said(card, chances, apart))
+    return Readings(logits, chances, maps, maps, np.zeros((n, 3), np.float32), apart, said(card, chances, apart))
 
 
 def examples(folder: Path, labels: Sequence[str]) -> list[Example]:

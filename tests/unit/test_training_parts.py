@@ -13,23 +13,18 @@ from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
 
 
-@pytest.mark.parametrize("fold", [None, *data.BLOOD_FOLDS])
-def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path, fold: str | None) -> None:
+def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path) -> None:
     parts = defaultdict(set)
-    for example in data.blood_examples(shared_data, fold):
+    for example in data.blood_examples(shared_data):
         parts[example.group].add(example.part)
 
     assert all(len(found) == 1 for found in parts.values())
 
 
-def test_the_test_looks_are_never_trained_on_by_any_fold(shared_data: Path) -> None:
-    for fold in (None, *data.BLOOD_FOLDS):
-        trained = {e.detail for e in data.blood_examples(shared_data, fold) if e.part != "test"}
+def test_the_test_looks_are_never_trained_on(shared_data: Path) -> None:
+    trained = {e.detail for e in data.blood_examples(shared_data) if e.part != "test"}
 
-        assert not trained & set(data.BLOOD_TEST_LOOKS)
-        assert fold is None or not {
-            e.detail for e in data.blood_examples(shared_data, fold) if e.part == "train"
-        } & set(data.BLOOD_FOLDS[fold])
+    assert not trained & set(data.BLOOD_TEST_LOOKS)
 
 
 def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> None:
@@ -112,7 +107,7 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
     tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
 
-    points = calibrate.expert_points(tumor, ill, sources, false_alarms=0.04, misses=0.02, by_source=0.05)
+    points = calibrate.expert_points(tumor, ill, sources, calibrate.Limits((0.04, 0.05), (0.02, 0.05)))
 
     assert (tumor[~ill] >= points.positive).mean() <= 0.04
     assert (tumor[ill] <= points.negative).mean() <= 0.02
