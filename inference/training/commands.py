@@ -64,8 +64,9 @@ def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
         print(f"{recipe.name}: {len(pairs)} near-duplicate(s) between the parts")
         for pair in pairs:
             print(
-                f"  {pair.one.path} ({pair.one.part}, {pair.one.label}), {pair.way}, is nearly {pair.other.path} "
-                f"({pair.other.part}, {pair.other.label}): correlation {pair.correlation:.3f}"
+                f"  {pair.one.path} ({pair.one.part}, {pair.one.label}, {pair.one.group}), {pair.way}, is nearly "
+                f"{pair.other.path} ({pair.other.part}, {pair.other.label}, {pair.other.group}): "
+                f"correlation {pair.correlation:.3f}"
             )
 
 
