@@ -1,6 +1,6 @@
 """Finds the screen or the film in a photo of one, and lays it flat: straight edges, four corners, one projection.
 
-Run on pictures that the gate refuses, so that it costs the others nothing. NumPy and Pillow only.
+Run on pictures that the gate refuses and on those with a lit rim. NumPy and Pillow only.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ _LEAST_AROUND: Final = 0.08
 """A photo shows at least so much around its screen, as a share of the picture."""
 _BLACK: Final = 12
 """Level of 255 that a room is brighter than: without a room it is a picture with a black border."""
+_LIT: Final = 20
 _SAMPLES: Final = 32
 _INSET: Final = 0.012
 """What is cut off within the edges found, so that no bezel stays."""
@@ -97,6 +98,14 @@ def is_photo(rgb: Rgb, frame: Frame) -> bool:
     turns = (ends[:, 0] - starts[:, 0]) * (ys - starts[:, 1]) - (ends[:, 1] - starts[:, 1]) * (xs - starts[:, 0])
     around = rgb[::step, ::step].max(-1).ravel()[(turns < 0).any(1)]
     return len(around) > _LEAST_AROUND * len(ys) and float(np.median(around)) > _BLACK
+
+
+def rim_is_lit(rgb: Rgb) -> bool:
+    """Whether the outermost pixels of a picture (H x W x 3) are mostly not black."""
+    height, width = rgb.shape[:2]
+    wide = max(1, round(0.04 * min(height, width)))
+    sides = (rgb[:wide], rgb[-wide:], rgb[:, :wide], rgb[:, -wide:])
+    return float(np.median(np.concatenate([side[::2, ::2].reshape(-1, 3).max(1) for side in sides]))) > _LIT
 
 
 def _edges(levels: Floats) -> tuple[Floats, Floats]:

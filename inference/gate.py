@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inference.analysis import GateScores, Organ, Reason
 from inference.backends import BackendName
 from inference.expert import Expert, Reading
-from inference.framing import find_frames, is_photo, lay_flat
+from inference.framing import find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import Refusals, too_dark
 from inference.registry import Entry
 
@@ -48,22 +48,23 @@ class Gate:
         return cls(Expert.load(entry, backend), Refusals.load(entry.folder, entry.card))
 
     def admit(self, rgb: Rgb) -> Admission:
-        """Judge a picture (H x W x 3); a refused one gets a second chance if it is a photo of a screen or a film."""
+        """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
         reading = self.model.read(rgb)
         nearest, chance = _nearest(reading)
         limit = self.model.card.operating_points.positive
-        if chance >= limit:
-            return Admission(nearest, nearest, GateScores(**reading.chances), Reason.READ, rgb)
-        almost = False
-        for frame in find_frames(rgb):
+        admitted, almost = chance >= limit, False
+        # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
+        for frame in find_frames(rgb) if not admitted or rim_is_lit(rgb) else ():
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
             within = self.model.read(flat)
             organ, chance = _nearest(within)
-            if chance >= max(limit, FRAMED_POSITIVE):
+            if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
                 return Admission(organ, organ, GateScores(**within.chances), Reason.READ, flat)
             almost = almost or chance >= ALMOST
+        if admitted:
+            return Admission(nearest, nearest, GateScores(**reading.chances), Reason.READ, rgb)
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
         return Admission(None, nearest, GateScores(**reading.chances), reason, rgb)
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from inference.analyser import Analyser
 from inference.analysis import Organ, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
-from inference.framing import Frame, find_frames, is_photo, lay_flat
+from inference.framing import Frame, find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import KINDS, REFUSALS_FILE, Refusals, too_dark
 from inference.training.robust_pictures import FRAMED, film_photo, screen_photo
 from tests import pictures
@@ -161,3 +161,14 @@ def test_a_gate_whose_card_has_no_refusals_still_opens() -> None:
     card = load_card(MODELS_DIR / "gate")
     bare = card.model_copy(update={"sha256": {k: v for k, v in card.sha256.items() if k != REFUSALS_FILE}})
     assert Refusals.load(MODELS_DIR / "gate", bare) is None
+
+
+def test_a_scan_that_fills_its_picture_is_read_as_it_came(analyser: Analyser) -> None:
+    for picture in (slice_rgb(), np.asarray(pictures.smear_image())):
+        assert analyser.gate.admit(picture).picture is picture
+
+
+def test_only_a_picture_with_something_around_has_a_lit_rim() -> None:
+    assert not rim_is_lit(slice_rgb())
+    assert rim_is_lit(np.asarray(room()))
+    assert not rim_is_lit(np.asarray(room((0, 0, 0))))
