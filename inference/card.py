@@ -53,7 +53,7 @@ class OperatingPoints(_Part):
 
 
 class ScoreBin(_Part):
-    """Pictures of ``val`` whose probability of any tumour lay in ``low`` <= p < ``high`` (the last one: <= 1)."""
+    """Pictures that took no part in the training and whose probability of any tumour lay in ``low`` <= p < ``high``."""
 
     low: float
     high: float
@@ -91,7 +91,7 @@ class ModelCard(_Part):
     views_apart: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The answer is "not sure" when two views differ by more than this in the probability of any tumour."""
     reliability: tuple[ScoreBin, ...] = ()
-    """What pictures of ``val`` with such a score really showed; empty when that was not measured."""
+    """What pictures with such a score really showed; empty when that was not measured."""
     sha256: dict[str, str]
     """File name -> SHA-256 (hex) of every weight file in the folder."""
     trained_on: list[dict[str, Any]]

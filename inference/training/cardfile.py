@@ -76,7 +76,7 @@ def _how_it_answers(card: ModelCard) -> list[str]:
     words += f"Temperature {card.temperature}; full scale of the heat map {card.heatmap_full_scale} logit units."
     lines = ["## How it answers", "", words, ""]
     if card.reliability:
-        lines += ["What pictures of val with such a score really showed:", ""]
+        lines += ["What pictures that took no part in its training really showed, by score:", ""]
         rows = [
             (f"{b.low:g} to {b.high:g}", str(b.pictures), str(b.tumors), f"{100 * b.tumors / b.pictures:.0f} of 100")
             for b in card.reliability
@@ -212,7 +212,7 @@ def _robustness(found: dict[str, Any] | None) -> list[str]:
         )
         for name, row in changes.items()
     ]
-    head = ("change", "tumour or not", "difference", "told wrong", "not sure", "refused by the gate", "stood")
+    head = ("change", "signs or none", "difference", "told wrong", "not sure", "refused by the gate", "stood")
     return lines + table(head, rows)
 
 

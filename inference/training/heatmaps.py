@@ -131,7 +131,7 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
 
     ``tensors`` [N, side, side, C]. Mean Pearson correlation over pictures, tumour classes and ``draws``: once with
     every weight drawn anew, once with those of the last block and the class maps alone. A map that shows the picture's
-    edges rather than what was learned would hardly change.
+    edges rather than what was learned would hardly change. Places without a cell don't count.
     """
     import keras
 
@@ -144,7 +144,11 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
         tumors = [k for k, c in enumerate(card.classes) if c.tumor]
         found = net.predict(tensors, batch_size=8, verbose=0)[MAPS][..., tumors]
         flat = np.moveaxis(found, -1, 1).reshape(len(tensors) * len(tumors), -1).astype(np.float64)
-        flat -= flat.mean(1, keepdims=True)
+        if card.input.normalisation == "cells":
+            counted = np.repeat(tensors[..., -1].reshape(len(tensors), -1) > 0, len(tumors), axis=0)
+            flat = (flat - (flat * counted).sum(1, keepdims=True) / np.maximum(counted.sum(1), 1)[:, None]) * counted
+        else:
+            flat -= flat.mean(1, keepdims=True)
         return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
 
     trained = model()

@@ -34,7 +34,7 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     """Four panels: ROC, reliability, confusion (test) and risk by coverage (test)."""
     step = SIDE + 90
     left = 78
-    good = all(_area(recipe, rows, readings) > 0.95 for rows, readings in parts.values())
+    good = all(_area(recipe, rows, readings) > 0.97 for rows, readings in parts.values())
     roc = Panel(left, 40, SIDE, (0, 0.3), (0.7, 1)) if good else Panel(left, 40, SIDE)
     sure = Panel(left + step, 40, SIDE)
     matrix = Panel(left, 40 + step, SIDE)
@@ -78,10 +78,12 @@ def _risk(recipe: Recipe, rows: Sequence[Example], readings: Readings, left: flo
     ceiling = float(np.ceil(20 * max(0.05, binary[1][later].max(), kind[1][later].max())) / 20)
     panel = Panel(left, top, SIDE, ys=(0, ceiling))
     panel.axes("Risk by coverage (test)", "share answered, the surest first", "share of these that is wrong")
-    for (covered, risk), kind_of_line in ((kind, "b"), (binary, "a")):
+    lines = [(kind, "b", "which kind")] if len(recipe.classes) > 2 else []
+    lines.append((binary, "a", "signs or none"))
+    for (covered, risk), kind_of_line, _ in lines:
         panel.line(list(zip(covered[later].tolist(), risk[later].tolist(), strict=True)), kind_of_line)
     panel.line([(0, 0.01), (1, 0.01)], "c")
-    panel.key([("tumour or not", "a"), ("which kind", "b"), ("1 of 100", "c")], 0.06, 0.1)
+    panel.key([*((text, kind_of_line) for _, kind_of_line, text in lines), ("1 of 100", "c")], 0.06, 0.1)
     return panel
 
 
@@ -94,7 +96,7 @@ def _confusion(recipe: Recipe, rows: Sequence[Example], readings: Readings, pane
     for i in range(n):
         total = max(1, int((labels == i).sum()))
         top = panel.top + i * cell
-        parts.append(words(panel.left - 5, top + cell / 2 + 4, names[i][:9], "small end"))
+        parts.append(words(panel.left - 5, top + cell / 2 + 4, names[i][:11], "small end"))
         parts.append(words(panel.left + (i + 0.5) * cell, panel.top + panel.side + 15, names[i][:12], "small mid"))
         for j in range(n):
             count, left = int(((labels == i) & (predicted == j)).sum()), panel.left + j * cell
