@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -29,7 +30,9 @@ T = TypeVar("T")
 START_TIMEOUT: Final = 60.0
 """Seconds until a worker must have its models open."""
 TAKE_UP: Final = 5.0
-"""Seconds within which an idle worker must take up the job that it is given."""
+"""Seconds within which an idle worker must take up the job that it is given, unless it only waits for a processor."""
+LOOKS: Final = 6
+"""So many times TAKE_UP is the most that any worker has for that."""
 GRACE: Final = 0.25
 """Seconds on top of a job's limit, for the ways there and back."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
@@ -85,7 +88,7 @@ class Worker:
         try:
             job = self._schedule(limited, function, args, limit)
             job.add_done_callback(partial(_answer_with, answer))
-            self._timer = loop.call_later(min(TAKE_UP, limit), self._taken_up, job, answer, limit)
+            self._timer = loop.call_later(min(TAKE_UP, limit), self._taken_up, job, answer, limit, LOOKS - 1)
             return await answer
         except WorkerLostError as loss:
             self.end(wanted=False)
@@ -107,11 +110,17 @@ class Worker:
             raise WorkerLostError from error
         return job
 
-    def _taken_up(self, job: "Future[T]", answer: "asyncio.Future[T]", limit: float) -> None:
-        """Give a job that runs the rest of its time, and one that was not even taken up none."""
+    def _taken_up(self, job: "Future[T]", answer: "asyncio.Future[T]", limit: float, looks: int) -> None:
+        """Give a job that runs the rest of its time, and one that was not even taken up none.
+
+        On a machine with too much to do a sound worker, or Pebble's thread here, can be late by several seconds.
+        """
+        loop = answer.get_loop()
         if job.running() or job.done():
             rest = max(0.0, limit - TAKE_UP) + GRACE
-            self._timer = answer.get_loop().call_later(rest, _settle, answer, None, OutOfTimeError())
+            self._timer = loop.call_later(rest, _settle, answer, None, OutOfTimeError())
+        elif looks > 0 and not _stands_still(self._process_id):
+            self._timer = loop.call_later(TAKE_UP, self._taken_up, job, answer, limit, looks - 1)
         else:
             _log.warning("a worker did not take up its job; it is ended")
             _settle(answer, None, WorkerLostError())
@@ -140,6 +149,15 @@ class Worker:
         """Tidy up after a process that has ended."""
         _clear(self._pool)
         self._process.close()  # its file descriptors
+
+
+def _stands_still(process_id: int) -> bool:
+    """Whether a process was stopped or has ended; also when this system does not tell."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in {"T", "t", "Z", "X"}
 
 
 def _was_taken_up(job: "Future[T]") -> bool:
