@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ STOPPED_BY_MISTAKE = 2
 """Exit status when a setting or an argument is wrong, as argparse has it."""
 INTERRUPTED = 130
 """Exit status after Ctrl+C, as shells have it."""
+NOBODY_READS = 141
+"""Exit status when what reads our output has ended (``tumorscan scan ... | head``), as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ COMMANDS = (
     Command("run", "run the bot (polling, or a webhook when WEBHOOK_URL is set)"),
     Command("demo", "run the bot with a chat page in the browser; needs no token"),
     Command("scan", "read picture files offline and write overlays and reports"),
-    Command("db", "look after the database: upgrade, check, backup"),
+    Command("db", "look after the database: upgrade, check, backup, set-aside"),
     Command("model", "show the shipped models, their checksums and cards"),
 )
 
@@ -39,12 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bot.errors import StartError  # loads what --help does without
 
     try:
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()
     except StartError as error:
         sys.stderr.write(f"tumorscan: {error}\n")
         return STOPPED_BY_MISTAKE
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - what is left unwritten has somewhere to go at the end
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return NOBODY_READS
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

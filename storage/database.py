@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
+from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +40,7 @@ class Database:
         Raises StorageError, whose text is one line that names DATABASE_URL and the fix.
         """
         address = parse(url)
-        await _ready(address, migrate=migrate)
+        await _to_its_end(_ready(address, migrate=migrate))
         return cls(Sessions(address))
 
     async def close(self) -> None:
@@ -92,6 +93,18 @@ def _problems(connection: Connection) -> list[str]:
         orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
         problems += [f"damage: table {row[0]}, row {row[1]} refers to a row that is gone" for row in orphans]
     return problems
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do it all even when the caller is cancelled: the driver's threads speak to the event loop, soon to be gone."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # read, so that asyncio does not complain
+        raise
 
 
 async def _ready(address: Address, *, migrate: bool) -> None:

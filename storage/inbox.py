@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, Update, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 
 from storage.schema import InboxRow, storable
@@ -15,8 +15,6 @@ from storage.sessions import Sessions
 OPEN = ("waiting", "working")
 BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "error": None, "messages": {}}
 """What is left of a finished update: its id, which says nothing of anybody."""
-_MOST_IDS = 500
-"""In one statement; SQLite takes no more than some thousands of parameters."""
 
 # Every update passes here several times. Statements on the bare table, made once, cost half of what rows as objects do.
 _TABLE = cast(Table, InboxRow.__table__)
@@ -45,6 +43,18 @@ class Attempt:
     """How many have failed before."""
     messages: Mapping[str, int] = field(default_factory=dict)
     """What those have sent: step -> Telegram message id."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An update that could not be handled, without what it says."""
+
+    update_id: int
+    attempts: int
+    error: str
+    """The traceback of the last attempt; its words may be a person's."""
+    received_at: datetime
+    finished_at: datetime
 
 
 class Inbox:
@@ -110,6 +120,19 @@ class Inbox:
         statement = _OPEN.values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
         await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
+    async def all_set_aside(self) -> tuple[SetAside, ...]:
+        """What waits for the operator, oldest first."""
+        columns = (_COLUMN.update_id, _COLUMN.attempts, _COLUMN.error, _COLUMN.received_at, _COLUMN.finished_at)
+        statement = select(*columns).where(_COLUMN.state == "set_aside").order_by(_COLUMN.id)
+        return tuple(SetAside(*row) for row in await self._sessions.read(lambda at: at.execute(statement).all()))
+
+    async def try_again(self, update_id: int) -> bool:
+        """Let an update that is set aside wait for its handler; ``recover`` finds it. False: it is not set aside."""
+        fresh = {"state": "waiting", "attempts": 0, "kills": 0, "error": None, "finished_at": None}
+        one = (_COLUMN.update_id == update_id, _COLUMN.state == "set_aside")
+        statement = update(_TABLE).where(*one).values(**fresh)
+        return await self._sessions.write(lambda at: at.execute(statement).rowcount == 1)
+
     async def hold(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""
         statement = _OPEN.values(state="held", attempts=0, kills=0)
@@ -165,7 +188,8 @@ def _held_of(chat_id: int) -> tuple[Any, Any]:
 
 
 _KEPT = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
-_IS_OPEN = (_COLUMN.update_id == bindparam("one"), _COLUMN.state.in_(OPEN))
+# "IN (...)" would be written out anew each time that a statement runs.
+_IS_OPEN = (_COLUMN.update_id == bindparam("one"), or_(*(_COLUMN.state == state for state in OPEN)))
 _OPEN: Update = update(_TABLE).where(*_IS_OPEN)
 _BEGIN = _OPEN.values(state="working").returning(_COLUMN.attempts, _COLUMN.messages)
 _LEAVE = _OPEN.values(state="waiting", attempts=0, kills=0)
@@ -173,11 +197,7 @@ _REST = _OPEN.values(state="waiting")
 _FAIL = _OPEN.values(state="waiting", attempts=_COLUMN.attempts + 1).returning(_COLUMN.attempts)
 _MESSAGES = select(_COLUMN.messages).where(*_IS_OPEN).with_for_update()
 _RECORD = _OPEN.values(messages=bindparam("sent"))
-_FINISH = (
-    update(_TABLE)
-    .where(_COLUMN.update_id.in_(bindparam("some", expanding=True)), _COLUMN.state.in_(OPEN))
-    .values(**BARE, finished_at=bindparam("now"))
-)
+_FINISH = _OPEN.values(**BARE, finished_at=bindparam("now"))
 
 
 @cache
@@ -209,6 +229,6 @@ def _begin(at: Connection, update_id: int) -> Attempt | None:
 
 
 def _finish(at: Connection, update_ids: tuple[int, ...]) -> None:
-    for start in range(0, len(update_ids), _MOST_IDS):
-        some = update_ids[start : start + _MOST_IDS]
-        at.execute(_FINISH, {"some": some, "now": datetime.now(UTC)})
+    now = datetime.now(UTC)
+    if update_ids:
+        at.execute(_FINISH, [{"one": update_id, "now": now} for update_id in update_ids])

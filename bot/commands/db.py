@@ -1,24 +1,34 @@
-"""``tumorscan db upgrade|check|backup FILE``: look after the database that DATABASE_URL names."""
+"""``tumorscan db upgrade|check|backup FILE|set-aside``: look after the database that DATABASE_URL names."""
 
 import argparse
 import asyncio
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.errors import StartError
+from bot.inbox import KilledError
 from bot.settings import load_settings
 from storage import Database, StorageError
+from storage.inbox import SetAside
 
 PROBLEMS_FOUND = 1
-"""Exit status of ``check`` when something is wrong."""
+"""Exit status of ``check`` when something is wrong, and of ``--again`` for an update that is not set aside."""
+_FRAME = re.compile(r'File ".*?([^/\\"]+[/\\][^/\\"]+)", line (\d+), in (\S+)')
+_KIND = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions."""
+    """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("upgrade", help="create the database, or bring its schema up to date")
     actions.add_parser("check", help="look for damage; changes nothing")
     backup = actions.add_parser("backup", help="write a consistent copy, also while the bot runs (SQLite)")
     backup.add_argument("file", type=Path, metavar="FILE", help="the new file to write")
+    aside = actions.add_parser("set-aside", help="list the updates that could not be handled, without what they say")
+    aside.add_argument(
+        "--again", type=int, nargs="+", metavar="UPDATE", help="have the bot try these again when it starts next"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
                 return asyncio.run(_upgrade(url))
             case "check":
                 return asyncio.run(_check(url))
-            case _:
+            case "backup":
                 return asyncio.run(_backup(url, args.file))
+            case _:
+                return asyncio.run(_again(url, args.again) if args.again else _set_aside(url))
     except StorageError as error:
         raise StartError(str(error)) from error
 
@@ -61,3 +73,36 @@ async def _backup(url: str, file: Path) -> int:
         await database.close()
     print(f"The copy is in {file}.")
     return 0
+
+
+async def _set_aside(url: str) -> int:
+    database = await Database.open(url, migrate=False)
+    try:
+        updates = await database.inbox.all_set_aside()
+    finally:
+        await database.close()
+    print("\n".join(map(line_about, updates)) or "Nothing is set aside.")
+    return 0
+
+
+def line_about(one: SetAside) -> str:
+    """When, how often, what kind of error and where; its words are left out, since they may be a person's."""
+    frames = _FRAME.findall(one.error)
+    place = " at {}:{} in {}".format(*frames[-1]) if frames else ""
+    found = _KIND.match(one.error.rstrip().rpartition("\n")[2])
+    kind = found[0].rpartition(".")[2] if found else "unknown"
+    # The attempt that brought it here is not in the count, unless the process was killed in it.
+    tries = one.attempts + (kind != KilledError.__name__)
+    times = f"received {one.received_at:%Y-%m-%d %H:%M}, set aside {one.finished_at:%Y-%m-%d %H:%M} UTC"
+    return f"{one.update_id}: {times}, tried {tries} times, {kind}{place}"
+
+
+async def _again(url: str, update_ids: Sequence[int]) -> int:
+    database = await Database.open(url, migrate=False)
+    try:
+        found = {update_id: await database.inbox.try_again(update_id) for update_id in dict.fromkeys(update_ids)}
+    finally:
+        await database.close()
+    for update_id, known in found.items():
+        print(f"{update_id} " + ("is handled when the bot starts next." if known else "is not set aside."))
+    return 0 if all(found.values()) else PROBLEMS_FOUND

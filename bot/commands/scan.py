@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -165,7 +166,8 @@ class Reader:
         words = f"{job.path}: {reason}. {wording.explanation_words(scan, self._texts)}"
         return Finding(_record(job, analysis, reason, outputs), words, was_read=True)
 
-    def _unread(self, job: Job, reason: str, analysis: Analysis | None = None) -> Finding:
+    def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
+        reason = without_commands(sentences)
         return Finding(_record(job, analysis, reason, NO_OUTPUTS), f"{job.path}: {reason}", was_read=False)
 
     async def _write(self, job: Job, analysis: Analysis, scan: Scan) -> dict[str, str | None]:
@@ -190,6 +192,11 @@ class Reader:
                 raise StartError(f"--out: {path} can't be written ({error.strerror})") from None
             paths[part] = str(path)
         return paths
+
+
+def without_commands(text: str) -> str:
+    """Leave out sentences such as "/scan tells more.", which make sense in a chat alone."""
+    return " ".join(sentence for sentence in re.split(r"(?<=[.!?]) ", text) if not sentence.startswith("/"))
 
 
 NO_OUTPUTS: dict[str, str | None] = {"overlay": None, "heatmap": None, "report": None}

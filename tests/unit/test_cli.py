@@ -1,5 +1,6 @@
 """The command line: quick help, and mistakes told in one line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ def python(*arguments: str, cwd: Path = PROJECT, **environment: str) -> subproce
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={"PYTHONPATH": str(PROJECT), "PATH": "", **environment},
         cwd=cwd,
         check=False,
@@ -40,6 +41,17 @@ def test_every_command_has_help_of_its_own(name: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="0"):
         main([name, "--help"])
     assert f"tumorscan {name}" in capsys.readouterr().out
+
+
+def test_when_nobody_reads_the_output_any_more_it_ends_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "model", "list"],
+        stdout=writing, stderr=subprocess.PIPE, timeout=300, cwd=PROJECT, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_without_a_command_the_exit_status_is_2() -> None:
