@@ -20,7 +20,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m inference.training", description=__doc__)
     parser.add_argument("command", choices=tuple(commands.COMMANDS))
     parser.add_argument("model", nargs="*", metavar="MODEL", help=f"which of {', '.join(RECIPES)} (default: all)")
-    parser.add_argument("--data", help="data folder (default: TUMORSCAN_DATA, else ../shared/data)")
+    parser.add_argument(
+        "--data",
+        help="default: TUMORSCAN_DATA, else ../shared/data; or a folder of your own: CLASS/*.png or an index.csv",
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are kept")
     parser.add_argument("--models", type=Path, default=MODELS_DIR, help="where model folders are written")
     parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")

@@ -250,7 +250,7 @@ def load(
     spec = Input(side=side, channels=recipe.input.channels, normalisation=recipe.input.normalisation)
     level = LEVELS[spec.normalisation]
     pictures = np.zeros((len(examples), side, side, spec.channels), np.uint8)
-    has_masks = any(e.mask for e in examples)
+    has_masks = recipe.guidance > 0 or any(e.mask for e in examples)
     masks = np.zeros((len(examples), side, side) if has_masks else (len(examples), 1, 1), np.uint8)
     for i, example in enumerate(examples):
         picture = read_picture(example.path)

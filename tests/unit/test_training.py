@@ -167,6 +167,26 @@ def test_weights_of_another_net_are_refused_by_name(folder: Path) -> None:
         load_weights(other, folder / export.WEIGHTS_FILE)
 
 
+def test_own_folders_of_pictures_become_a_model_by_the_same_commands(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for label in BRAIN.class_names:
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for person in range(12):
+            Image.fromarray(toy_slice(rng, label)[0]).save(tmp_path / "own" / label / f"p{person}_1.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "brain_mri", SMALL)
+        for command in ("train", "export", "calibrate", "evaluate"):
+            folders = ["--data", str(tmp_path / "own"), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
+            assert cli.main([command, "brain_mri", *folders, "--steps", "4", "--seed", "3"]) == 0
+    card = load_card(tmp_path / "brain_mri")
+
+    assert card.made_with["seed"] == "3"
+    assert len(card.made_with["data_sha256"]) == 64
+    assert {row["set"] for row in card.trained_on} == {"own"}
+    assert "val log loss" in (tmp_path / "runs" / "brain_mri" / "train.log").read_text()
+    assert (tmp_path / "brain_mri" / "plots.svg").exists()
+
+
 def test_a_training_can_be_repeated_to_the_last_bit_of_its_order(toy_data: Path) -> None:
     arrays = data.load(SMALL, data.brain_examples(toy_data)[:40], blank_bars=True)
     first, second = (next(batches.draw_batches(arrays, SMALL, seed=4)) for _ in range(2))
