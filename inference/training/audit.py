@@ -38,8 +38,9 @@ class Pair:
 def check(recipe: Recipe, examples: Sequence[Example]) -> None:
     """Raise DataError naming the file or class of the first thing that would spoil a training.
 
-    A picture that is missing, broken or listed twice; a label that is no class; a mask that is missing, broken, empty
-    or of another size; a class with fewer than two pictures to learn from, or with none to choose the model by.
+    A picture that is missing, broken or listed twice, or the same file under two labels or in two parts; a label that
+    is no class; a mask that is missing, broken, empty or of another size; a class with fewer than two pictures to learn
+    from, or with none to choose the model by.
     """
     seen: dict[Path, str] = {}
     for example in examples:
@@ -53,8 +54,15 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
             count = sum(e.label == name and e.part == part for e in examples)
             if count < least:
                 raise DataError(f"{recipe.name}: {count} picture(s) of {name} in {part}, at least {least} are needed")
+    known: dict[bytes, Example] = {}
     for example in examples:
         picture = read_picture(example.path)
+        first = known.setdefault(sha256(example.path.read_bytes()).digest(), example)
+        if (first.label, first.part) != (example.label, example.part):
+            raise DataError(
+                f"{first.path} ({first.label}, {first.part}) and {example.path} ({example.label}, {example.part}) are "
+                "the same picture"
+            )
         if example.mask:
             mask = read_picture(example.mask)
             if mask.shape != picture.shape:

@@ -50,6 +50,14 @@ def test_sound_data_pass_the_check(examples: list[Example]) -> None:
         (lambda e: e[0].path.write_bytes(b"\x89PNG no picture"), r"00\.png cannot be read as a picture"),
         (lambda e: e[0].path.write_bytes(e[0].path.read_bytes()[:60]), r"00\.png cannot be read as a picture"),
         (lambda e: e[3].path.unlink(), r"03\.png cannot be read"),
+        (
+            lambda e: e[7].path.write_bytes(e[0].path.read_bytes()),
+            r"00\.png \(glioma, train\) and .*07\.png \(meningi.*same",
+        ),
+        (
+            lambda e: e[4].path.write_bytes(e[0].path.read_bytes()),
+            r"00\.png \(glioma, train\) and .*04\.png \(glioma, test",
+        ),
         (lambda e: e.append(e[4]), r"04\.png is listed twice"),
         (
             lambda e: e.append(an_example(e[0].path.with_name("x.png"), "astrocytoma", "train")),
