@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.card import ModelCard
-from inference.training import gate_card, shortcuts
+from inference.training import cells_compare, gate_card, shortcuts
 from inference.training.headline import headline
 from inference.training.plots import GALLERY, PLOTS
 
@@ -35,7 +35,9 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
         if part in card.figures:
             lines += _part(card.figures[part], part)
     lines += gate_card.lines(card.figures.get("kinds_left_out"))
-    lines += _looks(card.figures.get("looks_left_out")) + _robustness(card.figures.get("robustness"))
+    lines += _looks(card.figures.get("looks_left_out"))
+    lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
+    lines += _robustness(card.figures.get("robustness"))
     lines += shortcuts.card_lines(card.figures.get("shortcuts"), card.sha256.get("model.tflite"))
     lines += _checks(card.figures)
     lines += ["## What it was trained on", "", "| class | set | pictures |", "|---|---|---|"]

@@ -7,7 +7,7 @@ Newton's method finds in a second, the same on every machine. Each class counts 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inference.architecture import LOGITS, MAPS, build
 from inference.preprocess import tensor
-from inference.training import data
+from inference.training import baselines, data
 from inference.training.data import DataError, Example
 from inference.training.recipes import Recipe
 
@@ -30,12 +30,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Sheets:
-    """What is measured in N pictures: tensors [N, side, side, C] as serving makes them, labels, looks and parts [N]."""
+    """What is measured in N pictures: tensors [N, side, side, C] as serving makes them, and what is known of each [N].
+
+    ``colours`` [N, 27] are what the baseline may know (``baselines.colours``).
+    """
 
     tensors: NDArray[np.float32]
     labels: NDArray[np.int32]
     looks: NDArray[np.str_]
     parts: NDArray[np.str_]
+    sources: NDArray[np.str_]
+    colours: Floats
 
     @property
     def cells(self) -> NDArray[np.int_]:
@@ -52,7 +57,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     sheets = measure(recipe, examples, progress)
-    np.savez(folder / SHEETS_FILE, tensors=sheets.tensors, labels=sheets.labels, looks=sheets.looks, parts=sheets.parts)
+    np.savez(folder / SHEETS_FILE, **asdict(sheets))
     log(f"{recipe.name}: {int(sheets.cells.sum())} cells in {len(sheets.labels)} pictures")
     means, seen = pooled(sheets.tensors), sheets.parts != "test"
     logits, labels, looks = left_out(recipe, means[seen], sheets.labels[seen], sheets.looks[seen])
@@ -75,14 +80,17 @@ def measure(recipe: Recipe, examples: Sequence[Example], progress: Callable[[flo
     """Find and measure the cells of every picture; the scale bars of the mehrad pictures are painted over first."""
     side, channels = recipe.input.side, recipe.input.channels
     tensors = np.zeros((len(examples), side, side, channels), np.float32)
+    colours = []
     for i, example in enumerate(examples):
         picture = data.read_picture(example.path)
         if example.source == "mehrad_all":
             picture = data.blank_scale_bar(picture)
         tensors[i] = tensor(picture, recipe.input)[0]
+        colours.append(baselines.colours(picture))
         progress((i + 1) / len(examples))
     labels = np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
-    return Sheets(tensors, labels, np.array([e.detail for e in examples]), np.array([e.part for e in examples]))
+    looks, parts, sources = (np.array([getattr(e, name) for e in examples]) for name in ("detail", "part", "source"))
+    return Sheets(tensors, labels, looks, parts, sources, np.array(colours))
 
 
 def load(file: Path) -> Sheets:
@@ -90,7 +98,7 @@ def load(file: Path) -> Sheets:
     if not file.exists():
         raise DataError(f"{file} is missing: run python -m inference.training train blood_smear")
     with np.load(file, allow_pickle=False) as arrays:
-        return Sheets(*(arrays[name] for name in ("tensors", "labels", "looks", "parts")))
+        return Sheets(**{field.name: arrays[field.name] for field in fields(Sheets)})
 
 
 def pooled(tensors: NDArray[np.float32]) -> Floats:

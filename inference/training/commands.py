@@ -20,6 +20,7 @@ from inference.registry import Entry
 from inference.training import (
     audit,
     cells,
+    cells_compare,
     data,
     evaluate,
     export,
@@ -191,6 +192,8 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
                 found = evaluate.gate_figures(recipe, gate, folder, examples, progress)
         if recipe.name == BLOOD_SMEAR and (unseen := unseen_looks(recipe, args)):
             found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
+            sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
+            found["pairs_left_out"] = cells_compare.figures(sheets, (cells_compare.SHIPPED, cells_compare.COLOUR))
     updated = card.model_copy(
         update={
             "figures": card.figures | found,

@@ -1,6 +1,7 @@
 """What the blood smear model learns: from looks alike, judged on looks left out; the commands alone make one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,37 @@ def test_the_commands_make_a_model_of_a_users_own_smears(
     assert card.figures["identity_error"] < 1e-4
     assert json.loads((tmp_path / "blood_smear" / "card.json").read_text())["input"]["normalisation"] == "cells"
     assert "cells in 48 pictures" in capsys.readouterr().out
+
+
+def two_looks_of_each(count: int = 320) -> cells.Sheets:
+    """Fields of one cell each: its size tells the disease, the picture's colour only the look."""
+    rng = np.random.default_rng(1)
+    look = rng.integers(0, 4, count)
+    tensors = np.zeros((count, GRID, GRID, CHANNELS), np.float32)
+    tensors[:, 0, 0, 0] = (look % 2) + rng.normal(0, 0.4, count)
+    tensors[:, 0, 0, -1] = GRID * GRID / 2
+    colours = np.stack([look, (look - 1.5) ** 2], axis=1) + rng.normal(0, 0.05, (count, 2))
+    names = np.array([f"look {k}" for k in look])
+    every = np.full(count, "train"), np.full(count, cells_compare.FIELDS)
+    return cells.Sheets(tensors, (1 - look % 2).astype(np.int32), names, *every, colours)
+
+
+def test_what_tells_the_disease_holds_on_looks_left_out_and_what_tells_the_look_does_not() -> None:
+    found = cells_compare.figures(two_looks_of_each(), (cells_compare.SHIPPED, cells_compare.COLOUR))
+    measures, colour = found[cells_compare.SHIPPED], found[cells_compare.COLOUR]
+
+    assert measures["pairs"] == 4
+    assert measures["least"] > 0.9
+    assert colour["least"] < 0.5
+    assert all(share <= 0.07 for look in ("look 0", "look 2") for share in measures["called_leukemia"][look])
+    assert any(cells_compare.SHIPPED in line for line in cells_compare.card_lines(found))
+
+
+def test_without_two_looks_of_each_class_there_is_no_pair_to_leave_out() -> None:
+    sheets = two_looks_of_each()
+
+    assert cells_compare.figures(replace(sheets, sources=np.full(len(sheets.labels), "own"))) == {}
+    assert cells_compare.card_lines({}) == []
 
 
 def test_comparing_before_training_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
