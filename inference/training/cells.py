@@ -94,10 +94,13 @@ def measure(recipe: Recipe, examples: Sequence[Example], progress: Callable[[flo
 
 
 def load(file: Path) -> Sheets:
-    """Read ``sheets.npz``. Raises DataError when there is none."""
+    """Read ``sheets.npz``. Raises DataError when there is none, or one of another version."""
+    again = "run python -m inference.training train blood_smear"
     if not file.exists():
-        raise DataError(f"{file} is missing: run python -m inference.training train blood_smear")
+        raise DataError(f"{file} is missing: {again}")
     with np.load(file, allow_pickle=False) as arrays:
+        if set(arrays.files) != {field.name for field in fields(Sheets)}:
+            raise DataError(f"{file} was written by another version: {again}")
         return Sheets(**{field.name: arrays[field.name] for field in fields(Sheets)})
 
 

@@ -106,6 +106,13 @@ def test_a_cell_says_the_same_wherever_it_lies_on_the_sheet(expert: Expert) -> N
     assert np.allclose(plain.maps.reshape(MOST, -1)[::-1], other.maps.reshape(MOST, -1), atol=1e-5)
 
 
+@pytest.mark.parametrize("way", ["turned", "mirrored", "upside down"])
+def test_however_a_smear_is_held_the_answer_is_the_same(expert: Expert, way: str) -> None:
+    held = {"turned": np.rot90(FIVE), "mirrored": FIVE[:, ::-1], "upside down": FIVE[::-1]}[way]
+
+    assert expert.read(np.ascontiguousarray(held)).chances == pytest.approx(expert.read(FIVE).chances, abs=0.05)
+
+
 def test_the_heat_lies_on_the_nuclei_and_nowhere_else(expert: Expert) -> None:
     reading = expert.read(FIVE)
     outline = reading.outline
