@@ -111,7 +111,8 @@ def _part(figures: dict[str, Any], part: str) -> list[str]:
     lines += table(("class", "recall", "in the prediction set"), by_class)
     if sets:
         lines += [f"Mean size of a prediction set {sets['mean_size']}; empty: {sets['empty']}.", ""]
-    return lines + _verdicts(figures.get("verdicts")) + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
+    lines += _verdicts(figures.get("verdicts")) + _doubt(figures.get("doubt"))
+    return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
 
 
 def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
@@ -126,6 +127,22 @@ def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
                 for name, r in named.items()
             ]
     return table(("what people are told", "pictures", "signs", "no signs", "not sure"), rows)
+
+
+def _doubt(doubt: dict[str, Any] | None) -> list[str]:
+    if not doubt:
+        return []
+    lines = [
+        f"Answered with signs or no signs: {span(doubt['answered'])} of all; told wrong: {span(doubt['told_wrong'])}. "
+        f"Wrong among the surest 90 %: {span(doubt['risk_at_90_coverage_tumor_or_not'])} for signs or none, "
+        f"{span(doubt['risk_at_90_coverage_kind'])} for the kind.",
+        "",
+    ]
+    if "views_disagree" in doubt:
+        wrong = doubt.get("views_disagree_where_wrong")
+        among = f", and in {span(wrong)} of those where signs or none is wrong" if wrong else ""
+        lines += [f"The views disagree in {span(doubt['views_disagree'])} of all{among}.", ""]
+    return lines
 
 
 def _gate(gate: dict[str, Any] | None) -> list[str]:

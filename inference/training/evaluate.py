@@ -61,7 +61,7 @@ def expert_figures(
             **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
             "verdicts": verdicts(recipe, readings, labels, rows),
             "prediction_sets": prediction_sets(card, readings.chances, labels, rows),
-            "doubt": doubt(recipe, readings, labels, rows),
+            "doubt": doubt(recipe, card, readings, labels, rows),
             "heat_map": heat,
         }
     rows, readings = parts["test"] if "test" in parts else parts["val"]
@@ -180,7 +180,9 @@ def prediction_sets(
     }
 
 
-def doubt(recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
+def doubt(
+    recipe: Recipe, card: ModelCard, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
     """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
     groups = [e.group for e in examples]
     ill = labels != recipe.tumor_free
@@ -194,10 +196,12 @@ def doubt(recipe: Recipe, readings: Readings, labels: NDArray[np.int32], example
         "told_wrong": metrics.share(wrong, groups),
         "risk_at_90_coverage_tumor_or_not": metrics.interval(lambda i: metrics.risk_at(sure[i], right[i]), groups),
         "risk_at_90_coverage_kind": metrics.interval(lambda i: metrics.risk_at(top[i], kind[i]), groups),
-        "views_disagree": metrics.share(readings.apart > 0.2, groups),
     }
-    if (~right).any():
-        result["views_disagree_where_wrong"] = metrics.share(readings.apart[~right] > 0.2, _of(groups, ~right))
+    if len(card.views) > 1:
+        far = readings.apart > card.views_apart
+        result["views_disagree"] = metrics.share(far, groups)
+        if (~right).any():
+            result["views_disagree_where_wrong"] = metrics.share(far[~right], _of(groups, ~right))
     return result
 
 

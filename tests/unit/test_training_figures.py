@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from inference.card import MODELS_DIR, ModelCard, load_card
-from inference.training import calibrate, cardfile, headline, heatmaps, metrics, plots, svg
+from inference.training import calibrate, cardfile, evaluate, headline, heatmaps, metrics, plots, svg
 from inference.training.data import Example
 from inference.training.predict import Readings, said
 from inference.training.recipes import BRAIN
@@ -185,6 +185,23 @@ def test_the_drawn_figures_are_small_svg_without_any_picture_in_them(tmp_path: P
         tags = {element.tag.split("}")[-1] for element in root.iter()}
         assert tags <= {"svg", "title", "style", "path", "rect", "circle", "text", "ellipse"}
         assert (tmp_path / name).stat().st_size < 100_000
+
+
+def test_doubt_counts_what_is_told_and_whether_the_views_say_where_it_is_wrong(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "glioma", "no_tumor", "no_tumor"])
+    chances = np.array(
+        [[0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97], [0.01, 0.01, 0.01, 0.97], [0.3, 0.1, 0, 0.6]]
+    )
+    two = CARD.model_copy(update={"views": ("plain", "mirrored"), "views_apart": 0.2})
+    read = replace(readings(chances, two), apart=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
+    labels = np.array([0, 0, 3, 3], np.int32)
+    found = evaluate.doubt(BRAIN, two, read, labels, rows)
+    assert found["answered"]["value"] == 0.75
+    assert found["told_wrong"]["value"] == 0.25
+    assert found["views_disagree"]["value"] == 0.25
+    assert found["views_disagree_where_wrong"]["value"] == 1
+    alone = CARD.model_copy(update={"views": ("plain",)})
+    assert "views_disagree" not in evaluate.doubt(BRAIN, alone, read, labels, rows)
 
 
 def test_the_headline_says_what_was_met_and_what_was_not() -> None:
