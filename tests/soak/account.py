@@ -46,8 +46,10 @@ class Account:
     double_texts: int = 0
     """Answers to texts, and refusals, beyond one for each."""
     status_left: int = 0
-    """Status messages ("I am looking at it") that were never taken away: their sender was killed before it knew their
-    id. No answer comes twice by them, so that they are counted apart."""
+    """Status messages ("I am looking at it") that were never taken away. Their id is written down as soon as Telegram
+    tells it, and a restart takes those away; what is left is one that Telegram has, and whose id never came, because of
+    a kill or of an answer that was lost. Nobody can ask Telegram for it. No answer comes twice by such a message, so
+    that they are counted apart."""
     apologies: int = 0
     """Messages that say that something went wrong."""
 
@@ -74,6 +76,11 @@ class Account:
     def double_share(self) -> float:
         """Of all messages of the bot."""
         return self.doubles / self.messages if self.messages else 0.0
+
+    @property
+    def status_share(self) -> float:
+        """Status messages that were left, of all pictures that were scans."""
+        return self.status_left / self.scans if self.scans else 0.0
 
     @property
     def is_settled(self) -> bool:

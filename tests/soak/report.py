@@ -48,7 +48,7 @@ def as_table(ride: Ride) -> str:
         ("offered again (needlessly)", f"{account.offered} ({account.offered_needlessly})"),
         ("double messages", f"{account.doubles} of {account.messages} = {account.double_share:.2%}"),
         ("  heat maps, PDFs, texts", f"{account.double_pictures}, {account.double_reports}, {account.double_texts}"),
-        ("statuses left", f"{account.status_left}"),
+        ("statuses left", f"{account.status_left} = {account.status_share:.2%} of the scans"),
         ("apologies", f"{account.apologies}"),
         ("errors, tracebacks in log", f"{ride.errors_logged}, {ride.tracebacks}"),
         ("sending, settling", f"{ride.sending_seconds:.1f} s, {ride.settling_seconds:.1f} s"),
@@ -71,5 +71,9 @@ def _spread(seconds: Sequence[float]) -> str:
 
 def as_json(ride: Ride) -> str:
     """Everything, for comparing rides."""
-    shares = {"double_share": ride.account.double_share, "throughput": ride.throughput}
+    shares = {
+        "double_share": ride.account.double_share,
+        "status_share": ride.account.status_share,
+        "throughput": ride.throughput,
+    }
     return json.dumps({**asdict(ride), **shares, "broken": broken_promises(ride)}, indent=2)
