@@ -71,7 +71,7 @@ class Gate:
     def _why(self, rgb: Rgb, reading: Reading) -> Reason:
         if too_dark(rgb):
             return Reason.TOO_DARK
-        return self.refusals.reason(reading.outputs.features) if self.refusals else Reason.NOT_A_SCAN
+        return self.refusals.reason(reading.outputs.features, rgb) if self.refusals else Reason.NOT_A_SCAN
 
 
 def _nearest(reading: Reading) -> tuple[Organ, float]:

@@ -12,7 +12,7 @@ from inference.analyser import Analyser
 from inference.analysis import Organ, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
 from inference.framing import Frame, find_frames, is_photo, lay_flat, rim_is_lit
-from inference.refusal import KINDS, REFUSALS_FILE, Refusals, too_dark
+from inference.refusal import KINDS, REFUSALS_FILE, SIGNS, Refusals, signs, too_dark
 from inference.training.robust_pictures import FRAMED, film_photo, screen_photo
 from tests import pictures
 
@@ -122,22 +122,30 @@ def test_a_picture_in_the_dark_is_told_to_be_too_dark(analyser: Analyser) -> Non
 
 
 def refusals(sure: float = 0.8) -> Refusals:
-    """Feature i speaks for kind i; the last output has no name."""
+    """Feature i speaks for kind i, colours for nothing; the last output has no name."""
     names = (*(kind.value for kind in KINDS), "no_name")
-    return Refusals(names, 5 * np.eye(6, 5, dtype=np.float32), np.zeros(5, np.float32), sure)
+    return Refusals(names, 5 * np.eye(6 + SIGNS, 5, dtype=np.float32), np.zeros(5, np.float32), sure)
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
 def test_a_refusal_tells_the_kind_that_it_is_sure_of(number: int) -> None:
-    assert refusals().reason(np.eye(6, dtype=np.float32)[number]) is KINDS[number]
+    assert refusals().reason(np.eye(6, dtype=np.float32)[number], slice_rgb()) is KINDS[number]
 
 
 def test_a_refusal_that_is_not_sure_or_has_no_name_says_the_general_sentence() -> None:
     between = np.array([1, 1, 0, 0, 0, 0], np.float32)
     nameless = np.array([0, 0, 0, 0, 1, 0], np.float32)
-    assert refusals().reason(between) is Reason.NOT_A_SCAN
-    assert refusals().reason(nameless) is Reason.NOT_A_SCAN
-    assert refusals(sure=0.999).reason(np.eye(6, dtype=np.float32)[0]) is Reason.NOT_A_SCAN
+    assert refusals().reason(between, slice_rgb()) is Reason.NOT_A_SCAN
+    assert refusals().reason(nameless, slice_rgb()) is Reason.NOT_A_SCAN
+    assert refusals(sure=0.999).reason(np.eye(6, dtype=np.float32)[0], slice_rgb()) is Reason.NOT_A_SCAN
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (640, 2), (333, 640)])
+def test_the_signs_of_any_picture_are_numbers_between_0_and_1(height: int, width: int) -> None:
+    found = signs(np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8))
+    assert found.shape == (SIGNS,)
+    assert (found >= 0).all()
+    assert (found <= 1).all()
 
 
 def test_refusals_that_do_not_fit_the_gate_are_named(tmp_path: Path) -> None:
