@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 async def send_picture(
-    context: BotContext, scan: Scan, *, pictures: Pictures | None = None, earlier: Scan | None = None,
+    context: BotContext, scan: Scan, *, sheet: bytes | None = None, earlier: Scan | None = None,
     reply_to: int | None = None, follow_up: bool = False,
 ) -> None:  # fmt: skip
-    """Send the picture beside its heat map: by its file id where Telegram still has it, else drawn anew.
+    """Send the picture beside its heat map: by its file id where Telegram still has it, else ``sheet`` or drawn anew.
 
     ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
     no PDF with buttons comes after it.
@@ -43,18 +43,26 @@ async def send_picture(
     async with _doubt_told(context, scan, PICTURE):
         if known and await _sent_again(context, known, caption, buttons):
             return
-        kept = pictures or await context.database.scans.pictures(scan.id)
-        labels = (context.texts.plain("figure.none"), context.texts.plain("figure.strong"))
-        drawn = await context.services.executor.run(jobs.compose, kept.original, kept.overlay, labels)
         message = await context.bot.send_photo(
             context.person.chat_id,
-            drawn,
+            sheet or await _draw_sheet(context, scan),
             caption=caption,
             reply_markup=buttons,
             reply_parameters=replying(reply_to),
             filename=f"TumorScan-{scan.public_id}.jpg",
         )
         await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
+
+
+def sheet_labels(texts: Texts) -> tuple[str, str]:
+    """What stands at the ends of the colour bar."""
+    return texts.plain("figure.none"), texts.plain("figure.strong")
+
+
+async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
+    kept = await context.database.scans.pictures(scan.id)
+    labels = sheet_labels(context.texts)
+    return await context.services.executor.run(jobs.compose, kept.original, kept.overlay, labels)
 
 
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:

@@ -1,6 +1,20 @@
 """What the hall has its workers do. The bot's own process names these jobs and does without what they need."""
 
+from dataclasses import replace
+
+from inference.analysis import Analysis
+from inference.worker import analyse
 from reports.data import ReportData
+
+
+def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
+    """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
+
+    The bare heat map, which the chat does not show, stays behind. Raises PictureError.
+    """
+    analysis = analyse(data, None)
+    sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, labels)
+    return replace(analysis, heatmap=None), sheet
 
 
 def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:

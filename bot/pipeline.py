@@ -5,12 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum
 
 from telegram import Update
 from telegram.constants import FileSizeLimit
 from telegram.error import BadRequest, InvalidToken, NetworkError
 
-from bot.answers import PICTURE, REPORT, draw_report, send_picture, send_report
+from bot import jobs
+from bot.answers import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_labels
 from bot.context import BotContext
 from bot.errors import UserFacingError
 from bot.inbox import REFUSAL
@@ -36,7 +38,8 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     messages = [(update.update_id, update.message) for update in updates if update.message]
     label = next((label for _, one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
     pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
-    fresh = [one for one in pictures if not await _was_answered(context, *one)]
+    begun = [(*one, await _begun(context, *one)) for one in pictures]
+    fresh = [one for one in begun if one[2] is not Begun.ANSWERED]
     if not fresh:
         await take_away_status(context)
         return
@@ -44,8 +47,28 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     place = context.services.room.outlook
     first_words = context.texts("status.line", place=place) if place else context.texts("status.received")
     async with status_message(context, first_words, fresh[0][1].message_id) as status:
-        for number, (update_id, picture) in enumerate(fresh, start=1):
-            await Journey(context, update_id, picture, status, ticket, number, len(fresh)).travel()
+        for number, (update_id, picture, before) in enumerate(fresh, start=1):
+            await Journey(context, update_id, picture, before, status, ticket, number, len(fresh)).travel()
+
+
+class Begun(Enum):
+    """How far an earlier attempt came with a picture."""
+
+    NOT = "not"
+    KEPT = "kept"
+    """Its scan is in the history."""
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of a picture: the scan as it is kept, and what goes into the chat."""
+
+    scan: Scan
+    pictures: Pictures
+    earlier: Scan | None = None
+    """Another one of the same picture."""
+    sheet: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +78,7 @@ class Journey:
     context: BotContext
     update_id: int
     picture: Incoming
+    before: Begun
     status: Status
     ticket: int
     number: int
@@ -67,12 +91,12 @@ class Journey:
         try:
             async with AsyncExitStack() as places:
                 if read := await self._read(places):
-                    await self._answer(*read)
+                    await self._answer(read)
         except UserFacingError as problem:
             await self._refuse(problem)
 
-    async def _read(self, places: AsyncExitStack) -> tuple[Scan, Scan | None, Pictures] | None:
-        """The scan as it is kept, an earlier one of the same picture, and what to show; None when not wanted any more.
+    async def _read(self, places: AsyncExitStack) -> _Read | None:
+        """The scan as it is kept, and what to show; None when not wanted any more.
 
         Leaves with a place among the answers, taken before the one among the readers is given up.
         """
@@ -82,14 +106,15 @@ class Journey:
                 await places.enter_async_context(self.context.services.room.answers)
         return read
 
-    async def _look_and_keep(self) -> tuple[Scan, Scan | None, Pictures] | None:
+    async def _look_and_keep(self) -> _Read | None:
         data = await self._fetch()
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
-        analysis = await self._look(data)
+        analysis, sheet = await self._look(data)
         if not self._is_wanted():
             return None
-        return *await self._keep(analysis), Pictures(analysis.shown, analysis.overlay or b"")
+        scan, earlier = await self._keep(analysis)
+        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, sheet)
 
     @asynccontextmanager
     async def _seat(self) -> AsyncIterator[bool]:
@@ -131,17 +156,20 @@ class Journey:
                 problem = "refusal.fetch_failed"
         raise UserFacingError(problem)
 
-    async def _kept_before(self) -> tuple[Scan, Scan | None, Pictures] | None:
+    async def _kept_before(self) -> _Read | None:
         """The scan that an earlier attempt has kept, without having come to its end."""
+        if self.before is Begun.NOT:
+            return None
         scans = self.context.database.scans
         scan = await scans.by_source(self.context.person.id, self.picture.source_key)
-        return (scan, None, await scans.pictures(scan.id)) if scan else None
+        return _Read(scan, await scans.pictures(scan.id)) if scan else None
 
-    async def _look(self, data: bytes) -> Analysis:
-        """What the models see: decoded, gated, classified and explained in a worker process."""
+    async def _look(self, data: bytes) -> tuple[Analysis, bytes | None]:
+        """What the models see, and the sheet that shows it: read, classified and drawn in a worker process."""
         self._show("looking")
+        labels = sheet_labels(self.context.texts)
         try:
-            analysis = await self.context.services.executor.analyse(data)
+            analysis, sheet = await self.context.services.executor.run(jobs.look, data, labels)
         except PictureError as error:
             raise UserFacingError(f"refusal.{error.reason}") from error
         except AnalysisTimeoutError as error:
@@ -150,7 +178,7 @@ class Journey:
             raise UserFacingError("refusal.worker_died") from error
         if analysis.verdict is Verdict.NOT_READABLE:
             raise UserFacingError(f"refusal.{analysis.reason}")
-        return analysis
+        return analysis, sheet
 
     async def _keep(self, analysis: Analysis) -> tuple[Scan, Scan | None]:
         """The scan as it is kept now, and an earlier one of the same picture."""
@@ -162,12 +190,13 @@ class Journey:
         )
         return await self.context.database.scans.add_beside(self.context.person.id, new)
 
-    async def _answer(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
+    async def _answer(self, read: _Read) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
+        scan = read.scan
         self._show("writing")
         sent, drawn = await asyncio.gather(
-            self._send_picture(scan, earlier, pictures),
-            draw_report(self.context, scan, pictures),
+            self._send_picture(read),
+            draw_report(self.context, scan, read.pictures),
             return_exceptions=True,
         )
         if isinstance(sent, BadRequest):
@@ -182,9 +211,10 @@ class Journey:
         if REPORT not in scan.messages:
             await send_report(self.context, scan, drawn)
 
-    async def _send_picture(self, scan: Scan, earlier: Scan | None, pictures: Pictures) -> None:
-        if PICTURE not in scan.messages:
-            await send_picture(self.context, scan, pictures=pictures, earlier=earlier, reply_to=self.picture.message_id)
+    async def _send_picture(self, read: _Read) -> None:
+        if PICTURE not in read.scan.messages:
+            reply_to = self.picture.message_id
+            await send_picture(self.context, read.scan, sheet=read.sheet, earlier=read.earlier, reply_to=reply_to)
 
     async def _refuse(self, problem: UserFacingError) -> None:
         """One sentence: in place of the status message, or as an answer to this picture of an album."""
@@ -202,9 +232,11 @@ class Journey:
         self.status.show(words)
 
 
-async def _was_answered(context: BotContext, update_id: int, picture: Incoming) -> bool:
-    """Whether this very message has had its answer: a redelivered update makes no second one."""
+async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Begun:
+    """How far this very message has come: a redelivered update makes no second scan and no second answer."""
     if REFUSAL in context.delivery.sent(update_id):
-        return True
+        return Begun.ANSWERED
     scan = await context.database.scans.by_source(context.person.id, picture.source_key)
-    return scan is not None and REPORT in scan.messages
+    if scan is None:
+        return Begun.NOT
+    return Begun.ANSWERED if REPORT in scan.messages else Begun.KEPT

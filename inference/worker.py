@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from inference.analysis import Analysis, Organ
 from inference.backends import BackendName
@@ -25,12 +25,16 @@ class WorkerSettings(NamedTuple):
     memory: int
 
 
+NICE: Final = 5
+"""How far a worker stands back (see nice(2)): who types is answered first, also when all processors read pictures."""
+
 _analyser: "Analyser | None" = None
 
 
 def initialise(settings: WorkerSettings) -> None:
     """Limit this process, open the models and read a blank picture, so that the first scan is as fast as the next."""
     global _analyser
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
     resource.setrlimit(resource.RLIMIT_AS, (settings.memory, settings.memory))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
