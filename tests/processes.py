@@ -4,7 +4,7 @@ import os
 import select
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 
@@ -32,6 +32,21 @@ def resident(pid: int) -> float:
         return 0.0
     kilobytes = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
     return int(next(kilobytes, "0")) * 1024 / 1e6
+
+
+def family(pid: int) -> list[int]:
+    """``pid`` and everything below it."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
+
+
+def processor_seconds(pid: int | None = None) -> float:
+    """Processor time of a process (default: this one) and everything below it; what has ended counts no more."""
+    ticks = 0
+    for member in family(pid or os.getpid()):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def of_session(session: int) -> list[int]:

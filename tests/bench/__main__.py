@@ -70,6 +70,7 @@ def _crowd() -> list[Row]:
             "at most 10 % more than the bot",
             found.scan_rate >= enough,
         ),
+        Row("the workers alone, picture for the chat and PDF included: scans a second", f"{found.workers_rate:.1f}"),
         at_most(f"{many}: processor time of a scan, all steps", found.processor_per_scan * 1e3, 40, "ms"),
         Row("a text while they are read, p50 / p95", percentiles(found.commands, 50, 95), "p95 ≤ 50 ms", text <= 50),
         at_most("event loop late by, p99", percentile(found.lag, 99) * 1e3, 20, "ms"),

@@ -12,9 +12,9 @@ from pathlib import Path
 from bot.context import CONSENT_VERSION
 from bot.sandbox import Person, Rules, Sandbox
 from storage.database import Database
-from tests.bench.processes import children, resident_megabytes
 from tests.bench.samples import bench_scan, varied
 from tests.bench.table import Row, at_most
+from tests.processes import resident, workers
 
 SCANS = 1000
 SCANS_EACH = 2
@@ -100,8 +100,7 @@ async def _send(people: Iterator[Person], turn: Iterator[int]) -> None:
 
 
 def _memory(pid: int) -> Memory:
-    workers = [grandchild for child in children(pid) for grandchild in children(child)]
-    return Memory(resident_megabytes(pid), tuple(resident_megabytes(one) for one in workers))
+    return Memory(resident(pid), tuple(resident(one) for one in workers(pid)))
 
 
 def _url(folder: str) -> str:

@@ -61,7 +61,7 @@ def rows() -> list[Row]:
 
 def main(folder: Path) -> None:
     """Measure, and print it as JSON."""
-    from tests.bench.processes import resident_megabytes
+    from tests.processes import resident
 
     models = _models()
     data = bench_scan()
@@ -82,7 +82,7 @@ def main(folder: Path) -> None:
         picture=statistics.median(pictures),
         report=statistics.median(reports),
         processor=statistics.median(spent),
-        memory=resident_megabytes(os.getpid()),
+        memory=resident(os.getpid()),
     )
     sys.stdout.write(json.dumps(asdict(figures)))
 
