@@ -31,8 +31,10 @@ WITHHELD_FOR_VIEWS = 0.02
 """Share of the right answers on val that may become "not sure" because the views disagree."""
 LEAST_APART = 0.15
 BIN_EDGES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1)
-LEAST_IN_BIN = 25
-"""Fewer pictures than that say too little of those that score alike."""
+MOST_AGAINST = 0.2
+"""Of five test pictures with such a score at most one may have shown the opposite of what is told."""
+LEAST_IN_BIN = 10
+"""Fewer pictures than that say too little of those that score alike; more would hide where the doubt begins."""
 
 Floats = NDArray[np.float64]
 
@@ -129,6 +131,18 @@ def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, .
             upper = rising.pop()
             rising[-1] = _joined(rising[-1], upper)
     return tuple(rising)
+
+
+def agreeing(points: OperatingPoints, bins: tuple[ScoreBin, ...]) -> OperatingPoints:
+    """Move the points to where tests agree with what is told.
+
+    No signs are told only below, and signs only above, every bin in which more than ``MOST_AGAINST`` of the pictures
+    showed the opposite: the others are "not sure".
+    """
+    shares = [found.tumors / max(1, found.pictures) for found in bins]
+    negative = [found.low for found, share in zip(bins, shares, strict=True) if share > MOST_AGAINST]
+    positive = [found.high for found, share in zip(bins, shares, strict=True) if 1 - share > MOST_AGAINST]
+    return OperatingPoints(positive=max(points.positive, *positive, 0.0), negative=min(points.negative, *negative, 1.0))
 
 
 def _joined(lower: ScoreBin, upper: ScoreBin) -> ScoreBin:

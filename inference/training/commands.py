@@ -146,8 +146,9 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     changes: dict[str, Any] = {"conformal": cal.conformal(chances, scored.labels, recipe.class_names, scored.sources)}
     if recipe.organ:
         tumor, ill = 1 - chances[:, free], scored.labels != free
-        changes["operating_points"] = cal.expert_points(tumor, ill, scored.sources, cal.LIMITS[recipe.name])
-        changes["reliability"] = cal.reliability(tumor, ill)
+        bins = cal.reliability(tumor, ill)
+        points = cal.expert_points(tumor, ill, scored.sources, cal.LIMITS[recipe.name])
+        changes["operating_points"], changes["reliability"] = cal.agreeing(points, bins), bins
         right = (answer.chances[:, free] < 0.5) == (labels != free)
         changes["views_apart"] = cal.views_apart(answer.apart, right)
         changes["heatmap_full_scale"] = cal.full_scale(

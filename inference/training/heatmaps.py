@@ -19,7 +19,7 @@ from inference.training.predict import Readings
 from inference.training.recipes import Recipe
 
 Heats = NDArray[np.float32]
-THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
+THRESHOLDS = np.array([0.01, 0.02, 0.03, 0.05, 0.07, *np.round(np.arange(0.1, 0.96, 0.05), 2)])
 BLOB = 0.5
 """Heat that people see as a bright spot: half of the full scale."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.card import MODELS_DIR, ModelCard, load_card
+from inference.card import MODELS_DIR, ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.training import calibrate, cardfile, evaluate, headline, heatmaps, metrics, plots, svg
 from inference.training.data import Example
 from inference.training.predict import Readings, said
@@ -99,8 +99,17 @@ def test_reliability_says_what_pictures_with_such_a_score_showed() -> None:
 
 
 def test_reliability_of_few_pictures_is_one_bin_or_none_too_small() -> None:
-    bins = calibrate.reliability(np.linspace(0, 1, 30), np.linspace(0, 1, 30) > 0.5)
-    assert [b.pictures for b in bins] == [30]
+    bins = calibrate.reliability(np.linspace(0, 1, 15), np.linspace(0, 1, 15) > 0.5)
+    assert [b.pictures for b in bins] == [15]
+
+
+def test_nothing_is_told_where_tests_showed_the_opposite_too_often() -> None:
+    points = OperatingPoints(positive=0.7, negative=0.3)
+    told = [(0.0, 0.05, 100, 2), (0.05, 0.2, 40, 14), (0.2, 0.8, 40, 30), (0.8, 1.0, 100, 99)]
+    bins = tuple(ScoreBin(low=low, high=high, pictures=n, tumors=k) for low, high, n, k in told)
+    assert calibrate.agreeing(points, bins) == OperatingPoints(positive=0.8, negative=0.05)
+    assert calibrate.agreeing(points, (bins[0], bins[-1])) == points
+    assert calibrate.agreeing(points, ()) == points
 
 
 def test_views_may_differ_as_far_as_right_answers_do() -> None:
