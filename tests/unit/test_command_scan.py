@@ -14,7 +14,9 @@ from pypdf import PdfReader
 from bot.cli import main
 from bot.commands.scan import name_jobs
 from bot.texts import Texts
+from inference.analysis import Reason
 from inference.card import MODELS_DIR
+from inference.refusal import KINDS
 from tests import dicom_files, pictures
 
 KEYS = {
@@ -102,16 +104,16 @@ def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.Captu
         "blank.png": (pictures.encode(Image.new("RGB", (300, 300), "red"), "PNG"), "refusal.blank"),
         "none.dcm": (dicom_files.without_picture(), "refusal.dicom_without_picture"),
         "cut.dcm": (dicom_files.native((pictures.brain_array() * 255).astype(np.uint8))[:-9000], "refusal.broken"),
-        "cat.jpg": (pictures.cat(), "refusal.not_a_scan"),
-        "chest.jpg": (pictures.chest_xray(), "refusal.not_a_scan"),
     }
+    no_scans = {"cat.jpg": pictures.cat(), "chest.jpg": pictures.chest_xray()}
     files = [put(name, data) for name, (data, _) in bad.items()]
+    files += [put(name, data) for name, data in no_scans.items()]
     status, lines = scan(capsys, "--out", "out", *files, "missing.jpg", ".")
     assert status == 3
     # What is to be done in a chat is of no use here.
-    assert [line["reason"] for line in lines[:-2]] == [
-        texts.plain(key).removesuffix(" /scan tells more.") for _, key in bad.values()
-    ]
+    assert [line["reason"] for line in lines[: len(bad)]] == [texts.plain(key) for _, key in bad.values()]
+    told = {texts.plain(f"refusal.{why}").removesuffix(" /scan tells more.") for why in (Reason.NOT_A_SCAN, *KINDS)}
+    assert {line["reason"] for line in lines[len(bad) : -2]} <= told
     assert not any("/scan" in line["reason"] for line in lines)
     assert "No such file" in lines[-2]["reason"]
     assert "directory" in lines[-1]["reason"]
