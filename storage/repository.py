@@ -200,7 +200,8 @@ _NEWEST = select(_SCANS).where(_SCANS.c.person_id == bindparam("person")).order_
 _BY_PUBLIC_ID = _NEWEST.where(_SCANS.c.public_id == bindparam("public_id"))
 _BY_NUMBER = _NEWEST.where(_SCANS.c.number == bindparam("number"))
 _BY_SOURCE = _NEWEST.where(_SCANS.c.source_key == bindparam("source_key"))
-_BY_PICTURE = _NEWEST.where(_SCANS.c.picture_sha256 == bindparam("sha256"))
+# Newest by id: ordered by number, SQLite walks the whole history instead of looking the picture up in its index.
+_BY_PICTURE = _NEWEST.where(_SCANS.c.picture_sha256 == bindparam("sha256")).order_by(None).order_by(_SCANS.c.id.desc())
 _NEXT_NUMBER = (
     update(_PEOPLE)
     .where(_PEOPLE.c.id == bindparam("person"))

@@ -5,11 +5,14 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
-from storage import Database, NewScan, Person, StorageError, UnknownScanError
+from storage import Database, NewScan, Person, StorageError, UnknownScanError, repository
 from storage.repository import ALPHABET, clean_public_id, new_public_id
 from tests.unit.storage.conftest import a_scan
 
@@ -165,6 +168,33 @@ async def test_a_history_page_is_read_from_an_index(db: Database, anna: Person, 
 
     assert len(plan) == 1, "neither a table scan nor a sort"
     assert "USING COVERING INDEX" in plan[0][3]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (repository._BY_PICTURE, "person_id=? AND picture_sha256=?"),
+        (repository._BY_SOURCE, "person_id=? AND source_key=?"),
+        (repository._BY_NUMBER, "person_id=? AND number=?"),
+        (repository._BY_PUBLIC_ID, "public_id=?"),
+        (repository._NEWEST, "person_id=?"),
+    ],
+)
+async def test_no_look_up_walks_through_the_history(
+    raw: sqlite3.Connection, statement: Select[Any], index: str
+) -> None:
+    question = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+    plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {question}", dict.fromkeys(question.params, 1))]
+    assert len(plan) == 1, plan
+    assert plan[0].endswith(f"({index})")
+
+
+async def test_the_newest_scan_of_a_picture_is_found(db: Database, anna: Person) -> None:
+    for number in range(3):
+        await db.scans.add(anna.id, a_scan(f"{number}"))
+    found = await db.scans.same_picture(anna.id, a_scan().picture_sha256)
+    assert found is not None
+    assert found.number == 3
 
 
 async def test_nobody_gets_another_persons_scan(db: Database, anna: Person, boris: Person) -> None:
