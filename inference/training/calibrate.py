@@ -21,9 +21,9 @@ LEAST_POSITIVE, MOST_NEGATIVE = 0.7, 0.3
 """Between these people hear "not sure", however well the model does on val: closer to a coin than to a finding."""
 FULL_SCALE_SHARE = 0.45
 """95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
-PEAK_PERCENTILE = 90
-"""Of the true tumours' peaks this many stay below the full scale: a map that is cut off no longer tells where its
-highest place is (cut at the median, the hottest pixel lay inside the outline in a tenth fewer pictures)."""
+PEAK_PERCENTILES = (50, 75, 90)
+"""How many of the true tumours' peaks may stay below the full scale: the lower, the brighter the maps, and the more of
+them are cut off flat, so that they no longer tell where their highest place is (see ``heatmaps.clearest``)."""
 VIEWS: dict[str, tuple[View, ...]] = {BRAIN_MRI: ("plain", "mirrored")}
 """What serving looks at. A head is nearly its own mirror image, and on val the two views differ where the model is
 wrong; for blood smears they tell nothing that one does not."""
@@ -189,8 +189,10 @@ def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> Opera
     return OperatingPoints(positive=round(positive, 4), negative=round(1 - positive, 4))
 
 
-def full_scale(maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDArray[np.bool_]) -> float:
-    """The class-map value drawn at full strength: above nearly all true tumours' peaks, more if healthy slices need it.
+def full_scale(
+    maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDArray[np.bool_], percentile: float
+) -> float:
+    """The class-map value drawn at full strength: a percentile of true tumours' peaks, more if healthy slices need it.
 
     ``maps`` [N, h, w, K], ``tumor`` [K] says which classes are tumours.
     """
@@ -198,6 +200,6 @@ def full_scale(maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDAr
     true_peaks = peaks[np.arange(len(labels)), labels][tumor[labels]]
     healthy = peaks[~tumor[labels]][:, tumor].max(1)
     scale = max(
-        float(np.percentile(true_peaks, PEAK_PERCENTILE)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3
+        float(np.percentile(true_peaks, percentile)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3
     )
     return round(scale, 3)

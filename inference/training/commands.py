@@ -27,6 +27,7 @@ from inference.training import (
     gate_card,
     gate_folds,
     gate_reasons,
+    heatmaps,
     plots,
     shortcuts,
     texts,
@@ -151,9 +152,9 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         changes["operating_points"], changes["reliability"] = cal.agreeing(points, bins), bins
         right = (answer.chances[:, free] < 0.5) == (labels != free)
         changes["views_apart"] = cal.views_apart(answer.apart, right)
-        changes["heatmap_full_scale"] = cal.full_scale(
-            answer.evidence, labels, np.array([c.tumor for c in recipe.classes])
-        )
+        tumors = np.array([c.tumor for c in recipe.classes])
+        scales = [cal.full_scale(answer.evidence, labels, tumors, p) for p in cal.PEAK_PERCENTILES]
+        changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
     else:
         changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
         reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)

@@ -161,6 +161,19 @@ def test_a_healthy_picture_with_a_hot_place_is_counted(tmp_path: Path) -> None:
     assert found["healthy_with_a_bright_spot"]["value"] == 0.25
 
 
+def test_the_brightest_scale_is_taken_that_still_points(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "glioma"])
+    read = readings(np.array([[0.97, 0.01, 0.01, 0.01]] * 2))
+    read.evidence[:, 2:12, 2:12, 0] = 5  # a wide glow that begins outside the outline (cells 5 to 8)
+    read.evidence[:, 7, 7, 0] = 8
+    assert heatmaps.clearest(CARD, read, rows, (4.0, 8.0, 16.0)) == 8
+    read.evidence[:, 2:5, :, 0] = read.evidence[:, :, 2:5, 0] = 0
+    read.evidence[:, 9:, :, 0] = read.evidence[:, :, 9:, 0] = 0
+    assert heatmaps.clearest(CARD, read, rows, (4.0, 8.0, 16.0)) == 4
+    unmarked = [replace(row, mask=None) for row in rows]
+    assert heatmaps.clearest(CARD, read, unmarked, (4.0, 8.0, 16.0)) == 16
+
+
 def test_the_best_threshold_cuts_between_the_tumor_and_the_rest() -> None:
     masks = np.zeros((1, 40, 40), bool)
     masks[0, 8:16, 8:16] = True

@@ -133,9 +133,9 @@ def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
 
     tumor = np.array([True, True, True, False])
 
-    assert 7 / calibrate.full_scale(maps, labels, tumor) <= calibrate.FULL_SCALE_SHARE + 1e-3
+    assert 7 / calibrate.full_scale(maps, labels, tumor, 90) <= calibrate.FULL_SCALE_SHARE + 1e-3
     maps[..., 1] /= 100
-    assert calibrate.full_scale(maps, labels, tumor) == pytest.approx(10)
+    assert calibrate.full_scale(maps, labels, tumor, 90) == pytest.approx(10)
 
 
 def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
