@@ -106,10 +106,11 @@ def _part(figures: dict[str, Any], part: str) -> list[str]:
     ]
     sets = figures.get("prediction_sets")
     recall = figures["model"]["recall"]
-    held = sets["coverage"] if sets else {}
-    by_class = [(name, span(share), span(held.get(name))) for name, share in recall.items()]
-    lines += table(("class", "recall", "in the prediction set"), by_class)
-    if sets:
+    if not sets:
+        lines += table(("class", "recall"), [(name, span(share)) for name, share in recall.items()])
+    else:
+        by_class = [(name, span(share), span(sets["coverage"].get(name))) for name, share in recall.items()]
+        lines += table(("class", "recall", "in the prediction set"), by_class)
         lines += [f"Mean size of a prediction set {sets['mean_size']}; empty: {sets['empty']}.", ""]
     lines += _verdicts(figures.get("verdicts")) + _doubt(figures.get("doubt"))
     return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
