@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from inference.analysis import GateScores, Organ, Reason
 from inference.backends import BackendName
 from inference.expert import Expert, Reading
+from inference.familiar import Familiar
 from inference.framing import find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import Refusals, too_dark
 from inference.registry import Entry
@@ -41,18 +42,20 @@ class Gate:
 
     model: Expert
     refusals: Refusals | None = None
+    familiar: Familiar | None = None
 
     @classmethod
     def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
         """Open the gate's checked folder. Raises ModelError when its files do not fit its card."""
-        return cls(Expert.load(entry, backend), Refusals.load(entry.folder, entry.card))
+        folder, card = entry.folder, entry.card
+        return cls(Expert.load(entry, backend), Refusals.load(folder, card), Familiar.load(folder, card))
 
     def admit(self, rgb: Rgb) -> Admission:
         """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
         reading = self.model.read(rgb)
         nearest, chance = _nearest(reading)
         limit = self.model.card.operating_points.positive
-        admitted, almost = chance >= limit, False
+        admitted, almost = chance >= limit and self._knows(reading), False
         # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
         for frame in find_frames(rgb) if not admitted or rim_is_lit(rgb) else ():
             if not is_photo(rgb, frame):
@@ -60,13 +63,17 @@ class Gate:
             flat = lay_flat(rgb, frame)
             within = self.model.read(flat)
             organ, chance = _nearest(within)
-            if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
+            sure = chance >= max(limit, FRAMED_POSITIVE) and self._knows(within)
+            if sure and (organ is nearest or not admitted):
                 return Admission(organ, organ, GateScores(**within.chances), Reason.READ, flat)
             almost = almost or chance >= ALMOST
         if admitted:
             return Admission(nearest, nearest, GateScores(**reading.chances), Reason.READ, rgb)
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
         return Admission(None, nearest, GateScores(**reading.chances), reason, rgb)
+
+    def _knows(self, reading: Reading) -> bool:
+        return self.familiar is None or self.familiar.knows(reading.outputs.features)
 
     def _why(self, rgb: Rgb, reading: Reading) -> Reason:
         if too_dark(rgb):

@@ -25,6 +25,7 @@ from inference.training import (
     evaluate,
     export,
     gate_card,
+    gate_distances,
     gate_folds,
     gate_reasons,
     heatmaps,
@@ -158,7 +159,8 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     else:
         changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
         reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
-        changes["sha256"] = card.sha256 | {reasons.name: export.checksum(reasons)}
+        apart = gate_distances.save(folder, recipe, examples, answer.features, labels)
+        changes["sha256"] = card.sha256 | {path.name: export.checksum(path) for path in (reasons, apart)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
 

@@ -1,6 +1,7 @@
 """Promises of the gate: photos of screens and films are laid flat, and every refusal says as much as is known."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 from inference.analyser import Analyser
 from inference.analysis import Organ, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
+from inference.familiar import DISTANCES_FILE, Familiar
 from inference.framing import Frame, find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import KINDS, REFUSALS_FILE, SIGNS, Refusals, signs, too_dark
 from inference.training.robust_pictures import FRAMED, film_photo, screen_photo
@@ -180,3 +182,35 @@ def test_only_a_picture_with_something_around_has_a_lit_rim() -> None:
     assert not rim_is_lit(slice_rgb())
     assert rim_is_lit(np.asarray(room()))
     assert not rim_is_lit(np.asarray(room((0, 0, 0))))
+
+
+def familiar(limit: float = 4.0) -> Familiar:
+    """Two organs at (3, 0) and (0, 3); the second feature varies twice as much as the first."""
+    return Familiar(3 * np.eye(2, dtype=np.float32), np.diag([1.0, 0.5]).astype(np.float32), limit)
+
+
+def test_the_distance_is_that_to_the_nearer_organ_in_units_of_its_spread() -> None:
+    assert familiar().distance(np.array([5, 0], np.float32)) == pytest.approx(4)
+    assert familiar().distance(np.array([0, 7], np.float32)) == pytest.approx(4)
+    assert familiar().knows(np.array([0, 6], np.float32))
+    assert not familiar().knows(np.array([0, 8], np.float32))
+
+
+def test_what_lies_far_from_all_scans_is_refused_however_sure_the_classifier_is(analyser: Analyser) -> None:
+    gate = analyser.gate
+    features = gate.model.read(slice_rgb()).outputs.features
+    far = Familiar(np.stack([features + 9]), np.eye(len(features), dtype=np.float32), 1.0)
+    near = Familiar(np.stack([features]), np.eye(len(features), dtype=np.float32), 1.0)
+    assert replace(gate, familiar=far).admit(slice_rgb()).organ is None
+    assert replace(gate, familiar=near).admit(slice_rgb()).organ is Organ.BRAIN_MRI
+
+
+def test_distances_that_do_not_fit_the_gate_are_named(tmp_path: Path) -> None:
+    card = load_card(MODELS_DIR / "gate")
+    listed = card.model_copy(update={"sha256": card.sha256 | {DISTANCES_FILE: ""}})
+    (tmp_path / DISTANCES_FILE).write_bytes(b"no numbers")
+    with pytest.raises(ModelError, match=r"distances\.npz can't be read"):
+        Familiar.load(tmp_path, listed)
+    np.savez(tmp_path / DISTANCES_FILE, means=np.zeros((2, 3)), whitening=np.eye(3), limit=np.array(1.0))
+    with pytest.raises(ModelError, match=r"distances\.npz does not fit"):
+        Familiar.load(tmp_path, listed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inference.refusal import KINDS, REFUSALS_FILE
-from inference.training import data, gate_card, gate_drawn, gate_folds, gate_reasons, outliers
+from inference.training import data, gate_card, gate_distances, gate_drawn, gate_folds, gate_reasons, outliers
 from inference.training.recipes import GATE
 
 
@@ -110,3 +110,13 @@ def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refu
 def test_folds_that_were_not_trained_are_named(tmp_path: Path) -> None:
     with pytest.raises(data.DataError, match=r"unseen\.npz is missing: run python -m inference\.training folds gate"):
         gate_folds.figures(GATE, tmp_path)
+
+
+def test_the_distance_learned_is_mahalanobis_and_its_limit_refuses_few_scans() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.array([0, 1], np.int32), 4000)
+    features = (rng.normal(0, 1, (8000, 3)) * (1, 2, 5) + 20 * labels[:, None]).astype(np.float32)
+    means, whitening = gate_distances.learn(features, labels, shrinkage=0.0)
+    found = gate_distances.squared(features, means, whitening)
+    assert found.mean() == pytest.approx(3, abs=0.05)  # chi-squared with three degrees of freedom
+    assert (found > gate_distances.limit(found)).mean() == pytest.approx(gate_distances.VETO, abs=1e-3)
