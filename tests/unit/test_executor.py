@@ -16,6 +16,7 @@ from inference.analysis import Organ, PictureError, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError
 from inference.executor import MEMORY, AnalysisTimeoutError, LocalExecutor, WorkerDiedError
 from inference.explain import side_by_side
+from inference.worker import NICE
 from tests import pictures
 
 PROJECT = Path(__file__).parents[2]
@@ -97,6 +98,10 @@ async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
     assert await executor.run(process_id) != os.getpid()
     composite = await executor.run(side_by_side, analysis.shown, analysis.overlay)
     assert composite.startswith(b"\xff\xd8")
+
+
+async def test_a_worker_stands_back_for_those_who_type(executor: LocalExecutor) -> None:
+    assert await executor.run(os.nice, 0) == min(19, os.nice(0) + NICE)
 
 
 async def test_the_hint_goes_along(executor: LocalExecutor) -> None:

@@ -1,0 +1,68 @@
+"""What a scan costs, counted and not timed: journeys to the workers, and questions to the database."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, event
+
+from bot.sandbox import Person
+from inference.executor import LocalExecutor
+from tests import pictures
+from tests.integration.conftest import RunningBot
+from tests.integration.test_hall import one_scan, work_is_done
+
+MOST_STATEMENTS = 26
+"""20 when all goes quickly; what takes longer than a second is noted as waiting and taken up again."""
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Everything that the database is asked meanwhile, but for where transactions begin."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith("BEGIN"):
+            asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_scan_goes_to_the_workers_twice_and_asks_the_database_few_questions(
+    bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journeys: Counter[str] = Counter()
+    run = LocalExecutor.run
+
+    def counted(executor: LocalExecutor, function: object, *args: object, **options: object) -> object:
+        journeys[getattr(function, "__name__", "")] += 1
+        return run(executor, function, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LocalExecutor, "run", counted)
+    with statements() as asked:
+        await one_scan(bot, agreed)
+    assert journeys == {"look": 1, "draw": 1}
+    assert len(asked) <= MOST_STATEMENTS, Counter(asked)
+    assert sum("INSERT INTO scans" in statement for statement in asked) == 1
+
+
+async def test_a_picture_that_is_refused_goes_to_the_workers_once(
+    bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journeys: list[object] = []
+    run = LocalExecutor.run
+
+    def counted(executor: LocalExecutor, function: object, *args: object, **options: object) -> object:
+        journeys.append(function)
+        return run(executor, function, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LocalExecutor, "run", counted)
+    sent = await agreed.send_document(pictures.cat())
+    await agreed.wait_for(lambda message: message.reply_to == sent.id, timeout=60)
+    await work_is_done(bot, agreed)
+    assert len(journeys) == 1
