@@ -40,8 +40,8 @@ KNOWN_FAILURES = {
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the six measures "
         "were chosen on the same slides that were then left out in turn, so the figures on these flatter it somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
-        "In photos of a screen more answers turn wrong than in the pictures themselves; very bright ones are read worse, "
-        "too.",
+        "In photos of a screen more answers turn wrong than in the pictures themselves; very bright ones are read "
+        "worse, too.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
     ),
     "gate": (
