@@ -16,8 +16,10 @@ from inference.training.recipes import Recipe
 Floats = NDArray[np.float64]
 SHRINKAGE: Final = 0.1
 """Share of the covariance that is taken to be alike in all directions."""
-VETO: Final = 0.005
-"""Share of the scans of val that the distance alone may refuse."""
+VETO: Final = 0.002
+"""Share of the scans of val that lie beyond the limit before ``MARGIN``."""
+MARGIN: Final = 1.5
+"""Scans of laboratories that the gate has not seen lie farther away than any of val: chosen on those left out."""
 EVERY: Final = 5
 """One training scan in so many is enough for means and a covariance."""
 
@@ -40,8 +42,8 @@ def squared(features: NDArray[np.float32], means: Floats, whitening: Floats) -> 
 
 
 def limit(distances: Floats) -> float:
-    """The distance beyond which the share ``VETO`` of these scans lies."""
-    return float(np.quantile(distances, 1 - VETO))
+    """The squared distance from which on a picture is no scan, given those of scans of val."""
+    return float(MARGIN * np.quantile(distances, 1 - VETO))
 
 
 def save(

@@ -138,7 +138,7 @@ def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
     By kind of other pictures: how many are let in, and the AUROC against the scans of val. By source or look of scans:
     how many are refused. For each: by the classifier alone, by the distance in its features alone (Mahalanobis, to the
     nearer organ, shrunk shared covariance; Lee et al. 2018), and by their sum; each refuses as many scans of val. As
-    shipped: the classifier at its point, and a veto of the distance that alone would refuse 0.5 % of them.
+    shipped: the classifier at its point, and the veto of ``gate_distances``.
     """
     result: dict[str, Any] = {"others_let_in": {}, "scans_refused": {}}
     for fold in FOLDS:

@@ -45,10 +45,18 @@ KNOWN_FAILURES = {
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
     ),
     "gate": (
-        "A CT of the head looks much like an MRI and is let through more often than other wrong pictures.",
-        "Histology and other cytology under the microscope can pass for a blood smear.",
-        "MRI of the abdomen and of the spine is let through now and then; slices at the base of the skull and the "
-        "crown of the head, and heads that fill only a small part of the picture, are refused most often.",
+        "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what was "
+        "left out). Body parts and machines that were not in the data may pass in the same way.",
+        "A smear from a laboratory unlike all that it has seen may be refused as something else: without them in its "
+        "training, most cells of two laboratories were.",
+        "MRI of the abdomen is let through now and then; slices at the base of the skull and the crown of the head, "
+        "and heads that fill only a small part of the picture, are refused most often.",
+        "Photos of screens and films were simulated, not taken: of those with a room around nearly all are cut out or "
+        "refused, but glare and stripes make the expert's answer less good than the file itself would.",
+        "What it says that a refused picture looks like is now and then wrong (histology taken for a page); of many "
+        "pictures it says only that they are no scan.",
+        "The test pictures were looked at more than once: before this version, and three times while the distance's "
+        "limit was set.",
         "21 CT slices that the web sets call MRI were left out of its training and of its figures.",
     ),
 }
