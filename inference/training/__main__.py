@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--earlier", type=Path, help="export: blend in the checkpoint that the training went on from")
+    parser.add_argument("--share", type=float, default=0.2, help="export: how much of --earlier (default: 0.2)")
     parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")
     args = parser.parse_args(argv)
     unknown = set(args.model) - set(RECIPES)

@@ -118,7 +118,10 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     best = run_folder(recipe, args) / "best.npz"
     if not best.exists():
         raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
-    card = export.export(recipe, train.restore(recipe, best), Path(args.models) / recipe.name, args.version)
+    if args.earlier and not args.earlier.exists():
+        raise DataError(f"{args.earlier} is missing: name the checkpoint that the training went on from")
+    model = train.restore(recipe, best, args.earlier, args.share)
+    card = export.export(recipe, model, Path(args.models) / recipe.name, args.version)
     examples = data.examples_for(recipe, data.data_root(args.data))
     notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}

@@ -27,6 +27,9 @@ KNOWN_FAILURES = {
         "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners are "
         "read less well, in both directions.",
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
+        "It still leans on the look of the hospital: of slices of val whose tumour was covered by healthy tissue it "
+        "calls about one in six a tumour, and of tumours put into slices of other places it reports about one in four.",
+        "Gliomas are taken for meningiomas more often than by the version before, which leaned on the hospital more.",
         "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
     ),

@@ -111,10 +111,19 @@ def fit(recipe: Recipe, arrays: data.Arrays, validation: list[data.Example], pla
     return best_path
 
 
-def restore(recipe: Recipe, weights: Path) -> keras.Model:
-    """The float32 model of ``recipe`` filled from a checkpoint."""
+def restore(recipe: Recipe, weights: Path, earlier: Path | None = None, share: float = 0.0) -> keras.Model:
+    """The float32 model of ``recipe`` filled from a checkpoint.
+
+    With ``earlier``, the checkpoint that the training went on from, ``share`` of every weight comes from there: what
+    was learned late against shortcuts is kept, and less of what was known before is lost (Wortsman et al. 2022).
+    """
     model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
     load_weights(model, weights)
+    if earlier:
+        values = [np.array(keras.ops.convert_to_numpy(v), np.float64) for v in model.weights]
+        load_weights(model, earlier)
+        for variable, value in zip(model.weights, values, strict=True):
+            variable.assign((1 - share) * value + share * np.asarray(keras.ops.convert_to_numpy(variable)))
     return model
 
 

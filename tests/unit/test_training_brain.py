@@ -1,5 +1,6 @@
 """Promises of what keeps the brain model from learning the hospital, on drawn heads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.training import augment, brain, losses
+from inference.architecture import build
+from inference.card import Architecture
+from inference.training import augment, brain, losses, train
 from inference.training.data import Arrays, Example
 from inference.training.recipes import BRAIN
 
@@ -156,3 +159,18 @@ def test_guidance_keeps_the_other_tumor_maps_dark_beside_the_tumor() -> None:
     loss = [float(losses.guidance(m, masks, np.array([0]), np.array([True]), FREE)) for m in (alone, stray)]
 
     assert loss[1] > loss[0] + 0.1
+
+
+def test_weights_can_be_blended_with_those_that_a_training_went_on_from(tmp_path: Path) -> None:
+    small = replace(BRAIN, architecture=Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)))
+    rng = np.random.default_rng(0)
+    kept = []
+    for name in ("late.npz", "early.npz"):
+        weights = build(small.architecture, small.input.side, 1, 4).weights
+        kept.append({v.path: rng.normal(size=v.shape).astype(np.float32) for v in weights})
+        np.savez(tmp_path / name, **kept[-1])
+    mixed = train.restore(small, tmp_path / "late.npz", tmp_path / "early.npz", 0.25)
+
+    for variable in mixed.weights:
+        wanted = 0.75 * kept[0][variable.path] + 0.25 * kept[1][variable.path]
+        assert np.allclose(variable.numpy(), wanted, atol=1e-6)
