@@ -176,7 +176,7 @@ async def test_a_button_that_is_not_ours_gets_a_kind_hint(
         (pictures.truncated_jpeg(), "damaged"),
         (pictures.encode(Image.new("RGB", (1, 1))), "too small"),
         (pictures.cat(), "can't see a brain MRI"),
-        (pictures.screenshot(), "can't see a brain MRI"),
+        (pictures.screenshot(), "a page or a screenshot"),
     ],
     ids=["text", "truncated", "one pixel", "cat", "screenshot"],
 )
