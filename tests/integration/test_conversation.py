@@ -75,7 +75,7 @@ async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it
     await anna.send_album(
         [sample("smear-drawn.jpg"), sample("cat-drawn.jpg"), sample("smear-drawn-blasts.jpg")], "Album"
     )
-    await anna.wait_for(lambda message: "can't see a brain MRI" in message.text, TOLD_TO_READ)
+    await anna.wait_for(lambda message: "I can only read a brain MRI" in message.text, TOLD_TO_READ)
     await anna.wait_for(lambda message: has_pdf(message) and "scan 4" in message.text, TOLD_TO_READ)
 
     # History, newest first; a scan opens again with its picture.
