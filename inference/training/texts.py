@@ -32,8 +32,8 @@ KNOWN_FAILURES = {
         "Gliomas are taken for meningiomas more often than by the version before, which leaned on the hospital more.",
         "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
-        "The test pictures were looked at more than once: by the versions before, and before the blend that is shipped was "
-        "chosen on val.",
+        "The test pictures were looked at more than once: by the versions before, and before the blend that is shipped "
+        "was chosen on val.",
     ),
     "blood_smear": (
         "It knows six things of each white cell (how large and how long the nucleus is, how pale in places, what lies "
@@ -48,7 +48,8 @@ KNOWN_FAILURES = {
         "In photos of a screen more answers turn wrong than in the pictures themselves; very bright ones are read "
         "worse, too.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
-        "The test looks took no part in the training, but were looked at more than once while the measures were chosen.",
+        "The test looks took no part in the training, but were looked at more than once while the measures "
+        "were chosen.",
     ),
     "gate": (
         "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what was "
