@@ -1,7 +1,5 @@
 """What the hall has its workers do. The bot's own process names these jobs and does without what they need."""
 
-from dataclasses import replace
-
 from inference.analysis import Analysis
 from inference.worker import analyse
 from reports.data import ReportData
@@ -10,11 +8,11 @@ from reports.data import ReportData
 def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
     """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
 
-    The bare heat map, which the chat does not show, stays behind. Raises PictureError.
+    The bare heat map, which the chat does not show, is not made. Raises PictureError.
     """
-    analysis = analyse(data, None)
+    analysis = analyse(data, None, bare_map=False)
     sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, labels)
-    return replace(analysis, heatmap=None), sheet
+    return analysis, sheet
 
 
 def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:

@@ -41,8 +41,8 @@ class Analyser:
             {organ: Expert.load(entry, backend) for organ, entry in experts.items()},
         )
 
-    def analyse(self, picture: bytes, hint: Organ | None = None) -> Analysis:
-        """Read one picture; ``hint`` names the organ and skips the gate.
+    def analyse(self, picture: bytes, hint: Organ | None = None, *, bare_map: bool = True) -> Analysis:
+        """Read one picture; ``hint`` names the organ and skips the gate, without ``bare_map`` ``heatmap`` stays None.
 
         Raises PictureError when the bytes can't be decoded. A picture that the gate refuses comes back with the
         verdict NOT_READABLE and, withheld, what the nearest expert would have said.
@@ -50,11 +50,12 @@ class Analyser:
         digest = hashlib.sha256(picture).hexdigest()
         decoded = decode(picture)
         if hint is not None:
-            return self._answer(hint, None, decoded, digest)
+            return self._answer(hint, None, decoded, digest, bare_map)
         admission = self.gate.admit(decoded.rgb)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
-        return self._answer(admission.organ, admission.scores, replace(decoded, rgb=admission.picture), digest)
+        seen = replace(decoded, rgb=admission.picture)
+        return self._answer(admission.organ, admission.scores, seen, digest, bare_map)
 
     def warm_up(self) -> None:
         """Run every model once on an empty picture: the first run is the slow one."""
@@ -62,7 +63,9 @@ class Analyser:
         for model in (self.gate.model, *self.experts.values()):
             model.read(empty)
 
-    def _answer(self, organ: Organ, scores: GateScores | None, picture: Picture, digest: str) -> Analysis:
+    def _answer(
+        self, organ: Organ, scores: GateScores | None, picture: Picture, digest: str, bare_map: bool
+    ) -> Analysis:
         expert = self.experts[organ]
         reading = expert.read(picture.rgb)
         judgement = judge(reading.chances, expert.card, reading.apart)
@@ -84,7 +87,7 @@ class Analyser:
             height=picture.height,
             shown=encode_jpeg(shown),
             overlay=encode_jpeg(overlay(shown, heat_map)),
-            heatmap=_encode_grey(heat_map),
+            heatmap=_encode_grey(heat_map) if bare_map else None,
         )
 
     def _refuse(self, admission: Admission, picture: Picture, digest: str) -> Analysis:

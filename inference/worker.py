@@ -69,8 +69,8 @@ def limited(function: Callable[..., T], args: Sequence[object], seconds: float) 
     return function(*args)
 
 
-def analyse(data: bytes, hint: Organ | None) -> Analysis:
+def analyse(data: bytes, hint: Organ | None, *, bare_map: bool = True) -> Analysis:
     """Read one picture with the models of this worker. Raises PictureError."""
     if _analyser is None:
         raise RuntimeError("this process is no worker")
-    return _analyser.analyse(data, hint)
+    return _analyser.analyse(data, hint, bare_map=bare_map)

@@ -21,6 +21,7 @@ def card(positive: float = 0.7, negative: float = 0.2, quantile: float = 0.8) ->
             "operating_points": OperatingPoints(positive=positive, negative=negative),
             "conformal": dict.fromkeys(BRAIN.class_names, quantile),
             "temperature": 1.0,
+            "views_apart": ModelCard.model_fields["views_apart"].default,
         }
     )
 
