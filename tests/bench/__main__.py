@@ -63,6 +63,7 @@ def _crowd() -> list[Row]:
     return [
         _half("without network, alone: file to heat map", found.alone_picture, 100),
         _half("without network, alone: file to PDF", found.alone_report, 150),
+        at_most("alone: processor time of a scan, all steps", found.processor_alone * 1e3, 40, "ms"),
         Row(f"{many}: scans a second, PDFs included", f"{found.scan_rate:.1f}", "≥ 30", found.scan_rate >= 30),
         Row(
             "the analyser alone with the same workers: scans a second",

@@ -62,7 +62,10 @@ class CrowdFigures:
 
     alone_picture: list[float]
     alone_report: list[float]
+    processor_alone: float
+    """Processor time of a scan, all steps, one after the other; workers are at rest in between."""
     processor_per_scan: float
+    """The same while many send: two busy cores that share their caches take longer over the same work."""
     analyser_rate: float
     """Scans a second that the analyser alone reaches with the same workers."""
     workers_rate: float
@@ -150,7 +153,9 @@ async def measure_crowd(folder: Path, scans: int, workers: int) -> CrowdFigures:
         for _ in range(3):
             await running.scan(1)
         # A chat each: the sender lets one have a short burst, then a message a second.
+        spent = processor_seconds()
         alone = [await running.scan(chat_id) for chat_id in range(1, 41)]
+        processor_alone = (processor_seconds() - spent) / len(alone)
         analyser_rate = await _analyser_rate(running.services.executor, scans)
         workers_rate = await _workers_rate(running.services.executor, scans)
         spent, began = processor_seconds(), time.perf_counter()
@@ -168,6 +173,7 @@ async def measure_crowd(folder: Path, scans: int, workers: int) -> CrowdFigures:
         return CrowdFigures(
             alone_picture=[picture for picture, _ in alone],
             alone_report=[report for _, report in alone],
+            processor_alone=processor_alone,
             processor_per_scan=(processor_seconds() - spent) / scans,
             analyser_rate=analyser_rate,
             workers_rate=workers_rate,
