@@ -233,7 +233,7 @@ class Deliveries:
     async def _queue_up(self, kept: Kept) -> None:
         try:
             update = Update.de_json(json.loads(kept.payload), self.application.bot)
-        except (ValueError, TypeError, KeyError) as error:  # written by another version of the library
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # written by another version of the library
             _log.error("update %s can't be read any more and is set aside", kept.update_id)
             await self.rows.set_aside(kept.update_id, _traceback(error))
             self._clear(kept.update_id)

@@ -129,8 +129,13 @@ async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_sta
     assert [kept.update_id for kept in await database.inbox.recover()] == [1]
 
 
-async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database) -> None:
-    await database.inbox.put(1, 1, '{"update_id": "no json')
+@pytest.mark.parametrize(
+    "payload",
+    ['{"update_id": "no json', '{"update_id": 1, "message": {"message_id": 1, "date": "soon"}}', '{"message": 1}'],
+    ids=["no json", "a date of another kind", "a message of another kind"],
+)
+async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database, payload: str) -> None:
+    await database.inbox.put(1, 1, payload)
     await put(database, 2)
     deliveries = deliveries_of(database)
     await deliveries.refill()
