@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"tumorscan: {error}\n")
         return STOPPED_BY_MISTAKE
     except BrokenPipeError:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - what is left unwritten has somewhere to go at the end
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        # What is left unwritten has somewhere to go at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READS
     except KeyboardInterrupt:
         return INTERRUPTED

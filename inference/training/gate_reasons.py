@@ -1,7 +1,6 @@
 """Teaches the gate to tell why it refuses: a linear reading of features and colours over groups of kinds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.analysis import Reason
-from inference.refusal import KINDS, REFUSALS_FILE, signs
+from inference.refusal import KINDS, REFUSALS_FILE, Refusals, signs
 from inference.training import data, outliers
 from inference.training.data import Example
 from inference.training.predict import predict, probabilities
@@ -30,22 +29,12 @@ PRECISION: Final = 0.94
 """A reason that is told is true so often, on val."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What ``refusals.npz`` holds."""
-
-    names: tuple[str, ...]
-    weights: NDArray[np.float32]
-    biases: NDArray[np.float32]
-    sure: float
-
-
 def group(kind: str) -> str:
     """The reason that is true of a kind of picture."""
     return next((reason.value for reason, kinds in GROUPS.items() if kind in kinds), NO_NAME)
 
 
-def learn(folder: Path, recipe: Recipe, examples: Sequence[Example]) -> Fit:
+def learn(folder: Path, recipe: Recipe, examples: Sequence[Example]) -> Refusals:
     """Fit on the training pictures that are no scan and on drawn ones; how sure to be is chosen on val."""
     features, groups = {}, {}
     for part, seed in (("train", 21), ("val", 22)):
@@ -66,7 +55,7 @@ def learn(folder: Path, recipe: Recipe, examples: Sequence[Example]) -> Fit:
     best = chances.argmax(1)
     named = best < len(KINDS)
     right = np.array(names)[best] == groups["val"]
-    return Fit(names, weights, biases, least_sure(chances.max(1)[named], right[named]))
+    return Refusals(names, weights, biases, least_sure(chances.max(1)[named], right[named]))
 
 
 def least_sure(told: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -100,7 +89,7 @@ def regress(
     return plain.astype(np.float32), (weights[-1] - mean @ plain).astype(np.float32)
 
 
-def save(fit: Fit, folder: Path) -> Path:
+def save(fit: Refusals, folder: Path) -> Path:
     """Write ``refusals.npz`` (plain numbers and names, no pickled objects)."""
     path = folder / REFUSALS_FILE
     np.savez(

@@ -11,25 +11,12 @@ import pytest
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
+from tests.integration.kills import is_report, someone_agreed
 
 
 def of(sandbox: Sandbox, **settings: str) -> dict[str, str]:
     """Settings of a bot that talks to the sandbox."""
     return {"TELEGRAM_BOT_TOKEN": sandbox.token, "TELEGRAM_API_URL": sandbox.url, "LOG_LEVEL": "INFO", **settings}
-
-
-def is_report(message: Message) -> bool:
-    return message.document is not None
-
-
-async def agreed(sandbox: Sandbox) -> Person:
-    """Somebody who has said yes."""
-    anna = await sandbox.person("Anna")
-    await anna.send_text("/start")
-    question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
-    await anna.press(question, "agree", timeout=60)
-    await anna.wait_for(lambda message: message.id == question.id and message.edited, timeout=60)
-    return anna
 
 
 async def scan_in_work(anna: Person) -> Message:
@@ -49,7 +36,7 @@ async def test_a_scan_in_work_is_finished_before_the_bot_leaves(
     sandbox: Sandbox, tmp_path: Path, to_everybody: bool
 ) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
         await scan_in_work(anna)
         if to_everybody:  # Ctrl+C in a terminal reaches the workers too
@@ -67,7 +54,7 @@ async def test_a_scan_that_takes_longer_is_put_back_and_answered_after_the_next_
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="0.2")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"hang": 1}}, hang_s=600)
         await scan_in_work(anna)
         process.terminate()
@@ -89,7 +76,7 @@ async def test_a_second_signal_ends_it_at_once(
     sandbox: Sandbox, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="600")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"hang": 1}}, hang_s=600)
         await scan_in_work(anna)
         process.send_signal(signal.SIGTERM)
@@ -102,7 +89,7 @@ async def test_a_second_signal_ends_it_at_once(
 
 async def test_after_the_signal_nothing_more_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
         await scan_in_work(anna)
         process.terminate()
@@ -116,7 +103,7 @@ async def test_after_the_signal_nothing_more_is_fetched(sandbox: Sandbox, tmp_pa
 
 async def test_telegram_that_falls_silent_does_not_keep_the_bot_from_leaving(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox)) as process:
-        await agreed(sandbox)
+        await someone_agreed(sandbox)
         await sandbox.client.set_faults({"*": {"hang": 1}}, hang_s=600)
         process.terminate()
         await leaves(process, 60)

@@ -14,7 +14,8 @@ import pytest
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
-from tests.integration.test_life import agreed, is_report, of
+from tests.integration.kills import is_report, someone_agreed
+from tests.integration.test_life import of
 
 Mend = Callable[[], None]
 
@@ -67,7 +68,7 @@ async def trouble_comes_and_goes(
 
 async def test_a_disk_without_room_is_waited_for(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         # What a process may write into a file: the kernel refuses the rest as it does on a full disk.
         _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, most))
@@ -95,7 +96,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_disk_that_is_really_full_is_waited_for(sandbox: Sandbox, tmp_path: Path, small_disk: Path) -> None:
     url = f"sqlite:///{small_disk / 'bot.db'}"
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL=url)) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         filler = small_disk / "filler"
         with filler.open("wb", buffering=0) as rest, suppress(OSError):
             while rest.write(bytes(4096)):
@@ -112,7 +113,7 @@ async def test_a_disk_that_is_really_full_is_waited_for(sandbox: Sandbox, tmp_pa
 async def test_a_damaged_file_is_waited_for_until_a_copy_is_put_back(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "bot.db"
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         await everything_is_kept(file)
         sound = file.read_bytes()
         with file.open("r+b") as bytes_on_disk:
@@ -152,7 +153,7 @@ def assert_true(done: bool) -> None:
 async def test_a_file_that_becomes_read_only_is_waited_for(sandbox: Sandbox, tmp_path: Path) -> None:
     file, log = tmp_path / "bot.db", tmp_path / "bot.db-wal"
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
-        anna = await agreed(sandbox)
+        anna = await someone_agreed(sandbox)
         with immutable(file) as mend, immutable(log) as mend_log:
 
             def both() -> None:

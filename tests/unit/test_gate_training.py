@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.refusal import KINDS, REFUSALS_FILE
+from inference.refusal import KINDS, REFUSALS_FILE, Refusals
 from inference.training import data, gate_card, gate_distances, gate_drawn, gate_folds, gate_reasons, outliers
 from inference.training.recipes import GATE
 
@@ -71,7 +71,7 @@ def test_a_reason_is_told_only_from_where_it_is_nearly_always_true() -> None:
 
 
 def test_what_is_kept_of_the_reasons_is_plain_numbers(tmp_path: Path) -> None:
-    fit = gate_reasons.Fit(("a", "b"), np.zeros((3, 2), np.float32), np.ones(2, np.float32), 0.75)
+    fit = Refusals(("a", "b"), np.zeros((3, 2), np.float32), np.ones(2, np.float32), 0.75)
     assert gate_reasons.save(fit, tmp_path).name == REFUSALS_FILE
     with np.load(tmp_path / REFUSALS_FILE, allow_pickle=False) as kept:
         assert tuple(kept["names"]) == ("a", "b")
