@@ -7,7 +7,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.card import ModelCard, ModelError
+from inference.card import ModelCard
+from inference.side_file import misfit, read_arrays
 
 DISTANCES_FILE: Final = "distances.npz"
 
@@ -26,19 +27,15 @@ class Familiar:
     @classmethod
     def load(cls, folder: Path, card: ModelCard) -> Self | None:
         """Open the gate's ``distances.npz``; None when its card has none. Raises ModelError when it does not fit."""
-        if DISTANCES_FILE not in card.sha256:
+        kept = read_arrays(folder, card, DISTANCES_FILE, ("means", "whitening", "limit"))
+        if kept is None:
             return None
-        path = folder / DISTANCES_FILE
-        try:
-            with np.load(path, allow_pickle=False) as kept:
-                means, whitening = kept["means"].astype(np.float32), kept["whitening"].astype(np.float32)
-                limit = float(kept["limit"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{path} can't be read ({error}): reinstall the package") from None
+        means, whitening, limit = (kept[name].astype(np.float32) for name in ("means", "whitening", "limit"))
         features = card.architecture.widths[-1]
-        if means.shape[1:] != (features,) or whitening.shape != (features, features) or not limit > 0:
-            raise ModelError(f"{path} does not fit the gate: reinstall the package")
-        return cls(means, whitening, limit)
+        shapes = means.shape[1:], whitening.shape, limit.shape
+        if shapes != ((features,), (features, features), ()) or not limit > 0:
+            raise misfit(folder / DISTANCES_FILE)
+        return cls(means, whitening, float(limit))
 
     def distance(self, features: NDArray[np.float32]) -> float:
         """Squared distance of a picture's features [F] to the nearer organ."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.analysis import Reason
-from inference.card import ModelCard, ModelError
+from inference.card import ModelCard
+from inference.side_file import misfit, read_arrays
 
 REFUSALS_FILE: Final = "refusals.npz"
 KINDS: Final = (Reason.PHOTO_OF_SCREEN, Reason.PHOTO_OR_PAGE, Reason.OTHER_MEDICAL, Reason.OTHER_CELLS)
@@ -35,20 +36,16 @@ class Refusals:
     @classmethod
     def load(cls, folder: Path, card: ModelCard) -> Self | None:
         """Open the gate's ``refusals.npz``; None when its card has none. Raises ModelError when it does not fit."""
-        if REFUSALS_FILE not in card.sha256:
+        kept = read_arrays(folder, card, REFUSALS_FILE, ("names", "weights", "biases", "sure"))
+        if kept is None:
             return None
-        path = folder / REFUSALS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as kept:
-                names = tuple(str(name) for name in kept["names"])
-                weights, biases = kept["weights"].astype(np.float32), kept["biases"].astype(np.float32)
-                sure = float(kept["sure"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{path} can't be read ({error}): reinstall the package") from None
+        names = tuple(str(name) for name in kept["names"])
+        weights, biases, sure = (kept[name].astype(np.float32) for name in ("weights", "biases", "sure"))
         features = card.architecture.widths[-1] + SIGNS
-        if weights.shape != (features, len(names)) or biases.shape != (len(names),) or not 0 <= sure <= 1:
-            raise ModelError(f"{path} does not fit the gate: reinstall the package")
-        return cls(names, weights, biases, sure)
+        shapes = weights.shape, biases.shape, sure.shape
+        if shapes != ((features, len(names)), (len(names),), ()) or not 0 <= sure <= 1:
+            raise misfit(folder / REFUSALS_FILE)
+        return cls(names, weights, biases, float(sure))
 
     def reason(self, features: NDArray[np.float32], rgb: NDArray[np.uint8]) -> Reason:
         """Tell the reason for a refused picture (H x W x 3) from the gate's features [F] and its own signs."""

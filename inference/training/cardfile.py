@@ -249,4 +249,10 @@ def _checks(figures: dict[str, Any]) -> list[str]:
         f"- One thread, processor time: {figures.get('read_ms_one_thread')} ms from the pixels to the answer, of which "
         f"LiteRT takes {figures.get('speed_ms_one_thread')} ms."
     )
+    if audited := figures.get("data_audit"):
+        lines.append(
+            f"- Data audit (`data --audit`): {audited['pictures']} pictures read; {audited['near_duplicates']} "
+            "near-duplicates between training, val and test, mirrored and turned copies too; "
+            f"{audited['groups_on_two_sides']} people or fields on two sides."
+        )
     return [*lines, ""]

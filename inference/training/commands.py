@@ -69,8 +69,9 @@ def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
             print(
                 f"  {pair.one.path} ({pair.one.part}, {pair.one.label}, {pair.one.group}), {pair.way}, is nearly "
                 f"{pair.other.path} ({pair.other.part}, {pair.other.label}, {pair.other.group}): "
-                f"correlation {pair.correlation:.3f}"
+                f"correlation {pair.correlation:.3f}, of the details {pair.detail:.3f}"
             )
+        audit.keep(args.runs, recipe, examples, pairs)
 
 
 def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
@@ -201,6 +202,8 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
             found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
             sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
             found["pairs_left_out"] = cells_compare.figures(sheets, (cells_compare.SHIPPED, cells_compare.COLOUR))
+    if audited := audit.kept(args.runs, recipe, examples):
+        found["data_audit"] = audited
     updated = card.model_copy(
         update={
             "figures": card.figures | found,
