@@ -13,8 +13,9 @@ from inference.familiar import Familiar
 from inference.framing import find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import Refusals, too_dark
 from inference.registry import Entry
+from inference.verdict import probabilities
 
-FRAMED_POSITIVE: Final = 0.97
+FRAMED_POSITIVE: Final = 0.9
 """What is cut out of a photo is let in at this probability or more: it has had several chances."""
 ALMOST: Final = 0.5
 """A photo whose screen shows a scan at this probability is refused as a photo, not as something else."""
@@ -53,34 +54,32 @@ class Gate:
     def admit(self, rgb: Rgb) -> Admission:
         """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
         reading = self.model.read(rgb)
-        nearest, chance = _nearest(reading)
+        scores, nearest, chance = self._judge(reading)
         limit = self.model.card.operating_points.positive
-        admitted, almost = chance >= limit and self._knows(reading), False
+        admitted, almost = chance >= limit, False
         # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
         for frame in find_frames(rgb) if not admitted or rim_is_lit(rgb) else ():
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
-            within = self.model.read(flat)
-            organ, chance = _nearest(within)
-            sure = chance >= max(limit, FRAMED_POSITIVE) and self._knows(within)
-            if sure and (organ is nearest or not admitted):
-                return Admission(organ, organ, GateScores(**within.chances), Reason.READ, flat)
+            within, organ, chance = self._judge(self.model.read(flat))
+            if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
+                return Admission(organ, organ, within, Reason.READ, flat)
             almost = almost or chance >= ALMOST
         if admitted:
-            return Admission(nearest, nearest, GateScores(**reading.chances), Reason.READ, rgb)
+            return Admission(nearest, nearest, scores, Reason.READ, rgb)
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
-        return Admission(None, nearest, GateScores(**reading.chances), reason, rgb)
+        return Admission(None, nearest, scores, reason, rgb)
 
-    def _knows(self, reading: Reading) -> bool:
-        return self.familiar is None or self.familiar.knows(reading.outputs.features)
+    def _judge(self, reading: Reading) -> tuple[GateScores, Organ, float]:
+        """The probabilities by the classifier and the distance together, the likelier organ and its own."""
+        chances, seen = reading.chances, reading.outputs
+        if self.familiar:
+            chances = probabilities(self.familiar.weigh(seen.logits, seen.features), self.model.card)
+        nearest = max(Organ, key=lambda organ: chances[organ])
+        return GateScores(**chances), nearest, chances[nearest]
 
     def _why(self, rgb: Rgb, reading: Reading) -> Reason:
         if too_dark(rgb):
             return Reason.TOO_DARK
         return self.refusals.reason(reading.outputs.features, rgb) if self.refusals else Reason.NOT_A_SCAN
-
-
-def _nearest(reading: Reading) -> tuple[Organ, float]:
-    nearest = max(Organ, key=lambda organ: reading.chances[organ])
-    return nearest, reading.chances[nearest]

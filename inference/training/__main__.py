@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
     parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
+    parser.add_argument("--drawn", action="store_true", help="folds: show the gate kinds that only this test draws")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--earlier", type=Path, help="export: blend in the checkpoint that the training went on from")

@@ -177,18 +177,6 @@ def expert_points(
     return OperatingPoints(positive=round(float(min(positive, 1.0)), 4), negative=round(float(max(negative, 0.0)), 4))
 
 
-def gate_points(chances: Floats, labels: NDArray[np.int32], other: int) -> OperatingPoints:
-    """Accept at or above ``positive``: midway between refusing 1 % of the scans and letting 0.5 % of the rest in."""
-    organs = np.delete(chances, other, axis=1)
-    scans = np.sort(chances[labels != other, labels[labels != other]])
-    rest = np.sort(organs[labels == other].max(1))
-    refuses = float(scans[int(0.01 * len(scans))])
-    admits = float(rest[len(rest) - 1 - int(0.005 * len(rest))])
-    positive = (refuses + admits) / 2 if admits < refuses else refuses
-    positive = float(np.clip(positive, 0.5, 0.99))
-    return OperatingPoints(positive=round(positive, 4), negative=round(1 - positive, 4))
-
-
 def full_scale(
     maps: NDArray[np.float32], labels: NDArray[np.int32], tumor: NDArray[np.bool_], percentile: float
 ) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.analyser import Analyser
-from inference.card import ModelCard, load_card
+from inference.card import ModelCard, OperatingPoints, load_card
 from inference.expert import Expert
 from inference.registry import Entry
 from inference.training import (
@@ -39,7 +39,7 @@ from inference.training.cardfile import write_model_card
 from inference.training.data import DataError
 from inference.training.interrupted import STATE_FILE
 from inference.training.predict import probabilities, read_files
-from inference.training.recipes import BLOOD_SMEAR, Recipe
+from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
 
 LOG_FILE, NOTES_FILE = "train.log", "notes.json"
 """What a training says while it runs, and what is needed to repeat it: seed, steps and the SHA-256 of its data."""
@@ -143,6 +143,9 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         scored = cal.Scored(answer.logits, labels, tuple(e.source for e in validation))
         if recipe.name == BLOOD_SMEAR:
             scored = unseen_looks(recipe, args) or scored
+        if not recipe.organ:
+            familiar = gate_distances.of_shipped(folder, recipe, examples, answer)
+            scored = cal.Scored(familiar.weigh(answer.logits, answer.features), labels, scored.sources)
         heat = cal.temperature(scored)
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
@@ -161,9 +164,9 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         scales = [cal.full_scale(answer.evidence, labels, tumors, p) for p in cal.PEAK_PERCENTILES]
         changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
     else:
-        changes["operating_points"] = cal.gate_points(chances, scored.labels, free)
+        changes["operating_points"] = OperatingPoints(positive=gate_distances.POINT, negative=gate_distances.POINT)
         reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
-        apart = gate_distances.save(folder, recipe, examples, answer.features, labels)
+        apart = gate_distances.save(familiar, folder)
         changes["sha256"] = card.sha256 | {path.name: export.checksum(path) for path in (reasons, apart)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
@@ -222,14 +225,20 @@ def run_folds(recipe: Recipe, args: argparse.Namespace) -> None:
     if recipe.organ:
         say(f"{recipe.name}: folds of kinds are for the gate alone")
         return
-    gate_folds.train_folds(recipe, data.data_root(args.data), Path(args.runs), seed=args.seed, log=say)
-    folder = Path(args.models) / recipe.name
+    folder, root = Path(args.models) / recipe.name, data.data_root(args.data)
+    if args.drawn:
+        scans = [e for e in data.examples_for(recipe, root) if e.part == "val" and e.label != OTHER]
+        drawn = gate_folds.drawn_figures(Analyser.load(args.models).gate, scans)
+        found, lines = {"kinds_drawn": drawn}, gate_card.drawn(drawn)
+    else:
+        gate_folds.train_folds(recipe, root, Path(args.runs), seed=args.seed, log=say)
+        left_out = gate_folds.figures(recipe, Path(args.runs))
+        found, lines = {"kinds_left_out": left_out}, gate_card.lines(left_out)
     card = load_card(folder)
-    found = {"kinds_left_out": gate_folds.figures(recipe, Path(args.runs))}
     updated = card.model_copy(update={"figures": card.figures | found})
     export.write_card(updated, folder)
     write_model_card(updated, folder)
-    print("\n".join(gate_card.lines(found["kinds_left_out"])))
+    print("\n".join(lines))
 
 
 def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@
 fold without the fold's kinds, sources and looks, and tells how it treats exactly those. Nothing of ``test`` takes part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.training import calibrate as cal
-from inference.training import data, gate_distances, metrics, train
+from inference.analysis import Organ
+from inference.gate import Gate
+from inference.training import data, gate_strangers, metrics, train
 from inference.training.batches import with_drawn_outliers
 from inference.training.data import Arrays, DataError, Example
-from inference.training.predict import probabilities
-from inference.training.recipes import BLOOD_SMEAR, Recipe
+from inference.training.gate_distances import Seen, fit, look
+from inference.training.predict import open_picture
+from inference.training.recipes import Recipe
 
 BASE = ("cheng", "Pre_blue_dense")
 """Sources and looks that no fold leaves out."""
@@ -31,6 +34,8 @@ FOLDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """What each fold leaves out: kinds that look alike leave together, or one would teach the other."""
+OF_EACH = 60
+"""Pictures of each drawn kind that the shipped gate is shown."""
 BASE_STEPS, FOLD_STEPS = 400, 260
 """Short, and on pictures of half the side: the shipped gate has seen far more, and should do better."""
 
@@ -52,11 +57,6 @@ def small(recipe: Recipe) -> Recipe:
     """The gate's recipe at half the side: a quarter of the time."""
     spec = recipe.input.model_copy(update={"side": recipe.input.side // 2})
     return replace(recipe, input=spec, cached_side=recipe.cached_side // 2)
-
-
-def look(example: Example) -> str:
-    """What is left out as a whole: the look of a smear, the source of a slice, the kind of anything else."""
-    return example.detail if example.label == BLOOD_SMEAR else example.source
 
 
 def parts(examples: list[Example], fold: str) -> tuple[list[Example], list[Example], list[Example]]:
@@ -86,6 +86,9 @@ def choose(arrays: Arrays, wanted: list[Example]) -> Arrays:
 def train_folds(recipe: Recipe, root: Path, runs: Path, *, scale: float = 1.0, seed: int = 0, log: Any = print) -> None:
     """Train the base and every fold that has no ``unseen.npz`` yet; ``scale`` times the usual steps."""
     recipe, examples = small(recipe), data.gate_examples(root)
+    if all((runs / f"{recipe.name}-{fold}" / "unseen.npz").exists() for fold in FOLDS):
+        log(f"all folds are in {runs} already")
+        return
     arrays = data.load(recipe, [e for e in examples if e.part == "train"], blank_bars=True)
     for fold in ("base", *FOLDS):
         folder = runs / f"{recipe.name}-{fold}"
@@ -136,53 +139,96 @@ def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
     """How the fold models treat what they have not seen, at points chosen on the val pictures of what they have seen.
 
     By kind of other pictures: how many are let in, and the AUROC against the scans of val. By source or look of scans:
-    how many are refused. For each: by the classifier alone, by the distance in its features alone (Mahalanobis, to the
-    nearer organ, shrunk shared covariance; Lee et al. 2018), and by their sum; each refuses as many scans of val. As
-    shipped: the classifier at its point, and the veto of ``gate_distances``.
+    how many are refused. By fold: the AUROC of all scans against all other pictures that it left out, and how many of
+    the others of val, of kinds that it knows, are let in. For each: by the classifier alone, by the distance alone (the
+    nearer organ's, in units of what is usual there), and by both as the gate weighs them; each refuses as many slices
+    and as many smears of val.
     """
-    result: dict[str, Any] = {"others_let_in": {}, "scans_refused": {}}
+    result: dict[str, Any] = {"others_let_in": {}, "scans_refused": {}, "folds": {}}
+    other = recipe.tumor_free
     for fold in FOLDS:
         kept = load_fold(recipe, runs, fold)
-        other = recipe.tumor_free
-        seen = kept.roles == "val"
-        scored = cal.Scored(kept.logits[seen], kept.labels[seen], tuple(kept.looks[seen]))
-        heat = cal.temperature(scored)
-        limit = cal.gate_points(probabilities(scored.logits, heat), scored.labels, other).positive
-        chance = probabilities(kept.logits, heat)[:, :other].max(1)
-        signals = {"classifier": margin(kept.logits, other), "distance": -distances(kept, other)}
-        scans = seen & (kept.labels != other)
-        refused = float((chance[scans] < limit).mean())
-        far = gate_distances.limit(-signals["distance"][scans])
-        signals["both"] = np.sum([_standard(value, scans) for value in signals.values()], 0)
-        for look_ in np.unique(kept.looks[kept.roles == "unseen"]):
-            chosen = (kept.looks == look_) & (kept.roles == "unseen")
+        signals = told(kept)
+        organ_points = {name: points(signals["as_shipped"], value, kept) for name, value in signals.items()}
+        best = {name: (value - organ_points[name]).max(1) for name, value in signals.items()}
+        unseen, scans = kept.roles == "unseen", (kept.roles == "val") & (kept.labels != other)
+        for look_ in np.unique(kept.looks[unseen]):
+            chosen = (kept.looks == look_) & unseen
             is_other = bool(kept.labels[chosen][0] == other)
             row: dict[str, Any] = {"fold": fold, "pictures": int(chosen.sum())}
-            shipped = (chance[chosen] >= limit) & (-signals["distance"][chosen] <= far)
-            row["as_shipped"] = round(float(shipped.mean() if is_other else 1 - shipped.mean()), 4)
-            for name, value in signals.items():
-                admitted = value[chosen] >= np.quantile(value[scans], refused)
+            for name, value in best.items():
+                admitted = value[chosen] >= 0
                 row[name] = round(float(admitted.mean() if is_other else 1 - admitted.mean()), 4)
                 if is_other:
-                    both = np.concatenate([value[scans], value[chosen]])
-                    row[f"{name}_auroc"] = round(metrics.auc(both, np.arange(len(both)) < scans.sum()), 4)
+                    row[f"{name}_auroc"] = area(value, scans, chosen)
             result["others_let_in" if is_other else "scans_refused"][str(look_)] = row
-        result.setdefault("scans_of_val_refused", {})[fold] = round(refused, 4)
+        left_out = unseen & (kept.labels != other), unseen & (kept.labels == other)
+        known = (kept.roles == "val") & (kept.labels == other)
+        result["folds"][fold] = {
+            **{f"{name}_auroc": area(value, *left_out) for name, value in best.items()},
+            **{f"{name}_known": round(float((value[known] >= 0).mean()), 4) for name, value in best.items()},
+            "scans_of_val_refused": round(float((best["as_shipped"][scans] < 0).mean()), 4),
+        }
     return result
 
 
-def margin(logits: NDArray[np.float32], other: int) -> NDArray[np.float64]:
-    """How far the likelier organ's logit is above that of "other" [N]."""
-    return np.asarray(np.delete(logits, other, 1).max(1) - logits[:, other], np.float64)
+def told(kept: Unseen) -> dict[str, NDArray[np.float64]]:
+    """What each signal has to say for either organ: [N, organs], more is more like it."""
+    seen = {
+        role: Seen(*(values[kept.roles == role] for values in (kept.logits, kept.features, kept.labels, kept.looks)))
+        for role in ("train", "val")
+    }
+    familiar = fit(seen["train"], seen["val"])
+    weighed = familiar.weigh(kept.logits, kept.features)
+    found = {
+        "classifier": kept.logits[:, :-1] - kept.logits[:, -1:],
+        "distance": -np.log(familiar.squared(kept.features) / familiar.usual),
+        "as_shipped": weighed[:, :-1] - weighed[:, -1:],
+    }
+    return {name: value.astype(np.float64) for name, value in found.items()}
 
 
-def distances(kept: Unseen, other: int, shrinkage: float = 0.1) -> NDArray[np.float64]:
-    """Mahalanobis distance of the features to the nearer organ's mean among the training pictures [N]."""
-    train_scans = (kept.roles == "train") & (kept.labels != other)
-    means, whitening = gate_distances.learn(kept.features[train_scans], kept.labels[train_scans], shrinkage)
-    return gate_distances.squared(kept.features, means, whitening)
+def points(shipped: NDArray[np.float64], signal: NDArray[np.float64], kept: Unseen) -> NDArray[np.float64]:
+    """By organ, the value of ``signal`` that refuses as many of its scans of val as ``shipped`` does at 0: [organs]."""
+    found = []
+    for k in range(shipped.shape[1]):
+        scans = (kept.roles == "val") & (kept.labels == k)
+        found.append(0.0 if signal is shipped else np.quantile(signal[scans, k], (shipped[scans, k] < 0).mean()))
+    return np.array(found)
 
 
-def _standard(values: NDArray[np.float64], scans: NDArray[np.bool_]) -> NDArray[np.float64]:
-    low, middle, high = np.quantile(values[scans], (0.1, 0.5, 0.9))
-    return np.asarray((values - middle) / (high - low))
+def area(values: NDArray[np.float64], positive: NDArray[np.bool_], negative: NDArray[np.bool_]) -> float:
+    """AUROC of the pictures ``positive`` against those ``negative``; both [N] masks."""
+    both = np.concatenate([values[positive], values[negative]])
+    return round(metrics.auc(both, np.arange(len(both)) < positive.sum()), 4)
+
+
+def drawn_figures(gate: Gate, scans: Sequence[Example]) -> dict[str, Any]:
+    """How many of each kind the gate lets in, and the AUROC of its score for the likelier organ against ``scans``."""
+    known = [_score(gate, open_picture(example.path))[0] for example in scans]
+    kinds: dict[str, Any] = {}
+    scores, admitted = [], []
+    for kind in gate_strangers.KINDS:
+        found = [_score(gate, picture) for picture in gate_strangers.draw(kind, OF_EACH)]
+        scores += [score for score, _ in found]
+        admitted += [is_in for _, is_in in found]
+        kinds[kind] = {
+            "let_in": round(float(np.mean([is_in for _, is_in in found])), 4),
+            "auroc": _area(known, [score for score, _ in found]),
+        }
+    return {
+        "pictures_of_each": OF_EACH,
+        "kinds": kinds,
+        "let_in": round(float(np.mean(admitted)), 4),
+        "auroc": _area(known, scores),
+    }
+
+
+def _score(gate: Gate, picture: NDArray[np.uint8]) -> tuple[float, bool]:
+    admission = gate.admit(picture)
+    return max(getattr(admission.scores, organ.value) for organ in Organ), admission.organ is not None
+
+
+def _area(scans: Sequence[float], others: Sequence[float]) -> float:
+    both = np.array([*scans, *others])
+    return round(metrics.auc(both, np.arange(len(both)) < len(scans)), 4)

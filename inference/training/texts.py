@@ -55,7 +55,8 @@ KNOWN_FAILURES = {
     ),
     "gate": (
         "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what was "
-        "left out). Body parts and machines that were not in the data may pass in the same way.",
+        "left out). Body parts and machines that were not in the data may pass in the same way: of bellies and skulls "
+        "that only the test draws more than a third got in.",
         "A smear from a laboratory unlike all that it has seen may be refused as something else: without them in its "
         "training, most cells of two laboratories were.",
         "MRI of the abdomen is let through now and then; slices at the base of the skull and the crown of the head, "
@@ -64,8 +65,8 @@ KNOWN_FAILURES = {
         "refused, but glare and stripes make the expert's answer less good than the file itself would.",
         "What it says that a refused picture looks like is now and then wrong (histology taken for a page); of many "
         "pictures it says only that they are no scan.",
-        "The test pictures were looked at more than once: before this version, and three times while the distance's "
-        "limit was set.",
+        "The test pictures were looked at more than once: before this version, and while it was decided how much the "
+        "distance counts.",
         "21 CT slices that the web sets call MRI were left out of its training and of its figures; 15 pictures of val "
         "and test that have a near copy in the training (second visits of five children, one X-ray in two files, and "
         "the like) were left out of the figures.",

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from inference.analyser import Analyser
 from inference.analysis import Organ, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
-from inference.familiar import DISTANCES_FILE, Familiar
+from inference.familiar import DISTANCES_FILE, PENALTY, Familiar
 from inference.framing import Frame, find_frames, is_photo, lay_flat, rim_is_lit
 from inference.refusal import KINDS, REFUSALS_FILE, SIGNS, Refusals, signs, too_dark
 from inference.training.robust_pictures import FRAMED, film_photo, screen_photo
@@ -184,25 +184,40 @@ def test_only_a_picture_with_something_around_has_a_lit_rim() -> None:
     assert not rim_is_lit(np.asarray(room((0, 0, 0))))
 
 
-def familiar(limit: float = 4.0) -> Familiar:
-    """Two organs at (3, 0) and (0, 3); the second feature varies twice as much as the first."""
-    return Familiar(3 * np.eye(2, dtype=np.float32), np.diag([1.0, 0.5]).astype(np.float32), limit)
+def familiar(usual: float = 4.0, points: tuple[float, float] = (0, 0)) -> Familiar:
+    """Two organs at (3, 0) and (0, 3); for the first the second feature varies twice as much as the first."""
+    whitening = np.stack([np.diag([1.0, 0.5]), np.eye(2)]).astype(np.float32)
+    return Familiar(
+        3 * np.eye(2, dtype=np.float32), whitening, np.full(2, usual, np.float32), np.array(points, np.float32)
+    )
 
 
-def test_the_distance_is_that_to_the_nearer_organ_in_units_of_its_spread() -> None:
-    assert familiar().distance(np.array([5, 0], np.float32)) == pytest.approx(4)
-    assert familiar().distance(np.array([0, 7], np.float32)) == pytest.approx(4)
-    assert familiar().knows(np.array([0, 6], np.float32))
-    assert not familiar().knows(np.array([0, 8], np.float32))
+def test_each_organ_measures_distance_in_units_of_its_own_spread() -> None:
+    assert familiar().squared(np.array([5, 0], np.float32)).tolist() == pytest.approx([4, 34])
+    assert familiar().squared(np.array([3, 4], np.float32)).tolist() == pytest.approx([4, 10])
+
+
+def test_the_usual_distance_costs_an_organ_nothing_and_each_fold_beyond_it_as_much_again() -> None:
+    logits = np.array([1, 2, 3], np.float32)
+    near, far = np.array([3, 0], np.float32), np.array([3 + 2 * np.e, 0], np.float32)
+    assert familiar().weigh(logits, near)[0] == 1
+    assert familiar().weigh(logits, far)[0] == pytest.approx(1 - 2 * PENALTY, rel=1e-5)
+    assert familiar().weigh(logits, far)[2] == 3
+    assert familiar(points=(0.5, -2)).weigh(logits, near)[0] == 0.5
+    both = familiar().weigh(np.stack([logits, logits]), np.stack([near, far]))
+    assert both[1].tolist() == familiar().weigh(logits, far).tolist()
 
 
 def test_what_lies_far_from_all_scans_is_refused_however_sure_the_classifier_is(analyser: Analyser) -> None:
     gate = analyser.gate
     features = gate.model.read(slice_rgb()).outputs.features
-    far = Familiar(np.stack([features + 9]), np.eye(len(features), dtype=np.float32), 1.0)
-    near = Familiar(np.stack([features]), np.eye(len(features), dtype=np.float32), 1.0)
-    assert replace(gate, familiar=far).admit(slice_rgb()).organ is None
+    means, whitening = np.stack([features, features]), np.stack([np.eye(len(features), dtype=np.float32)] * 2)
+    near = Familiar(means, whitening, np.ones(2, np.float32), np.zeros(2, np.float32))
+    far = replace(near, means=means + 99)
     assert replace(gate, familiar=near).admit(slice_rgb()).organ is Organ.BRAIN_MRI
+    refused = replace(gate, familiar=far).admit(slice_rgb())
+    assert refused.organ is None
+    assert refused.scores.brain_mri < gate.model.card.operating_points.positive
 
 
 def test_distances_that_do_not_fit_the_gate_are_named(tmp_path: Path) -> None:
@@ -211,6 +226,8 @@ def test_distances_that_do_not_fit_the_gate_are_named(tmp_path: Path) -> None:
     (tmp_path / DISTANCES_FILE).write_bytes(b"no numbers")
     with pytest.raises(ModelError, match=r"distances\.npz can't be read"):
         Familiar.load(tmp_path, listed)
-    np.savez(tmp_path / DISTANCES_FILE, means=np.zeros((2, 3)), whitening=np.eye(3), limit=np.array(1.0))
+    np.savez(
+        tmp_path / DISTANCES_FILE, means=np.zeros((2, 3)), whitening=np.eye(3), usual=np.ones(2), points=np.ones(2)
+    )
     with pytest.raises(ModelError, match=r"distances\.npz does not fit"):
         Familiar.load(tmp_path, listed)

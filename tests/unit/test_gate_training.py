@@ -5,14 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.analyser import Analyser
 from inference.refusal import KINDS, REFUSALS_FILE, Refusals
-from inference.training import data, gate_card, gate_distances, gate_drawn, gate_folds, gate_reasons, outliers
+from inference.training import (
+    data,
+    gate_card,
+    gate_distances,
+    gate_drawn,
+    gate_folds,
+    gate_reasons,
+    gate_strangers,
+    outliers,
+)
 from inference.training.recipes import GATE
+from tests import pictures
 
 
 def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fold(shared_data: Path) -> None:
     examples = [e for e in data.gate_examples(shared_data) if e.part != "test"]
-    looks = {gate_folds.look(e) for e in examples}
+    looks = {gate_distances.look(e) for e in examples}
     left_out = [name for names in gate_folds.FOLDS.values() for name in names]
     assert len(left_out) == len(set(left_out))
     assert looks == {*left_out, *gate_folds.BASE}
@@ -22,7 +33,7 @@ def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fol
 def test_a_fold_learns_nothing_of_what_it_is_judged_on(shared_data: Path, fold: str) -> None:
     training, validation, left_out = gate_folds.parts(data.gate_examples(shared_data), fold)
     assert training
-    assert not {gate_folds.look(e) for e in [*training, *validation]} & {gate_folds.look(e) for e in left_out}
+    assert not {gate_distances.look(e) for e in [*training, *validation]} & {gate_distances.look(e) for e in left_out}
     assert all(e.part != "test" for e in [*training, *validation, *left_out])
     assert bool(left_out) == (fold != "base")
 
@@ -104,6 +115,7 @@ def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refu
     assert (knee["pictures"], knee["classifier"], knee["classifier_auroc"]) == (20, 0.0, 1.0)
     assert clinic["classifier"] == 0.0
     assert clinic["distance"] == 1.0  # the distance alone takes what is new for what is wrong
+    assert found["folds"]["one"]["classifier_auroc"] == 1.0
     assert any("knee" in line for line in gate_card.lines(found))
 
 
@@ -112,12 +124,61 @@ def test_folds_that_were_not_trained_are_named(tmp_path: Path) -> None:
         gate_folds.figures(GATE, tmp_path)
 
 
-def test_the_distance_learned_is_mahalanobis_and_its_limit_refuses_few_scans() -> None:
+def test_the_distance_learned_is_mahalanobis_under_the_organs_own_spread() -> None:
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.array([0, 1], np.int32), 4000)
-    features = (rng.normal(0, 1, (8000, 3)) * (1, 2, 5) + 20 * labels[:, None]).astype(np.float32)
-    means, whitening = gate_distances.learn(features, labels, shrinkage=0.0)
-    found = gate_distances.squared(features, means, whitening)
+    features = (rng.normal(0, 1, (8000, 3)) * (1, 2, 5) + 20).astype(np.float32)
+    mean, whitening = gate_distances.learn(features, np.array(["one"] * 8000), shrinkage=0.0)
+    found = (((features - mean) @ whitening) ** 2).sum(1)
     assert found.mean() == pytest.approx(3, abs=0.05)  # chi-squared with three degrees of freedom
-    beyond = gate_distances.limit(found) / gate_distances.MARGIN
-    assert (found > beyond).mean() == pytest.approx(gate_distances.VETO, abs=1e-3)
+
+
+def test_a_large_hospital_does_not_drown_a_small_one() -> None:
+    features = np.repeat(np.array([[0.0], [1.0]], np.float32), (900, 100), axis=0)
+    mean, _ = gate_distances.learn(features, np.repeat(["large", "small"], (900, 100)))
+    assert mean[0] == pytest.approx(0.25)  # by the square roots of 100 and 900
+
+
+def test_the_point_lies_midway_where_scans_and_others_lie_apart_and_refuses_few_where_not() -> None:
+    scans = np.linspace(10, 20, 1001, dtype=np.float32)
+    assert gate_distances.point(scans, np.full(50, -10, np.float32), 0.01) == pytest.approx(0, abs=0.02)
+    overlapping = gate_distances.point(scans, np.full(50, 15, np.float32), 0.01)
+    assert (scans < overlapping).mean() == pytest.approx(0.01, abs=1e-3)
+
+
+def test_what_is_fitted_lets_scans_in_and_keeps_the_rest_out() -> None:
+    kept = unseen(np.random.default_rng(3))
+    role = {name: kept.roles == name for name in ("train", "val")}
+    train, val = (
+        gate_distances.Seen(kept.logits[rows], kept.features[rows], kept.labels[rows], kept.looks[rows])
+        for rows in role.values()
+    )
+    familiar = gate_distances.fit(train, val)
+    weighed = familiar.weigh(val.logits, val.features)
+    admitted = weighed[:, :2].max(1) >= weighed[:, 2]
+    assert admitted[val.labels < 2].mean() >= 0.95
+    assert not admitted[val.labels == 2].any()
+
+
+@pytest.mark.parametrize("kind", gate_strangers.KINDS)
+def test_a_kind_that_only_the_test_draws_is_the_same_each_time_and_never_twice_the_same(kind: str) -> None:
+    first, again = gate_strangers.draw(kind, 3), gate_strangers.draw(kind, 3)
+    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in first)
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], first[1])
+    assert min(float(picture.std()) for picture in first) > 5
+
+
+def test_no_kind_of_the_test_is_drawn_for_training() -> None:
+    trained = {draw.__name__.strip("_") for draw in (*gate_drawn.KINDS, *(kind for kind, _ in outliers._kinds()))}
+    assert not trained & set(gate_strangers.KINDS)
+
+
+def test_the_drawn_kinds_are_shown_to_the_gate_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_folds, "OF_EACH", 1)
+    (tmp_path / "scan.jpg").write_bytes(pictures.brain())
+    scan = data.Example(tmp_path / "scan.jpg", "brain_mri", "val", "drawn", "drawn")
+    found = gate_folds.drawn_figures(Analyser.load().gate, [scan])
+    assert set(found["kinds"]) == set(gate_strangers.KINDS)
+    assert found["kinds"]["code"] == {"let_in": 0.0, "auroc": 1.0}
+    assert 0 <= found["let_in"] <= 1
+    assert any("code" in line for line in gate_card.drawn(found))

@@ -118,13 +118,6 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     assert points.negative <= 0.5 <= points.positive
 
 
-def test_the_gate_point_lies_between_scans_and_the_rest() -> None:
-    chances = np.array([[0.95, 0.01, 0.04]] * 100 + [[0.3, 0.1, 0.6]] * 100)
-    labels = np.repeat([0, 2], 100).astype(np.int32)
-
-    assert calibrate.gate_points(chances, labels, 2).positive == pytest.approx(0.625)
-
-
 def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
     maps = np.zeros((40, 4, 4, 4), np.float32)
     maps[:20, 1, 1, 0] = 10
