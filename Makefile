@@ -36,7 +36,7 @@ picture: $(DEV) ## take the picture at the top of the README (needs Chromium)
 lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
 	$(PIP) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--extra train --group build --group dev pyproject.toml -o requirements-dev.lock
+		--extra train --extra accelerator --group build --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group build -c requirements-dev.lock pyproject.toml -o requirements.lock
 

@@ -1,18 +1,29 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate|folds|shortcuts``: make a model folder."""
+"""``python -m inference.training data|train|export|calibrate|evaluate|folds|shortcuts``: make a model folder.
+
+``KERAS_BACKEND=jax`` trains on JAX, on an accelerator where there is one; what follows needs TensorFlow again.
+"""
 
 import argparse
 import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 # Before TensorFlow is loaded: no banner in between the progress lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if os.environ.get("KERAS_BACKEND") == "jax" and not find_spec("jax"):
+    sys.exit("error: KERAS_BACKEND is jax, and JAX is missing: pip install 'tumorscan-bot[accelerator]'")
+
+import keras
 
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
 from inference.training.data import DataError
 from inference.training.recipes import RECIPES
+
+ON_ANY_BACKEND = ("data", "train")
+"""Commands that don't need Keras on TensorFlow."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     unknown = set(args.model) - set(RECIPES)
     if unknown:
         parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(RECIPES)}")
+    backend = keras.backend.backend()
+    if backend != "tensorflow" and args.command not in ON_ANY_BACKEND:
+        parser.error(f"{args.command} needs Keras on tensorflow, not on {backend}: leave KERAS_BACKEND out")
     try:
         for name in args.model or RECIPES:
             commands.COMMANDS[args.command](RECIPES[name], args)

@@ -1,4 +1,4 @@
-"""Draws training batches (NumPy, in a background thread) and says how each model's pictures are varied."""
+"""Draws training batches (NumPy), varies their pictures (TensorFlow on the processor), all in background threads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from inference.training import augment, brain, gate_vary, outliers
 from inference.training.data import LEVELS, Arrays, Example
 from inference.training.recipes import BRAIN_MRI, OTHER, Recipe
+
+AHEAD = 3
+"""Batches that wait for the net, each thread's own not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,34 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
         else:
             pictures = arrays.pictures[chosen]
         yield Batch(pictures, masks, labels.astype(np.int32), arrays.masked[chosen], cut)
+
+
+def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Iterator[tuple[Any, ...]]:
+    """Endless batches ready to learn from, made while the net learns (TensorFlow tensors whatever Keras runs on).
+
+    Model input [B, S, S, C] and masks [B, S, S, 1] float32, labels [B] int32, masked [B] bool. Which changes fall to
+    which batch is a matter of chance with more than one of ``threads``.
+    """
+    side, channels = arrays.pictures.shape[1], arrays.pictures.shape[3]
+    b, mask_side = recipe.batch, arrays.masks.shape[1]
+    signature = (
+        tf.TensorSpec((b, side, side, channels), tf.uint8),
+        tf.TensorSpec((b, mask_side, mask_side, 1), tf.uint8),
+        tf.TensorSpec((b,), tf.int32),
+        tf.TensorSpec((b,), tf.bool),
+        tf.TensorSpec((b, 4), tf.float32),
+    )
+    pool = tf.constant(outliers.letters(64, recipe.input.side, seed=3), tf.float32) / 255
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        for batch in draw_batches(arrays, recipe, seed):
+            yield batch.pictures, batch.masks, batch.labels, batch.masked, batch.ellipses
+
+    def varied(*batch: Any) -> tuple[Any, ...]:
+        return (*vary(recipe, batch, pool), batch[2], batch[3])
+
+    drawn = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return iter(drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD))
 
 
 def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -> Arrays:

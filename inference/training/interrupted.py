@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from inference.training.data import DataError
 
@@ -28,8 +29,9 @@ class Progress:
 
 
 def keep(path: Path, groups: Sequence[Sequence[Any]], progress: Progress) -> None:
-    """Write the values of ``groups`` of variables and the counters; the file is replaced as a whole."""
-    arrays = {f"{g}.{i}": np.asarray(v.numpy()) for g, group in enumerate(groups) for i, v in enumerate(group)}
+    """Write the values of ``groups`` of Keras variables and the counters; the file is replaced as a whole."""
+    named = {f"{g}.{i}": v for g, group in enumerate(groups) for i, v in enumerate(group)}
+    arrays = {name: np.asarray(ops.convert_to_numpy(v)) for name, v in named.items()}
     draft = path.with_suffix(".part.npz")
     np.savez(draft, **arrays, **{name: np.array(value) for name, value in asdict(progress).items()})  # type: ignore[arg-type]  # NumPy's types take the names for its own keywords
     draft.replace(path)

@@ -1,8 +1,8 @@
-"""What training minimises: the class, and for brain slices also where the class map lights up."""
+"""What training minimises: the class, and for brain slices also where the class map lights up; on any backend."""
 
 from typing import Any
 
-import tensorflow as tf
+from keras import ops
 
 LIT = 30.0
 """Evidence (class-map value, logit units) above which a cell counts as lit."""
@@ -10,9 +10,9 @@ LIT = 30.0
 
 def classification(logits: Any, labels: Any, smoothing: float) -> Any:
     """Mean cross-entropy with label smoothing over [B, K] logits."""
-    classes = tf.shape(logits)[1]
-    targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / tf.cast(classes, tf.float32)
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+    classes = logits.shape[1]
+    targets = ops.one_hot(labels, classes, dtype="float32") * (1 - smoothing) + smoothing / classes
+    return ops.mean(ops.categorical_crossentropy(targets, logits, from_logits=True))
 
 
 def guidance(maps: Any, masks: Any, labels: Any, masked: Any, tumor_free: int) -> Any:
@@ -24,19 +24,19 @@ def guidance(maps: Any, masks: Any, labels: Any, masked: Any, tumor_free: int) -
     tumour maps stay dark outside; without tumour all of them do.
     """
     factor = masks.shape[1] // maps.shape[1]
-    inside = tf.nn.avg_pool2d(masks, factor, factor, "VALID")[..., 0]
+    inside = ops.average_pool(masks, factor, factor, "valid")[..., 0]
     # A crop may have cut the tumour away: then there is nothing to point at.
-    visible = tf.cast(tf.reduce_max(inside, [1, 2]) > 0.3, tf.float32) * tf.cast(masked, tf.float32)
-    own = tf.gather(maps, labels, axis=3, batch_dims=1)
-    evidence = tf.nn.softplus(own)
-    share = (tf.reduce_sum(evidence * inside, [1, 2]) + 1e-4) / (tf.reduce_sum(evidence, [1, 2]) + 1e-4)
-    lit = tf.sigmoid((own - LIT) / (0.3 * LIT))
-    both = tf.reduce_sum(lit * inside, [1, 2])
-    dice = (2 * both + 0.1) / (tf.reduce_sum(lit * lit, [1, 2]) + tf.reduce_sum(inside * inside, [1, 2]) + 0.1)
-    pointing = tf.reduce_sum((1 - dice - 0.5 * tf.math.log(share)) * visible) / (tf.reduce_sum(visible) + 1.0)
-    healthy = tf.cast(labels == tumor_free, tf.float32)
-    tumor_maps = tf.concat([maps[..., :tumor_free], maps[..., tumor_free + 1 :]], -1)
-    near = tf.nn.max_pool2d(inside[..., None], 3, 1, "SAME") * visible[:, None, None, None]
+    visible = ops.cast(ops.max(inside, (1, 2)) > 0.3, "float32") * ops.cast(masked, "float32")
+    own = ops.sum(maps * ops.one_hot(labels, maps.shape[3], dtype="float32")[:, None, None, :], -1)
+    evidence = ops.softplus(own)
+    share = (ops.sum(evidence * inside, (1, 2)) + 1e-4) / (ops.sum(evidence, (1, 2)) + 1e-4)
+    lit = ops.sigmoid((own - LIT) / (0.3 * LIT))
+    both = ops.sum(lit * inside, (1, 2))
+    dice = (2 * both + 0.1) / (ops.sum(lit * lit, (1, 2)) + ops.sum(inside * inside, (1, 2)) + 0.1)
+    pointing = ops.sum((1 - dice - 0.5 * ops.log(share)) * visible) / (ops.sum(visible) + 1.0)
+    healthy = ops.cast(ops.equal(labels, tumor_free), "float32")
+    tumor_maps = ops.concatenate([maps[..., :tumor_free], maps[..., tumor_free + 1 :]], -1)
+    near = ops.max_pool(inside[..., None], 3, 1, "same") * visible[:, None, None, None]
     dark = (healthy + visible)[:, None, None, None] * (1 - near)
-    stray = tf.reduce_mean(tf.nn.relu(tumor_maps) * dark, [1, 2, 3])
-    return pointing + tf.reduce_sum(stray) / (tf.reduce_sum(healthy + visible) + 1.0)
+    stray = ops.mean(ops.relu(tumor_maps) * dark, (1, 2, 3))
+    return pointing + ops.sum(stray) / (ops.sum(healthy + visible) + 1.0)

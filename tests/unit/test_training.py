@@ -195,6 +195,33 @@ def test_a_training_can_be_repeated_to_the_last_bit_of_its_order(toy_data: Path)
     assert np.array_equal(first.labels, second.labels)
 
 
+def test_pictures_vary_the_same_way_when_a_training_is_repeated(toy_data: Path) -> None:
+    arrays = data.load(SMALL, data.brain_examples(toy_data)[:40], blank_bars=True)
+    seen = []
+    for seed in (4, 4, 5):
+        keras.utils.set_random_seed(seed)
+        found = batches.stream(arrays, SMALL, seed=1)
+        seen.append([next(found)[0].numpy() for _ in range(3)])
+
+    assert np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0][0], seen[0][1])
+    assert not np.array_equal(seen[0], seen[2])
+
+
+def test_a_change_of_some_pictures_leaves_the_others_as_they_are() -> None:
+    def inverse(chosen: NDArray[np.float32]) -> NDArray[np.float32]:
+        return 1 - chosen
+
+    keras.utils.set_random_seed(0)
+    found = [augment.some(pictures(200, 4), share, inverse).numpy() for share in (0.0, 0.3, 1.0)]
+    same, other = (abs(found[1] - wanted).max((1, 2, 3)) < 1e-6 for wanted in (pictures(200, 4), 1 - pictures(200, 4)))
+
+    assert np.array_equal(found[0], pictures(200, 4))
+    assert np.array_equal(found[2], 1 - pictures(200, 4))
+    assert (same ^ other).all()
+    assert 0.2 < other.mean() < 0.4
+
+
 def test_export_before_training_says_what_to_run(
     toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
