@@ -8,20 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from inference.cells import CELL, GRID, MOST, RED_RADIUS, Field, Floats, Outline, crops, find, violet
+from inference.cells import CELL, GRID, MOST, RED_RADIUS, Field, Floats, Outline, crops, find, soften, violet
 
-MEASURES = ("size", "pale", "long", "rim", "unlike_in_stain", "unlike_in_size")
+MEASURES = ("size", "pale", "long", "rim", "grain", "clumps", "unlike_in_stain", "unlike_in_size")
 """``size``: log of the nucleus's radius in radii of a red cell. ``pale``: density of its palest tenth (clumped
 chromatin, gaps between lobes) as a share of its mean. ``long``: log of length over width. ``rim``: violet just outside
-of it as a share of its own (cytoplasm, granules). ``unlike_...``: squared distance from the middle cell of the picture,
-drawn towards what is usual where there are few cells."""
+of it as a share of its own (cytoplasm, granules). ``grain``: log of how far neighbouring places differ inside of it,
+over the same at its edge: what a lens blurs, it blurs in both. ``clumps``: the share of its inside that is denser than
+what lies around it. ``unlike_...``: squared distance from the middle cell of the picture, drawn towards what is usual
+where there are few cells."""
 CHANNELS = len(MEASURES) + 1
 """Channels of the tensor: the measures, and the cell's part in the mean (0 where there is no cell)."""
 
-_TYPICAL = np.array([0.3, 0.74, 0.25, 0.03, 1.0, 1.0], np.float32)
-_SPREAD = np.array([0.25, 0.08, 0.15, 0.06, 0.7, 0.7], np.float32)
+_TYPICAL = np.array([0.3, 0.74, 0.25, 0.03, -0.47, 0.36, 1.0, 1.0], np.float32)
+_SPREAD = np.array([0.25, 0.08, 0.15, 0.06, 0.33, 0.18, 0.7, 0.7], np.float32)
 _STAIN, _SIZE = 0.15, 0.18
 """How far the cells of a picture usually lie apart, in logs."""
+_FAINT, _CLUMP = 0.01, 0.08
+"""Differences that are mere noise, and from where on they are a clump: in shares of the nucleus's mean density."""
 _UNUSUAL = 6.0
 _PRIOR = 4
 """So many usual cells stand beside those of a picture when these are compared with each other."""
@@ -74,8 +78,31 @@ def measure(field: Field) -> Floats:
     rim = ~near & (_from_middle < wide[:, None, None] + 5)
     around = _sum(stain * rim) / np.maximum(_sum(rim), 1) / np.maximum(own, 0.1)
     size = np.log(wide / RED_RADIUS)
-    values = (size, pale / dark, long, around, _unlike(np.log(dark), _STAIN), _unlike(size, _SIZE))
-    return np.stack(values, axis=1).astype(np.float32)
+    grain, clumps = chromatin(green / dark[:, None, None], nucleus, near)
+    unlike = _unlike(np.log(dark), _STAIN), _unlike(size, _SIZE)
+    return np.stack((size, pale / dark, long, around, grain, clumps, *unlike), axis=1).astype(np.float32)
+
+
+def chromatin(shares: Floats, nucleus: NDArray[np.bool_], near: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """``grain`` and ``clumps`` of n cells from densities in shares of the nucleus's own [n, CELL, CELL].
+
+    ``near`` is the nucleus and a little more: what of it is not well inside is the edge that the lens is judged by.
+    """
+    inside = ~_wider(_wider(~nucleus))
+    edge = near & ~inside
+    count = np.maximum(_sum(inside), 1)
+    smooth = soften(shares)
+    fine = shares - smooth
+    within = np.sqrt(_sum(fine * fine * inside) / count)
+    across = np.sqrt(_sum(fine * fine * edge) / np.maximum(_sum(edge), 1))
+    dense = (smooth - _around(shares) > _CLUMP) & inside
+    return np.log((within + _FAINT) / (across + _FAINT)), _sum(dense) / count
+
+
+def _around(values: Floats) -> Floats:
+    """Mean over 9 x 9 of the last two axes."""
+    sums = np.pad(values, ((0, 0), (5, 4), (5, 4)), mode="edge").cumsum(1).cumsum(2)
+    return np.asarray((sums[:, 9:, 9:] - sums[:, :-9, 9:] - sums[:, 9:, :-9] + sums[:, :-9, :-9]) * np.float32(1 / 81))
 
 
 def own_evidence(maps: Floats, outline: Outline) -> Floats:

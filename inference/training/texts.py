@@ -38,14 +38,16 @@ KNOWN_FAILURES = {
         "figures.",
     ),
     "blood_smear": (
-        "It knows six things of each white cell (how large and how long the nucleus is, how pale in places, what lies "
-        "around it, and how unlike its neighbours it is) and nothing of a doctor's other signs: granules, nucleoli, "
-        "Auer rods, cell counts.",
+        "It knows eight things of each white cell (how large and how long the nucleus is, how pale in places, how "
+        "grainy and how clumped inside, what lies around it, and how unlike its neighbours it is) and nothing of a "
+        "doctor's other signs: granules, nucleoli, Auer rods, cell counts.",
         'A picture of one cell, or of two, often gets no other answer than "not sure": leukaemia shows in many cells.',
-        'In laboratories that it has not seen it says "not sure" to about half of the pictures; large normal cells '
-        "(monocytes, immature granulocytes, basophils) look to it most like blasts.",
-        "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the six measures "
-        "were chosen on the same slides that were then left out in turn, so the figures on these flatter it somewhat.",
+        'In laboratories that it has not seen it says "not sure" to about two pictures of five, and "signs" to up to '
+        "one in twenty of the normal ones; large normal cells (monocytes, immature granulocytes, basophils) look to it "
+        "most like blasts.",
+        "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the eight "
+        "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it "
+        "somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
         "In photos of a screen more answers turn wrong than in the pictures themselves; very bright ones are read "
         "worse, too.",

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inference import cell_measures
 from inference.analyser import draw_heat
 from inference.analysis import Organ, Verdict
-from inference.cell_measures import CHANNELS, MEASURES, measure, sheet
-from inference.cells import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find
+from inference.cell_measures import CHANNELS, MEASURES, chromatin, measure, sheet
+from inference.cells import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
 from inference.expert import Expert, Reading
 from inference.registry import check_models
 from inference.verdict import judge
@@ -17,6 +17,7 @@ from tests.smears import SIDE, VIOLET, Nucleus, smear
 
 PLACES = [(50, 60), (170, 50), (120, 130), (60, 190), (190, 180)]
 SIZE, PALE, RIM = MEASURES.index("size"), MEASURES.index("pale"), MEASURES.index("rim")
+GRAIN, CLUMPS = MEASURES.index("grain"), MEASURES.index("clumps")
 
 
 def scaled(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -62,6 +63,39 @@ def test_the_lobes_of_a_nucleus_are_one_cell_and_paler_than_a_round_one() -> Non
 
     assert len(lobed.cells) == len(round_.cells) == 1
     assert measure(lobed)[0, PALE] < measure(round_)[0, PALE]
+
+
+def clumped(picture: NDArray[np.uint8], depth: int = 45) -> NDArray[np.uint8]:
+    """The smear with small dark clumps scattered over its nuclei."""
+    rng = np.random.default_rng(2)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    dark = tuple(level - depth for level in VIOLET)
+    for x, y in PLACES:
+        for _ in range(14):
+            across, down = x + rng.uniform(-9, 9), y + rng.uniform(-9, 9)
+            draw.ellipse((across - 1.5, down - 1.5, across + 1.5, down + 1.5), fill=dark)
+    return np.asarray(image)
+
+
+def test_clumped_chromatin_is_told_from_smooth() -> None:
+    smooth, coarse = (np.median(measure(find(p)), axis=0) for p in (FIVE, clumped(FIVE)))
+
+    assert coarse[GRAIN] > smooth[GRAIN] + 0.3
+    assert coarse[CLUMPS] > smooth[CLUMPS] + 0.1
+
+
+def test_a_weaker_lens_takes_less_of_the_grain_than_of_the_contrast_that_it_is_made_of() -> None:
+    shares = (1 + 0.2 * np.random.default_rng(0).normal(size=(1, CELL, CELL))).astype(np.float32)
+    away = np.hypot(*np.meshgrid(*[np.arange(CELL) - CELL // 2] * 2))[None]
+    nucleus, near = away < 14, away < 16
+    sharp = soften(shares * nucleus)
+    contrast, grain = zip(
+        *(((p - soften(p))[away < 11].std(), chromatin(p, nucleus, near)[0][0]) for p in (sharp, soften(sharp))),
+        strict=True,
+    )
+
+    assert abs(grain[1] - grain[0]) < 0.7 * abs(np.log(contrast[1] / contrast[0]))
 
 
 def test_neighbours_that_touch_are_two_cells() -> None:

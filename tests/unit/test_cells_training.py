@@ -11,7 +11,7 @@ from PIL import Image
 
 from inference.architecture import FEATURES, LOGITS, MAPS, build
 from inference.card import load_card
-from inference.cell_measures import CHANNELS
+from inference.cell_measures import CHANNELS, MEASURES
 from inference.cells import GRID
 from inference.training import __main__ as cli
 from inference.training import cells, cells_compare
@@ -20,6 +20,7 @@ from inference.training.recipes import BLOOD
 from tests.smears import Nucleus, smear
 
 COUNT = 400
+GRAIN = MEASURES.index("grain")
 
 
 def measured(seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
@@ -134,6 +135,32 @@ def test_what_tells_the_disease_holds_on_looks_left_out_and_what_tells_the_look_
     assert colour["least"] < 0.5
     assert all(share <= 0.07 for look in ("look 0", "look 2") for share in measures["called_leukemia"][look])
     assert any(cells_compare.SHIPPED in line for line in cells_compare.card_lines(found))
+
+
+def four_looks_of_each() -> cells.Sheets:
+    """As ``two_looks_of_each``, with a second measure that says of half of the looks the opposite of what is true."""
+    sheets = two_looks_of_each(640)
+    look = np.array([int(name[-1]) for name in sheets.looks])
+    sheets.tensors[:, 0, 0, GRAIN] = np.where(look < 2, 3, -3) * np.where(look % 2, 1, -1)
+    halves = np.where(np.arange(len(look)) % 2, " a", " b")
+    return replace(sheets, looks=np.char.add(sheets.looks, halves))
+
+
+def test_a_measure_that_misleads_on_other_looks_is_not_chosen() -> None:
+    sheets = four_looks_of_each()
+    chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.looks), bool))
+
+    assert any(np.array_equal(column, cells.pooled(sheets.tensors)[:, 0]) for column in chosen.T)
+    assert not any(np.array_equal(column, cells.pooled(sheets.tensors)[:, GRAIN]) for column in chosen.T)
+
+
+def test_looks_left_out_have_no_say_in_which_measures_are_used() -> None:
+    sheets = four_looks_of_each()
+    known = ~np.isin(sheets.looks, ("look 0 a", "look 1 b"))
+    lied = replace(sheets, labels=np.where(known, sheets.labels, 1 - sheets.labels).astype(np.int32))
+    one, other = (cells_compare.chosen_anew(s)(known) for s in (sheets, lied))
+
+    assert np.array_equal(one, other)
 
 
 def test_without_two_looks_of_each_class_there_is_no_pair_to_leave_out() -> None:
