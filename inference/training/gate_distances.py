@@ -19,7 +19,7 @@ SHRINKAGE: Final = 0.1
 """Share of the covariance that is taken to be alike in all directions."""
 FARTHEST: Final = 0.995
 """Of the scans of val, so many lie within the distance that half of is still usual."""
-REFUSED: Final = (0.0075, 0.002)
+REFUSED: Final = (0.01, 0.002)
 """Share of the slices and of the smears of val that are refused where some other pictures of val score as high as they.
 
 Hardly anything else looks like a smear, and laboratories differ more than scanners do.
