@@ -58,11 +58,12 @@ KNOWN_FAILURES = {
     "gate": (
         "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what was "
         "left out). Body parts and machines that were not in the data may pass in the same way: of bellies and skulls "
-        "that only the test draws more than a third got in.",
+        "that only the test draws about half got in.",
         "A smear from a laboratory unlike all that it has seen may be refused as something else: without them in its "
         "training, most cells of two laboratories were.",
         "MRI of the abdomen is let through now and then; slices at the base of the skull and the crown of the head, "
-        "and heads that fill only a small part of the picture, are refused most often.",
+        "and heads that fill only a small part of the picture, are refused most often, and of the web pictures of one "
+        "set (sartaj) one in ten.",
         "Photos of screens and films were simulated, not taken: of those with a room around nearly all are cut out or "
         "refused, but glare and stripes make the expert's answer less good than the file itself would.",
         "What it says that a refused picture looks like is now and then wrong (histology taken for a page); of many "
