@@ -78,7 +78,7 @@ def measure(field: Field) -> Floats:
     rim = ~near & (_from_middle < wide[:, None, None] + 5)
     around = _sum(stain * rim) / np.maximum(_sum(rim), 1) / np.maximum(own, 0.1)
     size = np.log(wide / RED_RADIUS)
-    grain, clumps = chromatin(green / dark[:, None, None], nucleus, near)
+    grain, clumps = chromatin(np.asarray(green / dark[:, None, None], np.float32), nucleus, near)
     unlike = _unlike(np.log(dark), _STAIN), _unlike(size, _SIZE)
     return np.stack((size, pale / dark, long, around, grain, clumps, *unlike), axis=1).astype(np.float32)
 
@@ -96,7 +96,8 @@ def chromatin(shares: Floats, nucleus: NDArray[np.bool_], near: NDArray[np.bool_
     within = np.sqrt(_sum(fine * fine * inside) / count)
     across = np.sqrt(_sum(fine * fine * edge) / np.maximum(_sum(edge), 1))
     dense = (smooth - _around(shares) > _CLUMP) & inside
-    return np.log((within + _FAINT) / (across + _FAINT)), _sum(dense) / count
+    grain = np.log((within + _FAINT) / (across + _FAINT))
+    return grain, np.asarray(_sum(dense) / count, np.float32)
 
 
 def _around(values: Floats) -> Floats:
