@@ -49,8 +49,8 @@ KNOWN_FAILURES = {
         "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it "
         "somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
-        "In photos of a screen more answers turn wrong than in the pictures themselves; very bright ones are read "
-        "worse, too.",
+        "Very bright pictures are read worse: at a gamma of 0.6 one in ten was told the wrong answer. Blurred ones and "
+        'photos of a screen are told "not sure" more often.',
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
         "The test looks took no part in the training, but were looked at more than once while the measures "
         "were chosen.",
