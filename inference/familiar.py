@@ -52,9 +52,12 @@ class Familiar:
         away = features[..., None, :] - self.means
         return np.asarray((np.einsum("...of,ofg->...og", away, self.whitening) ** 2).sum(-1), np.float32)
 
-    def weigh(self, logits: Floats, features: Floats) -> Floats:
-        """Logits [..., organs + 1], "other" last, by both signals: at its point an organ's equals that of "other"."""
-        beyond = np.log(np.maximum(self.squared(features) / self.usual, 1))
+    def weigh(self, logits: Floats, features: Floats, room: float = 1.0) -> Floats:
+        """Logits [..., organs + 1], "other" last, by both signals: at its point an organ's equals that of "other".
+
+        ``room`` times the usual distance is still usual.
+        """
+        beyond = np.log(np.maximum(self.squared(features) / (room * self.usual), 1))
         weighed = logits.astype(np.float32)
         weighed[..., :-1] -= np.float32(PENALTY) * beyond + self.points
         return weighed

@@ -15,8 +15,10 @@ from inference.refusal import Refusals, too_dark
 from inference.registry import Entry
 from inference.verdict import probabilities
 
-FRAMED_POSITIVE: Final = 0.9
+FRAMED_POSITIVE: Final = 0.97
 """What is cut out of a photo is let in at this probability or more: it has had several chances."""
+PHOTOGRAPHED: Final = 4.0
+"""Glare and stripes put what is cut out of a photo so many times as far from the scans that the gate knows."""
 ALMOST: Final = 0.5
 """A photo whose screen shows a scan at this probability is refused as a photo, not as something else."""
 
@@ -62,7 +64,7 @@ class Gate:
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
-            within, organ, chance = self._judge(self.model.read(flat))
+            within, organ, chance = self._judge(self.model.read(flat), PHOTOGRAPHED)
             if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
                 return Admission(organ, organ, within, Reason.READ, flat)
             almost = almost or chance >= ALMOST
@@ -71,11 +73,11 @@ class Gate:
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
         return Admission(None, nearest, scores, reason, rgb)
 
-    def _judge(self, reading: Reading) -> tuple[GateScores, Organ, float]:
+    def _judge(self, reading: Reading, room: float = 1.0) -> tuple[GateScores, Organ, float]:
         """The probabilities by the classifier and the distance together, the likelier organ and its own."""
         chances, seen = reading.chances, reading.outputs
         if self.familiar:
-            chances = probabilities(self.familiar.weigh(seen.logits, seen.features), self.model.card)
+            chances = probabilities(self.familiar.weigh(seen.logits, seen.features, room), self.model.card)
         nearest = max(Organ, key=lambda organ: chances[organ])
         return GateScores(**chances), nearest, chances[nearest]
 

@@ -203,6 +203,7 @@ def test_the_usual_distance_costs_an_organ_nothing_and_each_fold_beyond_it_as_mu
     assert familiar().weigh(logits, near)[0] == 1
     assert familiar().weigh(logits, far)[0] == pytest.approx(1 - 2 * PENALTY, rel=1e-5)
     assert familiar().weigh(logits, far)[2] == 3
+    assert familiar().weigh(logits, far, room=float(np.e))[0] == pytest.approx(1 - PENALTY, rel=1e-5)
     assert familiar(points=(0.5, -2)).weigh(logits, near)[0] == 0.5
     both = familiar().weigh(np.stack([logits, logits]), np.stack([near, far]))
     assert both[1].tolist() == familiar().weigh(logits, far).tolist()
