@@ -64,8 +64,8 @@ KNOWN_FAILURES = {
         "MRI of the abdomen is let through now and then; slices at the base of the skull and the crown of the head, "
         "and heads that fill only a small part of the picture, are refused most often, and of the web pictures of one "
         "set (sartaj) one in ten.",
-        "Photos of screens and films were simulated, not taken: of those with a room around nearly all are cut out or "
-        "refused, but glare and stripes make the expert's answer less good than the file itself would.",
+        "Photos of screens and films were simulated, not taken: of the slices in them about one in nine is refused, "
+        "and glare and stripes make the expert's answer less good than the file itself would.",
         "What it says that a refused picture looks like is now and then wrong (histology taken for a page); of many "
         "pictures it says only that they are no scan.",
         "The test pictures were looked at more than once: before this version, and while it was decided how much the "
