@@ -18,8 +18,10 @@ PASTED = 0.22
 """Share of the gliomas and meningiomas that are a tumour pasted into a slice of another place."""
 PATCHED = 0.15
 """Share of the slices without tumour with tissue pasted in from another: a seam must not mean a tumour."""
-REMOVED_SHARE = 0.25
+REMOVED_SHARE = 0.2
 """Share of the draws without tumour that are slices whose tumour was taken out."""
+DIFFUSE, DIFFUSE_WEIGHT = "glioma", 0.35
+"""A glioma reaches beyond its outline: a slice that it was taken out of may still look ill, and counts for less."""
 TISSUE = 25
 """Levels above this are tissue, not background."""
 WORST_FIT = 26.0
@@ -116,10 +118,11 @@ def with_tumors_removed(arrays: Arrays, recipe: Recipe, seed: int = 11) -> Array
     count = len(added)
     healthy = arrays.labels == recipe.tumor_free
     real = sum(e.weight for e, h in zip(arrays.examples, healthy, strict=True) if h)
-    weight = REMOVED_SHARE / (1 - REMOVED_SHARE) * (real or 1.0) / count
+    parts = [DIFFUSE_WEIGHT if e.label == DIFFUSE else 1.0 for e in examples]
+    unit = REMOVED_SHARE / (1 - REMOVED_SHARE) * (real or 1.0) / sum(parts)
     renamed = tuple(
-        replace(e, label=recipe.class_names[recipe.tumor_free], source="removed", weight=weight, mask=None)
-        for e in examples
+        replace(e, label=recipe.class_names[recipe.tumor_free], source="removed", weight=unit * part, mask=None)
+        for e, part in zip(examples, parts, strict=True)
     )
     return Arrays(
         arrays.examples + renamed,
