@@ -5,7 +5,6 @@ maps, their mean, and a bias per class. So Grad-CAM on a logit has a closed form
 Draelos & Carin 2020), and ``logits[c] = bias[c] + mean_xy(maps[c])`` holds for every picture.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from inference.card import Architecture, ModelCard
+from inference.card import Architecture
 
 GROUP_SIZE = 8
 """Channels that are normalised together (Wu & He 2018)."""
@@ -119,45 +118,24 @@ def _residual(x: Any, width: int, stride: int, name: str, output_name: str | Non
     return layers.Activation("relu", name=output_name or f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def save_weights(nets: Sequence[keras.Model], path: Path) -> None:
-    """Write the weights as float16 arrays named ``layer/variable``, with ``net0/`` and so on before it for several."""
-    arrays = {
-        _prefix(i, len(nets)) + _key(v): np.asarray(ops.convert_to_numpy(v), np.float16)
-        for i, net in enumerate(nets)
-        for v in net.weights
-    }
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights as float16 arrays named ``layer/variable`` (no pickled objects)."""
+    arrays = {_key(v): np.asarray(ops.convert_to_numpy(v), np.float16) for v in model.weights}
     with path.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # NumPy's types take the names for its own keywords
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Fill one net from ``path``; raises ValueError naming the file when a weight is missing or has another shape."""
-    fill([model], path)
-
-
-def fill(nets: Sequence[keras.Model], path: Path) -> None:
-    """Fill all nets from ``path``; raises ValueError as ``load_weights`` does."""
-    variables = {_prefix(i, len(nets)) + _key(v): v for i, net in enumerate(nets) for v in net.weights}
+    """Fill ``model`` from ``path``; raises ValueError naming the file when a weight is missing or has another shape."""
     with np.load(path, allow_pickle=False) as arrays:
-        if set(variables) != set(arrays.files):
-            raise ValueError(f"{path} does not fit the architecture: {sorted(set(variables) ^ set(arrays.files))[:4]}")
-        for name, variable in variables.items():
-            value = arrays[name].astype(np.float32)
+        names = {_key(v) for v in model.weights}
+        if names != set(arrays.files):
+            raise ValueError(f"{path} does not fit the architecture: {sorted(names ^ set(arrays.files))[:4]}")
+        for variable in model.weights:
+            value = arrays[_key(variable)].astype(np.float32)
             if value.shape != tuple(variable.shape):
-                raise ValueError(f"{path}: {name} is {value.shape}, expected {tuple(variable.shape)}")
+                raise ValueError(f"{path}: {_key(variable)} is {value.shape}, expected {tuple(variable.shape)}")
             variable.assign(value)
-
-
-def rebuild(card: ModelCard, path: Path) -> list[keras.Model]:
-    """Build the nets of a card and fill them from its ``weights.npz``; raises ValueError as ``load_weights`` does."""
-    shape = (card.input.side, card.input.channels, len(card.classes))
-    nets = [build(card.architecture, *shape) for _ in range(card.architecture.nets)]
-    fill(nets, path)
-    return nets
-
-
-def _prefix(net: int, nets: int) -> str:
-    return f"net{net}/" if nets > 1 else ""
 
 
 def _key(variable: Any) -> str:

@@ -29,8 +29,6 @@ class Architecture(_Part):
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     strides: tuple[int, ...]
-    nets: Annotated[int, Field(ge=1, le=4)] = 1
-    """So many nets of this kind, trained apart, share the views among them: view i is read by net i modulo ``nets``."""
 
 
 class Input(_Part):

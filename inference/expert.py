@@ -57,7 +57,7 @@ class Expert:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
         field = find(rgb) if self.card.input.normalisation == "cells" else None
         seen = self._views(tensor(rgb, self.card.input) if field is None else sheet(field))
-        outputs = seen[0] if len(seen) == 1 else mean(seen, self.card.architecture.nets)
+        outputs = seen[0] if len(seen) == 1 else mean(seen)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
         tumor = (
@@ -69,17 +69,17 @@ class Expert:
     def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
         """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""
         seen = []
-        for i, view in enumerate(self.card.views):
-            net = i % self.card.architecture.nets
+        for view in self.card.views:
             if view == "mirrored":
-                found = self.backend.run(np.ascontiguousarray(plain[:, :, ::-1]), net)
+                found = self.backend.run(np.ascontiguousarray(plain[:, :, ::-1]))
                 seen.append(Outputs(found.logits, found.maps[:, ::-1], found.features))
             else:
-                seen.append(self.backend.run(plain, net))
+                seen.append(self.backend.run(plain))
         return seen
 
 
-def mean(seen: Sequence[Outputs], nets: int = 1) -> Outputs:
-    """Average logits and maps over views; features too, unless several nets have several kinds of them: then joined."""
-    logits, maps, features = (np.stack([getattr(view, name) for view in seen]) for name in Outputs.__slots__)
-    return Outputs(logits.mean(0), maps.mean(0), features.ravel() if nets > 1 else features.mean(0))
+def mean(seen: Sequence[Outputs]) -> Outputs:
+    """Average logits, maps and features over views."""
+    return Outputs(
+        *(np.mean([getattr(view, name) for view in seen], axis=0) for name in ("logits", "maps", "features"))
+    )

@@ -32,9 +32,9 @@ class Outputs:
 
 
 class Backend(Protocol):
-    """Runs the net of one model, or one of its nets."""
+    """Runs one model."""
 
-    def run(self, tensor: NDArray[np.float32], net: int = 0) -> Outputs:
+    def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Run [1, side, side, channels] as ``inference.preprocess.tensor`` makes it."""
         ...
 

@@ -40,7 +40,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")
     parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
     parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
-    parser.add_argument("--net", type=int, help="train: only this net of several (0, 1 ...): they can run side by side")
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--drawn", action="store_true", help="folds: show the gate kinds that only this test draws")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")

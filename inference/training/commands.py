@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,23 +74,14 @@ def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
         audit.keep(args.runs, recipe, examples, pairs)
 
 
-def run_folder(recipe: Recipe, args: argparse.Namespace, net: int = 0) -> Path:
-    """Where the checkpoints of a training lie: of each net apart where there are several."""
-    folder = Path(args.runs) / recipe.name
-    return folder / f"net{net}" if recipe.architecture.nets > 1 else folder
+def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
+    """Where the checkpoints of a training lie."""
+    return Path(args.runs) / recipe.name
 
 
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train every net of a model, each from its own seed, or the one that ``--net`` names."""
-    nets = range(recipe.architecture.nets)
-    if args.net is not None and args.net not in nets:
-        raise DataError(f"{recipe.name} has {len(nets)} net(s), counted from 0: there is no --net {args.net}")
-    for net in nets if args.net is None else (args.net,):
-        train_net(recipe, args, run_folder(recipe, args, net), args.seed + net)
-
-
-def train_net(recipe: Recipe, args: argparse.Namespace, folder: Path, seed: int) -> None:
-    """Train one net; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
+    """Train; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
+    folder = run_folder(recipe, args)
     if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
         raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
     root = data.data_root(args.data)
@@ -98,7 +89,7 @@ def train_net(recipe: Recipe, args: argparse.Namespace, folder: Path, seed: int)
     say(f"{recipe.name}: checking {len(examples)} pictures")
     audit.check(recipe, examples)
     folder.mkdir(parents=True, exist_ok=True)
-    notes = {"seed": str(seed), "data_sha256": audit.fingerprint(examples)}
+    notes = {"seed": str(args.seed), "data_sha256": audit.fingerprint(examples)}
     if args.steps:
         notes["steps"] = str(args.steps)
     (folder / NOTES_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
@@ -117,34 +108,27 @@ def train_net(recipe: Recipe, args: argparse.Namespace, folder: Path, seed: int)
         else:
             arrays, validation = train.prepare(recipe, root, log)
             plan = train.Plan(
-                folder, minutes=args.minutes, steps=args.steps, seed=seed, resume=args.resume, progress=progress
+                folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume, progress=progress
             )
             best = train.fit(recipe, arrays, validation, plan, log)
     say(f"{recipe.name}: {best}")
 
 
 def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Write the model folder from the best checkpoint of each net."""
-    folders = [run_folder(recipe, args, net) for net in range(recipe.architecture.nets)]
-    for best in (folder / "best.npz" for folder in folders):
-        if not best.exists():
-            raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
+    """Write the model folder from the best checkpoint."""
+    best = run_folder(recipe, args) / "best.npz"
+    if not best.exists():
+        raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
     if args.earlier and not args.earlier.exists():
         raise DataError(f"{args.earlier} is missing: name the checkpoint that the training went on from")
-    nets = [train.restore(recipe, folder / "best.npz", args.earlier, args.share) for folder in folders]
-    card = export.export(recipe, nets, Path(args.models) / recipe.name, args.version)
+    model = train.restore(recipe, best, args.earlier, args.share)
+    card = export.export(recipe, model, Path(args.models) / recipe.name, args.version)
     examples = data.examples_for(recipe, data.data_root(args.data))
-    made = {"data_sha256": audit.fingerprint(examples)} | training_notes(folders)
+    notes = run_folder(recipe, args) / NOTES_FILE
+    made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
     changes = {"trained_on": evaluate.provenance(examples), "made_with": card.made_with | made}
     export.write_card(card.model_copy(update=changes), args.models / recipe.name)
     say(f"{recipe.name}: exported to {args.models / recipe.name}")
-
-
-def training_notes(folders: Sequence[Path]) -> dict[str, str]:
-    """Seed, steps and data of the training in each of ``folders``; where they differ, one after another."""
-    found = [json.loads(file.read_text("utf-8")) for file in (f / NOTES_FILE for f in folders) if file.exists()]
-    names = dict.fromkeys(name for notes in found for name in notes)
-    return {name: "; ".join(dict.fromkeys(notes[name] for notes in found if name in notes)) for name in names}
 
 
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,24 +22,23 @@ WEIGHTS_FILE = "weights.npz"
 OUTPUTS = (LOGITS, MAPS, FEATURES)
 
 
-def export(recipe: Recipe, nets: Sequence[keras.Model], folder: Path, model_version: str) -> ModelCard:
-    """Write ``folder`` from float32 ``nets``; temperature, operating points and figures come by ``calibrate``.
+def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str) -> ModelCard:
+    """Write ``folder`` from a float32 ``model``; temperature, operating points and figures come by ``calibrate``.
 
     The weights are rounded to float16 first, so that the LiteRT file and the rebuilt Keras model hold the same numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for net in nets:
-        if not recipe.guidance:
-            centre_maps(net)
-        round_weights(net)
-    (folder / LITERT_FILE).write_bytes(to_litert(nets))
-    save_weights(nets, folder / WEIGHTS_FILE)
+    if not recipe.guidance:
+        centre_maps(model)
+    round_weights(model)
+    (folder / LITERT_FILE).write_bytes(to_litert(model))
+    save_weights(model, folder / WEIGHTS_FILE)
     card = ModelCard(
         name=recipe.name,
         version=model_version,
         organ=recipe.organ,
         classes=recipe.classes,
-        architecture=recipe.architecture.model_copy(update={"nets": len(nets)}),
+        architecture=recipe.architecture,
         input=recipe.input,
         temperature=1.0,
         operating_points=OperatingPoints(positive=0.9, negative=0.1),
@@ -96,22 +94,19 @@ def round_weights(model: keras.Model) -> None:
         variable.assign(rounded.astype(np.float32))
 
 
-def to_litert(nets: Sequence[keras.Model]) -> bytes:
-    """Convert to LiteRT with float16 weights; a signature a net, picture in, {"logits", "maps", "features"} out."""
+def to_litert(model: keras.Model) -> bytes:
+    """Convert to LiteRT with float16 weights; one signature, picture in, {"logits", "maps", "features"} out."""
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="picture")
+    traced = tf.function(lambda picture: [model(picture, training=False)[name] for name in OUTPUTS])
+    # Frozen first: the converter otherwise leaves the weights out as uninitialised variables.
+    frozen = convert_variables_to_constants_v2(traced.get_concrete_function(spec))
     module = tf.Module()
-    signatures = {f"net{i}": _answer(net) for i, net in enumerate(nets)}
-    module.answers = list(signatures.values())
+    module.answer = tf.function(
+        lambda picture: dict(zip(OUTPUTS, frozen(picture), strict=True)), input_signature=[spec]
+    )
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=signatures)
-        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=sorted(signatures))
+        tf.saved_model.save(module, folder, signatures=module.answer)
+        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())
-
-
-def _answer(net: keras.Model) -> Any:
-    spec = tf.TensorSpec((1, *net.input_shape[1:]), tf.float32, name="picture")
-    traced = tf.function(lambda picture: [net(picture, training=False)[name] for name in OUTPUTS])
-    # Frozen first: the converter otherwise leaves the weights out as uninitialised variables.
-    frozen = convert_variables_to_constants_v2(traced.get_concrete_function(spec))
-    return tf.function(lambda picture: dict(zip(OUTPUTS, frozen(picture), strict=True)), input_signature=[spec])

@@ -136,32 +136,30 @@ def middle_of_head(picture: NDArray[np.uint8], side: int) -> Heats:
     return np.asarray(spot, np.float32)
 
 
-def identity_error(card: ModelCard, folder: Path, readings: Readings) -> float:
-    """The largest |logit - bias - mean of the map| over pictures and classes; of several nets the mean bias counts."""
-    nets = card.architecture.nets
-    names = [f"net{i % nets}/logits/bias" if nets > 1 else "logits/bias" for i in range(len(card.views))]
+def identity_error(folder: Path, readings: Readings) -> float:
+    """The largest |logit - bias - mean of the map| over all pictures and classes."""
     with np.load(folder / WEIGHTS["tensorflow"], allow_pickle=False) as weights:
-        bias = np.mean([weights[name].astype(np.float64) for name in names], axis=0)
+        bias = weights["logits/bias"].astype(np.float64)
     return float(np.abs(readings.logits - bias - readings.maps.astype(np.float64).mean((1, 2))).max())
 
 
 def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draws: int = 4) -> dict[str, float]:
-    """Correlation of the class maps with those of the same nets with other weights (Adebayo et al. 2018).
+    """Correlation of the class maps with those of the same net with other weights (Adebayo et al. 2018).
 
-    ``tensors`` [N, side, side, C], seen plain by every net. Mean Pearson correlation over pictures, tumour classes and
-    ``draws``: once with every weight drawn anew, once with those of the last block and the class maps alone. A map that
-    shows the picture's edges rather than what was learned would hardly change. Places without a cell don't count.
+    ``tensors`` [N, side, side, C]. Mean Pearson correlation over pictures, tumour classes and ``draws``: once with
+    every weight drawn anew, once with those of the last block and the class maps alone. A map that shows the picture's
+    edges rather than what was learned would hardly change. Places without a cell don't count.
     """
     import keras
 
-    from inference.architecture import MAPS, build, rebuild
+    from inference.architecture import MAPS, build, load_weights
 
-    def fresh() -> Any:
+    def model() -> Any:
         return build(card.architecture, card.input.side, card.input.channels, len(card.classes))
 
-    def maps(nets: list[Any]) -> NDArray[np.float64]:
+    def maps(net: Any) -> NDArray[np.float64]:
         tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-        found = np.mean([net.predict(tensors, batch_size=8, verbose=0)[MAPS] for net in nets], axis=0)[..., tumors]
+        found = net.predict(tensors, batch_size=8, verbose=0)[MAPS][..., tumors]
         flat = np.moveaxis(found, -1, 1).reshape(len(tensors) * len(tumors), -1).astype(np.float64)
         if card.input.normalisation == "cells":
             counted = np.repeat(tensors[..., -1].reshape(len(tensors), -1) > 0, len(tumors), axis=0)
@@ -170,18 +168,18 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
             flat -= flat.mean(1, keepdims=True)
         return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
 
-    trained = rebuild(card, folder / WEIGHTS["tensorflow"])
+    trained = model()
+    load_weights(trained, folder / WEIGHTS["tensorflow"])
     own = maps(trained)
-    last = [v.path for v in trained[0].weights][-8:]
+    last = [v.path for v in trained.weights][-8:]
     alike: dict[str, list[float]] = {"all_weights": [], "last_block": []}
     # So few weights as judge a cell agree or disagree by luck: more draws show that it is luck.
-    for seed in range(draws if trained[0].count_params() > 1000 else 16 * draws):
+    for seed in range(draws if trained.count_params() > 1000 else 16 * draws):
         keras.utils.set_random_seed(seed)
-        others = [fresh() for _ in trained]
-        alike["all_weights"].append(float((own * maps(others)).sum(1).mean()))
-        for other, net in zip(others, trained, strict=True):
-            for variable, kept in zip(other.weights, net.weights, strict=True):
-                if variable.path not in last:
-                    variable.assign(kept)
-        alike["last_block"].append(float((own * maps(others)).sum(1).mean()))
+        fresh = model()
+        alike["all_weights"].append(float((own * maps(fresh)).sum(1).mean()))
+        for variable, kept in zip(fresh.weights, trained.weights, strict=True):
+            if variable.path not in last:
+                variable.assign(kept)
+        alike["last_block"].append(float((own * maps(fresh)).sum(1).mean()))
     return {name: round(float(np.mean(values)), 4) for name, values in alike.items()}

@@ -19,7 +19,7 @@ from inference.registry import Entry
 from inference.training import brain, data, metrics
 from inference.training.baselines import colours
 from inference.training.data import Example
-from inference.training.predict import Readings, Rgb, read, read_files
+from inference.training.predict import Readings, Rgb, predict, read
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -132,7 +132,6 @@ def compared(card: ModelCard, before: Readings, after: Readings, groups: Sequenc
 def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[str, Any]:
     """All three tests of the model in ``folder``; nothing of test takes part."""
     card = load_card(folder)
-    expert = Expert.load(Entry(folder, card))
     result: dict[str, Any] = {"weights": card.sha256["model.tflite"], "source_from_features": {}}
     for label in recipe.class_names:
         rows = told_sources([e for e in examples if e.label == label and e.part != "test"])
@@ -141,18 +140,18 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
         sources, groups = [e.source for e in rows], [e.group for e in rows]
         known = {
             "brightness_or_colour_only": np.array([colours(data.read_picture(e.path)) for e in rows]),
-            "model": read_files(expert, [e.path for e in rows]).features.astype(np.float64),
+            "model": predict(folder, data.tensors(rows, card.input)).features.astype(np.float64),
         }
         result["source_from_features"][label] = {n: source_told(f, sources, groups) for n, f in known.items()}
     validation = [e for e in examples if e.part == "val"]
     if any(e.mask for e in validation):
-        result |= changed(recipe, expert, data.load(recipe, validation, blank_bars=False))
+        result |= changed(recipe, card, folder, data.load(recipe, validation, blank_bars=False))
     return result
 
 
-def changed(recipe: Recipe, expert: Expert, arrays: data.Arrays) -> dict[str, Any]:
+def changed(recipe: Recipe, card: ModelCard, folder: Path, arrays: data.Arrays) -> dict[str, Any]:
     """The two tests that change one thing in a picture, as the model serves."""
-    card = expert.card
+    expert = Expert.load(Entry(folder, card))
     groups = [e.group for e in arrays.examples]
     indices, filled = tumors_taken_out(recipe, arrays)
     result: dict[str, Any] = {}

@@ -92,7 +92,7 @@ def _models() -> list[tuple[Any, Any]]:
     import keras
 
     from inference.analysis import Organ
-    from inference.architecture import ACTIVATIONS, rebuild
+    from inference.architecture import ACTIVATIONS, build, load_weights
     from inference.backends import WEIGHTS
     from inference.registry import check_models
 
@@ -100,7 +100,8 @@ def _models() -> list[tuple[Any, Any]]:
     found = []
     for entry in (gate, experts[Organ.BRAIN_MRI]):
         card = entry.card
-        model = rebuild(card, entry.folder / WEIGHTS["tensorflow"])[0]
+        model = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
+        load_weights(model, entry.folder / WEIGHTS["tensorflow"])
         outputs = {**model.output, ACTIVATIONS: model.get_layer(ACTIVATIONS).output}
         found.append((keras.Model(model.input, outputs), card))
     return found

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.card import MODELS_DIR, load_card
-from inference.expert import Expert
-from inference.registry import Entry
 from inference.training import shortcuts
 from inference.training.data import Arrays, Example
 from inference.training.recipes import BRAIN
@@ -88,7 +86,7 @@ def test_tumors_go_out_of_their_slice_and_into_slices_of_other_places_alone() ->
 
 def test_the_shipped_model_answers_both_changes_with_figures_in_words() -> None:
     folder = MODELS_DIR / "brain_mri"
-    found = shortcuts.changed(BRAIN, Expert.load(Entry(folder, load_card(folder))), drawn(4))
+    found = shortcuts.changed(BRAIN, load_card(folder), folder, drawn(4))
 
     for name in ("tumor_taken_out", "tumor_put_into_another_place"):
         assert found[name]["pictures"] == 4
