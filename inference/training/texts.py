@@ -28,12 +28,14 @@ KNOWN_FAILURES = {
         "read less well, in both directions.",
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
         "It still leans on the look of the hospital: of slices of val whose tumour was covered by healthy tissue it "
-        "calls about one in six a tumour, and of tumours put into slices of other places it reports about one in four.",
-        "Gliomas are taken for meningiomas more often than by the version before, which leaned on the hospital more.",
+        "calls more than one in four a tumour (the version before: one in six; water around a glioma is often still "
+        "there), and of tumours put into slices of other places it reports fewer than half.",
+        "The kind is less sure than whether there are signs: of the surest nine in ten about one in eighteen has "
+        "another kind.",
         "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
-        "The test pictures were looked at more than once: by the versions before, and before the blend that is shipped "
-        "was chosen on val.",
+        "The test pictures were looked at more than once, by the versions before; this one was chosen on val, beside "
+        "two nets that share the views.",
         "Ten slices of val, second visits of children whose first visit is in the training, were left out of the "
         "figures.",
     ),
