@@ -19,6 +19,9 @@ FRAMED_POSITIVE: Final = 0.97
 """What is cut out of a photo is let in at this probability or more: it has had several chances."""
 PHOTOGRAPHED: Final = 4.0
 """Glare and stripes put what is cut out of a photo so many times as far from the scans that the gate knows."""
+NO_PHOTO: Final = 0.999
+"""A picture that is a scan at this probability is not searched for a screen: the borders of cells in a smear form
+straight lines by chance, and what was cut out along them was judged at a wrong scale."""
 ALMOST: Final = 0.5
 """A photo whose screen shows a scan at this probability is refused as a photo, not as something else."""
 
@@ -60,7 +63,8 @@ class Gate:
         limit = self.model.card.operating_points.positive
         admitted, almost = chance >= limit, False
         # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
-        for frame in find_frames(rgb) if not admitted or rim_is_lit(rgb) else ():
+        may_be_photo = not admitted or (chance < NO_PHOTO and rim_is_lit(rgb))
+        for frame in find_frames(rgb) if may_be_photo else ():
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
