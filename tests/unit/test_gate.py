@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from inference import gate
 from inference.analyser import Analyser
 from inference.analysis import Organ, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
@@ -176,6 +177,15 @@ def test_a_gate_whose_card_has_no_refusals_still_opens() -> None:
 def test_a_scan_that_fills_its_picture_is_read_as_it_came(analyser: Analyser) -> None:
     for picture in (slice_rgb(), np.asarray(pictures.smear_image())):
         assert analyser.gate.admit(picture).picture is picture
+
+
+def test_lines_in_a_smear_beyond_doubt_are_no_screen(analyser: Analyser, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pictures.smear_image(640, 480, seed=5, blasts=False)
+    ImageDraw.Draw(image).rectangle((77, 58, 563, 422), outline=(90, 60, 140), width=2)
+    smear = np.asarray(image)
+    assert analyser.gate.admit(smear).picture is smear
+    monkeypatch.setattr(gate, "NO_PHOTO", 1.1)
+    assert analyser.gate.admit(smear).picture.shape != smear.shape  # else it would be cut along the lines
 
 
 def test_only_a_picture_with_something_around_has_a_lit_rim() -> None:
