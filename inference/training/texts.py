@@ -52,7 +52,7 @@ KNOWN_FAILURES = {
         "somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
         "Very bright pictures are read worse: at a gamma of 0.6 one in ten was told the wrong answer. Blurred ones and "
-        'photos of a screen are told "not sure" more often.',
+        'photos of a screen are told "not sure" more often; in photos with a room around one in twenty was told wrong.',
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
         "The test looks took no part in the training, but were looked at more than once while the measures "
         "were chosen.",
