@@ -277,7 +277,8 @@ def _start_worker(settings: WorkerSettings, closing: threading.Event) -> Worker:
                         return Worker(pool, process, process_id)
                 raise BrokenProcessPool("the worker ended as soon as it was ready")
         raise BrokenProcessPool("the worker was not ready in time")
-    except (RuntimeError, ProcessExpired) as error:
+    # The fork server may be killed meanwhile: no answer from it, or (TypeError) its address gone under our feet.
+    except (RuntimeError, ProcessExpired, OSError, EOFError, TypeError) as error:
         _clear(pool)
         raise WorkerLostError(str(error)) from error
 
