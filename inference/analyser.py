@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference import cell_measures
 from inference.analysis import Analysis, GateScores, Organ, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
-from inference.expert import Expert, Reading
+from inference.cells import measures
+from inference.decision import decide, likeliest_tumor
+from inference.decode.imaging import Picture, decode, encode_jpeg
 from inference.explain import heat, heat_image, overlay
-from inference.gate import Admission, Gate
-from inference.imaging import Picture, decode, encode_jpeg
+from inference.gate.gate import Admission, Gate
+from inference.model import Model, Prediction
 from inference.registry import check_models
-from inference.verdict import judge, likeliest_tumor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Analyser:
     """The gate and an expert for each organ that it lets in. Not to be shared between threads."""
 
     gate: Gate
-    experts: dict[Organ, Expert]
+    experts: dict[Organ, Model]
 
     @classmethod
     def load(cls, models_dir: Path = MODELS_DIR, backend: BackendName = "litert") -> Self:
@@ -38,7 +38,7 @@ class Analyser:
         gate, experts = check_models(models_dir)
         return cls(
             Gate.load(gate, backend),
-            {organ: Expert.load(entry, backend) for organ, entry in experts.items()},
+            {organ: Model.load(entry, backend) for organ, entry in experts.items()},
         )
 
     def analyse(self, picture: bytes, hint: Organ | None = None, *, bare_map: bool = True) -> Analysis:
@@ -68,7 +68,7 @@ class Analyser:
     ) -> Analysis:
         expert = self.experts[organ]
         reading = expert.read(picture.rgb)
-        judgement = judge(reading.chances, expert.card, reading.apart)
+        judgement = decide(reading.chances, expert.card, reading.tta_disagreement)
         shown = Image.fromarray(picture.rgb)
         heat_map = draw_heat(expert, reading, shown.size)
         return Analysis(
@@ -111,17 +111,17 @@ class Analyser:
         )
 
 
-def tumor_heat(expert: Expert, reading: Reading) -> NDArray[np.float32]:
+def tumor_heat(expert: Model, reading: Prediction) -> NDArray[np.float32]:
     """Heat (h x w, 0..1) of the likeliest tumour class, whatever the verdict: the scale alone decides what is seen."""
     index = expert.card.class_names.index(likeliest_tumor(reading.chances, expert.card))
     return heat(reading.evidence[..., index], expert.card.heatmap_full_scale)
 
 
-def draw_heat(expert: Expert, reading: Reading, size: tuple[int, int]) -> Image.Image:
+def draw_heat(expert: Model, reading: Prediction, size: tuple[int, int]) -> Image.Image:
     """The heat over a picture of ``size``, 8-bit grey; for a model that judges cells it lies on these."""
     values = tumor_heat(expert, reading)
     if reading.outline is not None:
-        return cell_measures.heat_image(values, reading.outline, size)
+        return measures.heat_image(values, reading.outline, size)
     return heat_image(values, expert.card.input.side, size)
 
 

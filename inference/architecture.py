@@ -88,7 +88,7 @@ def build(architecture: Architecture, input_side: int, channels: int, n_classes:
 
 
 def _judge_cells(side: int, channels: int, n_classes: int) -> keras.Model:
-    """One place a cell (``inference.cell_measures``): each is judged alone by a 1x1 convolution, and their mean counts.
+    """One place a cell (``inference.cells.measures``): each is judged alone by a 1x1 convolution; their mean counts.
 
     The last channel is a cell's part in the mean; it stands for the constant, too. Class maps: [B, side, side, K].
     """

@@ -88,7 +88,7 @@ class ModelCard(_Part):
     """The class-map value (logit units) that is drawn at full strength; fixed, never stretched per picture."""
     views: tuple[View, ...] = ("plain",)
     """What serving reads of each picture: logits and maps are the mean over these views."""
-    views_apart: Annotated[float, Field(ge=0, le=1)] = 1.0
+    max_tta_disagreement: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The answer is "not sure" when two views differ by more than this in the probability of any tumour."""
     reliability: tuple[ScoreBin, ...] = ()
     """What pictures with such a score really showed; empty when that was not measured."""

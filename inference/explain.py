@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.depth import to_levels
-from inference.imaging import encode_jpeg
+from inference.decode.bit_depth import to_levels
+from inference.decode.imaging import encode_jpeg
 from inference.preprocess import letterbox_geometry
 
 STOPS: Final = (

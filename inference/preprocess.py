@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference import cell_measures
 from inference.card import Input
+from inference.cells import measures
 
 MAX_LEVEL = 1.25
 """Upper limit of the "percentile" tensor, in units of the 99th percentile of the foreground."""
@@ -55,7 +55,7 @@ def tensor(picture: NDArray[np.uint8], spec: Input) -> NDArray[np.float32]:
     Raises ValueError when the picture is not uint8 H x W x 3.
     """
     if spec.normalisation == "cells":
-        return cell_measures.tensor(picture)
+        return measures.tensor(picture)
     resized, box = resize(picture, spec.side, spec.channels)
     normalised = normalise(resized, spec.normalisation)
     square = np.zeros((1, spec.side, spec.side, spec.channels), np.float32)

@@ -2,14 +2,14 @@
 
 from storage.database import Database
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
-from storage.inbox import Attempt, Kept
+from storage.inbox import Attempt, PendingUpdate
 from storage.records import NewScan, Person, Pictures, Scan, ScanPage
 
 __all__ = [
     "Attempt",
     "Database",
-    "Kept",
     "NewScan",
+    "PendingUpdate",
     "Person",
     "Pictures",
     "Scan",

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
-from storage.repository import People, Scans
+from storage.repositories import People, Scans
 from storage.schema import REVISION
 from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
 from storage.url import Address, parse, prepare_file

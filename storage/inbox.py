@@ -22,7 +22,7 @@ _COLUMN = _TABLE.c
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PendingUpdate:
     """An update that waits to be handled."""
 
     update_id: int
@@ -46,7 +46,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class DeadLetter:
     """An update that could not be handled, without what it says."""
 
     update_id: int
@@ -82,7 +82,7 @@ class Inbox:
         insert = _insert(self._sessions.sqlite)
         return await self._sessions.write(lambda at: at.execute(insert, values).rowcount == 1, durable=True)
 
-    async def recover(self) -> tuple[Kept, ...]:
+    async def recover(self) -> tuple[PendingUpdate, ...]:
         """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
 
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
@@ -120,11 +120,11 @@ class Inbox:
         statement = _OPEN.values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
         await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
-    async def all_set_aside(self) -> tuple[SetAside, ...]:
+    async def all_set_aside(self) -> tuple[DeadLetter, ...]:
         """What waits for the operator, oldest first."""
         columns = (_COLUMN.update_id, _COLUMN.attempts, _COLUMN.error, _COLUMN.received_at, _COLUMN.finished_at)
         statement = select(*columns).where(_COLUMN.state == "set_aside").order_by(_COLUMN.id)
-        return tuple(SetAside(*row) for row in await self._sessions.read(lambda at: at.execute(statement).all()))
+        return tuple(DeadLetter(*row) for row in await self._sessions.read(lambda at: at.execute(statement).all()))
 
     async def try_again(self, update_id: int) -> bool:
         """Let an update that is set aside wait for its handler; ``recover`` finds it. False: it is not set aside."""
@@ -142,11 +142,11 @@ class Inbox:
         """How many updates of this chat are held."""
         return await self._sessions.read(lambda at: at.scalar(select(func.count()).where(*_held_of(chat_id)))) or 0
 
-    async def release(self, chat_id: int) -> tuple[Kept, ...]:
+    async def release(self, chat_id: int) -> tuple[PendingUpdate, ...]:
         """Let the held updates of a chat wait for their handler; oldest first."""
         statement = update(_TABLE).where(*_held_of(chat_id)).values(state="waiting").returning(_COLUMN.id, *_KEPT)
         rows = await self._sessions.write(lambda at: at.execute(statement).all())
-        return tuple(Kept(*row[1:]) for row in sorted(rows, key=lambda row: int(row[0])))
+        return tuple(PendingUpdate(*row[1:]) for row in sorted(rows, key=lambda row: int(row[0])))
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
         """Finish the updates that are held for a chat, whose number is returned, and ``update_ids``, unanswered."""
@@ -212,7 +212,7 @@ def _insert(on_sqlite: bool) -> Any:
     return insert(_TABLE).on_conflict_do_nothing(index_elements=["update_id"])
 
 
-def _recover(at: Connection) -> tuple[Kept, ...]:
+def _recover(at: Connection) -> tuple[PendingUpdate, ...]:
     working = _COLUMN.state == "working"
     alone = at.scalar(select(func.count()).where(working)) == 1
     counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
@@ -220,7 +220,7 @@ def _recover(at: Connection) -> tuple[Kept, ...]:
     rows = at.execute(
         select(*_KEPT).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
     )
-    return tuple(Kept(*row) for row in rows)
+    return tuple(PendingUpdate(*row) for row in rows)
 
 
 def _begin(at: Connection, update_id: int) -> Attempt | None:

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from storage.errors import explain
+from storage.group_commit import Work, Writer
 from storage.url import Address
-from storage.writing import Work, Writer
 
 BUSY_TIMEOUT_S = 30
 READERS = 4

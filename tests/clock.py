@@ -12,7 +12,7 @@ async def settled() -> None:
 
 
 class HandClock:
-    """A ``bot.pace.Clock`` that stands still until ``advance`` is called; sleepers then wake in their order."""
+    """A ``bot.delivery.token_bucket.Clock`` that stands still until ``advance``; sleepers then wake in their order."""
 
     def __init__(self) -> None:
         self._now = 0.0

@@ -7,10 +7,10 @@ from telegram import Update
 from telegram.error import BadRequest, Forbidden, TelegramError
 from telegram.ext import ApplicationHandlerStop
 
-from bot.context import BotContext, replying
+from bot.chat.context import BotContext, replying
+from bot.chat.texts import DEFAULT_LANGUAGE
 from bot.errors import UserFacingError
-from bot.texts import DEFAULT_LANGUAGE
-from inference.executor import AnalysisTimeoutError, WorkerDiedError
+from inference.workers.local import AnalysisTimeoutError, WorkerDiedError
 from storage.errors import StorageDownError, UnknownPersonError
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ async def on_error(update: object, context: BotContext) -> None:
     error, deliveries = context.error, context.services.deliveries
     update_id = update.update_id if isinstance(update, Update) else None
     if isinstance(error, StorageDownError):
-        await _excuse(context, update, error)
+        await _apologise(context, update, error)
     if error is not None and deliveries.failed(update, error):
         _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
     elif isinstance(error, Forbidden):
@@ -41,12 +41,12 @@ async def on_error(update: object, context: BotContext) -> None:
     raise ApplicationHandlerStop
 
 
-async def _excuse(context: BotContext, update: object, error: StorageDownError) -> None:
+async def _apologise(context: BotContext, update: object, error: StorageDownError) -> None:
     """Note that the database is out of order; the sender is told once that the answer will take a while."""
     services = context.services
     services.storage.failed(error)
     sentence = services.texts[DEFAULT_LANGUAGE]("error.storage")
-    await services.storage.excuse(update, lambda chat_id: context.bot.send_message(chat_id, sentence))
+    await services.storage.apologise(update, lambda chat_id: context.bot.send_message(chat_id, sentence))
 
 
 def _for_people(error: Exception | None) -> UserFacingError:

@@ -8,10 +8,10 @@ from telegram import CallbackQuery, Update, User
 from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
-from bot.buttons import parse
-from bot.context import BotContext
-from bot.incoming import MAX_NAME, clean_line
-from bot.texts import DEFAULT_LANGUAGE
+from bot.chat.context import BotContext
+from bot.chat.keyboards import parse
+from bot.chat.texts import DEFAULT_LANGUAGE
+from bot.scan.incoming import MAX_NAME, clean_line
 from storage.records import Person
 
 _log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from typing import Any
 from telegram import InlineKeyboardMarkup, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
-from bot import wording
-from bot.buttons import Verb, button, grid, says
-from bot.context import BotContext
-from bot.texts import Texts
+from bot.chat.context import BotContext
+from bot.chat.keyboards import Action, button, grid, says
+from bot.chat.texts import Texts
+from bot.scan import wording
 from storage.records import Scan, ScanPage
 
 PAGE_SIZE = 5
@@ -16,7 +16,7 @@ PAGE_SIZE = 5
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """The command and its paging buttons."""
-    return [CommandHandler("history", first_page), CallbackQueryHandler(turn_page, says(Verb.HISTORY))]
+    return [CommandHandler("history", first_page), CallbackQueryHandler(turn_page, says(Action.HISTORY))]
 
 
 async def first_page(_: Update, context: BotContext) -> None:
@@ -46,14 +46,14 @@ def page_buttons(page: ScanPage, texts: Texts) -> InlineKeyboardMarkup | None:
     if not page.scans:
         return None
     opening = [
-        (button(texts.plain("button.open_named", name=wording.name_of(scan, texts)), Verb.OPEN, scan.public_id),)
+        (button(texts.plain("button.open_named", name=wording.name_of(scan, texts)), Action.OPEN, scan.public_id),)
         for scan in page.scans
     ]
     turning = []
     if page.page > 1:
-        turning.append(button(texts.plain("button.newer"), Verb.HISTORY, str(page.page - 1)))
+        turning.append(button(texts.plain("button.newer"), Action.HISTORY, str(page.page - 1)))
     if page.page < page.pages:
-        turning.append(button(texts.plain("button.older"), Verb.HISTORY, str(page.page + 1)))
+        turning.append(button(texts.plain("button.older"), Action.HISTORY, str(page.page + 1)))
     return grid(*opening, tuple(turning))
 
 

@@ -5,10 +5,10 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, MessageHandler, filters
 
-from bot import pages
-from bot.buttons import Verb, says
-from bot.context import BotContext
-from bot.knowledge import Match, Question, RedFlag, Topic
+from bot.chat import pages
+from bot.chat.context import BotContext
+from bot.chat.keyboards import Action, says
+from bot.knowledge.knowledge import Match, Question, RedFlag, Topic
 
 SUGGESTIONS = 3
 
@@ -18,12 +18,12 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     return [
         CommandHandler("info", info),
         CommandHandler("faq", faq),
-        CallbackQueryHandler(topics, says(Verb.TOPICS)),
-        CallbackQueryHandler(topic, says(Verb.TOPIC)),
-        CallbackQueryHandler(section, says(Verb.SECTION)),
-        CallbackQueryHandler(groups, says(Verb.GROUPS)),
-        CallbackQueryHandler(group, says(Verb.GROUP)),
-        CallbackQueryHandler(question, says(Verb.QUESTION)),
+        CallbackQueryHandler(topics, says(Action.TOPICS)),
+        CallbackQueryHandler(topic, says(Action.TOPIC)),
+        CallbackQueryHandler(section, says(Action.SECTION)),
+        CallbackQueryHandler(groups, says(Action.GROUPS)),
+        CallbackQueryHandler(group, says(Action.GROUP)),
+        CallbackQueryHandler(question, says(Action.QUESTION)),
         MessageHandler(filters.TEXT & ~filters.COMMAND & filters.FORWARDED, forwarded),
         MessageHandler(filters.TEXT & ~filters.COMMAND, free_text),
     ]

@@ -5,12 +5,12 @@ from typing import Any
 from telegram import InlineKeyboardMarkup, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
-from bot.buttons import Verb, button, grid, says
-from bot.context import CONSENT_VERSION, BotContext
-from bot.incoming import MAX_NAME, clean_line
-from bot.menu import help_lines
-from bot.texts import Texts
-from bot.updates import Lane
+from bot.chat.context import CONSENT_VERSION, BotContext
+from bot.chat.keyboards import Action, button, grid, says
+from bot.chat.menu import help_lines
+from bot.chat.texts import Texts
+from bot.delivery.ordering import QueueKind
+from bot.scan.incoming import MAX_NAME, clean_line
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -20,9 +20,9 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         CommandHandler("help", show_help),
         CommandHandler("scan", how_to_scan),
         CommandHandler("cancel", cancel),
-        CallbackQueryHandler(agree, says(Verb.AGREE)),
-        CallbackQueryHandler(decline, says(Verb.DECLINE)),
-        CallbackQueryHandler(keep, says(Verb.KEEP)),
+        CallbackQueryHandler(agree, says(Action.AGREE)),
+        CallbackQueryHandler(decline, says(Action.DECLINE)),
+        CallbackQueryHandler(keep, says(Action.KEEP)),
     ]
 
 
@@ -48,7 +48,7 @@ async def agree(_: Update, context: BotContext) -> None:
     services, chat_id = context.services, context.person.chat_id
     if not context.has_consented:
         # A picture that came just before is put with those that wait, not forgotten between the two.
-        async with services.lanes.turn(chat_id, Lane.PICTURES):
+        async with services.chat_queues.turn(chat_id, QueueKind.PICTURES):
             await context.database.people.give_consent(chat_id, CONSENT_VERSION)
     waited = await services.deliveries.release(chat_id)
     await context.replace(context.texts("consent.yes_and_reading" if waited else "consent.yes"))
@@ -78,7 +78,7 @@ async def how_to_scan(_: Update, context: BotContext) -> None:
 async def cancel(_: Update, context: BotContext) -> None:
     """Drop pictures that wait: for their turn, or for a yes."""
     chat_id = context.person.chat_id
-    waiting = context.services.lanes.cancel(chat_id)
+    waiting = context.services.chat_queues.cancel(chat_id)
     dropped = len(waiting) + await context.database.inbox.drop(chat_id, *waiting)
     await context.say("cancel.dropped" if dropped else "cancel.nothing", number=dropped)
 
@@ -91,5 +91,5 @@ async def keep(_: Update, context: BotContext) -> None:
 def consent_buttons(texts: Texts) -> InlineKeyboardMarkup:
     """Yes or no."""
     return grid(
-        (button(texts.plain("button.agree"), Verb.AGREE),), (button(texts.plain("button.decline"), Verb.DECLINE),)
+        (button(texts.plain("button.agree"), Action.AGREE),), (button(texts.plain("button.decline"), Action.DECLINE),)
     )

@@ -5,7 +5,7 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
-from bot.context import BotContext
+from bot.chat.context import BotContext
 
 HINTS = (
     (filters.COMMAND, "other.command"),

@@ -5,9 +5,9 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
-from bot.buttons import Verb, button, grid, says
-from bot.context import BotContext
-from bot.updates import Lane
+from bot.chat.context import BotContext
+from bot.chat.keyboards import Action, button, grid, says
+from bot.delivery.ordering import QueueKind
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -15,9 +15,9 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     return [
         CommandHandler("privacy", privacy),
         CommandHandler("delete", ask_delete_all),
-        CallbackQueryHandler(withdraw, says(Verb.WITHDRAW)),
-        CallbackQueryHandler(ask_delete_all, says(Verb.ASK_DELETE_ALL)),
-        CallbackQueryHandler(delete_all, says(Verb.DELETE_ALL)),
+        CallbackQueryHandler(withdraw, says(Action.WITHDRAW)),
+        CallbackQueryHandler(ask_delete_all, says(Action.ASK_DELETE_ALL)),
+        CallbackQueryHandler(delete_all, says(Action.DELETE_ALL)),
     ]
 
 
@@ -25,11 +25,11 @@ async def privacy(_: Update, context: BotContext) -> None:
     """What is kept and why, and the two ways out."""
     texts = context.texts
     consent = (
-        button(texts.plain("button.withdraw"), Verb.WITHDRAW)
+        button(texts.plain("button.withdraw"), Action.WITHDRAW)
         if context.has_consented
-        else button(texts.plain("button.agree"), Verb.AGREE)
+        else button(texts.plain("button.agree"), Action.AGREE)
     )
-    delete = button(texts.plain("button.delete_all"), Verb.ASK_DELETE_ALL)
+    delete = button(texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     page = await context.database.scans.page(context.person.id, 1, 1)
     state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
     await context.send(
@@ -41,24 +41,24 @@ async def privacy(_: Update, context: BotContext) -> None:
 async def withdraw(_: Update, context: BotContext) -> None:
     """Take the consent back: no further picture is read; what is kept stays until it is deleted."""
     chat_id = context.person.chat_id
-    await context.database.inbox.drop(chat_id, *context.services.lanes.cancel(chat_id))
+    await context.database.inbox.drop(chat_id, *context.services.chat_queues.cancel(chat_id))
     await context.database.people.withdraw_consent(chat_id)
-    delete = button(context.texts.plain("button.delete_all"), Verb.ASK_DELETE_ALL)
+    delete = button(context.texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     await context.replace(context.texts("consent.withdrawn"), grid((delete,)))
 
 
 async def ask_delete_all(_: Update, context: BotContext) -> None:
     """Ask before everything is deleted."""
     page = await context.database.scans.page(context.person.id, 1, 1)
-    yes = button(context.texts.plain("button.yes_delete_all"), Verb.DELETE_ALL)
-    no = button(context.texts.plain("button.keep"), Verb.KEEP)
+    yes = button(context.texts.plain("button.yes_delete_all"), Action.DELETE_ALL)
+    no = button(context.texts.plain("button.keep"), Action.KEEP)
     await context.say("delete.ask_all", grid((yes,), (no,)), total=page.total)
 
 
 async def delete_all(_: Update, context: BotContext) -> None:
     """Delete the person with all scans; a scan in work is waited for, so that it leaves nothing behind."""
     chat_id, services = context.person.chat_id, context.services
-    await context.database.inbox.drop(chat_id, *services.lanes.cancel(chat_id))
-    async with services.lanes.turn(chat_id, Lane.PICTURES):
+    await context.database.inbox.drop(chat_id, *services.chat_queues.cancel(chat_id))
+    async with services.chat_queues.turn(chat_id, QueueKind.PICTURES):
         total = await context.database.people.delete(chat_id)
     await context.replace(context.texts("delete.all_done", total=total))

@@ -6,8 +6,8 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CommandHandler
 
-from bot.answers import send_report
-from bot.context import BotContext
+from bot.chat.context import BotContext
+from bot.scan.messages import send_report
 from storage.records import Scan
 
 _NUMBER = re.compile(r"#?([0-9]{1,9})", re.ASCII)

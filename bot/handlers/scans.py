@@ -5,15 +5,15 @@ from typing import Any
 from telegram import Message, MessageOriginUser, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, MessageHandler, filters
 
-from bot.answers import send_picture, send_report
-from bot.buttons import Verb, button, grid, says
-from bot.context import BotContext
+from bot.chat.context import BotContext
+from bot.chat.keyboards import Action, button, grid, says
+from bot.delivery.inbox import RED_FLAG
+from bot.delivery.ordering import QueueKind
 from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
-from bot.inbox import RED_FLAG
-from bot.pipeline import read_pictures
-from bot.reporting import topic_of
-from bot.updates import Lane
+from bot.scan.messages import send_picture, send_report
+from bot.scan.pipeline import read_pictures
+from bot.scan.report_data import topic_of
 from storage.records import Scan
 
 MOST_HELD = 10
@@ -24,11 +24,11 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """Pictures, and the buttons under an answer."""
     return [
         MessageHandler((filters.PHOTO | filters.Document.ALL) & ~filters.ANIMATION, receive),
-        CallbackQueryHandler(open_scan, says(Verb.OPEN)),
-        CallbackQueryHandler(pdf_again, says(Verb.PDF)),
-        CallbackQueryHandler(about, says(Verb.ABOUT)),
-        CallbackQueryHandler(ask_delete, says(Verb.ASK_DELETE_SCAN)),
-        CallbackQueryHandler(delete, says(Verb.DELETE_SCAN)),
+        CallbackQueryHandler(open_scan, says(Action.OPEN)),
+        CallbackQueryHandler(pdf_again, says(Action.PDF)),
+        CallbackQueryHandler(about, says(Action.ABOUT)),
+        CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
+        CallbackQueryHandler(delete, says(Action.DELETE_SCAN)),
     ]
 
 
@@ -57,8 +57,8 @@ def _is_own_answer(message: Message, context: BotContext) -> bool:
 
 async def _turn_away(message: Message, context: BotContext) -> None:
     """Say once, of all of this person's pictures for which there is no room, that they have to be sent again."""
-    chat_id, lanes, inbox = context.person.chat_id, context.services.lanes, context.database.inbox
-    turned_away = lanes.waiting(chat_id, Lane.TURNED_AWAY)
+    chat_id, chat_queues, inbox = context.person.chat_id, context.services.chat_queues, context.database.inbox
+    turned_away = chat_queues.waiting(chat_id, QueueKind.TURNED_AWAY)
     sentence = context.texts("other.no_room", number=len(turned_away))
     await context.send(sentence, reply_to=message.message_id)
     await inbox.done(*turned_away)
@@ -97,8 +97,8 @@ async def about(_: Update, context: BotContext) -> None:
 async def ask_delete(_: Update, context: BotContext) -> None:
     """Ask before a scan is deleted."""
     if scan := await _own_scan(context):
-        yes = button(context.texts.plain("button.yes_delete"), Verb.DELETE_SCAN, scan.public_id)
-        no = button(context.texts.plain("button.keep"), Verb.KEEP)
+        yes = button(context.texts.plain("button.yes_delete"), Action.DELETE_SCAN, scan.public_id)
+        no = button(context.texts.plain("button.keep"), Action.KEEP)
         await context.say("delete.ask_scan", grid((yes,), (no,)), number=scan.number, public_id=scan.public_id)
 
 

@@ -19,7 +19,7 @@ import keras
 
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
-from inference.training.data import DataError
+from inference.training.data.dataset import DataError
 from inference.training.recipes import RECIPES
 
 ON_ANY_BACKEND = ("data", "train")

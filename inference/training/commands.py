@@ -15,31 +15,17 @@ from tqdm import tqdm
 
 from inference.analyser import Analyser
 from inference.card import ModelCard, OperatingPoints, load_card
-from inference.expert import Expert
+from inference.model import Model
 from inference.registry import Entry
-from inference.training import (
-    audit,
-    cells,
-    cells_compare,
-    data,
-    evaluate,
-    export,
-    gate_card,
-    gate_distances,
-    gate_folds,
-    gate_reasons,
-    heatmaps,
-    plots,
-    shortcuts,
-    texts,
-    train,
-)
-from inference.training import calibrate as cal
-from inference.training.cardfile import write_model_card
-from inference.training.data import DataError
-from inference.training.interrupted import STATE_FILE
-from inference.training.predict import probabilities, read_files
+from inference.training.data import audit, dataset
+from inference.training.data.dataset import DataError
+from inference.training.fit import cells, export, gate_distances, gate_reasons, train
+from inference.training.fit.checkpoint import STATE_FILE
+from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts
+from inference.training.measure.predict import probabilities, read_files
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
+from inference.training.report import gate_card, plots, texts
+from inference.training.report.model_card import write_model_card
 
 LOG_FILE, NOTES_FILE = "train.log", "notes.json"
 """What a training says while it runs, and what is needed to repeat it: seed, steps and the SHA-256 of its data."""
@@ -54,7 +40,7 @@ def say(text: str) -> None:
 
 def show_data(recipe: Recipe, args: argparse.Namespace) -> None:
     """Print what there is to train on, and what lies on two sides; with --audit look at every picture."""
-    examples = data.examples_for(recipe, data.data_root(args.data))
+    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     for (part, label, source), count in sorted(Counter((e.part, e.label, e.source) for e in examples).items()):
         print(f"{recipe.name:12} {part:6} {label:12} {source:20} {count:5}")
     leaks = audit.leaks(examples)
@@ -84,8 +70,8 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
     folder = run_folder(recipe, args)
     if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
         raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
-    root = data.data_root(args.data)
-    examples = data.examples_for(recipe, root)
+    root = dataset.data_root(args.data)
+    examples = dataset.examples_for(recipe, root)
     say(f"{recipe.name}: checking {len(examples)} pictures")
     audit.check(recipe, examples)
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +109,7 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
         raise DataError(f"{args.earlier} is missing: name the checkpoint that the training went on from")
     model = train.restore(recipe, best, args.earlier, args.share)
     card = export.export(recipe, model, Path(args.models) / recipe.name, args.version)
-    examples = data.examples_for(recipe, data.data_root(args.data))
+    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
     changes = {"trained_on": evaluate.provenance(examples), "made_with": card.made_with | made}
@@ -134,34 +120,36 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
     folder = Path(args.models) / recipe.name
-    card = load_card(folder).model_copy(update={"views": cal.VIEWS.get(recipe.name, ("plain",))})
-    examples = data.examples_for(recipe, data.data_root(args.data))
+    card = load_card(folder).model_copy(update={"views": calibrate.VIEWS.get(recipe.name, ("plain",))})
+    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     validation = [e for e in examples if e.part == "val"]
     labels = evaluate.labels_of(recipe, validation)
     with bar(len(validation) * len(card.views), recipe.name) as progress:
-        answer = read_files(Expert.load(Entry(folder, card)), [e.path for e in validation], progress)
-        scored = cal.Scored(answer.logits, labels, tuple(e.source for e in validation))
+        answer = read_files(Model.load(Entry(folder, card)), [e.path for e in validation], progress)
+        scored = calibrate.Scored(answer.logits, labels, tuple(e.source for e in validation))
         if recipe.name == BLOOD_SMEAR:
             scored = unseen_looks(recipe, args) or scored
         if not recipe.organ:
             familiar = gate_distances.of_shipped(folder, recipe, examples, answer)
-            scored = cal.Scored(familiar.weigh(answer.logits, answer.features), labels, scored.sources)
-        heat = cal.temperature(scored)
+            scored = calibrate.Scored(familiar.weigh(answer.logits, answer.features), labels, scored.sources)
+        heat = calibrate.temperature(scored)
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
-            answer = read_files(Expert.load(Entry(folder, card)), [e.path for e in validation], progress)
+            answer = read_files(Model.load(Entry(folder, card)), [e.path for e in validation], progress)
     chances = probabilities(scored.logits, heat)
     free = recipe.tumor_free
-    changes: dict[str, Any] = {"conformal": cal.conformal(chances, scored.labels, recipe.class_names, scored.sources)}
+    changes: dict[str, Any] = {
+        "conformal": calibrate.conformal(chances, scored.labels, recipe.class_names, scored.sources)
+    }
     if recipe.organ:
         tumor, ill = 1 - chances[:, free], scored.labels != free
-        bins = cal.reliability(tumor, ill)
-        points = cal.expert_points(tumor, ill, scored.sources, cal.LIMITS[recipe.name])
-        changes["operating_points"], changes["reliability"] = cal.agreeing(points, bins), bins
+        bins = calibrate.reliability(tumor, ill)
+        points = calibrate.expert_points(tumor, ill, scored.sources, calibrate.LIMITS[recipe.name])
+        changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
         right = (answer.chances[:, free] < 0.5) == (labels != free)
-        changes["views_apart"] = cal.views_apart(answer.apart, right)
+        changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
         tumors = np.array([c.tumor for c in recipe.classes])
-        scales = [cal.full_scale(answer.evidence, labels, tumors, p) for p in cal.PEAK_PERCENTILES]
+        scales = [calibrate.full_scale(answer.evidence, labels, tumors, p) for p in calibrate.PEAK_PERCENTILES]
         changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
     else:
         changes["operating_points"] = OperatingPoints(positive=gate_distances.POINT, negative=gate_distances.POINT)
@@ -172,13 +160,13 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
 
 
-def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> cal.Scored | None:
+def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> calibrate.Scored | None:
     """Logits of looks from models that have not seen them; None before a training, or where no look can be left out."""
     file = run_folder(recipe, args) / cells.UNSEEN_FILE
     if not file.exists():
         return None
     with np.load(file, allow_pickle=False) as kept:
-        scored = cal.Scored(kept["logits"], kept["labels"], tuple(map(str, kept["looks"])))
+        scored = calibrate.Scored(kept["logits"], kept["labels"], tuple(map(str, kept["looks"])))
     return scored if len(scored.labels) else None
 
 
@@ -186,15 +174,15 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     """Measure the shipped files as they serve and write the figures into ``card.json`` and ``MODEL_CARD.md``."""
     folder = Path(args.models) / recipe.name
     card: ModelCard = load_card(folder)
-    examples = data.examples_for(recipe, data.data_root(args.data))
+    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     if args.robust:
-        from inference.training import robust
+        from inference.training.measure import robust
 
         found = {"robustness": robust.figures(recipe, Analyser.load(args.models), examples, args.seed, bar)}
     else:
         with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
             if recipe.organ:
-                expert = Expert.load(Entry(folder, card))
+                expert = Model.load(Entry(folder, card))
                 parts = evaluate.read_parts(expert, examples, progress)
                 found = evaluate.expert_figures(recipe, expert, folder, examples, parts)
                 plots.write(recipe, card, folder, parts)
@@ -225,9 +213,9 @@ def run_folds(recipe: Recipe, args: argparse.Namespace) -> None:
     if recipe.organ:
         say(f"{recipe.name}: folds of kinds are for the gate alone")
         return
-    folder, root = Path(args.models) / recipe.name, data.data_root(args.data)
+    folder, root = Path(args.models) / recipe.name, dataset.data_root(args.data)
     if args.drawn:
-        scans = [e for e in data.examples_for(recipe, root) if e.part == "val" and e.label != OTHER]
+        scans = [e for e in dataset.examples_for(recipe, root) if e.part == "val" and e.label != OTHER]
         drawn = gate_folds.drawn_figures(Analyser.load(args.models).gate, scans)
         found, lines = {"kinds_drawn": drawn}, gate_card.drawn(drawn)
     else:
@@ -248,7 +236,7 @@ def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:
         return
     folder = Path(args.models) / recipe.name
     card = load_card(folder)
-    found = {"shortcuts": shortcuts.figures(recipe, folder, data.examples_for(recipe, data.data_root(args.data)))}
+    found = {"shortcuts": shortcuts.figures(recipe, folder, dataset.examples_for(recipe, dataset.data_root(args.data)))}
     updated = card.model_copy(update={"figures": card.figures | found})
     export.write_card(updated, folder)
     write_model_card(updated, folder)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inference.card import Architecture, Input, ModelClass
-from inference.cell_measures import CHANNELS
-from inference.cells import GRID
+from inference.cells.finder import GRID
+from inference.cells.measures import CHANNELS
 
 GLIOMA, MENINGIOMA, PITUITARY, NO_TUMOR = "glioma", "meningioma", "pituitary", "no_tumor"
 LEUKEMIA, NO_LEUKEMIA = "leukemia", "no_leukemia"

@@ -17,11 +17,11 @@ from typing import Any
 
 from telegram import Update
 
-from bot import jobs
-from bot.application import build, open_services
-from bot.context import CONSENT_VERSION, BotApplication, Services
+from bot.app import build, open_services
+from bot.chat.context import CONSENT_VERSION, BotApplication, Services
+from bot.scan import jobs
 from bot.settings import load_settings
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from tests.bench.offline import InstantTelegram
 from tests.bench.samples import bench_scan, varied
 from tests.bench.steps import a_report

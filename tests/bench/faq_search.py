@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.knowledge import Knowledge
+from bot.knowledge.knowledge import Knowledge
 
 QUERIES = Path(__file__).parent.parent / "data" / "faq_queries.toml"
 NOTHING = "none"

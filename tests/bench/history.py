@@ -20,12 +20,12 @@ from typing import Any, cast
 from sqlalchemy import Table, create_engine, insert, text
 from telegram import Update
 
-from bot import sender
-from bot.buttons import Press, Verb
-from bot.context import CONSENT_VERSION
+from bot.chat.context import CONSENT_VERSION
+from bot.chat.keyboards import Action, ButtonPress
+from bot.delivery import rate_limiter
 from bot.handlers.history import PAGE_SIZE
 from storage import Database, NewScan, Pictures
-from storage.repository import ALPHABET
+from storage.repositories import ALPHABET
 from storage.schema import PictureRow, ScanRow
 from tests.bench.crowd import Stage, stage
 from tests.bench.table import Row, percentile, percentiles
@@ -126,7 +126,7 @@ async def _measure_pages(running: Stage, found: Found) -> None:
     numbers = itertools.count(2**40)
     for _ in range(PAGES):
         found.first.append(await running.command(WRITER, "/history"))
-        found.last.append(await _press(running, Press(Verb.HISTORY, str(pages)).data, next(numbers)))
+        found.last.append(await _press(running, ButtonPress(Action.HISTORY, str(pages)).data, next(numbers)))
 
 
 async def _press(running: Stage, data: str, number: int) -> float:
@@ -222,12 +222,12 @@ def _new_scan(source_key: str, digest: str) -> NewScan:
 @contextmanager
 def _no_limit_in_a_chat() -> Iterator[None]:
     """One chat is asked more here than Telegram lets a bot answer."""
-    burst = sender.BURST
-    sender.BURST = 1_000_000
+    burst = rate_limiter.BURST
+    rate_limiter.BURST = 1_000_000
     try:
         yield
     finally:
-        sender.BURST = burst
+        rate_limiter.BURST = burst
 
 
 def _median(seconds: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.context import CONSENT_VERSION
+from bot.chat.context import CONSENT_VERSION
 from bot.sandbox import Person, Rules, Sandbox
 from storage.database import Database
 from tests.bench.samples import bench_scan, varied

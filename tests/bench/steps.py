@@ -9,13 +9,13 @@ from functools import partial
 
 from PIL import Image
 
-from bot.knowledge import Knowledge
+from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
 from inference.analysis import Organ
 from inference.backends import BackendName
-from inference.expert import Expert, Reading
+from inference.decode.imaging import decode, encode_jpeg
 from inference.explain import heat_image, overlay, side_by_side
-from inference.imaging import decode, encode_jpeg
+from inference.model import Model, Prediction
 from reports import render
 from reports.data import Bar, ReportData
 from tests.bench.samples import LONGEST, bench_scan
@@ -56,7 +56,7 @@ def text_costs() -> dict[str, float]:
     }
 
 
-def _draw_heat(expert: Expert, reading: Reading, shown: Image.Image) -> Image.Image:
+def _draw_heat(expert: Model, reading: Prediction, shown: Image.Image) -> Image.Image:
     return overlay(shown, heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size))
 
 

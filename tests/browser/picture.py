@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from bot.application import open_services, running
+from bot.app import open_services, running
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from tests.browser.conftest import browser

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.application import open_services, running
-from bot.context import BotApplication, Services
+from bot.app import open_services, running
+from bot.chat.context import BotApplication, Services
 from bot.sandbox import Person, Sandbox
 from bot.settings import Settings, load_settings
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from bot.application import open_services, running
+from bot.app import open_services, running
 from bot.sandbox import Message, Person, Sandbox
 from bot.settings import Settings
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from tests.conftest import PROJECT
 from tests.integration.conftest import RunningBot
 
 LONG = {"slow_s": 600.0, "hang_s": 600.0}
-BOT = "from bot.cli import main\nraise SystemExit(main(['run']))"
+BOT = "from bot.cli.main import main\nraise SystemExit(main(['run']))"
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 import bot.sandbox.samples
-from bot import menu
+from bot.chat import menu
 from bot.sandbox import Message, Person, Sandbox
 from tests.integration.conftest import RunningBot
 

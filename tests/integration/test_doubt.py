@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.application import open_services, running
+from bot.app import open_services, running
 from bot.sandbox import Message, Person, Rules, Sandbox
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.conftest import RunningBot, settings_for
 

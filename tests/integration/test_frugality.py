@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine, event
 
 from bot.sandbox import Person
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.conftest import RunningBot
-from tests.integration.test_hall import one_scan, work_is_done
+from tests.integration.test_handlers import one_scan, work_is_done
 
 MOST_STATEMENTS = 26
 """20 when all goes quickly; what takes longer than a second is noted as waiting and taken up again."""

@@ -9,12 +9,12 @@ import pytest
 from telegram import Update
 from telegram.error import NetworkError
 
-from bot import inbox
-from bot.context import BotContext
+from bot.chat.context import BotContext
+from bot.delivery import inbox
 from bot.handlers import onboarding
 from bot.sandbox import Message, Sandbox
 from bot.settings import Settings
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.kills import (
     BOT,
@@ -38,11 +38,11 @@ DEADLY_HELP = (
 """A bot whose /help ends the process."""
 STOPS_AT_THE_THIRD = (
     "import asyncio\n"
-    "from bot.pipeline import Journey\n"
-    "fetch = Journey._fetch\n"
+    "from bot.scan.pipeline import ScanJob\n"
+    "fetch = ScanJob._fetch\n"
     "async def fetch_two(journey):\n"
     "    return await (asyncio.Event().wait() if journey.number == 3 else fetch(journey))\n"
-    "Journey._fetch = fetch_two\n"
+    "ScanJob._fetch = fetch_two\n"
 )
 """A bot that never gets the third picture of an album: one that is killed later has told what it can of the others."""
 

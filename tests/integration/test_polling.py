@@ -11,18 +11,20 @@ import pytest
 from telegram import Update
 from telegram.ext import ExtBot
 
+from bot.delivery.polling import Poller, PollingTimeouts, TokenConflict, kept_fetching
+from bot.delivery.raw_update import UnparsableUpdate
+from bot.delivery.receiving import UPDATES
+from bot.delivery.shutdown import Shutdown
+from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
-from bot.life import Stop
-from bot.listening import UPDATES
-from bot.polling import Contest, Pace, Poller, kept_fetching
 from bot.sandbox import Sandbox
-from bot.trouble import StorageWatch
-from bot.unreadable import Unreadable
 from storage.database import Database
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
-from tests.integration.test_life import of
+from tests.integration.test_shutdown import of
 
-QUICK = Pace(poll=30, first_pause=0.01, longest_pause=0.05, contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60)
+QUICK = PollingTimeouts(
+    poll=30, first_pause=0.01, longest_pause=0.05, contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60
+)
 
 
 class Received:
@@ -38,7 +40,7 @@ class Received:
             raise self._failures.pop(0)
         await self.updates.put(update)
 
-    async def set_aside(self, unreadable: Unreadable) -> None:
+    async def set_aside(self, unreadable: UnparsableUpdate) -> None:
         self.unreadable.append(unreadable.update_id)
 
     async def next_text(self) -> str | None:
@@ -52,18 +54,18 @@ async def nobody(_: int) -> None:
 
 
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[StorageWatch]:
+async def storage(tmp_path: Path) -> AsyncIterator[StorageHealth]:
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
-    yield StorageWatch(database)
+    yield StorageHealth(database)
     await database.close()
 
 
 @asynccontextmanager
 async def fetching(
-    sandbox: Sandbox, storage: StorageWatch, received: Received, pace: Pace = QUICK
-) -> AsyncIterator[Stop]:
+    sandbox: Sandbox, storage: StorageHealth, received: Received, pace: PollingTimeouts = QUICK
+) -> AsyncIterator[Shutdown]:
     """A poller of the sandbox's updates, kept alive."""
-    stop = Stop()
+    stop = Shutdown()
     async with ExtBot(sandbox.token, base_url=sandbox.base_url) as bot:
         poller = Poller(bot, received.keep, received.set_aside, nobody, storage, UPDATES, pace)
         task = asyncio.create_task(kept_fetching(poller, stop, pause=0.01))
@@ -75,7 +77,7 @@ async def fetching(
 
 
 async def test_a_poller_that_dies_is_started_again_and_loses_nothing(
-    sandbox: Sandbox, storage: StorageWatch, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, storage: StorageHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     received = Received(RuntimeError("a mistake of ours"))
     async with fetching(sandbox, storage, received):
@@ -89,11 +91,13 @@ async def test_a_poller_that_dies_is_started_again_and_loses_nothing(
 
 
 async def test_a_poll_that_hangs_is_given_up_and_made_anew(
-    sandbox: Sandbox, storage: StorageWatch, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, storage: StorageHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     await sandbox.client.set_faults({"getUpdates": {"hang": 1}}, hang_s=600)
     received = Received()
-    async with fetching(sandbox, storage, received, Pace(poll=30, hang=0.2, first_pause=0.01, longest_pause=0.01)):
+    async with fetching(
+        sandbox, storage, received, PollingTimeouts(poll=30, hang=0.2, first_pause=0.01, longest_pause=0.01)
+    ):
         async with asyncio.timeout(60):
             while (await sandbox.client.injected()).get("getUpdates", {}).get("hang", 0) < 3:
                 pass
@@ -105,7 +109,7 @@ async def test_a_poll_that_hangs_is_given_up_and_made_anew(
 
 
 async def test_an_update_that_can_not_be_read_is_set_aside_and_the_ones_behind_it_come_through(
-    sandbox: Sandbox, storage: StorageWatch
+    sandbox: Sandbox, storage: StorageHealth
 ) -> None:
     received = Received()
     anna = await sandbox.person("Anna")
@@ -119,7 +123,7 @@ async def test_an_update_that_can_not_be_read_is_set_aside_and_the_ones_behind_i
 
 
 @pytest.mark.parametrize("fault", ["bad_gateway", "drop_before", "drop_after", "flood"])
-async def test_fetching_goes_on_after_every_failure(sandbox: Sandbox, storage: StorageWatch, fault: str) -> None:
+async def test_fetching_goes_on_after_every_failure(sandbox: Sandbox, storage: StorageHealth, fault: str) -> None:
     received = Received()
     await sandbox.client.set_faults({"getUpdates": {fault: 0.5}}, retry_after=1)
     async with fetching(sandbox, storage, received):
@@ -130,7 +134,7 @@ async def test_fetching_goes_on_after_every_failure(sandbox: Sandbox, storage: S
 
 
 def test_who_has_polled_in_peace_for_longer_is_more_patient() -> None:
-    now, young, old = 1_000.0, Contest(Pace()), Contest(Pace())
+    now, young, old = 1_000.0, TokenConflict(PollingTimeouts()), TokenConflict(PollingTimeouts())
     young.begin(now - 0.5)
     old.begin(now - 2)
     for contest, patience in ((young, 20), (old, 50)):
@@ -141,13 +145,13 @@ def test_who_has_polled_in_peace_for_longer_is_more_patient() -> None:
 
 
 def test_a_contest_that_is_over_does_not_count_in_the_next_one() -> None:
-    contest = Contest(Pace())
+    contest = TokenConflict(PollingTimeouts())
     contest.begin(0)
     for moment in (1, 40, 80):
         assert contest.go_on(moment) == 0.5
 
 
-async def test_of_two_bots_with_one_token_the_newcomer_leaves(sandbox: Sandbox, storage: StorageWatch) -> None:
+async def test_of_two_bots_with_one_token_the_newcomer_leaves(sandbox: Sandbox, storage: StorageHealth) -> None:
     incumbent, newcomer = Received(), Received()
     async with fetching(sandbox, storage, incumbent, replace(QUICK, newcomer=60)) as stop:
         async with asyncio.timeout(60):
@@ -162,7 +166,7 @@ async def test_of_two_bots_with_one_token_the_newcomer_leaves(sandbox: Sandbox, 
         assert stop.left(1.0) == 1.0  # was not told to end
 
 
-async def test_a_poll_of_somebody_who_leaves_at_once_is_borne(sandbox: Sandbox, storage: StorageWatch) -> None:
+async def test_a_poll_of_somebody_who_leaves_at_once_is_borne(sandbox: Sandbox, storage: StorageHealth) -> None:
     received = Received()
     async with fetching(sandbox, storage, received) as stop, ExtBot(sandbox.token, base_url=sandbox.base_url) as other:
         async with asyncio.timeout(60):
@@ -174,7 +178,7 @@ async def test_a_poll_of_somebody_who_leaves_at_once_is_borne(sandbox: Sandbox, 
         assert stop.left(1.0) == 1.0
 
 
-async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: StorageWatch) -> None:
+async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: StorageHealth) -> None:
     async with fetching(sandbox, storage, Received()) as stop:
         async with asyncio.timeout(60):
             await sandbox.world.updates.polling.wait()

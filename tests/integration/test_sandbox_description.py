@@ -215,7 +215,7 @@ async def profile(talk: Talk) -> None:
 
 async def button(talk: Talk) -> None:
     """A pressed button, answered."""
-    sent = await talk("sendMessage", chat_id=talk.person.id, text="Press", reply_markup=KEYBOARD)
+    sent = await talk("sendMessage", chat_id=talk.person.id, text="ButtonPress", reply_markup=KEYBOARD)
     [shown] = [message for message in await talk.person.messages() if message.id == sent["message_id"]]
     await talk.person.press_only(shown, "yes")
     [query] = [

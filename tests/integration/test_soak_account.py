@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.chat.texts import Texts
 from bot.sandbox import Message, Sandbox
-from bot.texts import Texts
 from storage.database import Database
 from storage.records import NewScan, Pictures, Scan
 from tests.pictures import brain

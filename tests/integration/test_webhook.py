@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.application import open_services, running
+from bot.app import open_services, running
+from bot.delivery.raw_update import Raw
+from bot.delivery.webhook import PATH, WebhookServer, kept_answering
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
-from bot.unreadable import Raw
-from bot.webhook import PATH, WebhookServer, kept_answering
-from inference.executor import LocalExecutor
+from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
 from tests.integration.kills import all_is_done, rows
 

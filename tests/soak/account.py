@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from bot.chat.texts import Texts
 from bot.sandbox import Message
-from bot.texts import Texts
 from storage.database import Database
 from storage.records import Scan
 from tests.soak.crowd import SentPicture, Visitor

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from bot.cli import main
+from bot.cli.main import main
 from storage import Database, StorageError
 from storage.migrations import config, upgrade
 from storage.schema import REVISION, Base
@@ -274,7 +274,7 @@ async def test_a_file_that_is_read_only_is_said(open_folder: Path) -> None:
     assert "DATABASE_URL" in said
 
 
-# Care
+# Guarantee
 
 
 def damage(file: Path) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
-from storage import Database, NewScan, Person, StorageError, UnknownScanError, repository
-from storage.repository import ALPHABET, clean_public_id, new_public_id
+from storage import Database, NewScan, Person, StorageError, UnknownScanError, repositories
+from storage.repositories import ALPHABET, clean_public_id, new_public_id
 from tests.unit.storage.conftest import a_scan
 
 
@@ -97,7 +97,7 @@ async def test_a_public_id_that_is_taken_is_drawn_again(
     db: Database, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = iter(["A7K2-Q9", "A7K2-Q9", "A7K2-Q9", "C3DF-X4"])
-    monkeypatch.setattr("storage.repository.new_public_id", lambda: next(drawn))
+    monkeypatch.setattr("storage.repositories.new_public_id", lambda: next(drawn))
 
     assert (await db.scans.add(anna.id, a_scan("1"))).public_id == "A7K2-Q9"
     second = await db.scans.add(anna.id, a_scan("2"))
@@ -173,11 +173,11 @@ async def test_a_history_page_is_read_from_an_index(db: Database, anna: Person, 
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (repository._BY_PICTURE, "person_id=? AND picture_sha256=?"),
-        (repository._BY_SOURCE, "person_id=? AND source_key=?"),
-        (repository._BY_NUMBER, "person_id=? AND number=?"),
-        (repository._BY_PUBLIC_ID, "public_id=?"),
-        (repository._NEWEST, "person_id=?"),
+        (repositories._BY_PICTURE, "person_id=? AND picture_sha256=?"),
+        (repositories._BY_SOURCE, "person_id=? AND source_key=?"),
+        (repositories._BY_NUMBER, "person_id=? AND number=?"),
+        (repositories._BY_PUBLIC_ID, "public_id=?"),
+        (repositories._NEWEST, "person_id=?"),
     ],
 )
 async def test_no_look_up_walks_through_the_history(

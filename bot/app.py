@@ -1,0 +1,155 @@
+"""The composition root: settings in, a bot that listens out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from telegram import LinkPreviewOptions
+from telegram.constants import ParseMode
+from telegram.error import TelegramError
+from telegram.ext import Application, ContextTypes, Defaults
+
+from bot.chat import menu
+from bot.chat.context import BotApplication, BotContext, BotData, Services
+from bot.chat.texts import DEFAULT_LANGUAGE, Texts, languages
+from bot.delivery.background import running_in_background
+from bot.delivery.inbox import Deliveries
+from bot.delivery.ordering import PerChatProcessor
+from bot.delivery.polling import PollingTimeouts
+from bot.delivery.rate_limiter import RateLimiter
+from bot.delivery.receiving import connected, listening
+from bot.delivery.shutdown import Attendance, Shutdown, drain
+from bot.delivery.storage_health import StorageHealth
+from bot.errors import StartError
+from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
+from bot.knowledge.knowledge import Knowledge
+from bot.settings import Settings
+from inference.card import ModelError
+from inference.workers.local import LocalExecutor, WorkerDiedError
+from storage.database import Database
+from storage.errors import StorageError
+
+SUBJECTS = (onboarding, scans, history, report, privacy, knowledge, other)
+"""In the order in which their handlers are asked; the last one takes what is left."""
+CONNECTIONS = 64
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, executor: LocalExecutor | None = None, stop: Shutdown | None = None
+) -> AsyncIterator[Services]:
+    """Open the database and start the workers; close them at the end. Raises StartError.
+
+    An ``executor`` that runs already is used as it is, and left running. With a ``stop`` the workers start beside the
+    body, where pictures wait for them and nothing else does; that they can't start is then told to ``stop``.
+    """
+    async with AsyncExitStack() as stack:
+        if executor is None:
+            executor = LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
+            stack.push_async_callback(executor.close)
+            if stop is None:
+                await _start(executor)
+            else:
+                await stack.enter_async_context(running_in_background(_start_beside(executor, stop)))
+        try:
+            database = await Database.open(settings.database_url)
+            stack.push_async_callback(database.close)
+        except StorageError as error:
+            raise StartError(str(error)) from error
+        storage = StorageHealth(database)
+        yield Services(
+            settings=settings,
+            database=database,
+            storage=storage,
+            deliveries=Deliveries(database.inbox, storage),
+            executor=executor,
+            texts={language: Texts.load(language) for language in languages()},
+            knowledge={language: Knowledge.load(language) for language in languages()},
+        )
+
+
+async def _start(executor: LocalExecutor) -> None:
+    try:
+        await executor.start()
+    except ModelError as error:
+        raise StartError(f"MODELS_DIR: {error}") from error
+    except WorkerDiedError as error:
+        raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
+
+
+async def _start_beside(executor: LocalExecutor, stop: Shutdown) -> None:
+    try:
+        await _start(executor)
+    except StartError as error:
+        stop.fail(error)
+
+
+def build(settings: Settings, services: Services) -> BotApplication:
+    """The application with all its handlers, not yet started."""
+    application: BotApplication = (
+        Application.builder()
+        .token(settings.require_token())
+        .base_url(f"{settings.telegram_api_url}/bot")
+        .base_file_url(f"{settings.telegram_api_url}/file/bot")
+        .context_types(ContextTypes(context=BotContext, bot_data=BotData))
+        .job_queue(None)
+        .concurrent_updates(Attendance(PerChatProcessor(services.chat_queues, services.albums, services.deliveries)))
+        .update_queue(services.deliveries.queue)
+        .rate_limiter(RateLimiter(settings.messages_per_second))
+        .connection_pool_size(CONNECTIONS)
+        .pool_timeout(30)
+        .read_timeout(15)
+        .media_write_timeout(60)
+        .defaults(Defaults(parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)))
+        .build()
+    )
+    application.bot_data.services = services
+    services.deliveries.attend(application)
+    application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
+    for subject in SUBJECTS:
+        application.add_handlers(subject.handlers())
+    application.add_error_handler(errors.on_error)
+    return application
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, services: Services, stop: Shutdown | None = None, pace: PollingTimeouts | None = None
+) -> AsyncIterator[BotApplication]:
+    """A bot that listens while the body runs; what is in work at the end is finished or put back.
+
+    What makes going on impossible is told to ``stop``. Raises StartError.
+    """
+    application, stop = build(settings, services), stop or Shutdown()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(application.shutdown)
+        await connected(application, settings)
+        await application.start()
+        stack.push_async_callback(drain, application, stop, settings.stop_grace)
+        await stack.enter_async_context(listening(application, settings, services, stop, pace))
+        await stack.enter_async_context(running_in_background(_warm_up(services)))
+        await _introduce(application, services)
+        yield application
+
+
+async def _warm_up(services: Services) -> None:
+    """What the first question would have to wait for is made while nobody asks."""
+    for facts in services.knowledge.values():
+        await asyncio.to_thread(facts.warm_up)
+
+
+async def _introduce(application: BotApplication, services: Services) -> None:
+    """Set the command menu and the descriptions; a bot without them works too."""
+    bot = application.bot
+    for language, texts in services.texts.items():
+        code = None if language == DEFAULT_LANGUAGE else language
+        try:
+            await asyncio.gather(
+                bot.set_my_commands(menu.bot_commands(texts), language_code=code),
+                bot.set_my_description(texts.plain("bot.description"), language_code=code),
+                bot.set_my_short_description(texts.plain("bot.short_description"), language_code=code),
+            )
+        except TelegramError as error:
+            _log.warning("the command menu could not be set: %s", error)

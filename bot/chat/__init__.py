@@ -1,0 +1,1 @@
+"""How a chat is spoken to: context, texts, keyboards, pages."""

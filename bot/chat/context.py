@@ -1,0 +1,147 @@
+"""What every handler is given: the services, the person who writes, and the texts in their language."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from telegram import InlineKeyboardMarkup, Message, ReplyParameters, Update
+from telegram.error import BadRequest
+from telegram.ext import Application, CallbackContext, ExtBot
+
+from bot.chat.keyboards import ButtonPress
+from bot.chat.texts import DEFAULT_LANGUAGE, Texts
+from bot.delivery.admission import AdmissionQueue
+from bot.delivery.inbox import Deliveries, Delivery
+from bot.delivery.ordering import Albums, ChatQueues
+from bot.delivery.rate_limiter import Guarantee
+from bot.delivery.storage_health import StorageHealth
+from bot.knowledge.knowledge import Knowledge
+from bot.settings import Settings
+from inference.workers.local import LocalExecutor
+from storage.database import Database
+from storage.records import Person
+
+_log = logging.getLogger(__name__)
+CONSENT_VERSION = 1
+"""Goes up when the text that people agree to changes in meaning; everybody is then asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that handlers work with."""
+
+    settings: Settings
+    database: Database
+    storage: StorageHealth
+    deliveries: Deliveries
+    executor: LocalExecutor
+    texts: Mapping[str, Texts]
+    knowledge: Mapping[str, Knowledge]
+    chat_queues: ChatQueues = field(default_factory=ChatQueues)
+    albums: Albums = field(default_factory=Albums)
+    admission: AdmissionQueue = field(default_factory=AdmissionQueue)
+
+
+class BotData:
+    """The application's ``bot_data``: holds the services."""
+
+    services: Services
+
+
+class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, Any], BotData]):
+    """Typed access to everything; ``person`` is there after the gatekeeper has let an update in."""
+
+    _person: Person | None = None
+    _update: Update | None = None
+    press: ButtonPress | None = None
+    """The button that was pressed, checked."""
+
+    @property
+    def services(self) -> Services:
+        """What the application was built with."""
+        return self.bot_data.services
+
+    @property
+    def database(self) -> Database:
+        """People and scans."""
+        return self.services.database
+
+    @property
+    def delivery(self) -> Delivery:
+        """The update on its way through the inbox."""
+        return self.services.deliveries.of(self._update)
+
+    @property
+    def person(self) -> Person:
+        """Who wrote or pressed."""
+        if self._person is None:
+            raise RuntimeError("the gatekeeper has not seen this update")
+        return self._person
+
+    @property
+    def has_consented(self) -> bool:
+        """Whether this person agreed to the present wording."""
+        return self.person.has_consented and self.person.consent_version == CONSENT_VERSION
+
+    @property
+    def texts(self) -> Texts:
+        """Texts in the person's language."""
+        texts = self.services.texts
+        return texts.get(self.person.language, texts[DEFAULT_LANGUAGE])
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """Facts in the person's language."""
+        knowledge = self.services.knowledge
+        return knowledge.get(self.person.language, knowledge[DEFAULT_LANGUAGE])
+
+    @property
+    def argument(self) -> str:
+        """What the pressed button carries, or the words after the command."""
+        return self.press.argument if self.press else " ".join(self.args or ())
+
+    def admit(self, update: Update, person: Person) -> None:
+        """Remember whose update this is."""
+        self._update, self._person = update, person
+
+    async def say(self, key: str, buttons: InlineKeyboardMarkup | None = None, **values: object) -> Message:
+        """Send the text of ``key``, with escaped values."""
+        return await self.send(self.texts(key, **values), buttons)
+
+    async def send(
+        self, text: str, buttons: InlineKeyboardMarkup | None = None, reply_to: int | None = None
+    ) -> Message:
+        """Send HTML that is already safe, as a reply to message ``reply_to`` when that is still there."""
+        return await self.bot.send_message(
+            self.person.chat_id, text, reply_markup=buttons, reply_parameters=replying(reply_to)
+        )
+
+    async def replace(self, text: str, buttons: InlineKeyboardMarkup | None = None) -> None:
+        """Put HTML in place of the text message whose button was pressed; send it anew where that can't be done."""
+        query = self._update.callback_query if self._update else None
+        if query is not None and isinstance(query.message, Message) and query.message.text:
+            try:
+                await query.message.edit_text(text, reply_markup=buttons)
+            except BadRequest as error:
+                if "not modified" in error.message.lower():
+                    return
+            else:
+                return
+        await self.send(text, buttons)
+
+    async def forget_messages(self, message_ids: Iterable[int]) -> None:
+        """Take messages of ours out of the chat, as far as Telegram still allows: it does for two days."""
+        for message_id in message_ids:
+            try:
+                await self.bot.delete_message(self.person.chat_id, message_id)
+            except BadRequest:
+                _log.info("a message is too old to be deleted, or gone already")
+
+
+def replying(message_id: int | None) -> ReplyParameters | None:
+    """Reply to a message, and send all the same when that message is gone."""
+    return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id is not None else None
+
+
+BotApplication = Application[ExtBot[Guarantee], BotContext, dict[Any, Any], dict[Any, Any], BotData, None]

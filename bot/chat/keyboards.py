@@ -1,0 +1,100 @@
+"""What a pressed button says: built and read in this one place, so that nothing odd in it goes further."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.constants import InlineKeyboardButtonLimit
+
+_SCAN = r"[0-9A-Z]{4}-[0-9A-Z]{2}"
+_PAGE = r"[1-9][0-9]{0,5}"
+_SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
+_NOTHING = ""
+
+
+class Action(Enum):
+    """What a button asks for: its name in ``callback_data`` and the form of its argument."""
+
+    AGREE = ("agree", _NOTHING)
+    DECLINE = ("decline", _NOTHING)
+    WITHDRAW = ("withdraw", _NOTHING)
+    ASK_DELETE_ALL = ("ask-delete-all", _NOTHING)
+    DELETE_ALL = ("delete-all", _NOTHING)
+    KEEP = ("keep", _NOTHING)
+    OPEN = ("open", _SCAN)
+    PDF = ("pdf", _SCAN)
+    ABOUT = ("about", _SCAN)
+    ASK_DELETE_SCAN = ("ask-delete", _SCAN)
+    DELETE_SCAN = ("delete", _SCAN)
+    HISTORY = ("history", _PAGE)
+    TOPICS = ("topics", _NOTHING)
+    TOPIC = ("topic", _SLUG)
+    SECTION = ("section", rf"{_SLUG}/[a-z]{{1,12}}")
+    GROUPS = ("groups", _NOTHING)
+    GROUP = ("group", _SLUG)
+    QUESTION = ("question", _SLUG)
+
+    def __init__(self, word: str, argument: str) -> None:
+        self.word = word
+        self.argument = re.compile(argument, re.ASCII)
+
+
+_BY_WORD = {verb.word: verb for verb in Action}
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """One button's meaning, checked: ``argument`` has the form that ``verb`` asks for."""
+
+    verb: Action
+    argument: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.verb.argument.fullmatch(self.argument):
+            raise ValueError(f"not an argument of {self.verb.word}: {self.argument!r}")
+        if len(self.data.encode()) > InlineKeyboardButtonLimit.MAX_CALLBACK_DATA:
+            raise ValueError(f"too long for a button: {self.data!r}")
+
+    @property
+    def data(self) -> str:
+        """The text that Telegram keeps with the button."""
+        return f"{self.verb.word}:{self.argument}" if self.argument else self.verb.word
+
+
+def parse(data: object) -> ButtonPress | None:
+    """Read ``callback_data``; None when no button of ours says that."""
+    if not isinstance(data, str):
+        return None
+    word, _, argument = data.partition(":")
+    try:
+        press = ButtonPress(_BY_WORD[word], argument)
+    except (KeyError, ValueError):
+        return None
+    return press if press.data == data else None
+
+
+def says(verb: Action) -> Callable[[object], bool]:
+    """A pattern for CallbackQueryHandler: true for buttons with this verb."""
+
+    def matches(data: object) -> bool:
+        press = parse(data)
+        return press is not None and press.verb is verb
+
+    return matches
+
+
+def button(words: str, verb: Action, argument: str = "") -> InlineKeyboardButton:
+    """A button with plain (not HTML) words on it."""
+    return InlineKeyboardButton(words, callback_data=ButtonPress(verb, argument).data)
+
+
+def column(*buttons: InlineKeyboardButton) -> InlineKeyboardMarkup:
+    """One button a line."""
+    return InlineKeyboardMarkup([[one] for one in buttons])
+
+
+def grid(*rows: tuple[InlineKeyboardButton, ...]) -> InlineKeyboardMarkup:
+    """Rows of buttons; empty rows fall away."""
+    return InlineKeyboardMarkup([row for row in rows if row])

@@ -1,0 +1,81 @@
+"""``tumorscan demo``: the very same bot, with a chat page in the browser in place of Telegram."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import webbrowser
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+from bot.app import open_services, running
+from bot.delivery.shutdown import Shutdown, StoppedError, signals_ask
+from bot.errors import StartError
+from bot.logs import configure
+from bot.sandbox import Sandbox
+from bot.settings import Settings, load_settings
+
+PORT = 8080
+HOST = "127.0.0.1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the page is served."""
+    parser.add_argument("--port", type=int, default=PORT, help=f"port of the chat page (default {PORT}; 0: a free one)")
+    parser.add_argument("--host", default=HOST, help=f"address to listen on (default {HOST}: this machine alone)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the bot with its chat page until SIGINT or SIGTERM. Raises StartError."""
+    asyncio.run(serve(args.port, args.host, browser=not args.no_browser))
+    return 0
+
+
+def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
+    """The operator's settings, but with the sandbox in Telegram's place and a database that goes with the demo.
+
+    The chats of the page live in memory, and so must what the bot remembers of them: in the operator's own database
+    a new test person would find an earlier one's history, among the scans of real people.
+    """
+    return load_settings(
+        telegram_bot_token=sandbox.token,
+        telegram_api_url=sandbox.url,
+        webhook_url=None,
+        webhook_secret=None,
+        database_url=f"sqlite+aiosqlite:///{folder / 'demo.db'}",
+    )
+
+
+async def serve(port: int, host: str, *, browser: bool) -> None:
+    """Serve until a signal comes, then finish what is in work. Raises StartError."""
+    past_proxies(host)
+    stop = Shutdown()
+    with signals_ask(stop), suppress(StoppedError):
+        async with AsyncExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
+            try:
+                sandbox = await stack.enter_async_context(Sandbox.start(port, host))
+            except OSError as error:
+                reason = error.strerror or error
+                raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
+            settings = demo_settings(sandbox, Path(folder))
+            configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
+            services = await stop.unless_asked(stack.enter_async_context(open_services(settings, stop=stop)))
+            await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
+            print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
+            if browser and has_screen():
+                await asyncio.to_thread(webbrowser.open, sandbox.page_url)
+            await stop.wait()
+
+
+def past_proxies(host: str) -> None:
+    """Let the bot reach the sandbox directly, whatever proxy the environment names for the internet."""
+    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (known, HOST, host)))
+
+
+def has_screen() -> bool:
+    """Whether a browser would show up in a window, not inside this terminal."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

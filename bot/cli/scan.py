@@ -1,0 +1,254 @@
+"""``tumorscan scan FILE...``: read picture files offline, on all cores, and write overlays and reports."""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bot.chat.texts import Texts
+from bot.errors import StartError
+from bot.knowledge.knowledge import Knowledge
+from bot.scan import wording
+from bot.scan.report_data import new_scan, report_data
+from bot.settings import load_settings
+from inference.analysis import Analysis, Organ, PictureError, Verdict
+from inference.card import ModelError
+from inference.decode.limits import MAX_FILE_BYTES
+from inference.workers.local import AnalysisTimeoutError, ExecutorError, LocalExecutor
+from storage.records import Scan
+from storage.repositories import ALPHABET
+
+SOME_NOT_READ = 3
+"""Exit status when at least one file could not be read."""
+AHEAD = 3
+"""Files in work per core: enough to keep every worker busy, few enough to keep memory flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file: its place in the call, and the stem of what is written for it."""
+
+    number: int
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is said about one file."""
+
+    record: dict[str, Any]
+    """The JSON line."""
+    words: str
+    """The same for people, in one line."""
+    was_read: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare files and options."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures, also DICOM")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write NAME.overlay.jpg, NAME.heatmap.png and NAME.report.pdf there"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line a file")
+    parser.add_argument(
+        "--organ", choices=[organ.value for organ in Organ], help="what all pictures show; skips the check for it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the files in their order; 0 when all were read, 3 when some were not. Raises StartError."""
+    if args.out is not None:
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"--out {args.out}: {error.strerror}; name a folder that can be written to") from None
+    try:
+        return asyncio.run(_run(args))
+    except (ModelError, ExecutorError) as error:
+        raise StartError(str(error)) from None
+
+
+async def _run(args: argparse.Namespace) -> int:
+    settings = load_settings()
+    jobs = name_jobs(args.files)
+    workers = min(settings.workers, len(jobs))
+    findings: list[bool] = []
+    with ExitStack() as stack:
+        bar = None
+        if len(jobs) > 1 and sys.stderr.isatty():
+            bar = stack.enter_context(tqdm(total=len(jobs), unit="file", file=sys.stderr, dynamic_ncols=True))
+
+        def tell(finding: Finding) -> None:
+            line = json.dumps(finding.record, ensure_ascii=False) if args.json else finding.words
+            tqdm.write(line, file=sys.stdout)  # keeps the bar below the lines when both go to one terminal
+            findings.append(finding.was_read)
+            if bar is not None:
+                bar.update()
+
+        async with LocalExecutor(workers, models_dir=settings.models_dir, backend=settings.model_backend) as executor:
+            reader = Reader(executor, args.out, Organ(args.organ) if args.organ else None)
+            await reader.read_all(jobs, workers * AHEAD, tell)
+    return 0 if all(findings) else SOME_NOT_READ
+
+
+def name_jobs(files: Sequence[Path]) -> list[Job]:
+    """Give every file a name of its own to write under: its stem, with a number when another file has that already.
+
+    Compared without case, because some file systems see none.
+    """
+    taken: set[str] = set()
+    jobs = []
+    stems = {path.stem.casefold() for path in files}
+    for number, path in enumerate(files, start=1):
+        name, count = path.stem, 1
+        while name.casefold() in taken or (count > 1 and name.casefold() in stems):
+            count += 1
+            name = f"{path.stem}-{count}"
+        taken.add(name.casefold())
+        jobs.append(Job(number, path, name))
+    return jobs
+
+
+class Reader:
+    """Reads files through the workers and writes what ``--out`` asks for."""
+
+    def __init__(self, executor: LocalExecutor, out: Path | None, organ: Organ | None) -> None:
+        self._executor = executor
+        self._out = out
+        self._organ = organ
+        self._texts = Texts.load()
+        self._knowledge = Knowledge.load(self._texts.language) if out is not None else None
+
+    async def read_all(self, jobs: Sequence[Job], ahead: int, tell: Callable[[Finding], None]) -> None:
+        """Tell the findings in the order of ``jobs``, with at most ``ahead`` files in work or waiting to be told."""
+        waiting: deque[asyncio.Task[Finding]] = deque()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for job in jobs:
+                    waiting.append(group.create_task(self.read(job)))
+                    if len(waiting) >= ahead:
+                        tell(await waiting.popleft())
+                while waiting:
+                    tell(await waiting.popleft())
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None  # the first fault ended the others
+
+    async def read(self, job: Job) -> Finding:
+        """Read one file; whatever is wrong with it is said in its finding."""
+        try:
+            data = await asyncio.to_thread(_load, job.path)
+        except OSError as error:
+            return self._unread(job, f"This file can't be opened: {error.strerror}.")
+        try:
+            analysis = await self._executor.analyse(data, self._organ)
+        except PictureError as error:
+            return self._unread(job, self._texts.plain(f"refusal.{error.reason}"))
+        except ExecutorError as error:
+            key = "refusal.timeout" if isinstance(error, AnalysisTimeoutError) else "refusal.worker_died"
+            return self._unread(job, self._texts.plain(key))
+        if analysis.verdict is Verdict.NOT_READABLE:
+            return self._unread(job, self._texts.plain(f"refusal.{analysis.reason}"), analysis)
+        scan = as_scan(job, analysis)
+        outputs = await self._write(job, analysis, scan) if self._out is not None else NO_OUTPUTS
+        reason = wording.result_words(scan, self._texts)
+        words = f"{job.path}: {reason}. {wording.explanation_words(scan, self._texts)}"
+        return Finding(_record(job, analysis, reason, outputs), words, was_read=True)
+
+    def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
+        reason = without_commands(sentences)
+        return Finding(_record(job, analysis, reason, NO_OUTPUTS), f"{job.path}: {reason}", was_read=False)
+
+    async def _write(self, job: Job, analysis: Analysis, scan: Scan) -> dict[str, str | None]:
+        """Write the overlay, the heat map and the report of a picture that was read."""
+        from reports import render
+
+        if self._out is None or self._knowledge is None or analysis.overlay is None or analysis.heatmap is None:
+            return NO_OUTPUTS
+        pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
+        report = await self._executor.run(render, report_data(scan, pictures, self._texts, self._knowledge))
+        parts = {
+            "overlay": (".overlay.jpg", analysis.overlay),
+            "heatmap": (".heatmap.png", analysis.heatmap),
+            "report": (".report.pdf", report),
+        }
+        paths: dict[str, str | None] = {}
+        for part, (ending, data) in parts.items():
+            path = self._out / f"{job.name}{ending}"
+            try:
+                await asyncio.to_thread(path.write_bytes, data)
+            except OSError as error:
+                raise StartError(f"--out: {path} can't be written ({error.strerror})") from None
+            paths[part] = str(path)
+        return paths
+
+
+def without_commands(text: str) -> str:
+    """Leave out sentences such as "/scan tells more.", which make sense in a chat alone."""
+    return " ".join(sentence for sentence in re.split(r"(?<=[.!?]) ", text) if not sentence.startswith("/"))
+
+
+NO_OUTPUTS: dict[str, str | None] = {"overlay": None, "heatmap": None, "report": None}
+
+
+def as_scan(job: Job, analysis: Analysis) -> Scan:
+    """Build the scan that this would be in a chat, for the words and the report; nothing is stored."""
+    label = job.path.name.encode("utf-8", "replace").decode("utf-8")
+    kept = new_scan(analysis, source_key=str(job.number), patient_label=label, received_as="file")
+    fields = {name: getattr(kept, name) for name in type(kept).__dataclass_fields__ if name != "pictures"}
+    return Scan(
+        id=0,
+        person_id=0,
+        public_id=_public_id(analysis.picture_sha256),
+        number=job.number,
+        created_at=datetime.now(UTC),
+        **fields,
+    )
+
+
+def _record(job: Job, analysis: Analysis | None, reason: str, outputs: dict[str, str | None]) -> dict[str, Any]:
+    file = os.fsencode(job.path).decode("utf-8", "replace")
+    if analysis is None:
+        said: dict[str, Any] = {
+            "organ": None, "verdict": Verdict.NOT_READABLE.value, "label": None, "confidence": None,
+            "probabilities": {}, "withheld": {}, "prediction_set": [], "gate": None, "model": None,
+        }  # fmt: skip
+    else:
+        said = {
+            "organ": analysis.organ.value if analysis.organ else None,
+            "verdict": analysis.verdict.value,
+            "label": analysis.label,
+            "confidence": analysis.confidence,
+            "probabilities": dict(analysis.probabilities),
+            "withheld": dict(analysis.withheld),
+            "prediction_set": list(analysis.prediction_set),
+            "gate": asdict(analysis.gate) if analysis.gate else None,
+            "model": f"{analysis.model.name} {analysis.model.version}" if analysis.model else None,
+        }
+    return {"file": file, **said, "reason": reason, "outputs": outputs}
+
+
+def _load(path: Path) -> bytes:
+    """Read at most one byte more than the limit, so that a film of 4 GB costs nothing."""
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _public_id(sha256: str) -> str:
+    """Name a scan by its picture, in the letters of scan ids: the same file gets the same report again."""
+    number, letters = int(sha256, 16), ""
+    for _ in range(6):
+        number, digit = divmod(number, len(ALPHABET))
+        letters += ALPHABET[digit]
+    return f"{letters[:4]}-{letters[4:]}"

@@ -1,0 +1,106 @@
+"""The database while it is full, read-only or damaged: said once, waited for, and taken up again when it is mended."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from telegram import Update
+from telegram.error import TelegramError
+
+from storage.database import Database
+from storage.errors import StorageDownError
+
+T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+"""Seconds between two looks at a database that fails."""
+TELL_WITHIN = 5.0
+MOST_TOLD = 10_000
+_log = logging.getLogger(__name__)
+
+
+class StorageHealth:
+    """Whether the database can be relied on, as those who work with it find out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._trouble: str | None = None
+        self._pause = FIRST_PAUSE
+        self._looking = asyncio.Lock()
+        self._looks = 0
+        self._seems_mended = False
+        self._broken = asyncio.Event()
+        self._told: set[int] = set()
+
+    @property
+    def is_well(self) -> bool:
+        """False from a failure until something has worked again."""
+        return self._trouble is None
+
+    def failed(self, error: StorageDownError) -> None:
+        """Say what is wrong, and what it means; not again while it stays the same."""
+        if str(error) != self._trouble:
+            _log.error("%s (until then nothing new is taken in; it goes on by itself)", error)
+        self._trouble, self._seems_mended = str(error), False
+        self._broken.set()
+
+    def worked(self) -> None:
+        """Something was kept: after a failure, that is news."""
+        if self._trouble is not None:
+            _log.warning("DATABASE_URL: the database works again")
+            self._trouble, self._pause, self._seems_mended = None, FIRST_PAUSE, False
+            self._broken.clear()
+            self._told.clear()
+
+    def nothing_failed(self) -> None:
+        """Some time went by without work: when the database seemed mended before, take it as proven."""
+        if self._seems_mended:
+            self.worked()
+
+    async def mended(self) -> None:
+        """Wait until the database can be opened and written, or at least seems so: the work itself is the proof."""
+        seen = self._looks
+        async with self._looking:
+            if seen != self._looks:  # somebody else has just seen it open
+                return
+            while self._trouble is not None:
+                await asyncio.sleep(self._pause)
+                self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+                try:
+                    await self._database.mend()
+                except StorageDownError as error:
+                    self.failed(error)
+                else:
+                    self._seems_mended = True
+                    break
+            self._looks += 1
+
+    async def persist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do work that must be written down, as often as it takes."""
+        while True:
+            try:
+                result = await work()
+            except StorageDownError as error:
+                self.failed(error)
+                await self.mended()
+            else:
+                self.worked()
+                return result
+
+    async def look_after(self) -> None:
+        """Look again and again after each failure, until cancelled; for when nobody else waits for it to be mended."""
+        while await self._broken.wait():
+            await self.mended()
+            self._broken.clear()
+
+    async def apologise(self, update: object, say: Callable[[int], Awaitable[object]]) -> None:
+        """Have who sent this told that the answer will take a while: once in a time of trouble, in private chats."""
+        chat = update.effective_chat if isinstance(update, Update) else None
+        if chat is None or chat.type != chat.PRIVATE or chat.id in self._told or len(self._told) >= MOST_TOLD:
+            return
+        self._told.add(chat.id)
+        try:
+            async with asyncio.timeout(TELL_WITHIN):
+                await say(chat.id)
+        except (TelegramError, TimeoutError) as error:
+            _log.info("somebody could not be told that the database is out of order: %s", type(error).__name__)

@@ -1,0 +1,293 @@
+"""What the bot can explain: topics, common questions and red flags of one language, and how to find them.
+
+All texts are plain text without markup; whoever shows them escapes and formats them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+from bot.knowledge.loader import CONTENT, ContentError, as_type, read
+from bot.knowledge.red_flags import Ear, Listening, Signs
+from bot.knowledge.search import Index, Phrasing
+from bot.knowledge.words import Words
+
+THRESHOLD = 0.43
+"""Search scores below this are answered with an honest "I don't know that"."""
+SUGGESTION_THRESHOLD = 0.25
+SECTION_KEYS = ("what", "symptoms", "causes", "diagnosis", "treatment", "help", "questions")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a fact comes from. ``licence`` says on which terms its text may be used."""
+
+    title: str
+    publisher: str
+    url: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a topic, short enough to be read on a phone. ``key`` is one of ``SECTION_KEYS``."""
+
+    key: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Something that is explained at length. ``label`` is the model class that it explains, or None."""
+
+    slug: str
+    title: str
+    summary: str
+    """One or two sentences that stand alone."""
+    label: str | None
+    sections: tuple[Section, ...]
+    sources: tuple[Source, ...]
+    names: tuple[str, ...]
+    """What people call it when they ask."""
+    illness: bool = False
+    """Its symptoms, causes and so on can be asked for one by one."""
+
+    def section(self, key: str) -> Section:
+        """The section called ``key``. Raises KeyError when there is none."""
+        for section in self.sections:
+            if section.key == key:
+                return section
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A common question with its short answer. ``group`` is the slug of its group."""
+
+    slug: str
+    question: str
+    answer: str
+    group: str
+    sources: tuple[Source, ...]
+    phrasings: tuple[str, ...]
+    """Other ways to ask the same."""
+
+    @property
+    def title(self) -> str:
+        """The question, so that a list can show questions and topics alike."""
+        return self.question
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Questions that stand together in the menu. Small talk is in a hidden group: found, but not listed."""
+
+    slug: str
+    title: str
+    hidden: bool
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RedFlag:
+    """What to say, before anything else, when a message speaks of something that needs help."""
+
+    slug: str
+    title: str
+    text: str
+    signs: tuple[str, ...]
+    """What raises it, written as ``bot.knowledge.red_flags`` explains."""
+    sources: tuple[Source, ...] = ()
+    always: bool = False
+    """Raised by plain questions too."""
+    aside: tuple[str, ...] = ()
+    """Words near a sign which show that something else is meant."""
+
+
+Entry: TypeAlias = Topic | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a message asks for. ``score`` runs from 0 to 1; ``section`` is set when one part of a topic was asked."""
+
+    kind: Literal["topic", "question"]
+    entry: Entry
+    score: float
+    section: str | None = None
+
+
+class Knowledge:
+    """Everything that one language has to say. Get it with ``Knowledge.load``."""
+
+    def __init__(
+        self,
+        topics: tuple[Topic, ...],
+        groups: tuple[Group, ...],
+        red_flags: tuple[RedFlag, ...],
+        listening: Listening,
+        words: Words,
+    ) -> None:
+        self.topics = topics
+        self.groups = groups
+        self.red_flags = red_flags
+        self.questions = tuple(question for group in groups for question in group.questions)
+        self._topics = {topic.slug: topic for topic in topics}
+        self._labels = {topic.label: topic for topic in topics if topic.label}
+        self._questions = {question.slug: question for question in self.questions}
+        self._flags = {flag.slug: flag for flag in red_flags}
+        self._listening, self._words = listening, words
+
+    @classmethod
+    def load(cls, language: str = "en") -> Self:
+        """Knowledge in ``language``. Raises ContentError when the folder is missing or a file is wrong."""
+        folder = CONTENT / language
+        sources = {
+            name: as_type(Source, values, folder / "sources.toml")
+            for name, values in read(folder / "sources.toml").items()
+        }
+        words = as_type(Words, read(folder / "words.toml"), folder / "words.toml")
+        return cls(
+            _load_topics(folder, sources), _load_groups(folder, sources), *_load_red_flags(folder, sources), words
+        )
+
+    def warm_up(self) -> None:
+        """Make what the first question would otherwise wait for; may be done in a thread."""
+        _ = self._ear
+
+    @cached_property
+    def _index(self) -> Index:
+        hidden = {question.slug for group in self.groups if group.hidden for question in group.questions}
+        return Index(self._words, _phrasings(self.topics, self.questions, hidden, self._words))
+
+    @cached_property
+    def _ear(self) -> Ear:
+        signs = (Signs(flag.slug, flag.signs, flag.always, flag.aside) for flag in self.red_flags)
+        return Ear(self._words, self._listening, signs, known=self._index.words)
+
+    def topic(self, slug: str) -> Topic | None:
+        """The topic called ``slug``, or None."""
+        return self._topics.get(slug)
+
+    def topic_for_label(self, label: str) -> Topic | None:
+        """The topic that explains the model class ``label``, or None."""
+        return self._labels.get(label)
+
+    def question(self, slug: str) -> Question | None:
+        """The question called ``slug``, or None."""
+        return self._questions.get(slug)
+
+    def search(self, text: str) -> Match | None:
+        """The entry that ``text`` asks for, or None: an honest "I don't know that"."""
+        found = self._find(text, 1)
+        return found[0] if found and found[0].score >= THRESHOLD else None
+
+    def suggest(self, text: str, n: int = 3) -> tuple[Match, ...]:
+        """Up to ``n`` entries that ``text`` may mean, best first; also below the score that ``search`` asks for."""
+        found = [match for match in self._find(text, n) if match.score >= SUGGESTION_THRESHOLD]
+        known = {match.entry.slug for match in found}
+        found += [match for match in self._matches(self._mentioned(text), n) if match.entry.slug not in known]
+        return tuple(found[:n])
+
+    def red_flag(self, text: str) -> RedFlag | None:
+        """What must be said before anything else, or None. A plain question about a symptom is no red flag."""
+        slug = self._ear.hear(text)
+        return self._flags[slug] if slug else None
+
+    def _find(self, text: str, most: int) -> list[Match]:
+        hits = self._index.search(text, most * len(SECTION_KEYS))
+        return self._matches(((hit.key, hit.score) for hit in hits), most)
+
+    def _mentioned(self, text: str) -> Iterator[tuple[str, float]]:
+        return ((key, SUGGESTION_THRESHOLD) for key in self._index.mentioned(text))
+
+    def _matches(self, scored: Iterable[tuple[str, float]], most: int) -> list[Match]:
+        """The first ``most`` different entries of ``scored``, which holds keys of the index, best first."""
+        matches: dict[str, Match] = {}
+        for key, score in scored:
+            kind, slug, section = key.split("/")
+            if slug in matches:
+                continue
+            if kind == "topic":
+                matches[slug] = Match("topic", self._topics[slug], score, section or None)
+            else:
+                matches[slug] = Match("question", self._questions[slug], score)
+        return list(matches.values())[:most]
+
+
+@lru_cache(maxsize=8)
+def knowledge(language: str = "en") -> Knowledge:
+    """``Knowledge.load(language)``, read once."""
+    return Knowledge.load(language)
+
+
+def _load_topics(folder: Path, sources: Mapping[str, Source]) -> tuple[Topic, ...]:
+    topics = []
+    for path in sorted((folder / "topics").glob("*.toml")):
+        values = read(path)
+        order = values.pop("order", 0)
+        values = {"slug": path.stem, "label": None, "names": [], **values}
+        values["sources"] = _sources(values.get("sources", ()), sources, path)
+        topics.append((order, as_type(Topic, values, path)))
+    return tuple(topic for _, topic in sorted(topics, key=lambda item: item[0]))
+
+
+def _load_groups(folder: Path, sources: Mapping[str, Source]) -> tuple[Group, ...]:
+    groups = []
+    for path in sorted((folder / "faq").glob("*.toml")):
+        values = read(path)
+        order = values.pop("order", 0)
+        values = {"slug": path.stem, "hidden": False, **values}
+        values["questions"] = [
+            {
+                "group": path.stem,
+                "phrasings": [],
+                **question,
+                "sources": _sources(question.get("sources", ()), sources, path),
+            }
+            for question in values.get("questions", ())
+        ]
+        groups.append((order, as_type(Group, values, path)))
+    return tuple(group for _, group in sorted(groups, key=lambda item: item[0]))
+
+
+def _load_red_flags(folder: Path, sources: Mapping[str, Source]) -> tuple[tuple[RedFlag, ...], Listening]:
+    path = folder / "red_flags.toml"
+    values = read(path)
+    flags = tuple(
+        as_type(RedFlag, {**flag, "sources": _sources(flag.get("sources", ()), sources, path)}, path)
+        for flag in values.get("flags", ())
+    )
+    return flags, as_type(Listening, values.get("listening", {}), path)
+
+
+def _sources(names: Any, sources: Mapping[str, Source], path: Path) -> tuple[Source, ...]:
+    unknown = [name for name in names if name not in sources]
+    if unknown:
+        raise ContentError(f"{path}: no source is called {unknown[0]}: add it to sources.toml")
+    return tuple(sources[name] for name in names)
+
+
+def _phrasings(
+    topics: tuple[Topic, ...], questions: tuple[Question, ...], hidden: set[str], words: Words
+) -> list[Phrasing]:
+    found: list[Phrasing] = []
+    for topic in topics:
+        names = (topic.title, *topic.names)
+        found.extend(Phrasing(f"topic/{topic.slug}/", name) for name in names)
+        found.extend(
+            Phrasing(f"topic/{topic.slug}/{key}", template.format(name))
+            for key, templates in words.sections.items()
+            for template in templates
+            for name in names
+            if topic.illness
+        )
+    for question in questions:
+        found.extend(
+            Phrasing(f"question/{question.slug}/", text, whole=question.slug in hidden)
+            for text in (question.question, *question.phrasings)
+        )
+    return found

@@ -1,0 +1,1 @@
+"""What happens to a scan: fetched, read, kept, answered."""

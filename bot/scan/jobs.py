@@ -1,0 +1,29 @@
+"""What the hall has its workers do. The bot's own process names these jobs and does without what they need."""
+
+from inference.analysis import Analysis
+from inference.workers.worker import analyse
+from reports.data import ReportData
+
+
+def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
+    """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
+
+    The bare heat map, which the chat does not show, is not made. Raises PictureError.
+    """
+    analysis = analyse(data, None, bare_map=False)
+    sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, labels)
+    return analysis, sheet
+
+
+def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:
+    """See ``inference.explain.side_by_side``."""
+    from inference.explain import side_by_side
+
+    return side_by_side(original, overlay, labels)
+
+
+def draw(data: ReportData) -> bytes:
+    """See ``reports.render``."""
+    from reports import render
+
+    return render(data)

@@ -1,0 +1,206 @@
+"""What a scan becomes in the chat: the picture beside its heat map with a caption, and the PDF report."""
+
+import html
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
+from telegram.error import BadRequest, TelegramError
+
+from bot.chat.context import BotContext, replying
+from bot.chat.keyboards import Action, button, grid
+from bot.chat.texts import Texts
+from bot.delivery.rate_limiter import leaving
+from bot.errors import MaybeSentError
+from bot.scan import jobs, wording
+from bot.scan.report_data import report_data, topic_of
+from storage.records import Pictures, Scan
+
+PICTURE, REPORT = "picture", "report"
+"""Steps of a scan's journey, as storage records them."""
+UNDER_WAY, NOT_SENT = 1, 0
+"""Recorded of a file before it leaves, and when it is known that it did not."""
+MAYBE_SENT = 0
+"""Recorded in place of a message id, which Telegram counts from 1, when nobody knows whether there is a message."""
+_log = logging.getLogger(__name__)
+
+
+async def send_picture(
+    context: BotContext, scan: Scan, *, sheet: bytes | None = None, earlier: Scan | None = None,
+    reply_to: int | None = None, follow_up: bool = False,
+) -> None:  # fmt: skip
+    """Send the picture beside its heat map: by its file id where Telegram still has it, else ``sheet`` or drawn anew.
+
+    ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
+    no PDF with buttons comes after it.
+    """
+    caption = picture_caption(scan, context.texts, earlier)
+    buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
+    known = scan.file_ids.get(PICTURE)
+    if await _left_before_a_kill(context, scan, PICTURE):
+        return
+    async with _doubt_told(context, scan, PICTURE):
+        if known and await _sent_again(context, known, caption, buttons):
+            return
+        message = await context.bot.send_photo(
+            context.person.chat_id,
+            sheet or await _draw_sheet(context, scan),
+            caption=caption,
+            reply_markup=buttons,
+            reply_parameters=replying(reply_to),
+            filename=f"TumorScan-{scan.public_id}.jpg",
+        )
+        await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
+
+
+def sheet_labels(texts: Texts) -> tuple[str, str]:
+    """What stands at the ends of the colour bar."""
+    return texts.plain("figure.none"), texts.plain("figure.strong")
+
+
+async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
+    kept = await context.database.scans.pictures(scan.id)
+    labels = sheet_labels(context.texts)
+    return await context.services.executor.run(jobs.compose, kept.original, kept.overlay, labels)
+
+
+async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
+    """The PDF of a scan, drawn in a worker."""
+    kept = pictures or await context.database.scans.pictures(scan.id)
+    data = report_data(scan, kept, context.texts, context.knowledge)
+    return await context.services.executor.run(jobs.draw, data)
+
+
+async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:
+    """Send the PDF with the scan's buttons: by its file id where Telegram still has it, else ``drawn`` or drawn now."""
+    caption = report_caption(scan, context.texts)
+    buttons = scan_buttons(context, scan)
+    known = scan.file_ids.get(REPORT)
+    if await _left_before_a_kill(context, scan, REPORT):
+        return
+    async with _doubt_told(context, scan, REPORT):
+        if known and await _sent_again(context, known, caption, buttons, document=True):
+            return
+        message = await context.bot.send_document(
+            context.person.chat_id,
+            drawn or await draw_report(context, scan),
+            caption=caption,
+            reply_markup=buttons,
+            filename=f"TumorScan-{scan.public_id}.pdf",
+        )
+        file_id = message.document.file_id if message.document else None
+        await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
+
+
+def picture_caption(scan: Scan, texts: Texts, earlier: Scan | None = None) -> str:
+    """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it."""
+    parts = [f"<b>{_safe(wording.result_words(scan, texts))}</b>"]
+    if scan.patient_label:
+        parts[0] += "\n" + texts("caption.label", label=scan.patient_label)
+    parts.append(_safe(wording.explanation_words(scan, texts)))
+    parts.append(_safe(wording.figure_words(scan, texts)))
+    parts.append(texts("caption.program"))
+    if earlier is not None:
+        parts.append(texts("caption.same_picture", number=earlier.number))
+    parts.append(
+        texts(
+            "caption.name",
+            number=scan.number,
+            public_id=scan.public_id,
+            model=scan.model_name,
+            version=scan.model_version,
+        )
+    )
+    return "\n\n".join(parts)
+
+
+def report_caption(scan: Scan, texts: Texts) -> str:
+    """Telegram HTML under the PDF; the tip to send files comes once, with a person's first scan."""
+    caption = texts("caption.report", number=scan.number)
+    if scan.number == 1 and scan.received_as == "photo":
+        caption += "\n\n" + texts("caption.tip_file")
+    return caption
+
+
+def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
+    """What one can do with a scan."""
+    texts = context.texts
+    about: tuple[InlineKeyboardButton, ...] = ()
+    if topic := topic_of(scan, texts, context.knowledge):
+        about = (button(texts.plain("button.about", topic=topic.title), Action.ABOUT, scan.public_id),)
+    return grid(
+        (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
+        about,
+        (
+            button(texts.plain("button.history"), Action.HISTORY, "1"),
+            button(texts.plain("button.delete_scan"), Action.ASK_DELETE_SCAN, scan.public_id),
+        ),
+    )
+
+
+@asynccontextmanager
+async def _doubt_told(context: BotContext, scan: Scan, step: str) -> AsyncIterator[None]:
+    """A file that may have arrived counts as sent, so that it never comes twice; one sentence says how to see it.
+
+    That it is on the point of leaving is noted before it does, for nobody else would know after a kill.
+    """
+    delivery, update_id, key = context.delivery, context.delivery.current, _under_way(scan, step)
+
+    async def note() -> None:
+        await delivery.record(key, UNDER_WAY, update_id)
+
+    before = leaving.set(note)
+    try:
+        yield
+    except MaybeSentError as error:
+        _log.warning("%s", error)
+        await _tell_doubt(context, scan, step)
+    except TelegramError:
+        await delivery.record(key, NOT_SENT, update_id)
+        raise
+    finally:
+        leaving.reset(before)
+
+
+async def _left_before_a_kill(context: BotContext, scan: Scan, step: str) -> bool:
+    """Whether an earlier attempt was about to send this; then the person is told of the doubt, and that is all."""
+    if context.delivery.sent(context.delivery.current).get(_under_way(scan, step)) != UNDER_WAY:
+        return False
+    await _tell_doubt(context, scan, step)
+    return True
+
+
+async def _tell_doubt(context: BotContext, scan: Scan, step: str) -> None:
+    verb = Action.OPEN if step == PICTURE else Action.PDF
+    again = button(context.texts.plain("button.show_again"), verb, scan.public_id)
+    await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
+    if step not in scan.messages:
+        await context.database.scans.record_message(scan.id, step, MAYBE_SENT)
+
+
+def _under_way(scan: Scan, step: str) -> str:
+    return f"{step} of {scan.public_id} under way"
+
+
+def _open_earlier(texts: Texts, earlier: Scan | None) -> InlineKeyboardMarkup | None:
+    if earlier is None:
+        return None
+    return grid((button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id),))
+
+
+async def _sent_again(
+    context: BotContext, file_id: str, caption: str, buttons: InlineKeyboardMarkup | None, *, document: bool = False
+) -> Message | None:
+    """Send a file that Telegram has; None when it has it no more."""
+    chat_id = context.person.chat_id
+    try:
+        if document:
+            return await context.bot.send_document(chat_id, file_id, caption=caption, reply_markup=buttons)
+        return await context.bot.send_photo(chat_id, file_id, caption=caption, reply_markup=buttons)
+    except BadRequest:
+        return None
+
+
+def _safe(plain: str) -> str:
+    return html.escape(plain, quote=False)

@@ -1,0 +1,244 @@
+"""A scan's whole journey, top to bottom: from the updates that bring pictures to the answers in the chat."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+from telegram import Update
+from telegram.constants import FileSizeLimit
+from telegram.error import BadRequest, InvalidToken, NetworkError
+
+from bot.chat.context import BotContext
+from bot.delivery.admission import LONG
+from bot.delivery.inbox import REFUSAL
+from bot.errors import UserFacingError
+from bot.scan import jobs
+from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
+from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_labels
+from bot.scan.report_data import new_scan
+from bot.scan.status import Status, status_message, take_away_status
+from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.workers.local import AnalysisTimeoutError, WorkerDiedError
+from storage.records import Pictures, Scan
+
+_log = logging.getLogger(__name__)
+FETCH_PAUSE = 20.0
+"""Seconds without a byte of a picture after which a fetch has failed."""
+FETCHES, FETCH_AGAIN = 5, 1.0
+"""How often a picture is fetched, each time by a new link; the pause before the second one, which then grows."""
+
+
+async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
+    """Read the picture of one message, or those of an album one after the other, under one status message."""
+    delivery = context.delivery
+    await delivery.gather(tuple(update.update_id for update in updates))
+    messages = [(update.update_id, update.message) for update in updates if update.message]
+    label = next((label for _, one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
+    pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
+    begun = [(*one, await _begun(context, *one)) for one in pictures]
+    fresh = [one for one in begun if one[2] is not Progress.ANSWERED]
+    if not fresh:
+        await take_away_status(context)
+        return
+    cancel_generation = context.services.chat_queues.cancel_generation(context.person.chat_id)
+    place = context.services.admission.outlook
+    first_words = context.texts("status.line", place=place) if place else context.texts("status.received")
+    async with status_message(context, first_words, fresh[0][1].message_id) as status:
+        for number, (update_id, picture, before) in enumerate(fresh, start=1):
+            await ScanJob(context, update_id, picture, before, status, cancel_generation, number, len(fresh)).run()
+
+
+class Progress(Enum):
+    """How far an earlier attempt came with a picture."""
+
+    NOT = "not"
+    KEPT = "kept"
+    """Its scan is in the history."""
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of a picture: the scan as it is kept, and what goes into the chat."""
+
+    scan: Scan
+    pictures: Pictures
+    earlier: Scan | None = None
+    """Another one of the same picture."""
+    sheet: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """One picture's way, as picture ``number`` of ``total`` that came together."""
+
+    context: BotContext
+    update_id: int
+    picture: Incoming
+    before: Progress
+    status: Status
+    cancel_generation: int
+    number: int
+    total: int
+
+    async def run(self) -> None:
+        """Go the whole way. Of a picture that can't be read nothing is kept, and one sentence says why."""
+        if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
+            return
+        try:
+            async with AsyncExitStack() as places:
+                if read := await self._read(places):
+                    await self._answer(read)
+        except UserFacingError as problem:
+            await self._refuse(problem)
+
+    async def _read(self, places: AsyncExitStack) -> _Read | None:
+        """The scan as it is kept, and what to show; None when not wanted any more.
+
+        Leaves with a place among the answers, taken before the one among the readers is given up.
+        """
+        async with self._seat() as has_seat:
+            read = await self._kept_before() or await self._look_and_keep() if has_seat else None
+            if read:
+                await places.enter_async_context(self.context.services.admission.answers)
+        return read
+
+    async def _look_and_keep(self) -> _Read | None:
+        data = await self._fetch()
+        if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
+            return None
+        analysis, sheet = await self._look(data)
+        if not self._is_wanted():
+            return None
+        scan, earlier = await self._keep(analysis)
+        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, sheet)
+
+    @asynccontextmanager
+    async def _seat(self) -> AsyncIterator[bool]:
+        """Wait for a place in the reading room; who waits for long is told where in the line they are."""
+        slot = self.context.services.admission.enqueue(self.picture.size or 0)
+        try:
+            if not await slot.wait(0):
+                await self.context.delivery.rest()
+            while self._is_wanted() and not await slot.wait(LONG):
+                if self.context.services.admission.may_remind():
+                    self._show("line", place=slot.place)
+            yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
+        finally:
+            slot.leave()
+
+    def _is_wanted(self) -> bool:
+        """False once the person has said /cancel, withdrawn the consent or deleted everything."""
+        return (
+            self.context.services.chat_queues.cancel_generation(self.context.person.chat_id) == self.cancel_generation
+        )
+
+    async def _fetch(self) -> bytes:
+        """The exact bytes that Telegram has; too large ones are not even asked for."""
+        self._show("reading")
+        if (self.picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
+            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
+        problem = ""
+        for attempt in range(FETCHES):
+            await asyncio.sleep(attempt * FETCH_AGAIN)
+            try:
+                file = await self.context.bot.get_file(self.picture.file_id)
+            except BadRequest as error:
+                too_big = "too big" in error.message.lower()
+                raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
+            try:
+                return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
+            except InvalidToken:  # the library's reading of the 404 that Telegram gives for a link that has run out
+                problem = "refusal.file_gone"
+            except NetworkError as error:
+                _log.info("a picture could not be fetched: %s", type(error.__cause__ or error).__name__)
+                problem = "refusal.fetch_failed"
+        raise UserFacingError(problem)
+
+    async def _kept_before(self) -> _Read | None:
+        """The scan that an earlier attempt has kept, without having come to its end."""
+        if self.before is Progress.NOT:
+            return None
+        scans = self.context.database.scans
+        scan = await scans.by_source(self.context.person.id, self.picture.source_key)
+        return _Read(scan, await scans.pictures(scan.id)) if scan else None
+
+    async def _look(self, data: bytes) -> tuple[Analysis, bytes | None]:
+        """What the models see, and the sheet that shows it: read, classified and drawn in a worker process."""
+        self._show("looking")
+        labels = sheet_labels(self.context.texts)
+        try:
+            analysis, sheet = await self.context.services.executor.run(jobs.look, data, labels)
+        except PictureError as error:
+            raise UserFacingError(f"refusal.{error.reason}") from error
+        except AnalysisTimeoutError as error:
+            raise UserFacingError("refusal.timeout") from error
+        except WorkerDiedError as error:
+            raise UserFacingError("refusal.worker_died") from error
+        if analysis.verdict is Verdict.NOT_READABLE:
+            raise UserFacingError(f"refusal.{analysis.reason}")
+        return analysis, sheet
+
+    async def _keep(self, analysis: Analysis) -> tuple[Scan, Scan | None]:
+        """The scan as it is kept now, and an earlier one of the same picture."""
+        new = new_scan(
+            analysis,
+            source_key=self.picture.source_key,
+            patient_label=self.picture.label,
+            received_as=self.picture.received_as,
+        )
+        return await self.context.database.scans.add_beside(self.context.person.id, new)
+
+    async def _answer(self, read: _Read) -> None:
+        """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
+        scan = read.scan
+        self._show("writing")
+        sent, drawn = await asyncio.gather(
+            self._send_picture(read),
+            draw_report(self.context, scan, read.pictures),
+            return_exceptions=True,
+        )
+        if isinstance(sent, BadRequest):
+            # Refused for good; another picture of the same album may get through.
+            _log.error("an answer could not be sent: %s", sent)
+            raise UserFacingError("refusal.not_sent", number=scan.number) from sent
+        if sent is not None:
+            raise sent
+        if isinstance(drawn, BaseException):
+            _log.error("a report could not be drawn: %s", type(drawn).__name__, exc_info=drawn)
+            raise UserFacingError("refusal.report_failed", number=scan.number) from drawn
+        if REPORT not in scan.messages:
+            await send_report(self.context, scan, drawn)
+
+    async def _send_picture(self, read: _Read) -> None:
+        if PICTURE not in read.scan.messages:
+            reply_to = self.picture.message_id
+            await send_picture(self.context, read.scan, sheet=read.sheet, earlier=read.earlier, reply_to=reply_to)
+
+    async def _refuse(self, problem: UserFacingError) -> None:
+        """One sentence: in place of the status message, or as an answer to this picture of an album."""
+        sentence = self.context.texts(problem.key, **problem.values)
+        if self.total == 1:
+            await self.status.end(sentence)
+        else:
+            message = await self.context.send(sentence, reply_to=self.picture.message_id)
+            await self.context.delivery.record(REFUSAL, message.message_id, self.update_id)
+
+    def _show(self, phase: str, **values: object) -> None:
+        words = self.context.texts(f"status.{phase}", **values)
+        if self.total > 1:
+            words = self.context.texts("status.place", number=self.number, total=self.total) + "\n" + words
+        self.status.show(words)
+
+
+async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Progress:
+    """How far this very message has come: a redelivered update makes no second scan and no second answer."""
+    if REFUSAL in context.delivery.sent(update_id):
+        return Progress.ANSWERED
+    scan = await context.database.scans.by_source(context.person.id, picture.source_key)
+    if scan is None:
+        return Progress.NOT
+    return Progress.ANSWERED if REPORT in scan.messages else Progress.KEPT

@@ -1,0 +1,87 @@
+"""From an analysis to what is kept and to what the PDF shows; also used by the offline command."""
+
+from bot.chat.texts import Texts
+from bot.knowledge.knowledge import Knowledge, Topic
+from bot.scan import wording
+from inference.analysis import Analysis, Verdict
+from reports.data import Bar, ReportData, Source
+from storage.records import NewScan, Pictures, Scan
+
+LIMITS = ("report.limit_program", "report.limit_slice", "report.limit_kinds", "report.limit_score")
+
+
+def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, received_as: str) -> NewScan:
+    """What is kept of an analysis that an expert gave an answer to. Raises ValueError for a refused picture."""
+    if analysis.organ is None or analysis.model is None or analysis.overlay is None:
+        raise ValueError(f"nothing is kept of a picture that was refused: {analysis.reason}")
+    gate = analysis.gate
+    label = analysis.label or max(analysis.probabilities, key=lambda name: analysis.probabilities[name])
+    return NewScan(
+        source_key=source_key,
+        patient_label=patient_label,
+        organ=analysis.organ.value,
+        verdict=analysis.verdict.value,
+        reason=analysis.reason.value,
+        label=label,
+        confidence=analysis.probabilities[label] if analysis.confidence is None else analysis.confidence,
+        probabilities=dict(analysis.probabilities),
+        prediction_set=analysis.prediction_set,
+        gate={"brain_mri": gate.brain_mri, "blood_smear": gate.blood_smear, "other": gate.other} if gate else {},
+        model_name=analysis.model.name,
+        model_version=analysis.model.version,
+        model_sha256=analysis.model.sha256,
+        picture_sha256=analysis.picture_sha256,
+        received_as=received_as,
+        width=analysis.width,
+        height=analysis.height,
+        pictures=Pictures(analysis.shown, analysis.overlay),
+    )
+
+
+def report_data(scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowledge) -> ReportData:
+    """Everything that the PDF of a scan shows, in the reader's language."""
+    topic = topic_of(scan, texts, knowledge)
+    return ReportData(
+        public_id=scan.public_id,
+        number=scan.number,
+        created_at=scan.created_at,
+        patient_label=scan.patient_label,
+        organ_words=wording.organ_words(scan.organ, texts),
+        verdict_words=wording.result_words(scan, texts),
+        explanation=wording.explanation_words(scan, texts),
+        bars=_bars(scan, texts),
+        figure_words=wording.figure_words(scan, texts),
+        limits=tuple(texts.plain(key) for key in LIMITS),
+        seek_help=_lines(topic),
+        sources=tuple(Source(f"{source.title}. {source.publisher}", source.url) for source in topic.sources)
+        if topic
+        else (),
+        model_name=scan.model_name,
+        model_version=scan.model_version,
+        model_sha256=scan.model_sha256,
+        picture_sha256=scan.picture_sha256,
+        picture_words=wording.picture_words(scan, texts),
+        original=pictures.original,
+        overlay=pictures.overlay,
+        language=texts.language,
+    )
+
+
+def topic_of(scan: Scan, texts: Texts, knowledge: Knowledge) -> Topic | None:
+    """What explains this scan: the topic of its label, or the organ's general one when the answer is "not sure"."""
+    topic = None if scan.verdict == Verdict.NOT_SURE else knowledge.topic_for_label(scan.label)
+    key = f"topic.{scan.organ}"
+    return topic or (knowledge.topic(texts.plain(key)) if key in texts else None)
+
+
+def _bars(scan: Scan, texts: Texts) -> tuple[Bar, ...]:
+    ranked = sorted(scan.probabilities.items(), key=lambda item: -item[1])
+    return tuple(
+        Bar(wording.label_words(name, texts), probability, name in scan.prediction_set) for name, probability in ranked
+    )
+
+
+def _lines(topic: Topic | None) -> tuple[str, ...]:
+    """The topic's advice on when to seek help, one line each, without its bullets."""
+    text = next((section.text for section in topic.sections if section.key == "help"), "") if topic else ""
+    return tuple(line for raw in text.splitlines() if (line := raw.strip().lstrip("•").strip()))

@@ -1,0 +1,86 @@
+"""A scan in plain words: one wording for the chat, the history and the PDF."""
+
+from bot.chat.texts import Texts
+from bot.scan.track_record import observed_rate
+from inference.analysis import Verdict
+from storage.records import Scan
+
+
+def organ_words(organ: str, texts: Texts) -> str:
+    """What kind of picture it is, such as "brain MRI"; an organ without words of its own is called by its name."""
+    return _or_name(f"organ.{organ}", organ, texts)
+
+
+def label_words(label: str, texts: Texts) -> str:
+    """What a model class is called; a class without words of its own is called by its name."""
+    return _or_name(f"label.{label}", label, texts)
+
+
+def finding_words(organ: str, texts: Texts) -> str:
+    """What the signs are signs of: "a tumour" where the organ has no other words for it."""
+    key = f"finding.{organ}"
+    return texts.plain(key if key in texts else "finding.other")
+
+
+def chance_words(probability: float, texts: Texts) -> str:
+    """A probability as people say it: "about 93 of 100"."""
+    of_hundred = round(probability * 100)
+    if of_hundred >= 100:
+        return texts.plain("chance.nearly_all")
+    if of_hundred <= 0:
+        return texts.plain("chance.hardly_any")
+    return texts.plain("chance.about", number=of_hundred)
+
+
+def result_words(scan: Scan, texts: Texts) -> str:
+    """The result in one line."""
+    return texts.plain(f"verdict.{scan.verdict}", finding=finding_words(scan.organ, texts))
+
+
+def explanation_words(scan: Scan, texts: Texts) -> str:
+    """What the result means, in a few plain sentences."""
+    finding = finding_words(scan.organ, texts)
+    if scan.verdict == Verdict.NOT_SURE:
+        said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
+    else:
+        chance = chance_words(scan.probabilities.get(scan.label, scan.confidence), texts)
+        label = label_words(scan.label, texts)
+        said = texts.plain(f"explain.{scan.verdict}", finding=finding, label=label, chance=chance)
+    share = observed_rate(scan)
+    if share is None:
+        return said
+    return f"{said} {texts.plain('explain.record', finding=finding, chance=chance_words(share, texts))}"
+
+
+def figure_words(scan: Scan, texts: Texts) -> str:
+    """What the heat map shows and what it does not."""
+    return texts.plain("figure.signs" if scan.verdict == Verdict.TUMOR_SIGNS else "figure.other")
+
+
+def name_of(scan: Scan, texts: Texts) -> str:
+    """What the scan is called in a list: its label when it has one."""
+    if scan.patient_label:
+        return texts.plain("scan.named", number=scan.number, label=scan.patient_label)
+    return texts.plain("scan.unnamed", number=scan.number)
+
+
+def picture_words(scan: Scan, texts: Texts) -> str:
+    """How the picture came and how large it was."""
+    return texts.plain(f"came_as.{scan.received_as}", width=scan.width, height=scan.height)
+
+
+def _still_possible(scan: Scan, texts: Texts) -> str:
+    """The answers that the model can't rule out, or the two likeliest where it can rule out all others."""
+    likeliest = sorted(scan.probabilities, key=lambda name: -scan.probabilities[name])
+    kept = [name for name in likeliest if name in scan.prediction_set]
+    ranked = kept if len(kept) > 1 else likeliest[:2]
+    return ", ".join(
+        texts.plain(
+            "scan.possible", label=label_words(name, texts), chance=chance_words(scan.probabilities[name], texts)
+        )
+        for name in ranked
+    )
+
+
+def _or_name(key: str, name: str, texts: Texts) -> str:
+    return texts.plain(key) if key in texts else name.replace("_", " ")

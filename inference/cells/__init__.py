@@ -1,0 +1,1 @@
+"""White cells in a blood smear: found and measured."""

@@ -1,0 +1,79 @@
+"""From logits to one answer: calibrated probabilities, a prediction set, operating points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis import Reason, Verdict
+from inference.card import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The expert's answer; ``label`` is the class that the verdict rests on (the likeliest one when not sure)."""
+
+    verdict: Verdict
+    reason: Reason
+    label: str
+    confidence: float
+    """Calibrated probability of ``label``."""
+    prediction_set: tuple[str, ...]
+
+
+def probabilities(logits: NDArray[np.float32], card: ModelCard) -> dict[str, float]:
+    """Class name -> calibrated probability: softmax(logits / temperature) (Guo et al. 2017)."""
+    scaled = logits.astype(np.float64) / card.temperature
+    powers = np.exp(scaled - scaled.max())
+    return {name: float(p) for name, p in zip(card.class_names, powers / powers.sum(), strict=True)}
+
+
+def prediction_set(chances: Mapping[str, float], card: ModelCard) -> tuple[str, ...]:
+    """Give the classes that can't be ruled out (class-conditional conformal prediction), likeliest first."""
+    kept = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]
+    return tuple(sorted(kept, key=lambda name: -chances[name]))
+
+
+def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
+    """Probability of any tumour class."""
+    return sum(chances[c.name] for c in card.classes if c.tumor)
+
+
+def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
+    """Give the verdict of an expert's probabilities.
+
+    Signs are reported at or above the positive operating point and absence at or below the negative one, and each
+    only when the prediction set holds classes of that kind alone and the views of the picture agree
+    (``tta_disagreement``, see ``Prediction``, is at most the card's ``max_tta_disagreement``); everything else is
+    "not sure".
+    """
+    tumor = {c.name: c.tumor for c in card.classes}
+    score = any_tumor(chances, card)
+    kept = prediction_set(chances, card)
+    kinds = {tumor[name] for name in kept}
+    agree = tta_disagreement <= card.max_tta_disagreement
+    if agree and kinds == {True} and score >= card.operating_points.positive:
+        verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if tumor[name]]
+    elif agree and kinds == {False} and score <= card.operating_points.negative:
+        verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in chances if not tumor[name]]
+    else:
+        verdict, candidates = Verdict.NOT_SURE, list(chances)
+    label = max(candidates, key=lambda name: chances[name])
+    reason = Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ
+    return Decision(verdict, reason, label, chances[label], kept)
+
+
+def scored_alike(chances: Mapping[str, float], card: ModelCard) -> float | None:
+    """Of the pictures of ``val`` scored like this one, the share that showed a tumour; None where the card has none.
+
+    (k + 1/2) / (n + 1) for k of n pictures (Jeffreys): none of thirty is not "never".
+    """
+    score = any_tumor(chances, card)
+    found = next((b for b in reversed(card.reliability) if score >= b.low), None)
+    return (found.tumors + 0.5) / (found.pictures + 1) if found else None
+
+
+def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:
+    """Name the tumour class whose map is shown, whatever the verdict."""
+    return max((c.name for c in card.classes if c.tumor), key=lambda name: chances[name])

@@ -1,0 +1,93 @@
+"""Is this a brain MRI, a blood smear, or neither? Only a picture that is taken for an organ gets an answer."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis import GateScores, Organ, Reason
+from inference.backends import BackendName
+from inference.decision import probabilities
+from inference.gate.ood_detector import MahalanobisDetector
+from inference.gate.rejection_reason import RejectionReasons, too_dark
+from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
+from inference.model import Model, Prediction
+from inference.registry import Entry
+
+FRAMED_POSITIVE: Final = 0.97
+"""What is cut out of a photo is let in at this probability or more: it has had several chances."""
+PHOTOGRAPHED: Final = 4.0
+"""Glare and stripes put what is cut out of a photo so many times as far from the scans that the gate knows."""
+NO_PHOTO: Final = 0.999
+"""A picture that is a scan at this probability is not searched for a screen: the borders of cells in a smear form
+straight lines by chance, and what was cut out along them was judged at a wrong scale."""
+ALMOST: Final = 0.5
+"""A photo whose screen shows a scan at this probability is refused as a photo, not as something else."""
+
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The gate's answer."""
+
+    organ: Organ | None
+    """None: neither organ reaches the gate's operating point."""
+    nearest: Organ
+    scores: GateScores
+    reason: Reason
+    """READ, or why the picture is refused."""
+    picture: Rgb
+    """What the expert is to read: the picture, or the screen or film in it laid flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The gate's model and the rule by which it lets pictures in."""
+
+    model: Model
+    refusals: RejectionReasons | None = None
+    familiar: MahalanobisDetector | None = None
+
+    @classmethod
+    def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
+        """Open the gate's checked folder. Raises ModelError when its files do not fit its card."""
+        folder, card = entry.folder, entry.card
+        return cls(
+            Model.load(entry, backend), RejectionReasons.load(folder, card), MahalanobisDetector.load(folder, card)
+        )
+
+    def admit(self, rgb: Rgb) -> Admission:
+        """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
+        reading = self.model.read(rgb)
+        scores, nearest, chance = self._judge(reading)
+        limit = self.model.card.operating_points.positive
+        admitted, almost = chance >= limit, False
+        # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
+        may_be_photo = not admitted or (chance < NO_PHOTO and rim_is_lit(rgb))
+        for frame in find_frames(rgb) if may_be_photo else ():
+            if not is_photo(rgb, frame):
+                continue
+            flat = lay_flat(rgb, frame)
+            within, organ, chance = self._judge(self.model.read(flat), PHOTOGRAPHED)
+            if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
+                return Admission(organ, organ, within, Reason.READ, flat)
+            almost = almost or chance >= ALMOST
+        if admitted:
+            return Admission(nearest, nearest, scores, Reason.READ, rgb)
+        reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
+        return Admission(None, nearest, scores, reason, rgb)
+
+    def _judge(self, reading: Prediction, room: float = 1.0) -> tuple[GateScores, Organ, float]:
+        """The probabilities by the classifier and the distance together, the likelier organ and its own."""
+        chances, seen = reading.chances, reading.outputs
+        if self.familiar:
+            chances = probabilities(self.familiar.weigh(seen.logits, seen.features, room), self.model.card)
+        nearest = max(Organ, key=lambda organ: chances[organ])
+        return GateScores(**chances), nearest, chances[nearest]
+
+    def _why(self, rgb: Rgb, reading: Prediction) -> Reason:
+        if too_dark(rgb):
+            return Reason.TOO_DARK
+        return self.refusals.reason(reading.outputs.features, rgb) if self.refusals else Reason.NOT_A_SCAN

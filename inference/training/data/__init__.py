@@ -1,0 +1,1 @@
+"""Labelled pictures: read, checked, split by group."""

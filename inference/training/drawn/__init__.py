@@ -1,0 +1,1 @@
+"""Pictures drawn by code that are no scans."""

@@ -1,0 +1,116 @@
+"""Draws training batches (NumPy), varies their pictures (TensorFlow on the processor), all in background threads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from inference.training.data.dataset import LEVELS, Arrays, Example
+from inference.training.drawn import outliers
+from inference.training.fit import augment, gate_vary, lesions
+from inference.training.recipes import BRAIN_MRI, OTHER, Recipe
+
+AHEAD = 3
+"""Batches that wait for the net, each thread's own not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """pictures [B, S, S, C] uint8, masks [B, S, S, 1] uint8, labels [B], masked [B], ellipses [B, 4]."""
+
+    pictures: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    masked: NDArray[np.bool_]
+    ellipses: NDArray[np.float32]
+
+
+def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
+    """Endless batches: classes by ``recipe.class_shares``, within a class by the examples' weights."""
+    rng = np.random.default_rng(seed)
+    weights = np.array([e.weight for e in arrays.examples])
+    members = [np.flatnonzero(arrays.labels == k) for k in range(len(recipe.classes))]
+    chances = [weights[m] / weights[m].sum() for m in members]
+    ellipses = (
+        lesions.strip_ellipses(arrays) if recipe.name == BRAIN_MRI else np.zeros((len(arrays.labels), 4), np.float32)
+    )
+    while True:
+        labels = rng.choice(len(members), recipe.batch, p=recipe.class_shares)
+        chosen = np.array([rng.choice(members[k], p=chances[k]) for k in labels])
+        masks = arrays.masks[chosen][..., None]
+        cut = ellipses[chosen]
+        if recipe.name == BRAIN_MRI:
+            hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=chances[recipe.tumor_free])
+            pictures, mended = lesions.transplant(arrays, recipe, chosen, hosts, rng)
+            cut[mended] = 0
+        else:
+            pictures = arrays.pictures[chosen]
+        yield Batch(pictures, masks, labels.astype(np.int32), arrays.masked[chosen], cut)
+
+
+def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Iterator[tuple[Any, ...]]:
+    """Endless batches ready to learn from, made while the net learns (TensorFlow tensors whatever Keras runs on).
+
+    Model input [B, S, S, C] and masks [B, S, S, 1] float32, labels [B] int32, masked [B] bool. Which changes fall to
+    which batch is a matter of chance with more than one of ``threads``.
+    """
+    side, channels = arrays.pictures.shape[1], arrays.pictures.shape[3]
+    b, mask_side = recipe.batch, arrays.masks.shape[1]
+    signature = (
+        tf.TensorSpec((b, side, side, channels), tf.uint8),
+        tf.TensorSpec((b, mask_side, mask_side, 1), tf.uint8),
+        tf.TensorSpec((b,), tf.int32),
+        tf.TensorSpec((b,), tf.bool),
+        tf.TensorSpec((b, 4), tf.float32),
+    )
+    pool = tf.constant(outliers.letters(64, recipe.input.side, seed=3), tf.float32) / 255
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        for batch in draw_batches(arrays, recipe, seed):
+            yield batch.pictures, batch.masks, batch.labels, batch.masked, batch.ellipses
+
+    def varied(*batch: Any) -> tuple[Any, ...]:
+        return (*vary(recipe, batch, pool), batch[2], batch[3])
+
+    drawn = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return iter(drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD))
+
+
+def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -> Arrays:
+    """Add ``count`` drawn pictures to the gate's class "other": as much weight together as half of the real ones."""
+    other = recipe.class_names.index(OTHER)
+    is_other = arrays.labels == other
+    drawn = outliers.draw(count, arrays.pictures.shape[1], arrays.pictures[~is_other], arrays.pictures[is_other], seed)
+    real = sum(e.weight for e in arrays.examples if e.label == OTHER)
+    example, weight = arrays.examples[0], (real or 2.0) / 2 / count
+    extra = tuple(Example(example.path, OTHER, "train", "drawn", f"drawn{i}", weight) for i in range(count))
+    return Arrays(
+        arrays.examples + extra,
+        np.concatenate([arrays.pictures, drawn]),
+        np.concatenate([arrays.labels, np.full(count, other, np.int32)]),
+        np.concatenate([arrays.masks, np.zeros((count, *arrays.masks.shape[1:]), np.uint8)]),
+        np.concatenate([arrays.masked, np.zeros(count, bool)]),
+    )
+
+
+def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
+    """Augment one batch (tensors in the order of ``Batch``): model input [B, S, S, C] and masks [B, S, S, 1]."""
+    pictures, masks, ellipses = tf.cast(batch[0], tf.float32) / 255, tf.cast(batch[1], tf.float32) / 255, batch[4]
+    side = recipe.input.side
+    if recipe.name == BRAIN_MRI:
+        pictures, masks = lesions.vary(pictures, masks, ellipses, side, pool)
+    else:
+        pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.6, 1.35), shift=0.08, flip_up=0.2, quarter=True)
+        pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)
+        pictures = augment.levels(augment.curve(pictures, 0.3), 0.25, 0.35)
+        pictures = augment.colour_cast(pictures, 0.1)
+        pictures = augment.glare(pictures, 0.12)
+        pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)
+        pictures = augment.noise(pictures, 0.06)
+        pictures = augment.boxes(pictures, 1, 0.1)
+        pictures = augment.overlays(augment.frame(pictures, 0.25), pool, 0.25, dark=False)
+    pictures = tf.clip_by_value(pictures, 0.0, 1.0) * LEVELS[recipe.input.normalisation]
+    return pictures, masks

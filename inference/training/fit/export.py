@@ -1,0 +1,112 @@
+"""Writes a model folder: LiteRT file, float16 weights and card (see ``inference.card``)."""
+
+import hashlib
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from inference.architecture import FEATURES, LOGITS, MAPS, save_weights
+from inference.card import ModelCard, OperatingPoints
+from inference.training.recipes import Recipe
+from inference.training.report import texts
+
+LITERT_FILE = "model.tflite"
+WEIGHTS_FILE = "weights.npz"
+OUTPUTS = (LOGITS, MAPS, FEATURES)
+
+
+def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str) -> ModelCard:
+    """Write ``folder`` from a float32 ``model``; temperature, operating points and figures come by ``calibrate``.
+
+    The weights are rounded to float16 first, so that the LiteRT file and the rebuilt Keras model hold the same numbers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not recipe.guidance:
+        centre_maps(model)
+    round_weights(model)
+    (folder / LITERT_FILE).write_bytes(to_litert(model))
+    save_weights(model, folder / WEIGHTS_FILE)
+    card = ModelCard(
+        name=recipe.name,
+        version=model_version,
+        organ=recipe.organ,
+        classes=recipe.classes,
+        architecture=recipe.architecture,
+        input=recipe.input,
+        temperature=1.0,
+        operating_points=OperatingPoints(positive=0.9, negative=0.1),
+        conformal=dict.fromkeys(recipe.class_names, 0.95),
+        heatmap_full_scale=10.0,
+        sha256=checksums(folder),
+        trained_on=[],
+        figures={},
+        intended_use=texts.INTENDED_USE[recipe.name],
+        out_of_scope=texts.OUT_OF_SCOPE[recipe.name],
+        known_failures=list(texts.KNOWN_FAILURES[recipe.name]),
+        made_with={name: version(name) for name in ("keras", "numpy", "pillow", "ai-edge-litert")}
+        | {"tensorflow": tf.__version__},
+    )
+    write_card(card, folder)
+    return card
+
+
+def write_card(card: ModelCard, folder: Path) -> None:
+    """Write ``card.json``, one field a line where that reads well."""
+    text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 (hex) of the weight files in ``folder``."""
+    return {name: checksum(folder / name) for name in (LITERT_FILE, WEIGHTS_FILE)}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 (hex) of a file, as the card lists it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def centre_maps(model: keras.Model) -> None:
+    """Take the mean over the classes away from the class maps and the biases.
+
+    Softmax does not see what all classes have in common, so without guidance a class map may hold anything of it. What
+    is left is the evidence for a class against the others (with two classes: half the log odds); probabilities stay.
+    """
+    for layer in (model.get_layer(MAPS), model.get_layer(LOGITS)):
+        weight = layer.weights[0]
+        values = np.asarray(keras.ops.convert_to_numpy(weight), np.float32)
+        weight.assign(values - values.mean(-1, keepdims=True))
+
+
+def round_weights(model: keras.Model) -> None:
+    """Round every weight to float16 in place. Raises ValueError when one is not finite there."""
+    for variable in model.weights:
+        rounded = np.asarray(keras.ops.convert_to_numpy(variable)).astype(np.float16)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"{variable.path} does not fit into float16: the training has gone astray")
+        variable.assign(rounded.astype(np.float32))
+
+
+def to_litert(model: keras.Model) -> bytes:
+    """Convert to LiteRT with float16 weights; one signature, picture in, {"logits", "maps", "features"} out."""
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="picture")
+    traced = tf.function(lambda picture: [model(picture, training=False)[name] for name in OUTPUTS])
+    # Frozen first: the converter otherwise leaves the weights out as uninitialised variables.
+    frozen = convert_variables_to_constants_v2(traced.get_concrete_function(spec))
+    module = tf.Module()
+    module.answer = tf.function(
+        lambda picture: dict(zip(OUTPUTS, frozen(picture), strict=True)), input_signature=[spec]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.answer)
+        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return bytes(converter.convert())

@@ -1,0 +1,51 @@
+"""What can be told of a picture without a network: by its brightness or colour alone, or from a thumbnail."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.training.data import dataset
+from inference.training.data.dataset import Example
+from inference.training.measure import metrics
+from inference.training.recipes import Recipe
+
+Floats = NDArray[np.float64]
+Features = Callable[[NDArray[np.uint8]], Floats]
+PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+
+
+def colours(picture: NDArray[np.uint8]) -> Floats:
+    """Percentiles of each colour [27]: no shape, no place."""
+    return np.asarray(np.percentile(picture[::2, ::2], PERCENTILES, axis=(0, 1)).ravel())
+
+
+def thumbnail(picture: NDArray[np.uint8]) -> Floats:
+    """The picture at 12 x 12, grey, its mean taken away [144]: the coarsest shape."""
+    small = np.asarray(Image.fromarray(picture).convert("L").resize((12, 12), Image.Resampling.BOX), np.float64)
+    return np.asarray(small - small.mean()).ravel()
+
+
+BASELINES: dict[str, Features] = {"brightness_or_colour_only": colours, "thumbnail": thumbnail}
+
+
+def features(examples: Sequence[Example], *, blank_bars: bool) -> dict[str, Floats]:
+    """What each baseline may know of the examples [N, F]; ``blank_bars`` as for training."""
+    rows: dict[str, list[Floats]] = {name: [] for name in BASELINES}
+    for example in examples:
+        picture = dataset.read_picture(example.path)
+        if blank_bars and example.source == "mehrad_all":
+            picture = dataset.blank_scale_bar(picture)
+        for name, take in BASELINES.items():
+            rows[name].append(take(picture))
+    return {name: np.array(found) for name, found in rows.items()}
+
+
+def fit(recipe: Recipe, training: Sequence[Example]) -> dict[str, Callable[[Floats], Floats]]:
+    """Train every baseline (a balanced softmax regression): features [N, F] in, probabilities [N, K] out."""
+    labels = np.array([recipe.class_names.index(e.label) for e in training], np.int32)
+    return {
+        name: metrics.fit_linear(known, labels, len(recipe.classes))
+        for name, known in features(training, blank_bars=True).items()
+    }

@@ -1,0 +1,282 @@
+"""Measures a shipped model on val and test through the path that serves, beside baselines that see hardly any shape."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.backends import load_backend
+from inference.card import ModelCard
+from inference.gate.gate import Gate
+from inference.model import Model
+from inference.training.data import dataset
+from inference.training.data.dataset import Example
+from inference.training.measure import baselines, heatmaps, metrics
+from inference.training.measure.calibrate import Scored
+from inference.training.measure.predict import Readings, Rgb, open_picture, probabilities, read_files, said
+from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
+
+Floats = NDArray[np.float64]
+Part = tuple[list[Example], Readings]
+PARTS = ("val", "test")
+SPECIFICITY = 0.95
+RANDOMISED_ON = 24
+"""Pictures of test on which maps of other weights are compared."""
+
+
+def provenance(examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """What a model was trained on: counts by class and source (the pictures themselves are not shipped)."""
+    counts = Counter((e.label, e.source) for e in examples if e.part == "train")
+    return [
+        {"class": label, "set": source, "pictures": count, "licence": "mixed or unknown; pictures not shipped"}
+        for (label, source), count in sorted(counts.items())
+    ]
+
+
+def read_parts(expert: Model, examples: Sequence[Example], progress: Callable[[], None] | None) -> dict[str, Part]:
+    """Let an expert read val and test as it does in the bot."""
+    parts = {part: [e for e in examples if e.part == part] for part in PARTS}
+    return {part: (rows, read_files(expert, [e.path for e in rows], progress)) for part, rows in parts.items() if rows}
+
+
+def expert_figures(
+    recipe: Recipe, expert: Model, folder: Path, examples: Sequence[Example], parts: dict[str, Part]
+) -> dict[str, Any]:
+    """Every figure of an expert's card that needs no other pictures than val and test."""
+    card = expert.card
+    known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
+    result: dict[str, Any] = {}
+    thresholds: dict[str, float] | None = None
+    for part, (rows, readings) in parts.items():
+        labels = labels_of(recipe, rows)
+        seen = baselines.features(rows, blank_bars=False)
+        heat = heatmaps.figures(recipe, card, readings, rows, thresholds)
+        thresholds = heat.get("thresholds_chosen_on_val")
+        result[part] = {
+            "pictures": dict(sorted(Counter(e.label for e in rows).items())),
+            "model": table(recipe, readings.chances, labels, rows),
+            **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
+            "verdicts": verdicts(recipe, readings, labels, rows),
+            "prediction_sets": prediction_sets(card, readings.chances, labels, rows),
+            "doubt": doubt(recipe, card, readings, labels, rows),
+            "heat_map": heat,
+        }
+    rows, readings = parts["test"] if "test" in parts else parts["val"]
+    chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
+    result["identity_error"] = float(f"{max(heatmaps.identity_error(folder, r) for _, r in parts.values()):.1e}")
+    result["map_correlation_with_random_weights"] = heatmaps.randomised(
+        card, folder, dataset.tensors(chosen, recipe.input)
+    )
+    result["speed_ms_one_thread"] = speed(folder, card)
+    result["read_ms_one_thread"] = reading_speed(expert, [open_picture(e.path) for e in chosen])
+    return result
+
+
+def gate_figures(
+    recipe: Recipe, gate: Gate, folder: Path, examples: Sequence[Example], progress: Callable[[], None] | None
+) -> dict[str, Any]:
+    """Every figure of the gate's card, by the rule that serves."""
+    result: dict[str, Any] = {}
+    known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
+    for part in PARTS:
+        rows = [e for e in examples if e.part == part]
+        if not rows:
+            continue
+        chances, taken_for = admit(recipe, gate, rows, progress)
+        labels = labels_of(recipe, rows)
+        seen = baselines.features(rows, blank_bars=False)
+        result[part] = {
+            "pictures": dict(sorted(Counter(e.label for e in rows).items())),
+            "model": table(recipe, chances, labels, rows),
+            **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
+            "gate": refusals(recipe, taken_for, rows),
+        }
+    result["speed_ms_one_thread"] = speed(folder, gate.model.card)
+    scans = [e for e in examples if e.part != "train" and e.label != OTHER][:: max(1, len(examples) // RANDOMISED_ON)]
+    result["read_ms_one_thread"] = reading_speed(gate.model, [open_picture(e.path) for e in scans])
+    return result
+
+
+def admit(
+    recipe: Recipe, gate: Gate, examples: Sequence[Example], progress: Callable[[], None] | None
+) -> tuple[Floats, NDArray[np.int_]]:
+    """The gate's probabilities [N, K] and the class it takes each picture for ("other" when it refuses) [N]."""
+    chances, taken_for = [], []
+    for example in examples:
+        admission = gate.admit(open_picture(example.path))
+        chances.append([getattr(admission.scores, name) for name in recipe.class_names])
+        taken_for.append(recipe.class_names.index(admission.organ or OTHER))
+        if progress:
+            progress()
+    return np.array(chances), np.array(taken_for)
+
+
+def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
+    """Accuracy, F1, AUC and calibration with 95 % intervals over groups, and recall by class."""
+    groups = [e.group for e in examples]
+    predicted = chances.argmax(1).astype(np.int32)
+    names = recipe.class_names
+    confidence, correct = chances.max(1), predicted == labels
+    error = metrics.interval(lambda i: metrics.calibration_error(confidence[i], correct[i]), groups)
+    result: dict[str, Any] = {
+        "accuracy": metrics.share(correct, groups),
+        "macro_f1": metrics.interval(lambda i: metrics.macro_f1(predicted[i], labels[i], len(names)), groups),
+        "recall": {
+            names[k]: metrics.share(correct[labels == k], _of(groups, labels == k)) for k in np.unique(labels).tolist()
+        },
+        "log_loss": round(float(-np.log(chances[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
+        "calibration_error": error | {"if_perfect": round(metrics.calibration_error_by_chance(confidence), 4)},
+    }
+    ill = labels != recipe.tumor_free
+    if len(np.unique(ill)) == 2:
+        score = 1 - chances[:, recipe.tumor_free]
+        what = "tumor" if recipe.organ else "scan"
+        result[f"auc_{what}"] = metrics.interval(lambda i: metrics.auc(score[i], ill[i]), groups)
+        result[f"sensitivity_at_specificity_{SPECIFICITY}"] = metrics.interval(
+            lambda i: metrics.sensitivity_at(score[i], ill[i], SPECIFICITY), groups
+        )
+    return result
+
+
+def verdicts(
+    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
+    """What people are told, by source: shares of signs, no signs and not sure, each with its interval."""
+    ill = labels != recipe.tumor_free
+    sources = np.array([e.detail if recipe.name == BLOOD_SMEAR else e.source for e in examples])
+    groups = [e.group for e in examples]
+
+    def shares(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        named = {"signs": readings.said == 1, "no_signs": readings.said == -1, "not_sure": readings.said == 0}
+        here = _of(groups, chosen)
+        return {"pictures": int(chosen.sum())} | {k: metrics.share(v[chosen], here) for k, v in named.items()}
+
+    result: dict[str, Any] = {}
+    for name, side in (("with_tumor", ill), ("without_tumor", ~ill)):
+        if side.any():
+            result[name] = shares(side) | {
+                "by_source": {str(s): shares(side & (sources == s)) for s in np.unique(sources[side])}
+            }
+    return result
+
+
+def prediction_sets(
+    card: ModelCard, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
+    """Coverage in each class, and how large the sets are."""
+    inside = np.array([chances[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
+    held = inside[np.arange(len(labels)), labels]
+    groups = [e.group for e in examples]
+    return {
+        "coverage": {
+            card.class_names[k]: metrics.share(held[labels == k], _of(groups, labels == k))
+            for k in np.unique(labels).tolist()
+        },
+        "mean_size": round(float(inside.sum(1).mean()), 4),
+        "empty": round(float((inside.sum(1) == 0).mean()), 4),
+    }
+
+
+def doubt(
+    recipe: Recipe, card: ModelCard, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
+    """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
+    groups = [e.group for e in examples]
+    ill = labels != recipe.tumor_free
+    score = 1 - readings.chances[:, recipe.tumor_free]
+    sure, right = np.maximum(score, 1 - score), (score >= 0.5) == ill
+    top, kind = readings.chances.max(1), readings.chances.argmax(1) == labels
+    wrong = ((readings.said == 1) & ~ill) | ((readings.said == -1) & ill)
+    answered = readings.said != 0
+    result = {
+        "answered": metrics.share(answered, groups),
+        "told_wrong": metrics.share(wrong, groups),
+        "risk_at_90_coverage_tumor_or_not": metrics.interval(lambda i: metrics.risk_at(sure[i], right[i]), groups),
+        "risk_at_90_coverage_kind": metrics.interval(lambda i: metrics.risk_at(top[i], kind[i]), groups),
+    }
+    if len(card.views) > 1:
+        far = readings.tta_disagreement > card.max_tta_disagreement
+        result["views_disagree"] = metrics.share(far, groups)
+        if (~right).any():
+            result["views_disagree_where_wrong"] = metrics.share(far[~right], _of(groups, ~right))
+    return result
+
+
+def refusals(recipe: Recipe, taken_for: NDArray[np.int_], examples: Sequence[Example]) -> dict[str, Any]:
+    """Scans refused and other pictures let in, by source or kind."""
+    other = recipe.class_names.index(OTHER)
+    result: dict[str, Any] = {"scans_refused": {}, "others_let_in": {}}
+    sources = np.array([e.detail if e.label == BLOOD_SMEAR else e.source for e in examples])
+    labels, groups = labels_of(recipe, examples), [e.group for e in examples]
+    for k, name in enumerate(recipe.class_names):
+        chosen = labels == k
+        if not chosen.any():
+            continue
+        wrong = taken_for != k
+        found = metrics.share(wrong[chosen], _of(groups, chosen))
+        result["others_let_in" if k == other else "scans_refused"][name] = {
+            "pictures": int(chosen.sum()),
+            "share": found["value"],
+            "ci95": found["ci95"],
+            "by_source": {
+                str(s): [int(wrong[chosen & (sources == s)].sum()), int((chosen & (sources == s)).sum())]
+                for s in np.unique(sources[chosen])
+            },
+        }
+    return result
+
+
+def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
+    """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
+    chances = probabilities(unseen.logits, card.temperature)
+    told = said(card, chances)
+    predicted, looks = chances.argmax(1), np.array(unseen.sources)
+    result: dict[str, Any] = {}
+    for look in np.unique(looks):
+        chosen = looks == look
+        for k in np.unique(unseen.labels[chosen]).tolist():
+            here = chosen & (unseen.labels == k)
+            result[f"{look} ({recipe.class_names[k]})"] = {
+                "pictures": int(here.sum()),
+                "right": round(float((predicted[here] == k).mean()), 4),
+                "signs": round(float((told[here] == 1).mean()), 4),
+                "no_signs": round(float((told[here] == -1).mean()), 4),
+            }
+    return result
+
+
+def speed(folder: Path, card: ModelCard) -> float:
+    """Median milliseconds of processor time in LiteRT, one thread, for all views of a picture made ready."""
+    backend = load_backend("litert", folder, card)
+    shape = (1, card.input.side, card.input.side, card.input.channels)
+    picture = np.random.default_rng(0).random(shape).astype(np.float32)
+    times = []
+    for _ in range(60):
+        start = time.process_time()  # what else the machine does is no part of it
+        for _view in card.views:
+            backend.run(picture)
+        times.append(time.process_time() - start)
+    return round(float(np.median(times)) * 1000, 2)
+
+
+def reading_speed(expert: Model, pictures: Sequence[Rgb]) -> float:
+    """Median milliseconds of processor time from the pixels of a picture to its probabilities and maps."""
+    times = []
+    for picture in [*pictures[:4], *pictures, *pictures]:  # the first ones are slow
+        start = time.process_time()
+        expert.read(picture)
+        times.append(time.process_time() - start)
+    return round(float(np.median(times[4:])) * 1000, 2)
+
+
+def labels_of(recipe: Recipe, examples: Sequence[Example]) -> NDArray[np.int32]:
+    """Class indices [N]."""
+    return np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
+
+
+def _of(groups: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    return [group for group, is_chosen in zip(groups, chosen, strict=True) if is_chosen]

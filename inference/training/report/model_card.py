@@ -1,0 +1,260 @@
+"""``MODEL_CARD.md``: the card as a page that people read, made from ``card.json`` alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from inference.card import ModelCard
+from inference.training.measure import cells_compare, shortcuts
+from inference.training.report import gate_card
+from inference.training.report.headline import headline
+from inference.training.report.plots import GALLERY, PLOTS
+
+BASELINES = {
+    "model": "this model",
+    "brightness_or_colour_only": "brightness or colour alone",
+    "thumbnail": "a 12 x 12 grey thumbnail",
+}
+
+
+def write_model_card(card: ModelCard, folder: Path) -> None:
+    """Write ``folder/MODEL_CARD.md``."""
+    lines = [f"# Model card: {card.name} {card.version}", "", card.intended_use, ""]
+    lines += [f"**Not for:** {card.out_of_scope}", ""]
+    lines += headline(card)
+    lines += ["## Known failures", "", *(f"- {failure}" for failure in card.known_failures), ""]
+    lines += _how_it_answers(card)
+    if (folder / PLOTS).exists():
+        lines += [f"![ROC, reliability, confusion and risk by coverage]({PLOTS})", ""]
+        lines += [
+            "## Cases, drawn without their pictures",
+            "",
+            f"![What was said, and where the heat lay]({GALLERY})",
+            "",
+        ]
+    for part in ("test", "val"):
+        if part in card.figures:
+            lines += _part(card.figures[part], part)
+    lines += gate_card.lines(card.figures.get("kinds_left_out"))
+    lines += gate_card.drawn(card.figures.get("kinds_drawn"))
+    lines += _looks(card.figures.get("looks_left_out"))
+    lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
+    lines += _robustness(card.figures.get("robustness"))
+    lines += shortcuts.card_lines(card.figures.get("shortcuts"), card.sha256.get("model.tflite"))
+    lines += _checks(card.figures)
+    lines += ["## What it was trained on", "", "| class | set | pictures |", "|---|---|---|"]
+    lines += [f"| {row['class']} | {row['set']} | {row['pictures']} |" for row in card.trained_on]
+    lines += ["", "Licences are mixed or unknown; the pictures are not shipped.", ""]
+    made = ", ".join(f"{name} {version}" for name, version in card.made_with.items())
+    again = f"python -m inference.training evaluate {card.name}"
+    lines += [f"Made with {made}.", "", f"Figures: `{again}`, and `{again} --robust` for the changed pictures.", ""]
+    (folder / "MODEL_CARD.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def span(figure: dict[str, Any] | None) -> str:
+    """A figure with its 95 % interval, such as ``0.910 (0.887 to 0.932)``."""
+    if figure is None:
+        return "-"
+    low, high = figure["ci95"]
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table and the empty line after it."""
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)] + [""]
+
+
+def _how_it_answers(card: ModelCard) -> list[str]:
+    points = card.operating_points
+    if not card.organ:
+        return ["## How it answers", "", f"A picture is let in at {points.positive} or more for one organ.", ""]
+    words = (
+        f"Signs are reported at a probability of {points.positive} or more, no signs at {points.negative} or less, and "
+        'only when the prediction set does not hold both; otherwise the answer is "not sure". '
+    )
+    if len(card.views) > 1:
+        words += (
+            f"It reads each picture in {len(card.views)} views ({', '.join(card.views)}) and takes their mean; views "
+            f'that differ by more than {card.max_tta_disagreement} also make the answer "not sure". '
+        )
+    words += f"Temperature {card.temperature}; full scale of the heat map {card.heatmap_full_scale} logit units."
+    lines = ["## How it answers", "", words, ""]
+    if card.reliability:
+        lines += ["What pictures that took no part in its training really showed, by score:", ""]
+        rows = [
+            (f"{b.low:g} to {b.high:g}", str(b.pictures), str(b.tumors), f"{100 * b.tumors / b.pictures:.0f} of 100")
+            for b in card.reliability
+        ]
+        lines += table(("score for any tumour", "pictures", "with tumour", "that is"), rows)
+    return lines
+
+
+def _part(figures: dict[str, Any], part: str) -> list[str]:
+    counted = ", ".join(f"{count} {name}" for name, count in figures["pictures"].items())
+    lines = [f"## Figures on {part}", "", f"{counted}. In brackets: 95 % intervals by bootstrap over groups.", ""]
+    rows = []
+    for key, name in BASELINES.items():
+        row = figures.get(key)
+        if row:
+            area = row.get("auc_tumor") or row.get("auc_scan")
+            at = row.get("sensitivity_at_specificity_0.95")
+            rows.append((name, *(span(f) for f in (row["accuracy"], row["macro_f1"], area, at)), str(row["log_loss"])))
+    lines += table(("", "accuracy", "macro F1", "AUC", "sensitivity at specificity 0.95", "log loss"), rows)
+    error = figures["model"]["calibration_error"]
+    lines += [
+        f"Calibration error (15 bins) {span(error)}; a perfectly calibrated model would show {error['if_perfect']:.3f} "
+        "on so few pictures.",
+        "",
+    ]
+    sets = figures.get("prediction_sets")
+    recall = figures["model"]["recall"]
+    if not sets:
+        lines += table(("class", "recall"), [(name, span(share)) for name, share in recall.items()])
+    else:
+        by_class = [(name, span(share), span(sets["coverage"].get(name))) for name, share in recall.items()]
+        lines += table(("class", "recall", "in the prediction set"), by_class)
+        lines += [f"Mean size of a prediction set {sets['mean_size']}; empty: {sets['empty']}.", ""]
+    lines += _verdicts(figures.get("verdicts")) + _doubt(figures.get("doubt"))
+    return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
+
+
+def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
+    if not verdicts:
+        return []
+    rows = []
+    for side in ("with_tumor", "without_tumor"):
+        if side in verdicts:
+            named = {f"**{side.replace('_', ' ')}**": verdicts[side]} | verdicts[side]["by_source"]
+            rows += [
+                (name, str(r["pictures"]), *(span(r[told]) for told in ("signs", "no_signs", "not_sure")))
+                for name, r in named.items()
+            ]
+    return table(("what people are told", "pictures", "signs", "no signs", "not sure"), rows)
+
+
+def _doubt(doubt: dict[str, Any] | None) -> list[str]:
+    if not doubt:
+        return []
+    lines = [
+        f"Answered with signs or no signs: {span(doubt['answered'])} of all; told wrong: {span(doubt['told_wrong'])}. "
+        f"Wrong among the surest 90 %: {span(doubt['risk_at_90_coverage_tumor_or_not'])} for signs or none, "
+        f"{span(doubt['risk_at_90_coverage_kind'])} for the kind.",
+        "",
+    ]
+    if "views_disagree" in doubt:
+        wrong = doubt.get("views_disagree_where_wrong")
+        among = f", and in {span(wrong)} of those where signs or none is wrong" if wrong else ""
+        lines += [f"The views disagree in {span(doubt['views_disagree'])} of all{among}.", ""]
+    return lines
+
+
+def _gate(gate: dict[str, Any] | None) -> list[str]:
+    if not gate:
+        return []
+    rows = []
+    for key, name in (("scans_refused", "refused"), ("others_let_in", "let in")):
+        for label, row in gate[key].items():
+            sources = ", ".join(f"{s} {wrong}/{count}" for s, (wrong, count) in row["by_source"].items())
+            share = span({"value": row["share"], "ci95": row["ci95"]})
+            rows.append((f"{label} {name}", str(row["pictures"]), share, sources))
+    return table(("gate", "pictures", "share", "wrong of all, by source or kind"), rows)
+
+
+def _heat(heat: dict[str, Any] | None) -> list[str]:
+    if not heat:
+        return []
+    lines = []
+    if "pointing" in heat:
+        words = {
+            "heat_map": "the heat map",
+            "middle_of_the_head": "the middle of the head",
+            "everywhere_alike": "chance",
+        }
+        rows = [
+            (words[name], *(span(row[figure]) for figure in ("pointing_game", "energy_inside", "dice")))
+            for name, row in heat["pointing"].items()
+        ]
+        head = ("where it points", "hottest pixel inside", "heat inside", "Dice of the hot area")
+        lines += [f"On {heat['pictures_with_outlined_tumor']} outlined tumours, the map that people see:", ""]
+        lines += table(head, rows)
+        chosen = heat["thresholds_chosen_on_val"]
+        lines += [
+            f"Hot is above {chosen['heat_map']} of the scale (chosen on val). Above {chosen['own_peak']} of the map's "
+            f"own peak Dice is {span(heat['dice_at_a_share_of_the_own_peak'])}.",
+            "",
+        ]
+    if "healthy_with_a_bright_spot" in heat:
+        spot = span(heat["healthy_with_a_bright_spot"])
+        lines += [f"Pictures without tumour that show a spot above half of the scale: {spot}.", ""]
+    return lines
+
+
+def _looks(looks: dict[str, Any] | None) -> list[str]:
+    if not looks:
+        return []
+    lines = [
+        "## Looks left out",
+        "",
+        "Each look (slide or laboratory) as seen by a model of the same recipe that was not trained on it; the "
+        "operating points were chosen on these.",
+        "",
+    ]
+    rows = [
+        (name, str(row["pictures"]), f"{row['right']:.3f}", f"{row['signs']:.3f}", f"{row['no_signs']:.3f}")
+        for name, row in looks.items()
+    ]
+    return lines + table(("look", "pictures", "right class", "signs", "no signs"), rows)
+
+
+def _robustness(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    changes: dict[str, dict[str, Any]] = found["changes"]
+    lines = [
+        "## Changed pictures",
+        "",
+        f"The same {found['pictures']} pictures of val and test, each class alike, changed and read as the bot does.",
+    ]
+    if "accuracy" not in next(iter(changes.values())):
+        names = list(next(iter(changes.values())))
+        rows = [(change, *(f"{row[name]:.3f}" for name in names)) for change, row in changes.items()]
+        return [*lines, "", *table(("change", *(name.replace("_", " ") for name in names)), rows)]
+    lines += [
+        "A change is stood when at most 2 of 100 more answers are wrong, or when those that turn wrong are not told "
+        "(the gate refuses or the answer is not sure).",
+        "",
+    ]
+    rows = [
+        (
+            name,
+            f"{row['accuracy']:.3f}",
+            span(row["accuracy_change"]),
+            *(f"{row[told]:.3f}" for told in ("told_wrong", "not_sure", "refused")),
+            "yes" if row["stood"] else "**no**",
+        )
+        for name, row in changes.items()
+    ]
+    head = ("change", "signs or none", "difference", "told wrong", "not sure", "refused by the gate", "stood")
+    return lines + table(head, rows)
+
+
+def _checks(figures: dict[str, Any]) -> list[str]:
+    lines = ["## Checks", ""]
+    if "identity_error" in figures:
+        alike = figures["map_correlation_with_random_weights"]
+        lines += [
+            f"- A logit is its bias and the mean of its map: largest error {figures['identity_error']}.",
+            f"- Correlation of the maps with those of the same net with random weights: {alike['all_weights']}; with a "
+            f"random last block alone: {alike['last_block']}.",
+        ]
+    lines.append(
+        f"- One thread, processor time: {figures.get('read_ms_one_thread')} ms from the pixels to the answer, of which "
+        f"LiteRT takes {figures.get('speed_ms_one_thread')} ms."
+    )
+    if audited := figures.get("data_audit"):
+        lines.append(
+            f"- Data audit (`data --audit`): {audited['pictures']} pictures read; {audited['near_duplicates']} "
+            "near-duplicates between training, val and test, mirrored and turned copies too; "
+            f"{audited['groups_on_two_sides']} people or fields on two sides."
+        )
+    return [*lines, ""]

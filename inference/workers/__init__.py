@@ -1,0 +1,1 @@
+"""Where analyses run: limited worker processes, supervised."""

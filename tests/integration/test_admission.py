@@ -1,0 +1,117 @@
+"""Nobody waits behind another: albums, long lines, too many pictures, and many people at once."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.app import open_services, running
+from bot.sandbox import Sandbox
+from bot.settings import Settings
+from inference.workers.local import LocalExecutor
+from tests import pictures
+from tests.integration.conftest import RunningBot
+from tests.integration.kills import (
+    LONG,
+    all_is_done,
+    answers,
+    bot_here,
+    bot_process,
+    is_report,
+    rows,
+    someone_agreed,
+    until,
+)
+
+
+async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture_and_not_by_ten(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with (
+        LocalExecutor(1, models_dir=settings.models_dir) as one_worker,
+        open_services(settings, one_worker) as services,
+        running(settings, services),
+    ):
+        anna, boris = await someone_agreed(sandbox), await someone_agreed(sandbox)
+        await anna.send_album([pictures.brain(seed=seed) for seed in range(10)])
+        await anna.wait_for(lambda message: message.photo is not None, timeout=60)
+        await boris.send_document(pictures.brain())
+        await boris.wait_for(is_report, timeout=60)
+        answered = [message for message in await answers(anna) if message.photo is not None]
+        assert len(answered) < 5
+        await anna.send_text("/cancel")
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
+
+
+async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
+    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with bot_here(settings, workers) as bot:
+        anna = await someone_agreed(sandbox)
+        room = bot.services.admission
+        full = [room.enqueue(0) for _ in range(100)]
+        await anna.send_document(pictures.brain())
+        told = await anna.wait_for(lambda message: "number" in message.text, timeout=60)
+        assert f"number {sum(not seat.is_in for seat in full) + 1} in the line" in told.text
+        assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'working'") == [(0,)]
+        await anna.send_text("/cancel")
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
+        await anna.wait_for_event(lambda event: event["type"] == "delete", timeout=60)
+        await all_is_done(tmp_path)
+        for seat in full:
+            seat.leave()
+        await anna.send_document(pictures.brain())
+        await anna.wait_for(is_report, timeout=60)
+    assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
+
+
+async def test_a_picture_that_was_cancelled_is_not_read_by_the_next_process(
+    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with bot_process(sandbox, tmp_path) as process:
+        anna = await someone_agreed(sandbox)
+        await sandbox.client.set_faults({"download": {"slow": 1}}, **LONG)
+        for seed in (1, 2, 3):
+            await anna.send_document(pictures.brain(seed=seed))
+        await until(lambda: len(rows(tmp_path, "SELECT 1 FROM inbox WHERE finished_at IS NULL")) == 3)
+        await anna.send_text("/cancel")
+        await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
+        process.kill()
+    await sandbox.client.set_faults()
+    async with bot_here(settings, workers):
+        await anna.send_text("/privacy")
+        await anna.wait_for(lambda message: "keep" in message.text)
+        await all_is_done(tmp_path)
+    assert rows(tmp_path, "SELECT count(*) FROM scans") == [(0,)]
+
+
+async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_silence(
+    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with bot_here(settings, workers) as bot:
+        anna = await someone_agreed(sandbox)
+        bot.services.chat_queues.most_of_one = 2
+        full = [bot.services.admission.enqueue(0) for _ in range(100)]
+        for seed in range(2):
+            await anna.send_document(pictures.brain(seed=seed))
+        await until(lambda: len(bot.services.chat_queues.waiting(anna.id)) == 2)
+        late = await anna.send_document(pictures.brain(seed=9))
+        told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=60)
+        assert told.reply_to == late.id
+        for seat in full:
+            seat.leave()
+        await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
+        await all_is_done(tmp_path)
+    assert rows(tmp_path, "SELECT count(*) FROM scans") == [(2,)]
+
+
+async def test_64_people_at_once_are_all_answered_and_no_file_is_locked(
+    bot: RunningBot, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = [await sandbox.person(f"Person {number}") for number in range(64)]
+    await asyncio.gather(*(person.send_text("/privacy") for person in people))
+    for person in people:
+        await person.wait_for(lambda message: message.from_bot, timeout=60)
+    await all_is_done(tmp_path)
+    assert [len(await answers(person)) for person in people] == [1] * 64
+    assert "locked" not in caplog.text

@@ -1,0 +1,412 @@
+"""The hall at its edges: consent, order, other people's scans, odd updates, and what goes wrong."""
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from telegram import Update
+
+from bot.app import open_services, running
+from bot.chat.keyboards import Action, ButtonPress
+from bot.delivery.ordering import QueueKind
+from bot.sandbox import Message, Person, Rules, Sandbox
+from inference.workers.local import LocalExecutor
+from storage.records import Scan
+from tests import pictures
+from tests.integration.conftest import RunningBot, settings_for
+
+SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
+
+
+def is_report(message: Message) -> bool:
+    return message.document is not None
+
+
+async def scans_of(bot: RunningBot, person: Person) -> tuple[Scan, ...]:
+    """What is kept of a person, newest first."""
+    known = await bot.services.database.people.get(person.id)
+    return (await bot.services.database.scans.page(known.id, 1, 50)).scans if known else ()
+
+
+async def work_is_done(bot: RunningBot, person: Person) -> None:
+    """Wait until this person's pictures have all been handled."""
+    async with asyncio.timeout(60), bot.services.chat_queues.turn(person.id, QueueKind.PICTURES):
+        pass
+
+
+async def one_scan(bot: RunningBot, person: Person, label: str = "") -> Message:
+    """Send a picture and wait for its report, and until that is written down."""
+    await person.send_document(pictures.brain(), caption=label)
+    report = await person.wait_for(is_report, timeout=60)
+    await work_is_done(bot, person)
+    return report
+
+
+async def answer_to(person: Person, text: str) -> Message:
+    """Write, and give the bot's next message."""
+    await person.send_text(text)
+    return await person.wait_for(lambda _: True)
+
+
+def a_press(person: Person, data: str, message_id: int = 1) -> dict[str, Any]:
+    """A callback query of a button under a message that may not be there."""
+    sender = {"id": person.id, "is_bot": False, "first_name": person.name}
+    chat = {"id": person.id, "type": "private", "first_name": person.name}
+    message = {"message_id": message_id, "date": 1_700_000_000, "chat": chat, "text": "old"}
+    return {"id": "1", "from": sender, "chat_instance": "1", "data": data, "message": message}
+
+
+async def press_without_a_button(sandbox: Sandbox, person: Person, data: str) -> Message:
+    """Send the press of a button that this person was never shown, as a forged or an old client might."""
+    await answer_to(person, "/help")
+    since = await person.mark()
+    await sandbox.client.push_update("callback_query", a_press(person, data))
+    return await person.wait_for(lambda _: True, since=since)
+
+
+async def test_a_picture_sent_before_the_yes_is_read_after_it_and_not_before(bot: RunningBot, anna: Person) -> None:
+    await anna.send_photo(pictures.brain(), "Anna B.")
+    question = await anna.wait_for(lambda message: "I have not opened it yet" in message.text)
+    assert await scans_of(bot, anna) == ()
+
+    await anna.press(question, "agree")
+    await anna.wait_for(is_report, timeout=60)
+
+    assert [scan.patient_label for scan in await scans_of(bot, anna)] == ["Anna B."]
+
+
+async def test_a_no_leaves_the_picture_unopened(bot: RunningBot, anna: Person) -> None:
+    await anna.send_photo(pictures.brain())
+    question = await anna.wait_for(lambda message: bool(message.buttons))
+    await anna.press(question, "decline")
+    await anna.wait_for(lambda message: "That is fine" in message.text)
+
+    await anna.send_text("/start")
+    question = await anna.wait_for(lambda message: bool(message.buttons))
+    await anna.press(question, "agree")
+    assert "now send me a picture" in (await anna.wait_for(lambda message: message.edited)).text.lower()
+
+
+async def test_an_album_before_the_yes_is_asked_for_once_and_read_whole(bot: RunningBot, anna: Person) -> None:
+    await anna.send_album([pictures.brain(seed=seed) for seed in (1, 2, 3)], "Boris")
+    question = await anna.wait_for(lambda message: bool(message.buttons))
+    await work_is_done(bot, anna)
+    assert len([message for message in await anna.messages() if message.from_bot]) == 1
+
+    await anna.press(question, "agree")
+    await anna.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=60)
+
+    scans = await scans_of(bot, anna)
+    assert [(scan.number, scan.patient_label) for scan in scans] == [(3, "Boris"), (2, "Boris"), (1, "Boris")]
+
+
+async def test_cancel_drops_pictures_that_wait_for_a_yes(bot: RunningBot, anna: Person) -> None:
+    await anna.send_photo(pictures.brain())
+    await anna.wait_for(lambda message: bool(message.buttons))
+    assert "(1)" in (await answer_to(anna, "/cancel")).text
+    assert await bot.services.database.inbox.held(anna.id) == 0
+
+
+async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(
+    bot: RunningBot, sandbox: Sandbox, agreed: Person
+) -> None:
+    sent = await agreed.send_document(pictures.brain())
+    await agreed.wait_for(is_report, timeout=60)
+
+    await sandbox.client.push_update("message", sent.raw)
+    await answer_to(agreed, "/cancel")
+    await work_is_done(bot, agreed)
+
+    assert len(await scans_of(bot, agreed)) == 1
+    assert len([message for message in await agreed.messages() if message.from_bot and message.file]) == 2
+
+
+async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered(
+    bot: RunningBot, agreed: Person
+) -> None:
+    await one_scan(bot, agreed)
+    await agreed.send_document(pictures.brain())
+    again = await agreed.wait_for(lambda message: message.photo is not None, timeout=60)
+    assert "this very picture before, as scan 1" in again.text
+
+    await agreed.press(again, "Open scan 1")
+    earlier = await agreed.wait_for(lambda message: message.photo is not None)
+    assert "Scan 1 ·" in earlier.text
+    assert len(await scans_of(bot, agreed)) == 2
+
+
+async def test_nobody_reaches_another_persons_scan_by_any_button_id_or_number(
+    bot: RunningBot, sandbox: Sandbox, agreed: Person
+) -> None:
+    await one_scan(bot, agreed, "private")
+    [scan] = await scans_of(bot, agreed)
+    boris = await sandbox.person("Boris")
+    answers = [
+        await press_without_a_button(sandbox, boris, ButtonPress(verb, scan.public_id).data) for verb in SCAN_VERBS
+    ]
+    answers += [await answer_to(boris, f"/report {name}") for name in (scan.public_id, "1", scan.public_id.lower())]
+    answers += [await answer_to(boris, text) for text in ("/report", "/history")]
+    for message in answers:
+        assert message.file is None
+        assert "private" not in message.text
+        assert scan.public_id not in message.text.replace("such as /report A7K2-Q9", "")
+    assert await scans_of(bot, agreed) == (scan,)
+
+
+@pytest.mark.parametrize(
+    "data", ["", "open:", "open:A7K2-Q9x", "delete-all:1", "topic:no-such-topic", "section:glioma/no"]
+)
+async def test_a_button_that_is_not_ours_gets_a_kind_hint(
+    sandbox: Sandbox, anna: Person, data: str, bot: RunningBot
+) -> None:
+    answer = await press_without_a_button(sandbox, anna, data or "x" * 64)
+    assert "does not work any more" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"hello", "kind of file"),
+        (pictures.truncated_jpeg(), "damaged"),
+        (pictures.encode(Image.new("RGB", (1, 1))), "too small"),
+        (pictures.cat(), "can't see a brain MRI"),
+        (pictures.screenshot(), "a page or a screenshot"),
+    ],
+    ids=["text", "truncated", "one pixel", "cat", "screenshot"],
+)
+async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
+    bot: RunningBot, agreed: Person, data: bytes, sentence: str
+) -> None:
+    sent = await agreed.send_document(data, "scan.jpg")
+    refusal = await agreed.wait_for(lambda message: sentence in message.text, timeout=60)
+    assert refusal.reply_to == sent.id
+    await work_is_done(bot, agreed)
+    assert await scans_of(bot, agreed) == ()
+    after = [message for message in await agreed.messages() if message.id > sent.id]
+    assert [message.id for message in after] == [refusal.id]
+
+
+async def test_a_document_of_25_mb_is_refused_without_being_asked_for(agreed: Person) -> None:
+    await agreed.send_document(bytes(25 * 1024 * 1024), "big.tif")
+    await agreed.wait_for(lambda message: "too large" in message.text, timeout=60)
+
+
+async def test_a_file_that_telegram_has_no_more_gets_one_sentence(agreed: Person) -> None:
+    await agreed.send_document(pictures.brain(), unavailable=True)
+    await agreed.wait_for(lambda message: "no longer has this file" in message.text, timeout=60)
+
+
+async def test_an_album_answers_each_picture_and_refuses_only_the_bad_one(bot: RunningBot, agreed: Person) -> None:
+    sent = await agreed.send_album([pictures.brain(), pictures.cat(), pictures.brain(seed=2)])
+    await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
+    await work_is_done(bot, agreed)
+    answers = [message for message in await agreed.messages() if message.from_bot and message.reply_to]
+    assert [message.reply_to for message in answers] == [message.id for message in sent]
+    assert [message.photo is not None for message in answers] == [True, False, True]
+
+
+async def test_a_command_is_answered_while_an_album_is_in_work(bot: RunningBot, agreed: Person) -> None:
+    await agreed.send_album([pictures.brain(seed=seed) for seed in range(10)])
+    assert (await answer_to(agreed, "/faq")).text.startswith("Common questions")
+    assert len(await scans_of(bot, agreed)) < 10
+
+
+async def test_cancel_takes_back_an_album_that_is_in_work(bot: RunningBot, agreed: Person) -> None:
+    await agreed.send_album([pictures.brain(seed=seed) for seed in range(10)])
+    await agreed.wait_for(lambda message: "picture" in message.text)
+    await agreed.send_text("/cancel")
+    await agreed.wait_for(lambda message: "dropped" in message.text)
+    await work_is_done(bot, agreed)
+    assert len(await scans_of(bot, agreed)) < 10
+
+
+async def test_deleting_everything_during_a_scan_leaves_nothing_behind(bot: RunningBot, agreed: Person) -> None:
+    question = await answer_to(agreed, "/delete")
+    await agreed.send_document(pictures.brain())
+    await agreed.press(question, "delete-all")
+    await agreed.wait_for(lambda message: "I have deleted" in message.text, timeout=60)
+    await work_is_done(bot, agreed)
+    assert await scans_of(bot, agreed) == ()
+
+
+async def test_a_yes_that_was_taken_back_is_asked_for_again(bot: RunningBot, agreed: Person) -> None:
+    privacy = await answer_to(agreed, "/privacy")
+    await agreed.press(privacy, "withdraw")
+    await agreed.wait_for(lambda message: "no more pictures" in message.text)
+    await agreed.send_photo(pictures.brain())
+    await agreed.wait_for(lambda message: "I have not opened it yet" in message.text)
+    assert await scans_of(bot, agreed) == ()
+
+
+async def test_a_report_is_drawn_anew_when_telegram_has_the_file_no_more(bot: RunningBot, agreed: Person) -> None:
+    report = await one_scan(bot, agreed)
+    first = await agreed.download(report)
+    [scan] = await scans_of(bot, agreed)
+    await bot.services.database.scans.record_message(scan.id, "report", report.id, "a-file-id-of-another-bot")
+    await agreed.press(report, "PDF again")
+    anew = await agreed.wait_for(is_report, timeout=60)
+    assert await agreed.download(anew) == first
+
+
+async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningBot, agreed: Person) -> None:
+    report = await one_scan(bot, agreed)
+    await agreed.press(report, "Delete this scan")
+    question = await agreed.wait_for(lambda message: "You can't undo this" in message.text)
+    await agreed.press(question, "Yes, delete it")
+    await agreed.wait_for_event(lambda event: event["type"] == "delete")
+    await agreed.wait_for(lambda message: "is deleted" in message.text)
+    assert await scans_of(bot, agreed) == ()
+    assert "no scans yet" in (await answer_to(agreed, "/history")).text
+    assert all(message.file is None or not message.from_bot for message in await agreed.messages())
+
+
+async def test_a_button_whose_message_is_gone_is_answered_with_a_new_message(sandbox: Sandbox, agreed: Person) -> None:
+    answer = await press_without_a_button(sandbox, agreed, "history:1")
+    assert "no scans yet" in answer.text
+    assert not answer.edited
+
+
+async def test_a_button_that_would_change_nothing_is_met_with_silence(sandbox: Sandbox, agreed: Person) -> None:
+    info = await answer_to(agreed, "/info")
+    before = await agreed.messages()
+    await sandbox.client.push_update("callback_query", a_press(agreed, "topics", info.id))
+    assert "Common questions" in (await answer_to(agreed, "/faq")).text
+    assert len(await agreed.messages()) == len(before) + 2
+
+
+async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: RunningBot, agreed: Person) -> None:
+    report = await one_scan(bot, agreed)
+    await agreed.forward(report)
+    await agreed.wait_for(lambda message: "one of my own answers" in message.text)
+    assert len(await scans_of(bot, agreed)) == 1
+
+
+async def test_a_caption_that_speaks_of_an_emergency_is_answered_before_the_picture(agreed: Person) -> None:
+    await agreed.send_document(pictures.brain(), caption="my son had a seizure")
+    first = await agreed.wait_for(lambda _: True)
+    assert "112" in first.text
+    await agreed.wait_for(is_report, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("send", "sentence"),
+    [
+        (lambda person: person.send_text("/nonsense"), "don't know this command"),
+        (lambda person: person.send_sticker(), "Nice one"),
+        (lambda person: person.send_voice(), "can't listen"),
+        (lambda person: person.send_video(), "can't read moving pictures"),
+    ],
+    ids=["unknown command", "sticker", "voice", "video"],
+)
+async def test_what_we_can_not_use_gets_a_kind_hint(
+    anna: Person, send: Callable[[Person], Awaitable[Message]], sentence: str
+) -> None:
+    await send(anna)
+    await anna.wait_for(lambda message: sentence in message.text)
+
+
+def odd_updates(person: Person) -> list[dict[str, Any]]:
+    """Updates that nobody expects an answer to."""
+    sender = {"id": person.id, "is_bot": False, "first_name": "Anna"}
+    private = {"id": person.id, "type": "private", "first_name": "Anna"}
+    group = {"id": -5, "type": "group", "title": "Family"}
+    channel = {"id": -1_000_000_000_005, "type": "channel", "title": "News"}
+    said = {"message_id": 1, "date": 1_700_000_000, "text": "glioma", "from": sender}
+    return [
+        {"edited_message": {**said, "chat": private, "edit_date": 1_700_000_001}},
+        {"message": {**said, "chat": group}},
+        {"message": {"message_id": 2, "date": 1, "chat": private, "from": sender, "group_chat_created": True}},
+        {"channel_post": {"message_id": 1, "date": 1, "chat": channel, "text": "glioma"}},
+        {"poll": {"id": "1", "question": "?", "options": [], "total_voter_count": 0, "is_closed": False,
+                  "is_anonymous": True, "type": "regular", "allows_multiple_answers": False, "members_only": False,
+                  "allows_revoting": False}},
+        {"inline_query": {"id": "1", "from": sender, "query": "glioma", "offset": ""}},
+    ]  # fmt: skip
+
+
+async def test_odd_updates_are_met_with_silence_and_without_an_exception(
+    bot: RunningBot, anna: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, content in enumerate(odd_updates(anna), start=1):
+        update = Update.de_json({"update_id": number, **content}, bot.application.bot)
+        await bot.application.process_update(update)
+    assert await anna.messages() == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def membership(person: Person, old: str, new: str) -> dict[str, Any]:
+    """What Telegram says when a person blocks the bot or lets it in again."""
+    bot = {"id": 1, "is_bot": True, "first_name": "TumorScan"}
+    sender = {"id": person.id, "is_bot": False, "first_name": "Anna"}
+    chat = {"id": person.id, "type": "private", "first_name": "Anna"}
+    states = {"member": {"user": bot, "status": "member"}, "kicked": {"user": bot, "status": "kicked", "until_date": 0}}
+    change = {"chat": chat, "from": sender, "date": 1, "old_chat_member": states[old], "new_chat_member": states[new]}
+    return {"update_id": 1, "my_chat_member": change}
+
+
+async def test_blocking_and_coming_back_are_remembered(bot: RunningBot, anna: Person) -> None:
+    for old, new in (("member", "kicked"), ("kicked", "member")):
+        update = Update.de_json(membership(anna, old, new), bot.application.bot)
+        await bot.application.process_update(update)
+        person = await bot.services.database.people.get(anna.id)
+        assert person is not None
+        assert person.blocked == (new == "kicked")
+
+
+async def test_who_has_blocked_the_bot_is_remembered_when_an_answer_can_not_be_sent(
+    bot: RunningBot, anna: Person
+) -> None:
+    sent = await anna.send_text("/help")
+    await anna.wait_for(lambda _: True)
+    await anna.block()
+    await bot.application.process_update(Update.de_json({"update_id": 1, "message": sent.raw}, bot.application.bot))
+    person = await bot.services.database.people.get(anna.id)
+    assert person is not None
+    assert person.blocked
+
+
+async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_personal_data(
+    bot: RunningBot, agreed: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    await one_scan(bot, agreed, "Anna Karenina")
+    [scan] = await scans_of(bot, agreed)
+    await bot.services.database.scans.record_message(scan.id, "report", 1, "a-file-id-of-another-bot")
+    with closing(sqlite3.connect(bot.settings.database_url.removeprefix("sqlite+aiosqlite:///"))) as file, file:
+        file.execute("DELETE FROM pictures")
+
+    answer = await answer_to(agreed, "/report 1")
+
+    assert "Something went wrong on my side" in answer.text
+    assert "could not be handled: UnknownScanError" in caplog.text
+    assert "Anna" not in caplog.text
+    assert bot.settings.require_token() not in caplog.text
+    assert "Common questions" in (await answer_to(agreed, "/faq")).text
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_the_picture_is_read(
+    bot: RunningBot, agreed: Person, workers: LocalExecutor
+) -> None:
+    os.kill(await workers.run(os.getpid), signal.SIGKILL)
+    await one_scan(bot, agreed)
+    assert len(await scans_of(bot, agreed)) == 1
+
+
+async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: LocalExecutor, tmp_path: Path) -> None:
+    async with Sandbox.start(rules=Rules(flood_limit=True, flood_burst=4)) as strict:
+        settings = settings_for(strict, tmp_path)
+        async with open_services(settings, workers) as services, running(settings, services):
+            anna = await strict.person("Anna")
+            for _ in range(6):
+                await anna.send_text("/help")
+            answered: set[int] = set()
+            while len(answered) < 6:
+                answer = await anna.wait_for(lambda message: message.id not in answered, timeout=60, since=0)
+                answered.add(answer.id)

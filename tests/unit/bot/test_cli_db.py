@@ -1,0 +1,84 @@
+"""``tumorscan db set-aside``: what could not be handled is listed without what it says, and can be tried again."""
+
+import asyncio
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+
+from bot.cli.main import main
+from storage import Database
+
+SECRET = "Anna has a headache"
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    address = f"sqlite+aiosqlite:///{tmp_path / 't.db'}"
+    monkeypatch.setenv("DATABASE_URL", address)
+    return address
+
+
+def a_traceback() -> str:
+    try:
+        int(SECRET)
+    except ValueError as error:
+        return "".join(traceback.format_exception(error))
+    raise AssertionError
+
+
+async def fill(url: str, *errors: str) -> None:
+    database = await Database.open(url)
+    for number, error in enumerate(errors, start=1):
+        await database.inbox.put(number, 700, SECRET)
+        for _ in range(number):
+            await database.inbox.fail(number)
+        await database.inbox.set_aside(number, error)
+    await database.close()
+
+
+async def left_to_do(url: str) -> list[tuple[int, str, int]]:
+    database = await Database.open(url)
+    kept = await database.inbox.recover()
+    await database.close()
+    return [(one.update_id, one.payload, one.attempts) for one in kept]
+
+
+def test_each_update_is_listed_with_when_how_often_and_where_but_not_with_what_was_written(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(url, a_traceback(), f"nothing like a traceback {SECRET}"))
+    assert main(["db", "set-aside"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    assert re.fullmatch(
+        rf"1: received {moment}, set aside {moment} UTC, tried 2 times, "
+        r"ValueError at bot/test_cli_db\.py:\d+ in a_traceback",
+        first,
+    )
+    assert second.startswith("2: received")
+    assert second.endswith("tried 3 times, unknown")
+    assert SECRET not in first + second
+
+
+def test_nothing_set_aside_is_said_so(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(fill(url))
+    assert main(["db", "set-aside"]) == 0
+    assert capsys.readouterr().out == "Nothing is set aside.\n"
+
+
+def test_one_that_is_tried_again_is_found_by_the_next_start_of_the_bot(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(url, a_traceback(), a_traceback()))
+    assert main(["db", "set-aside", "--again", "2", "99"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "2 is handled when the bot starts next.",
+        "99 is not set aside.",
+    ]
+    assert asyncio.run(left_to_do(url)) == [(2, SECRET, 0)]
+    assert main(["db", "set-aside", "--again", "2"]) == 1, "it waits already"
+    main(["db", "set-aside"])
+    assert "2: received" not in capsys.readouterr().out

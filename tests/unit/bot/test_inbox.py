@@ -1,0 +1,300 @@
+"""Between receipt and end: who is handled alone, what is tried again, what an album knows of its members."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from telegram import Chat, Message, Update
+from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TimedOut
+from telegram.ext import Application
+
+from bot.delivery import inbox
+from bot.delivery.inbox import Blame, Deliveries, Delivery, KilledError, blame
+from bot.delivery.storage_health import StorageHealth
+from bot.errors import MaybeSentError, UserFacingError
+from inference.workers.local import WorkerDiedError
+from storage import Database
+from storage.errors import StorageDownError, UnknownScanError
+from tests.bench.offline import InstantTelegram
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    yield database
+    await database.close()
+
+
+def deliveries_of(database: Database) -> Deliveries:
+    """A new process's, on what the one before has left."""
+    application = Application.builder().token("1:" + "t" * 35).updater(None).job_queue(None).build()
+    deliveries = Deliveries(database.inbox, StorageHealth(database))
+    deliveries.attend(application)
+    return deliveries
+
+
+def a_text(update_id: int) -> Update:
+    chat = Chat(1, Chat.PRIVATE)
+    return Update(update_id, message=Message(update_id, datetime.now(UTC), chat, text="/faq"))
+
+
+async def put(database: Database, *update_ids: int) -> None:
+    for update_id in update_ids:
+        await database.inbox.put(update_id, 1, a_text(update_id).to_json())
+
+
+async def settled() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (BadRequest("chat not found"), Blame.ANSWERED),
+        (Forbidden("blocked"), Blame.ANSWERED),
+        (UserFacingError("error.busy"), Blame.ANSWERED),
+        (MaybeSentError("sendPhoto"), Blame.ANSWERED),
+        (WorkerDiedError(), Blame.ANSWERED),
+        (UnknownScanError("gone"), Blame.ANSWERED),
+        (NetworkError("away"), Blame.ELSEWHERE),
+        (TimedOut(), Blame.ELSEWHERE),
+        (StorageDownError("full"), Blame.ELSEWHERE),
+        (ZeroDivisionError(), Blame.HERE),
+        (KilledError(), Blame.HERE),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_tells_whether_to_try_again_at_once_later_or_not(error: Exception, expected: Blame) -> None:
+    assert blame(error) is expected
+
+
+def test_what_telegram_asks_to_wait_for_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PTB_TIMEDELTA", "true")
+    assert blame(RetryAfter(30)) is Blame.ELSEWHERE
+
+
+async def test_the_raw_update_comes_back_as_it_was(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    message = Message(7, datetime(2026, 1, 2, tzinfo=UTC), Chat(5, "private"), text="\ud800 \0 naïve 🧠")
+    await deliveries.queue.put(Update(3, message=message))
+    after = deliveries_of(database)
+    await after.refill()
+    update = after.queue.get_nowait()
+    assert isinstance(update, Update)
+    assert update.to_dict() == Update(3, message=message).to_dict()
+
+
+async def test_an_update_is_queued_once_however_often_it_comes(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    for _ in range(3):
+        await deliveries.queue.put(a_text(1))
+    assert deliveries.queue.qsize() == 1
+
+
+async def test_a_receipt_that_is_given_up_is_kept_and_queued_or_neither(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    putting = asyncio.create_task(deliveries.queue.put(a_text(1)))
+    await asyncio.sleep(0)
+    putting.cancel()
+    await asyncio.wait({putting})
+    update = await asyncio.wait_for(deliveries.queue.get(), 10)
+    assert update == a_text(1)
+    assert len(await database.inbox.recover()) == 1
+
+
+async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_start(
+    database: Database, tmp_path: Path
+) -> None:
+    queue = deliveries_of(database).queue
+    telegram = InstantTelegram(lambda _: b"", lambda *_: None)
+    building = Application.builder().token("1:" + "t" * 35).request(telegram).get_updates_request(telegram)
+    application = building.update_queue(queue).updater(None).job_queue(None).build()
+    await application.initialize()
+    await application.start()
+    with closing(sqlite3.connect(tmp_path / "bot.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the receipt takes until after the stop
+        putting = asyncio.create_task(queue.put(a_text(1)))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            await application.stop()
+    await putting
+    await application.shutdown()
+    assert queue.empty()
+    assert [kept.update_id for kept in await database.inbox.recover()] == [1]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['{"update_id": "no json', '{"update_id": 1, "message": {"message_id": 1, "date": "soon"}}', '{"message": 1}'],
+    ids=["no json", "a date of another kind", "a message of another kind"],
+)
+async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database, payload: str) -> None:
+    await database.inbox.put(1, 1, payload)
+    await put(database, 2)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    assert deliveries.queue.get_nowait() == a_text(2)
+    assert deliveries.queue.empty()
+    assert [kept.update_id for kept in await database.inbox.recover()] == [2]
+
+
+class Gate:
+    """Goes through ``in_turn`` with updates, and stays inside until let go."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+        self.inside: list[int] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._go: dict[int, asyncio.Event] = {}
+        self._news = asyncio.Condition()
+
+    async def holds(self, *update_ids: int) -> None:
+        """Wait until these are inside."""
+        async with asyncio.timeout(60), self._news:
+            await self._news.wait_for(lambda: self.inside == list(update_ids))
+
+    async def come(self, *update_ids: int) -> None:
+        for update_id in update_ids:
+            self._go[update_id] = asyncio.Event()
+            self._tasks[update_id] = asyncio.create_task(self._pass(update_id))
+        await settled()
+
+    async def _pass(self, update_id: int) -> None:
+        async with self._deliveries.in_turn(a_text(update_id)):
+            self.inside.append(update_id)
+            async with self._news:
+                self._news.notify_all()
+            await self._go[update_id].wait()
+        self.inside.remove(update_id)
+
+    async def leave(self, *update_ids: int) -> None:
+        for update_id in update_ids:
+            self._go[update_id].set()
+            await self._tasks[update_id]
+        await settled()
+
+
+async def killed_in_company(database: Database, times: int, *update_ids: int) -> None:
+    for _ in range(times):
+        for update_id in update_ids:
+            await database.inbox.begin(update_id)
+        await database.inbox.recover()
+
+
+async def test_suspects_are_handled_one_by_one_before_all_others(database: Database) -> None:
+    await put(database, 1, 2, 3)
+    await killed_in_company(database, inbox.COMPANY_KILLS, 1, 3)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(1, 2, 3)
+    assert gate.inside == [1]
+    await gate.leave(1)
+    assert gate.inside == [3]
+    await gate.leave(3)
+    assert gate.inside == [2]
+    await gate.leave(2)
+
+
+async def test_a_few_kills_in_company_make_nobody_wait(database: Database) -> None:
+    await put(database, 1, 2, 3)
+    await killed_in_company(database, inbox.COMPANY_KILLS - 1, 1, 2)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(1, 2, 3)
+    assert gate.inside == [1, 2, 3]
+    await gate.leave(1, 2, 3)
+
+
+async def test_suspects_that_take_long_hold_nobody_up_not_even_each_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "ALONE", 0.01)
+    await put(database, 1, 2, 3)
+    await killed_in_company(database, inbox.COMPANY_KILLS, 1, 2)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(1, 2, 3)
+    await gate.holds(1, 3, 2)
+    await gate.leave(1, 2, 3)
+
+
+async def test_what_has_been_in_work_for_long_takes_no_blame(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "BLAMED_FOR", 0.01)
+    await put(database, 1)
+    deliveries = deliveries_of(database)
+    rested, go = asyncio.Event(), asyncio.Event()
+    rest = database.inbox.rest
+
+    async def note_rest(update_id: int) -> None:
+        await rest(update_id)
+        rested.set()
+
+    monkeypatch.setattr(database.inbox, "rest", note_rest)
+    handling = asyncio.create_task(deliveries.handle(a_text(1), go.wait()))
+    await asyncio.wait_for(rested.wait(), 10)
+    [kept] = await database.inbox.recover()
+    assert (kept.attempts, kept.kills) == (0, 0)
+    go.set()
+    await handling
+    assert await database.inbox.recover() == ()
+
+
+async def test_a_handler_that_is_given_up_leaves_its_update_for_the_next_process(database: Database) -> None:
+    await put(database, 1)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    handling = asyncio.create_task(deliveries_of(database).handle(a_text(1), work()))
+    await asyncio.wait_for(begun.wait(), 10)
+    handling.cancel()
+    await asyncio.wait({handling})
+    [kept] = await database.inbox.recover()
+    assert (kept.attempts, kept.kills) == (0, 0)
+
+
+async def test_members_of_an_album_know_what_was_sent_for_each_and_who_is_finished(database: Database) -> None:
+    await put(database, 1, 2, 3)
+    await database.inbox.record(1, inbox.STATUS, 50)
+    await database.inbox.record(2, inbox.REFUSAL, 51)
+    await database.inbox.done(3)
+    delivery = Delivery(2, database.inbox)
+    assert await delivery.begin()
+    await delivery.gather((1, 2, 3))
+    assert delivery.status == 50
+    assert delivery.sent(2) == {inbox.REFUSAL: 51}
+    assert await delivery.take_up(2)
+    assert await delivery.take_up(1)
+    assert not await delivery.take_up(3)
+
+
+async def test_a_picture_that_has_failed_three_times_is_not_begun_again(database: Database) -> None:
+    await put(database, 1, 2)
+    for _ in range(inbox.MOST_ATTEMPTS):
+        await database.inbox.fail(2)
+    delivery = Delivery(1, database.inbox)
+    assert await delivery.begin()
+    with pytest.raises(KilledError):
+        await delivery.take_up(2)
+    assert delivery.current == 2
+
+
+async def test_an_update_that_did_not_come_through_the_queue_needs_no_row(database: Database) -> None:
+    delivery = deliveries_of(database).of(a_text(9))
+    assert await delivery.begin()
+    assert await delivery.take_up(10)
+    await delivery.record(inbox.STATUS, 4)
+    assert delivery.status == 4

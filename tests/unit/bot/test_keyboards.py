@@ -1,0 +1,44 @@
+"""Buttons: what they say is checked when it is written and again when it comes back."""
+
+import pytest
+
+from bot.chat.keyboards import Action, ButtonPress, button, parse, says
+
+ARGUMENTS = {
+    Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.ASK_DELETE_SCAN: "A7K2-Q9",
+    Action.DELETE_SCAN: "A7K2-Q9", Action.HISTORY: "12", Action.TOPIC: "brain-tumours", Action.SECTION: "glioma/what",
+    Action.GROUP: "result", Action.QUESTION: "is-my-photo-kept",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", list(Action))
+def test_every_button_is_read_as_it_was_written(verb: Action) -> None:
+    press = ButtonPress(verb, ARGUMENTS.get(verb, ""))
+    assert parse(press.data) == press
+    assert says(verb)(press.data)
+    assert not any(says(other)(press.data) for other in Action if other is not verb)
+
+
+NOT_OURS = [
+    None, 7, "", "open", "open:", "open:a7k2-q9", "open:A7K2-Q9 ", "open:A7K2-Q9\n", "open:A7K2-Q9:1", "OPEN:A7K2-Q9",
+    "open:../../etc", "history:0", "history:-1", "history:9999999", "history:１", "agree:", "agree:yes",
+    "section:glioma", "section:glioma/", "topic:Glioma", "topic:" + "a" * 46, "delete-all:7", "no-such:1",
+    "%s", "'; DROP TABLE scan;",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", NOT_OURS)
+def test_what_no_button_of_ours_says_is_not_understood(data: object) -> None:
+    assert parse(data) is None
+    assert not any(says(verb)(data) for verb in Action)
+
+
+def test_a_wrong_argument_can_not_be_put_on_a_button() -> None:
+    with pytest.raises(ValueError, match="not an argument"):
+        button("Open", Action.OPEN, "3")
+
+
+@pytest.mark.parametrize("verb", list(Action))
+def test_every_button_fits_into_telegrams_64_bytes(verb: Action) -> None:
+    longest = {Action.TOPIC: "a" * 45, Action.GROUP: "a" * 45, Action.QUESTION: "a" * 45, Action.HISTORY: "999999"}
+    assert len(ButtonPress(verb, longest.get(verb, ARGUMENTS.get(verb, ""))).data.encode()) <= 64

@@ -1,0 +1,247 @@
+"""The order of things: own chat_queues, albums whole, nothing dropped unasked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from telegram import Chat, Document, Message, Update
+
+from bot.delivery.inbox import Deliveries
+from bot.delivery.ordering import AT_WORK, Albums, ChatQueues, PerChatProcessor, QueueKind, queue_of
+from bot.delivery.storage_health import StorageHealth
+from storage import Database
+
+
+def a_message(chat_id: int = 1, message_id: int = 1, album: str | None = None, text: str | None = None) -> Message:
+    document = None if text else Document(f"file{message_id}", f"unique{message_id}")
+    chat = Chat(chat_id, Chat.PRIVATE)
+    return Message(message_id, datetime.now(UTC), chat, document=document, media_group_id=album, text=text)
+
+
+def a_picture(chat_id: int = 1, update_id: int = 1, album: str | None = None) -> Update:
+    return Update(update_id, message=a_message(chat_id, update_id, album))
+
+
+def a_text(chat_id: int = 1, update_id: int = 1) -> Update:
+    return Update(update_id, message=a_message(chat_id, update_id, text="/faq"))
+
+
+class Desk:
+    """A real inbox, and handlers that note when they begin and end, and wait until they are let go."""
+
+    def __init__(self, database: Database, chat_queues: ChatQueues | None = None) -> None:
+        self.chat_queues = chat_queues or ChatQueues()
+        self.deliveries = Deliveries(database.inbox, StorageHealth(database))
+        self.processor = PerChatProcessor(self.chat_queues, Albums(0.0), self.deliveries)
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.most = 0
+        self.go = asyncio.Event()
+        self.news = asyncio.Condition()
+
+    async def handle(self, name: str, *, wait: bool = True) -> None:
+        self.begun.append(name)
+        self.most = max(self.most, len(self.begun) - len(self.ended))
+        async with self.news:
+            self.news.notify_all()
+        if wait:
+            await self.go.wait()
+        self.ended.append(name)
+
+    async def process(self, update: Update, name: str, *, wait: bool = True) -> "asyncio.Task[None]":
+        """Take an update in, as the library does."""
+        await self.deliveries.queue.put(update)
+        return asyncio.create_task(self.processor.process_update(update, self.handle(name, wait=wait)))
+
+    async def have_begun(self, *names: str) -> None:
+        """Wait until exactly these have begun."""
+        async with asyncio.timeout(60), self.news:
+            await self.news.wait_for(lambda: len(self.begun) >= len(names))
+        await settled()
+        assert sorted(self.begun) == sorted(names)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database)
+
+
+async def settled() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_pictures_and_commands_of_a_person_go_in_different_lanes() -> None:
+    assert queue_of(a_picture(5)) == (5, QueueKind.PICTURES)
+    assert queue_of(a_text(5)) == (5, QueueKind.COMMANDS)
+    assert queue_of("not an update") is None
+    assert queue_of(Update(1)) is None
+
+
+async def test_a_persons_pictures_are_handled_one_after_another_in_their_order(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(1, number), f"picture {number}") for number in range(5)]
+    await desk.have_begun("picture 0")
+    desk.go.set()
+    await asyncio.gather(*tasks)
+    assert desk.ended == [f"picture {number}" for number in range(5)]
+    assert desk.most == 1
+
+
+async def test_a_command_is_answered_while_the_same_persons_picture_is_in_work(desk: Desk) -> None:
+    picture = await desk.process(a_picture(), "picture")
+    await desk.have_begun("picture")
+    await (await desk.process(a_text(1, 2), "command", wait=False))
+    assert desk.ended == ["command"]
+    desk.go.set()
+    await picture
+
+
+async def test_two_people_do_not_wait_for_each_other(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(person, person), f"person {person}") for person in (1, 2)]
+    await desk.have_begun("person 1", "person 2")
+    desk.go.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_one_persons_flood_takes_no_place_from_another(database: Database) -> None:
+    desk = Desk(database, ChatQueues(most=1_000, most_of_one=500))
+    flood = [await desk.process(a_picture(1, number), "flood") for number in range(200)]
+    single = await desk.process(a_picture(2, 1_000), "single")
+    await desk.have_begun("flood", "single")
+    desk.go.set()
+    await asyncio.gather(*flood, single)
+
+
+async def test_no_more_commands_than_the_bound_are_in_work_at_once(desk: Desk) -> None:
+    tasks = [await desk.process(a_text(person, person), "command") for person in range(1, AT_WORK + 21)]
+    await desk.have_begun(*["command"] * AT_WORK)
+    desk.go.set()
+    await asyncio.gather(*tasks)
+    assert len(desk.ended) == AT_WORK + 20
+
+
+async def test_what_there_is_no_room_for_is_handled_at_once_as_turned_away(database: Database) -> None:
+    desk = Desk(database, ChatQueues(most=3, most_of_one=2))
+    turned_away: list[int] = []
+
+    async def tell(update: Update) -> None:
+        if desk.deliveries.of(update).turned_away:
+            turned_away.append(update.update_id)
+
+    async def take(update: Update) -> "asyncio.Task[None]":
+        await desk.deliveries.queue.put(update)
+        return asyncio.create_task(desk.processor.process_update(update, tell(update)))
+
+    held = [await desk.process(a_picture(1, number), f"{number}") for number in (1, 2)]
+    await settled()
+    await (await take(a_picture(1, 3)))
+    held.append(await desk.process(a_picture(2, 4), "4"))
+    await settled()
+    await (await take(a_picture(3, 5)))
+    assert turned_away == [3, 5]
+    desk.go.set()
+    await asyncio.gather(*held)
+    await (await take(a_picture(1, 6)))
+    assert turned_away == [3, 5]
+
+
+async def test_cancel_drops_what_waits_and_nothing_that_comes_later(desk: Desk) -> None:
+    tasks = [await desk.process(a_picture(1, number), f"picture {number}") for number in range(3)]
+    other = await desk.process(a_picture(2, 8), "other person")
+    await desk.have_begun("picture 0", "other person")
+    assert desk.chat_queues.cancel(1) == (0, 1, 2)
+    tasks.append(await desk.process(a_picture(1, 9), "later"))
+    await settled()
+    desk.go.set()
+    await asyncio.gather(*tasks, other)
+    assert sorted(desk.ended) == ["later", "other person", "picture 0"]
+
+
+async def test_a_handler_that_is_given_up_lets_the_next_one_in_and_leaves_no_lane_behind(desk: Desk) -> None:
+    given_up = await desk.process(a_picture(), "given up")
+    await desk.have_begun("given up")
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    assert desk.chat_queues.waiting(1) == ()
+    await (await desk.process(a_picture(1, 2), "next", wait=False))
+    assert desk.ended == ["next"]
+
+
+async def gathered(albums: Albums, updates: Sequence[Update]) -> list[list[int]]:
+    """Ids of the messages that each update's handler is given."""
+    for update in updates:
+        albums.note(update)
+    return [numbers(await albums.gather(update)) for update in updates]
+
+
+def numbers(updates: Sequence[Update]) -> list[int]:
+    return [update.message.message_id for update in updates if update.message]
+
+
+async def test_an_album_is_handed_over_whole_to_one_handler_in_the_order_it_was_sent() -> None:
+    updates = [a_picture(1, number, "album") for number in (3, 1, 2)]
+    assert await gathered(Albums(quiet=0), updates) == [[1, 2, 3], [], []]
+
+
+async def test_a_picture_outside_albums_comes_at_once() -> None:
+    async with asyncio.timeout(30):
+        assert await gathered(Albums(quiet=60), [a_picture(1, 4)]) == [[4]]
+
+
+async def test_albums_of_two_people_with_the_same_id_stay_apart() -> None:
+    updates = [a_picture(1, 1, "album"), a_picture(2, 2, "album")]
+    assert await gathered(Albums(quiet=0), updates) == [[1], [2]]
+
+
+async def test_an_item_that_comes_while_the_album_is_waited_for_belongs_to_it() -> None:
+    albums = Albums(quiet=0.05)
+    first, second = a_picture(1, 1, "album"), a_picture(1, 2, "album")
+    albums.note(first)
+    whole = asyncio.create_task(albums.gather(first))
+    await settled()
+    albums.note(second)
+    assert numbers(await whole) == [1, 2]
+
+
+async def test_an_item_that_comes_too_late_is_read_on_its_own() -> None:
+    albums = Albums(quiet=0)
+    assert await gathered(albums, [a_picture(1, 1, "album")]) == [[1]]
+    assert await gathered(albums, [a_picture(1, 2, "album")]) == [[2]]
+
+
+async def test_the_same_item_in_two_updates_is_in_its_album_once() -> None:
+    update, again = a_picture(1, 1, "album"), Update(2, message=a_message(1, 1, "album"))
+    assert await gathered(Albums(quiet=0), [update, again]) == [[1], []]
+
+
+async def test_whoever_leads_an_album_is_given_it_as_often_as_they_ask() -> None:
+    albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
+    assert await gathered(albums, updates) == [[1, 2, 3], [], []]
+    assert numbers(await albums.gather(updates[0])) == [1, 2, 3]
+
+
+async def test_when_the_leader_has_come_to_its_end_the_next_one_leads_the_rest() -> None:
+    albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
+    assert await gathered(albums, updates[:2]) == [[1, 2], []]
+    albums.leave(updates[0])
+    albums.note(updates[2])
+    assert numbers(await albums.gather(updates[1])) == [2, 3]
+
+
+async def test_an_item_that_comes_too_late_takes_nothing_from_its_album() -> None:
+    albums, early, late = Albums(quiet=0), a_picture(1, 1, "album"), a_picture(1, 2, "album")
+    assert await gathered(albums, [early]) == [[1]]
+    albums.note(late)
+    assert numbers(await albums.gather(early)) == [1]
+    albums.leave(early)
+    assert numbers(await albums.gather(late)) == [2]

@@ -1,0 +1,147 @@
+"""What people read: complete, used, plain, and neither alarming nor reassuring."""
+
+import html
+import re
+import string
+
+import pytest
+
+from bot.chat.menu import COMMANDS, bot_commands, help_lines
+from bot.chat.texts import TextError, Texts, languages, placeholders
+from inference.analysis import Organ, Reason, Verdict
+from tests.conftest import PROJECT
+from tests.reading import grade
+
+HIGHEST_GRADE = 8.0
+LONG_TEXT = 25
+"""Words from which a text's own reading grade is measured: below, the formula says little."""
+NOT_OUR_WORDS = (
+    r"\b(cancer|deadly|fatal|dying|death|terrible|horrible|severe|urgent\w*|emergency|danger\w*|worr\w*|afraid|"
+    r"alarm\w*|safe|healthy|don't worry|no need|all clear|certain\w*|definite\w*|guarantee\w*|"
+    r"good news|bad news|benign|nothing to)\b"
+)
+SAMPLES = {
+    "name": "Anna", "label": "Anna", "number": 3, "total": 5, "read": 4, "page": 1, "pages": 2, "public_id": "A7K2-Q9",
+    "username": "bot", "model": "brain", "version": "1.0", "finding": "a tumour", "chance": "about 93 of 100",
+    "names": "glioma (about 40 of 100)", "when": "1 May", "organ": "brain MRI", "result": "I am not sure",
+    "topic": "Glioma", "width": 640, "height": 480, "place": 4,
+}  # fmt: skip
+
+english = Texts.load("en")
+
+
+def used_keys() -> set[str]:
+    """Every quoted word of the code that is a key, and every key of a family such as ``f"refusal.{reason}"``."""
+    keys = english.templates.keys()
+    code = hall_code()
+    used = {word for word in quoted_words(code) if word in keys}
+    for _, family in re.findall(r"f(['\"])([a-z_]+)\.\{", code):
+        used |= {key for key in keys if key.startswith(f"{family}.")}
+    return used
+
+
+def hall_code() -> str:
+    """All code that speaks to people; the sandbox has no words of its own."""
+    files = [path for path in sorted((PROJECT / "bot").rglob("*.py")) if "sandbox" not in path.parts]
+    return "\n".join(path.read_text("utf-8") for path in files)
+
+
+def quoted_words(code: str) -> set[str]:
+    """Everything in the code that has the form of a key."""
+    return {word for _, word in re.findall(r"(['\"])([a-z_]+\.[a-z_]+)\1", code)}
+
+
+def rendered(key: str) -> str:
+    """A text as it is read, without markup, bullets, links and commands."""
+    text = re.sub(r"<[^>]+>", "", english.templates[key].format_map(SAMPLES))
+    return re.sub(r"[•·]|/\w+|@\w+|^\d\. ", "", text, flags=re.MULTILINE)
+
+
+def test_every_text_is_used_somewhere() -> None:
+    assert set(english.templates) - used_keys() == set()
+
+
+def test_every_key_in_the_code_has_its_text() -> None:
+    sections = {key.split(".")[0] for key in english.templates}
+    missing = {key for key in quoted_words(hall_code()) if key.split(".")[0] in sections and key not in english}
+    assert missing == set()
+
+
+def test_every_value_of_the_analysis_has_its_words() -> None:
+    keys = {f"verdict.{verdict}" for verdict in Verdict if verdict is not Verdict.NOT_READABLE}
+    keys |= {f"refusal.{reason}" for reason in Reason if reason not in (Reason.READ, Reason.UNDECIDED)}
+    keys |= {f"{family}.{organ}" for organ in Organ for family in ("organ", "finding", "topic")}
+    keys |= {f"command.{name}" for name in COMMANDS}
+    assert {key for key in keys if key not in english} == set()
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_language_has_the_same_keys_and_values_as_english(language: str) -> None:
+    texts = Texts.load(language)
+    assert texts.templates.keys() == english.templates.keys()
+    for key, template in english.templates.items():
+        assert placeholders(texts.templates[key]) == placeholders(template), key
+
+
+def test_all_texts_together_read_at_grade_8_or_below() -> None:
+    assert grade("\n".join(map(rendered, english.templates))) <= HIGHEST_GRADE
+
+
+@pytest.mark.parametrize("key", [key for key in english.templates if len(rendered(key).split()) >= LONG_TEXT])
+def test_each_long_text_reads_at_grade_8_or_below(key: str) -> None:
+    assert grade(rendered(key)) <= HIGHEST_GRADE
+
+
+@pytest.mark.parametrize("key", list(english.templates))
+def test_no_text_alarms_or_reassures(key: str) -> None:
+    assert not re.search(NOT_OUR_WORDS, rendered(key), re.IGNORECASE), rendered(key)
+
+
+@pytest.mark.parametrize("key", list(english.templates))
+def test_markup_is_only_what_telegram_knows_and_is_closed(key: str) -> None:
+    tags = re.findall(r"<(/?)(\w+)>", english.templates[key])
+    assert {name for _, name in tags} <= {"b", "i", "code"}
+    assert [name for slash, name in tags if not slash] == [name for slash, name in tags if slash]
+    assert "<" not in re.sub(r"</?\w+>", "", english.templates[key])
+
+
+@pytest.mark.parametrize("key", [key for key in english.templates if key.split(".")[0] in {"button", "command", "bot"}])
+def test_texts_for_places_without_markup_have_none(key: str) -> None:
+    assert not re.search(r"[<>]|&\w+;", english.templates[key])
+
+
+def test_values_are_escaped_on_the_way_in() -> None:
+    assert english("start.welcome", name="<b>&") == english.templates["start.welcome"].replace(
+        "{name}", "&lt;b&gt;&amp;"
+    )
+
+
+def test_braces_in_a_value_are_not_filled_in_again() -> None:
+    assert "{finding}" in english("caption.label", label="{finding}")
+
+
+def test_a_missing_key_or_value_is_a_clear_mistake() -> None:
+    with pytest.raises(TextError, match="no_such"):
+        english("no_such.key")
+    with pytest.raises(TextError, match="name"):
+        english("start.welcome")
+
+
+def test_a_language_that_is_not_there_is_refused() -> None:
+    with pytest.raises(FileNotFoundError):
+        Texts.load("../../etc/passwd")
+
+
+def test_the_menu_and_the_help_show_the_same_commands_within_telegrams_limits() -> None:
+    menu = bot_commands(english)
+    assert [command.command for command in menu] == list(COMMANDS)
+    assert re.findall(r"^/(\w+) - ", help_lines(english), re.MULTILINE) == list(COMMANDS)
+    assert all(html.unescape(command.description) == command.description for command in menu)
+    assert len(english.plain("bot.description")) <= 512
+    assert len(english.plain("bot.short_description")) <= 120
+    assert set("".join(COMMANDS)) <= set(string.ascii_lowercase + "_")
+
+
+def test_the_readme_lists_every_command_of_the_menu_and_no_other() -> None:
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| /(\w+) \|", readme, re.MULTILINE)) == set(COMMANDS)

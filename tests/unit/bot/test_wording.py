@@ -1,0 +1,276 @@
+"""A scan in words: in the chat, in the history and in the PDF."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from telegram.constants import MessageLimit
+
+from bot.chat.texts import Texts
+from bot.handlers.history import page_buttons, page_text
+from bot.knowledge.knowledge import Knowledge
+from bot.scan import track_record, wording
+from bot.scan.incoming import MAX_LABEL
+from bot.scan.messages import picture_caption, report_caption
+from bot.scan.report_data import new_scan, report_data, topic_of
+from inference.analysis import Analysis, GateScores, ModelIdentity, Organ, Reason, Verdict
+from inference.card import MODELS_DIR, ModelCard, ScoreBin, load_card
+from storage.records import Pictures, Scan, ScanPage
+
+english = Texts.load("en")
+knowledge = Knowledge.load("en")
+BRAIN = {"glioma": 0.93, "meningioma": 0.04, "pituitary": 0.02, "no_tumor": 0.01}
+SMEAR = {"leukemia": 0.3, "no_leukemia": 0.7}
+
+
+def a_scan(**changes: object) -> Scan:
+    scan = Scan(
+        id=1, person_id=1, public_id="A7K2-Q9", number=3, source_key="1:a", patient_label=None, organ="brain_mri",
+        verdict="tumor_signs", reason="read", label="glioma", confidence=0.93, probabilities=BRAIN,
+        prediction_set=("glioma",), gate={}, model_name="brain_mri", model_version="2026.11", model_sha256="a" * 64,
+        picture_sha256="b" * 64, received_as="document", width=640, height=480,
+        created_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
+    )  # fmt: skip
+    return replace(scan, **changes)  # type: ignore[arg-type]
+
+
+SCANS = {
+    "signs": a_scan(),
+    "none": a_scan(verdict="no_tumor_signs", label="no_tumor", probabilities=BRAIN | {"no_tumor": 0.999}),
+    "unsure": a_scan(verdict="not_sure", reason="undecided", prediction_set=("no_tumor", "glioma")),
+    "smear": a_scan(organ="blood_smear", label="leukemia", probabilities=SMEAR, received_as="photo"),
+    "another organ": a_scan(organ="skin", label="naevus", probabilities={"naevus": 0.9, "melanoma": 0.1}),
+}
+
+
+class Reader(HTMLParser):
+    """The text that Telegram shows, and whether every tag is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not attrs or tag == "a"
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def shown(html: str) -> str:
+    """What a person reads of Telegram HTML."""
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return reader.text
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (0.0, "less than 1 of 100"), (0.004, "less than 1 of 100"), (0.006, "about 1 of 100"),
+        (0.934, "about 93 of 100"), (0.994, "about 99 of 100"),
+        (0.996, "more than 99 of 100"), (1.0, "more than 99 of 100"),
+    ],
+)  # fmt: skip
+def test_a_probability_is_said_as_a_number_of_a_hundred(probability: float, words: str) -> None:
+    assert wording.chance_words(probability, english) == words
+
+
+def test_signs_are_told_with_their_kind_and_the_models_number() -> None:
+    text = shown(picture_caption(SCANS["signs"], english))
+    assert text.startswith("Signs of a tumour found")
+    assert "glioma" in text
+    assert "about 93 of 100" in text
+
+
+def test_no_signs_are_never_told_as_good_news() -> None:
+    text = shown(picture_caption(SCANS["none"], english))
+    assert "does not rule anything out" in text
+    assert "see a doctor" in text
+    assert not re.search(r"\b(safe|healthy|fine|good|worry|clear)\b", text)
+
+
+def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None:
+    text = shown(picture_caption(SCANS["unsure"], english))
+    assert text.index("glioma (about 93 of 100)") < text.index("no tumour signs (about 1 of 100)")
+
+
+def test_not_sure_never_names_one_answer_alone() -> None:
+    text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english))
+    assert "glioma (about 93 of 100), meningioma (about 4 of 100)" in text
+
+
+@pytest.fixture
+def tested_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelCard]:
+    """A brain model whose card tells what pictures of a score showed: nearly none, half and nearly all."""
+    bins = [(0.0, 0.2, 199, 1), (0.2, 0.8, 39, 19), (0.8, 1.0, 499, 490)]
+    card = load_card(MODELS_DIR / "brain_mri").model_copy(
+        update={
+            "sha256": {},
+            "reliability": tuple(ScoreBin(low=a, high=b, pictures=n, tumors=k) for a, b, n, k in bins),
+        }
+    )
+    (tmp_path / "brain_mri").mkdir()
+    (tmp_path / "brain_mri" / "model.tflite").write_bytes(b"weights")
+    card = card.model_copy(update={"sha256": {"model.tflite": sha256(b"weights").hexdigest()}})
+    (tmp_path / "brain_mri" / "card.json").write_text(card.model_dump_json())
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path))
+    track_record.load_models_dir.cache_clear()
+    yield card
+    track_record.load_models_dir.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("no_tumor", "verdict", "words"),
+    [
+        (0.01, "tumor_signs", "In tests, about 98 of 100 pictures with a score like this one showed a tumour."),
+        (0.55, "not_sure", "In tests, about 49 of 100 pictures"),
+        (0.97, "no_tumor_signs", "In tests, about 1 of 100 pictures"),
+    ],
+)
+def test_an_answer_tells_what_such_scores_showed_in_tests(
+    tested_model: ModelCard, no_tumor: float, verdict: str, words: str
+) -> None:
+    chances = {"glioma": 1 - no_tumor, "meningioma": 0.0, "pituitary": 0.0, "no_tumor": no_tumor}
+    own = tested_model.sha256["model.tflite"]
+    scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
+    assert words in shown(picture_caption(scan, english))
+    assert words in report_data(scan, Pictures(b"", b""), english, knowledge).explanation
+    assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english)
+
+
+def test_the_longest_answer_with_its_record_fits_into_telegrams_limit(tested_model: ModelCard) -> None:
+    scan = a_scan(
+        model_sha256=tested_model.sha256["model.tflite"], patient_label="W" * MAX_LABEL, number=999_999,
+        prediction_set=tuple(BRAIN),
+    )  # fmt: skip
+    for verdict in ("tumor_signs", "no_tumor_signs", "not_sure"):
+        told = replace(scan, verdict=verdict)
+        caption = shown(picture_caption(told, english, replace(told, number=999_998)))
+        assert "In tests" in caption
+        assert len(caption) <= MessageLimit.CAPTION_LENGTH
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_every_caption_says_what_it_is_and_names_scan_and_model(kind: str) -> None:
+    text = shown(picture_caption(SCANS[kind], english))
+    for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "heat map", "A7K2-Q9", "2026.11"):
+        assert part in text
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_every_caption_fits_into_telegrams_limit_with_the_longest_label(kind: str) -> None:
+    scan = replace(SCANS[kind], patient_label="W" * MAX_LABEL, number=999_999, prediction_set=tuple(BRAIN))
+    scan = scan if kind != "unsure" else replace(scan, probabilities=BRAIN)
+    earlier = replace(scan, number=999_998)
+    assert len(shown(picture_caption(scan, english, earlier))) <= MessageLimit.CAPTION_LENGTH
+    assert len(shown(report_caption(scan, english))) <= MessageLimit.CAPTION_LENGTH
+
+
+def test_a_hostile_label_is_shown_as_it_was_typed() -> None:
+    label = "<b>&lt;{finding}</b><a href='x'>"
+    scan = replace(SCANS["signs"], patient_label=label)
+    assert label in shown(picture_caption(scan, english))
+    assert label in shown(page_text(ScanPage((scan,), 1, 1, 1), english))
+    assert report_data(scan, Pictures(b"", b""), english, knowledge).patient_label == label
+
+
+def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
+    told = [
+        "as a file" in report_caption(a_scan(number=number, received_as=received_as), english)
+        for number, received_as in [(1, "photo"), (2, "photo"), (1, "document")]
+    ]
+    assert told == [True, False, False]
+
+
+def test_an_organ_without_words_of_its_own_is_called_by_its_name() -> None:
+    scan = SCANS["another organ"]
+    assert wording.organ_words(scan.organ, english) == "skin"
+    assert wording.label_words("spindle_cell", english) == "spindle cell"
+    assert wording.result_words(scan, english) == "Signs of a tumour found"
+    assert topic_of(scan, english, knowledge) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [("signs", "Glioma"), ("none", "No tumour signs in a brain picture"), ("unsure", "Brain tumours in general")],
+)
+def test_a_scan_is_explained_by_the_topic_of_its_result(kind: str, title: str) -> None:
+    topic = topic_of(SCANS[kind], english, knowledge)
+    assert topic is not None
+    assert topic.title == title
+
+
+@pytest.mark.parametrize("kind", ["signs", "none", "unsure", "smear"])
+def test_a_report_holds_everything_that_its_reader_needs(kind: str) -> None:
+    scan = SCANS[kind]
+    data = report_data(scan, Pictures(b"original", b"overlay"), english, knowledge)
+    assert (data.public_id, data.number, data.created_at) == (scan.public_id, scan.number, scan.created_at)
+    assert [bar.probability for bar in data.bars] == sorted(scan.probabilities.values(), reverse=True)
+    assert {bar.highlighted for bar in data.bars} == {True, False} or kind in {"none", "smear"}
+    assert data.seek_help
+    assert data.sources
+    assert len(data.limits) == 4
+    assert not any("•" in line or "<" in line for line in (*data.seek_help, *data.limits, data.explanation))
+    assert "640 × 480" in data.picture_words
+    assert (data.original, data.overlay) == (b"original", b"overlay")
+
+
+def an_analysis(**changes: object) -> Analysis:
+    analysis = Analysis(
+        organ=Organ.BRAIN_MRI, verdict=Verdict.TUMOR_SIGNS, reason=Reason.READ, label="glioma", confidence=0.93,
+        probabilities=BRAIN, prediction_set=("glioma",), withheld={}, gate=GateScores(0.98, 0.01, 0.01),
+        model=ModelIdentity("brain_mri", "2026.11", "a" * 64), picture_sha256="b" * 64, width=640, height=480,
+        shown=b"shown", overlay=b"overlay", heatmap=b"heat",
+    )  # fmt: skip
+    return replace(analysis, **changes)  # type: ignore[arg-type]
+
+
+def kept(analysis: Analysis) -> Mapping[str, object]:
+    new = new_scan(analysis, source_key="1:a", patient_label="Anna", received_as="photo")
+    return {name: getattr(new, name) for name in new.__dataclass_fields__}
+
+
+def test_an_analysis_is_kept_with_plain_values() -> None:
+    values = kept(an_analysis())
+    assert values["gate"] == {"brain_mri": 0.98, "blood_smear": 0.01, "other": 0.01}
+    assert type(values["organ"]) is type(values["verdict"]) is type(values["reason"]) is str
+    assert values["pictures"] == Pictures(b"shown", b"overlay")
+
+
+def test_an_undecided_analysis_is_kept_under_its_likeliest_class() -> None:
+    values = kept(an_analysis(verdict=Verdict.NOT_SURE, label=None, confidence=None, gate=None))
+    assert (values["label"], values["confidence"], values["gate"]) == ("glioma", 0.93, {})
+
+
+def test_nothing_is_kept_of_a_refused_picture() -> None:
+    with pytest.raises(ValueError, match="not_a_scan"):
+        kept(an_analysis(organ=None, model=None, overlay=None, reason=Reason.NOT_A_SCAN))
+
+
+def test_a_history_page_fits_and_its_buttons_open_its_scans_and_its_neighbours() -> None:
+    scans = tuple(a_scan(number=n, patient_label="W" * MAX_LABEL, public_id=f"A7K2-Q{n}") for n in (9, 7, 6, 4, 3))
+    page = ScanPage(scans, 2, 3, 12)
+    assert len(shown(page_text(page, english))) <= MessageLimit.MAX_TEXT_LENGTH
+    markup = page_buttons(page, english)
+    assert markup is not None
+    data = [button.callback_data for row in markup.inline_keyboard for button in row]
+    assert data == [f"open:A7K2-Q{n}" for n in (9, 7, 6, 4, 3)] + ["history:1", "history:3"]
+
+
+def test_an_empty_history_says_what_to_do() -> None:
+    page = ScanPage((), 1, 1, 0)
+    assert "/scan" in page_text(page, english)
+    assert page_buttons(page, english) is None

@@ -1,0 +1,201 @@
+"""White cells are found, measured at the scale of the red cells, judged one by one and shown where they lie."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from inference.analyser import draw_heat
+from inference.analysis import Organ, Verdict
+from inference.cells import measures
+from inference.cells.finder import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
+from inference.cells.measures import CHANNELS, MEASURES, chromatin, measure, sheet
+from inference.decision import decide
+from inference.model import Model, Prediction
+from inference.registry import check_models
+from tests.smears import SIDE, VIOLET, Nucleus, smear
+
+PLACES = [(50, 60), (170, 50), (120, 130), (60, 190), (190, 180)]
+SIZE, PALE, RIM = MEASURES.index("size"), MEASURES.index("pale"), MEASURES.index("rim")
+GRAIN, CLUMPS = MEASURES.index("grain"), MEASURES.index("clumps")
+
+
+def scaled(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def nearest(field: Field, x: float, y: float) -> tuple[float, Cell]:
+    """The cell that lies nearest to a place of the smear, and how far off (in shares of the picture's width)."""
+    width = field.density.shape[2]
+    found = [(float(np.hypot(c.x / width - x / SIDE, c.y / width - y / SIDE)), c) for c in field.cells]
+    return min(found, key=lambda pair: pair[0])
+
+
+@pytest.fixture(scope="module")
+def expert() -> Model:
+    return Model.load(check_models()[1][Organ.BLOOD_SMEAR])
+
+
+FIVE = smear([Nucleus(x, y) for x, y in PLACES])
+
+
+@pytest.mark.parametrize("side", [160, 240, 900])
+def test_every_nucleus_is_found_at_any_size_of_the_picture(side: int) -> None:
+    field = find(scaled(FIVE, side))
+
+    assert len(field.cells) == len(PLACES)
+    for x, y in PLACES:
+        distance, cell = nearest(field, x, y)
+        assert distance < 0.02
+        assert cell.radius / RED_RADIUS == pytest.approx(15 / 9, rel=0.15)  # in radii of a red cell
+
+
+def test_a_small_nucleus_among_large_red_cells_is_measured_as_small() -> None:
+    small = measure(find(smear([Nucleus(x, y, 12) for x, y in PLACES], red=14)))[:, SIZE]
+    large = measure(find(smear([Nucleus(x, y, 20) for x, y in PLACES], red=9)))[:, SIZE]
+
+    assert np.median(small) == pytest.approx(np.log(12 / 14), abs=0.15)
+    assert np.median(large) == pytest.approx(np.log(20 / 9), abs=0.15)
+
+
+def test_the_lobes_of_a_nucleus_are_one_cell_and_paler_than_a_round_one() -> None:
+    lobed, round_ = (find(smear([Nucleus(120, 120, 14, lobes=n)])) for n in (3, 1))
+
+    assert len(lobed.cells) == len(round_.cells) == 1
+    assert measure(lobed)[0, PALE] < measure(round_)[0, PALE]
+
+
+def clumped(picture: NDArray[np.uint8], depth: int = 45) -> NDArray[np.uint8]:
+    """The smear with small dark clumps scattered over its nuclei."""
+    rng = np.random.default_rng(2)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    dark = tuple(level - depth for level in VIOLET)
+    for x, y in PLACES:
+        for _ in range(14):
+            across, down = x + rng.uniform(-9, 9), y + rng.uniform(-9, 9)
+            draw.ellipse((across - 1.5, down - 1.5, across + 1.5, down + 1.5), fill=dark)
+    return np.asarray(image)
+
+
+def test_clumped_chromatin_is_told_from_smooth() -> None:
+    smooth, coarse = (np.median(measure(find(p)), axis=0) for p in (FIVE, clumped(FIVE)))
+
+    assert coarse[GRAIN] > smooth[GRAIN] + 0.3
+    assert coarse[CLUMPS] > smooth[CLUMPS] + 0.1
+
+
+def test_a_weaker_lens_takes_less_of_the_grain_than_of_the_contrast_that_it_is_made_of() -> None:
+    shares = (1 + 0.2 * np.random.default_rng(0).normal(size=(1, CELL, CELL))).astype(np.float32)
+    away = np.hypot(*np.meshgrid(*[np.arange(CELL) - CELL // 2] * 2))[None]
+    nucleus, near = away < 14, away < 16
+    sharp = soften(shares * nucleus)
+    contrast, grain = zip(
+        *(((p - soften(p))[away < 11].std(), chromatin(p, nucleus, near)[0][0]) for p in (sharp, soften(sharp))),
+        strict=True,
+    )
+
+    assert abs(grain[1] - grain[0]) < 0.7 * abs(np.log(contrast[1] / contrast[0]))
+
+
+def test_neighbours_that_touch_are_two_cells() -> None:
+    assert len(find(smear([Nucleus(105, 120), Nucleus(134, 120)])).cells) == 2
+
+
+@pytest.mark.parametrize(("gains", "gamma"), [((0.8, 0.9, 1.0), 1.0), ((1.0, 0.95, 0.8), 1.3), ((0.9, 1.0, 0.95), 0.8)])
+def test_lamp_and_strength_of_the_stain_hardly_change_what_is_measured(
+    gains: tuple[float, float, float], gamma: float
+) -> None:
+    other = (255 * (FIVE / 255.0) ** gamma * gains).clip(0, 255).astype(np.uint8)
+    plain, changed = (measures.tensor(p)[..., :-1].sum((0, 1, 2)) / len(PLACES) for p in (FIVE, other))
+
+    assert np.abs(plain - changed).max() < 0.8  # in usual spreads from cell to cell
+
+
+def test_no_nucleus_is_no_evidence_and_nobody_is_told_anything(expert: Model) -> None:
+    reading = expert.read(smear([]))
+
+    assert reading.outline is not None
+    assert not reading.outline.cells
+    assert list(reading.chances.values()) == [0.5, 0.5]
+    assert decide(reading.chances, expert.card, reading.tta_disagreement).verdict is Verdict.NOT_SURE
+    assert not np.asarray(draw_heat(expert, reading, (300, 300))).any()
+
+
+def test_a_logit_is_the_mean_over_the_cells_and_one_that_says_nothing(expert: Model) -> None:
+    reading = expert.read(FIVE)
+    said = reading.evidence.reshape(MOST, -1)
+
+    assert np.abs(reading.outputs.logits - reading.outputs.maps.mean((0, 1))).max() < 1e-4
+    assert np.abs(reading.outputs.logits - said.sum(0) / (len(PLACES) + 1)).max() < 1e-4
+    assert not said[len(PLACES) :].any()
+
+
+def test_a_cell_says_the_same_wherever_it_lies_on_the_sheet(expert: Model) -> None:
+    tensor = sheet(find(FIVE))
+    turned = np.ascontiguousarray(tensor.reshape(MOST, CHANNELS)[::-1].reshape(tensor.shape))
+    plain, other = expert.backend.run(tensor), expert.backend.run(turned)
+
+    assert np.allclose(plain.logits, other.logits, atol=1e-5)
+    assert np.allclose(plain.maps.reshape(MOST, -1)[::-1], other.maps.reshape(MOST, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["turned", "mirrored", "upside down"])
+def test_however_a_smear_is_held_the_answer_is_the_same(expert: Model, way: str) -> None:
+    held = {"turned": np.rot90(FIVE), "mirrored": FIVE[:, ::-1], "upside down": FIVE[::-1]}[way]
+
+    assert expert.read(np.ascontiguousarray(held)).chances == pytest.approx(expert.read(FIVE).chances, abs=0.05)
+
+
+def test_the_heat_lies_on_the_nuclei_and_nowhere_else(expert: Model) -> None:
+    reading = expert.read(FIVE)
+    outline = reading.outline
+    assert outline is not None
+    values = np.zeros((GRID, GRID), np.float32)
+    values.ravel()[: len(PLACES)] = 1
+    drawn = np.asarray(measures.heat_image(values, outline, (SIDE, SIDE)))
+    ys, xs = np.mgrid[:SIDE, :SIDE]
+    distance = np.min([np.hypot(xs - x, ys - y) for x, y in PLACES], axis=0)
+
+    assert drawn[distance < 12].min() > 200
+    assert drawn[distance > 24].max() == 0
+
+
+def test_a_cell_at_the_edge_is_cut_out_with_nothing_beyond() -> None:
+    field = Field(np.ones((3, 20, 30), np.float32), (Cell(0.0, 0.0, 5.0),))
+    cut = crops(field)
+
+    assert cut.shape == (1, 3, CELL, CELL)
+    assert not cut[0, :, : CELL // 2].any()
+    assert cut[0, :, CELL // 2 :, CELL // 2 :].sum() == 3 * 20 * 24
+
+
+def hostile() -> dict[str, NDArray[np.uint8]]:
+    rng = np.random.default_rng(0)
+    columns = np.arange(600)
+    return {
+        "noise": rng.integers(0, 256, (300, 400, 3), np.uint8),
+        "violet noise": (rng.random((400, 400, 1)) > 0.5).astype(np.uint8) * np.array([110, 10, 140], np.uint8) + 90,
+        "stripes": np.repeat(np.where(columns % 8 < 4, 255, 60)[None, :, None], 500, 0).repeat(3, 2).astype(np.uint8),
+        "a hundred nuclei": smear([Nucleus(x, y, 8) for x in range(12, 240, 23) for y in range(12, 240, 23)]),
+        "black": np.zeros((64, 64, 3), np.uint8),
+        "white": np.full((64, 64, 3), 255, np.uint8),
+        "one line": rng.integers(0, 256, (1, 3000, 3), np.uint8),
+        "one pixel": np.full((1, 1, 3), 120, np.uint8),
+        "one nucleus and nothing else": np.full((90, 90, 3), VIOLET, np.uint8),
+    }
+
+
+@pytest.mark.parametrize("name", list(hostile()))
+def test_whatever_comes_the_work_is_bounded_and_the_measures_are_numbers(expert: Model, name: str) -> None:
+    picture = hostile()[name]
+    field = find(picture)
+    tensor = measures.tensor(picture)
+    reading: Prediction = expert.read(picture)
+
+    assert max(field.density.shape[1:]) <= LARGEST
+    assert len(field.cells) <= MOST
+    assert tensor.shape == (1, GRID, GRID, CHANNELS)
+    assert np.isfinite(tensor).all()
+    assert sum(reading.chances.values()) == pytest.approx(1)
+    assert draw_heat(expert, reading, (70, 50)).size == (70, 50)

@@ -1,0 +1,126 @@
+"""One answer, and an honest "not sure" whenever the figures allow two."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.analysis import Reason, Verdict
+from inference.card import ModelCard, OperatingPoints, ScoreBin, load_card
+from inference.decision import decide, likeliest_tumor, prediction_set, probabilities, scored_alike
+from inference.registry import check_models
+
+_, EXPERTS = check_models()
+BRAIN = next(entry.card for organ, entry in EXPERTS.items() if organ == "brain_mri")
+
+
+def card(positive: float = 0.7, negative: float = 0.2, quantile: float = 0.8) -> ModelCard:
+    return BRAIN.model_copy(
+        update={
+            "operating_points": OperatingPoints(positive=positive, negative=negative),
+            "conformal": dict.fromkeys(BRAIN.class_names, quantile),
+            "temperature": 1.0,
+            "max_tta_disagreement": ModelCard.model_fields["max_tta_disagreement"].default,
+        }
+    )
+
+
+def chances(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
+    return {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
+
+
+def test_probabilities_sum_to_one_and_are_softened_by_the_temperature() -> None:
+    logits = np.array([2.0, 1.0, 0.0, -1.0], np.float32)
+    sharp = probabilities(logits, card())
+    soft = probabilities(logits, card().model_copy(update={"temperature": 2.0}))
+    assert math.isclose(sum(sharp.values()), 1)
+    assert math.isclose(sharp["glioma"] / sharp["meningioma"], math.e, rel_tol=1e-6)
+    assert math.isclose(soft["glioma"] / soft["meningioma"], math.exp(0.5), rel_tol=1e-6)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    said = probabilities(np.array([4000, 0, 0, -4000], np.float32), card())
+    assert said["glioma"] == 1.0
+
+
+def test_the_prediction_set_holds_every_class_that_cannot_be_ruled_out() -> None:
+    assert prediction_set(chances(0.5, 0.3, 0.15, 0.05), card(quantile=0.8)) == ("glioma", "meningioma")
+
+
+def test_a_class_without_a_quantile_is_never_ruled_out() -> None:
+    bare = card().model_copy(update={"conformal": {}})
+    assert len(prediction_set(chances(1, 0, 0, 0), bare)) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "label"),
+    [
+        (chances(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS, "glioma"),
+        (chances(0.40, 0.35, 0.24, 0.01), Verdict.TUMOR_SIGNS, "glioma"),  # any tumour counts, not one alone
+        (chances(0.02, 0.02, 0.02, 0.94), Verdict.NO_TUMOR_SIGNS, "no_tumor"),
+        (chances(0.45, 0.05, 0.05, 0.45), Verdict.NOT_SURE, "glioma"),  # both kinds possible
+        (chances(0.60, 0.05, 0.05, 0.30), Verdict.NOT_SURE, "glioma"),  # above the point, yet "none" not ruled out
+    ],
+)
+def test_the_verdict_follows_the_operating_points_and_the_set(
+    said: dict[str, float], verdict: Verdict, label: str
+) -> None:
+    judgement = decide(said, card())
+    assert (judgement.verdict, judgement.label) == (verdict, label)
+    assert judgement.confidence == said[label]
+    assert judgement.reason == (Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ)
+
+
+def test_between_the_operating_points_nobody_is_sure() -> None:
+    strict = card(positive=0.99, negative=0.01)
+    assert decide(chances(0.90, 0.05, 0.03, 0.02), strict).verdict is Verdict.NOT_SURE
+    assert decide(chances(0.01, 0.01, 0.01, 0.97), strict).verdict is Verdict.NOT_SURE
+
+
+def test_views_that_disagree_are_not_sure_and_views_that_agree_are() -> None:
+    strict = card().model_copy(update={"max_tta_disagreement": 0.3})
+    said = chances(0.90, 0.05, 0.03, 0.02)
+    assert decide(said, strict, tta_disagreement=0.31).verdict is Verdict.NOT_SURE
+    assert decide(said, strict, tta_disagreement=0.29).verdict is Verdict.TUMOR_SIGNS
+
+
+def test_a_card_without_views_reads_a_picture_once_and_is_never_in_doubt_about_views() -> None:
+    assert (ModelCard.model_fields["views"].default, ModelCard.model_fields["max_tta_disagreement"].default) == (
+        ("plain",),
+        1.0,
+    )
+    assert decide(chances(0.90, 0.05, 0.03, 0.02), card(), tta_disagreement=1.0).verdict is Verdict.TUMOR_SIGNS
+
+
+def test_an_empty_set_is_not_sure() -> None:
+    judgement = decide(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
+    assert judgement.prediction_set == ()
+    assert judgement.verdict is Verdict.NOT_SURE
+
+
+def test_pictures_scored_alike_are_those_of_the_bin_and_none_seen_is_not_never() -> None:
+    bins = (ScoreBin(low=0, high=0.5, pictures=30, tumors=0), ScoreBin(low=0.5, high=1, pictures=99, tumors=89))
+    told = card().model_copy(update={"reliability": bins})
+    assert scored_alike(chances(0.1, 0.1, 0.1, 0.7), told) == pytest.approx(0.5 / 31)
+    assert scored_alike(chances(0.2, 0.2, 0.1, 0.5), told) == pytest.approx(89.5 / 100)
+    assert scored_alike(chances(1, 0, 0, 0), told) == pytest.approx(89.5 / 100)
+    assert scored_alike(chances(1, 0, 0, 0), card().model_copy(update={"reliability": ()})) is None
+
+
+def test_the_map_that_is_shown_is_always_a_tumour_class() -> None:
+    assert likeliest_tumor(chances(0.1, 0.2, 0.05, 0.65), card()) == "meningioma"
+
+
+def test_the_shipped_cards_are_whole(shipped: Path) -> None:
+    for folder in shipped.glob("*/card.json"):
+        loaded = load_card(folder.parent)
+        assert set(loaded.conformal) == set(loaded.class_names)
+        assert loaded.operating_points.negative <= loaded.operating_points.positive
+        assert {"model.tflite", "weights.npz"} <= set(loaded.sha256)
+
+
+@pytest.fixture
+def shipped() -> Path:
+    gate, _ = check_models()
+    return gate.folder.parent

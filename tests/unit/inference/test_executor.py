@@ -1,0 +1,272 @@
+"""Workers are fast, limited, replaced when they die, and gone when their work is."""
+
+import asyncio
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from inference.analysis import Organ, PictureError, Reason, Verdict
+from inference.card import MODELS_DIR, ModelError
+from inference.explain import side_by_side
+from inference.workers.local import MEMORY, AnalysisTimeoutError, LocalExecutor, WorkerDiedError
+from inference.workers.worker import NICE
+from tests import pictures
+
+PROJECT = Path(__file__).parents[3]
+LONG = 120.0
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def blocked_signals(process: int) -> set[int]:
+    status = Path(f"/proc/{process}/status").read_text()
+    mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk")), 16)
+    return {number for number in range(1, 65) if mask & 1 << (number - 1)}
+
+
+def die(how: int) -> None:
+    os.kill(os.getpid(), how)
+
+
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def hang(told: Path | None = None) -> None:
+    if told is not None:
+        told.write_text("running")  # a named pipe: returns when somebody reads
+    while True:
+        signal.pause()
+
+
+def wait_for(told: Path, go: Path) -> int:
+    told.write_text("running")
+    go.read_text()
+    return os.getpid()
+
+
+def fail() -> None:
+    raise LookupError("not in the book")
+
+
+def eat(gigabytes: int) -> int:
+    return len(bytearray(gigabytes << 30))
+
+
+def limits() -> dict[str, int]:
+    return {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU")}
+
+
+def threads_of_maths() -> set[str]:
+    return {os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def write_to_standard_error() -> None:
+    os.write(2, b"SECRET of a decoder\n")
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[LocalExecutor]:
+    async with LocalExecutor(1) as running:
+        yield running
+
+
+async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
+    analysis = await executor.analyse(pictures.brain())
+    assert analysis.organ is Organ.BRAIN_MRI
+    assert analysis.overlay is not None
+    assert await executor.run(process_id) != os.getpid()
+    composite = await executor.run(side_by_side, analysis.shown, analysis.overlay)
+    assert composite.startswith(b"\xff\xd8")
+
+
+async def test_a_worker_stands_back_for_those_who_type(executor: LocalExecutor) -> None:
+    assert await executor.run(os.nice, 0) == min(19, os.nice(0) + NICE)
+
+
+async def test_the_hint_goes_along(executor: LocalExecutor) -> None:
+    assert (await executor.analyse(pictures.cat(), Organ.BLOOD_SMEAR)).organ is Organ.BLOOD_SMEAR
+
+
+async def test_all_workers_are_used() -> None:
+    async with LocalExecutor(2) as executor:
+        answers = await asyncio.gather(*(executor.analyse(pictures.brain(seed=seed)) for seed in range(6)))
+        assert {analysis.verdict for analysis in answers} <= set(Verdict)
+        jobs = [executor.run(process_id) for _ in range(40)]
+        assert len(set(await asyncio.gather(*jobs))) == 2
+
+
+async def test_what_a_job_raises_is_raised_here(executor: LocalExecutor) -> None:
+    with pytest.raises(LookupError, match="not in the book"):
+        await executor.run(fail)
+    with pytest.raises(PictureError) as caught:
+        await executor.analyse(pictures.huge_png())
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
+
+
+async def test_a_job_that_takes_too_long_is_ended_and_the_next_one_runs(executor: LocalExecutor) -> None:
+    with pytest.raises(AnalysisTimeoutError, match="too long"):
+        await executor.run(hang, timeout=5.0)
+    assert (await executor.analyse(pictures.brain())).organ is Organ.BRAIN_MRI
+
+
+async def test_a_worker_that_dies_is_replaced_and_the_job_run_once_more(
+    executor: LocalExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await executor.run(die_once, tmp_path / "marker") == "done"
+    assert caplog.text.count("a worker ended") == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+async def test_a_job_that_kills_its_worker_twice_is_given_up(executor: LocalExecutor, how: signal.Signals) -> None:
+    with pytest.raises(WorkerDiedError):
+        await executor.run(die, how)
+    assert (await executor.analyse(pictures.brain())).organ is Organ.BRAIN_MRI
+
+
+async def test_a_worker_killed_while_idle_is_replaced(executor: LocalExecutor) -> None:
+    before = await executor.run(process_id)
+    watch = os.pidfd_open(before)
+    os.kill(before, signal.SIGKILL)
+    await asyncio.to_thread(select.select, [watch], [], [], LONG)
+    os.close(watch)
+    assert await executor.run(process_id) != before
+
+
+async def test_a_job_cannot_take_more_memory_than_its_share(executor: LocalExecutor) -> None:
+    with pytest.raises(MemoryError):
+        await executor.run(eat, 4)
+
+
+async def test_workers_are_limited_and_do_their_maths_on_one_thread(executor: LocalExecutor) -> None:
+    found = await executor.run(limits)
+    assert found["RLIMIT_AS"] == MEMORY["litert"]
+    assert found["RLIMIT_CORE"] == 0
+    assert 0 < found["RLIMIT_CPU"] < 120
+    assert await executor.run(threads_of_maths) == {"1"}
+
+
+async def test_starting_leaves_the_environment_of_this_process_alone() -> None:
+    before = dict(os.environ)
+    async with LocalExecutor(1):
+        assert dict(os.environ) == before
+
+
+async def test_what_decoders_print_does_not_reach_the_log(
+    executor: LocalExecutor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await executor.run(write_to_standard_error)
+    assert "SECRET" not in capfd.readouterr().err
+
+
+async def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> None:
+    worker = await executor.run(process_id)
+    os.kill(worker, signal.SIGINT)
+    assert await executor.run(process_id) == worker
+
+
+async def test_workers_are_deaf_to_ctrl_c_from_their_first_moment(executor: LocalExecutor) -> None:
+    fork_server = await executor.run(os.getppid)
+    worker = await executor.run(process_id)
+    assert signal.SIGINT in blocked_signals(fork_server), "what it has blocked its workers inherit"
+    assert signal.SIGINT in blocked_signals(worker)
+    assert signal.SIGINT not in blocked_signals(os.getpid())
+
+
+async def test_cancelling_ends_the_job_and_frees_its_worker(executor: LocalExecutor, tmp_path: Path) -> None:
+    pipe = tmp_path / "told"
+    os.mkfifo(pipe)
+    job = asyncio.ensure_future(executor.run(hang, pipe, timeout=LONG))
+    assert await asyncio.to_thread(pipe.read_text) == "running"
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert (await executor.analyse(pictures.brain())).organ is Organ.BRAIN_MRI
+
+
+async def test_cancelling_jobs_that_wait_costs_no_worker(executor: LocalExecutor, tmp_path: Path) -> None:
+    told, go = tmp_path / "told", tmp_path / "go"
+    os.mkfifo(told)
+    os.mkfifo(go)
+    before = await executor.run(process_id)
+    jobs = [asyncio.ensure_future(executor.run(wait_for, told, go))]
+    jobs += [asyncio.ensure_future(executor.run(process_id)) for _ in range(20)]
+    await asyncio.to_thread(told.read_text)
+    for waiting in jobs[2:]:
+        waiting.cancel()
+    await asyncio.to_thread(go.write_text, "go")
+    assert await asyncio.gather(*jobs[:2]) == [before, before]
+    assert await executor.run(process_id) == before
+
+
+async def test_after_closing_nothing_runs_and_no_process_is_left() -> None:
+    executor = LocalExecutor(2)
+    await executor.start()
+    workers = set(await asyncio.gather(*(executor.run(process_id) for _ in range(20))))
+    await executor.close()
+    await executor.close()
+    with pytest.raises(RuntimeError, match="not running"):
+        await executor.analyse(pictures.brain())
+    assert not [worker for worker in workers if is_running(worker)]
+
+
+async def test_missing_models_stop_the_start_with_their_own_error(tmp_path: Path) -> None:
+    models = Path(shutil.copytree(MODELS_DIR, tmp_path / "models"))
+    (models / "blood_smear" / "model.tflite").unlink()
+    with pytest.raises(ModelError, match="blood_smear"):
+        await LocalExecutor(1, models_dir=models).start()
+
+
+async def test_workers_that_cannot_start_are_said_to() -> None:
+    with pytest.raises(WorkerDiedError):
+        await LocalExecutor(1, memory=32 << 20).start()
+
+
+ORPHANED = """
+import asyncio
+from inference.workers.local import LocalExecutor
+from tests.unit.inference.test_executor import hang, process_id
+async def main():
+    executor = LocalExecutor(2)
+    await executor.start()
+    pids = {await executor.run(process_id) for _ in range(20)}
+    print(*pids, flush=True)
+    await executor.run(hang, timeout=60)
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_workers_leave_when_the_bot_was_killed() -> None:
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHANED, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+    assert bot.stdout is not None
+    workers = [os.pidfd_open(int(word)) for word in (await bot.stdout.readline()).split()]
+    assert workers
+    bot.kill()
+    await bot.wait()
+    for worker in workers:
+        ended, _, _ = await asyncio.to_thread(select.select, [worker], [], [], 10)
+        os.close(worker)
+        assert ended

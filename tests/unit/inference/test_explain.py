@@ -1,0 +1,113 @@
+"""The heat map says what the model said: no more, no less, and in the right place."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.explain import FULL_ALPHA, STOPS, color_bar, heat, heat_image, overlay, side_by_side
+from reports import style
+from tests import pictures
+
+SIDE = 160
+
+
+def jpeg(width: int, height: int) -> bytes:
+    return pictures.encode(Image.new("RGB", (width, height), (90, 90, 90)))
+
+
+def test_heat_is_the_positive_part_in_units_of_the_fixed_scale() -> None:
+    values = heat(np.array([[-3.0, 0.0], [5.0, 25.0]], np.float32), 10.0)
+    assert values.tolist() == [[0.0, 0.0], [0.5, 1.0]]
+
+
+def test_a_weak_map_stays_weak() -> None:
+    weak = heat_image(heat(np.full((20, 20), 0.4, np.float32), 10.0), SIDE, (300, 300))
+    assert weak.getextrema() == (10, 10)
+
+
+@pytest.mark.parametrize("size", [(320, 320), (320, 200), (150, 600)], ids=["square", "wide", "tall"])
+def test_a_spot_of_the_map_comes_back_to_its_place_in_the_picture(size: tuple[int, int]) -> None:
+    width, height = size
+    scale = SIDE / max(size)
+    for u, v in ((0.25, 0.3), (0.8, 0.6)):
+        cells = np.zeros((20, 20), np.float32)
+        # where the letterbox puts the point (u, v) of the picture, in cells of 8 pixels
+        column = int(((SIDE - width * scale) / 2 + u * width * scale) // 8)
+        row = int(((SIDE - height * scale) / 2 + v * height * scale) // 8)
+        cells[row, column] = 1
+        found = np.asarray(heat_image(cells, SIDE, size))
+        assert found.shape == (height, width)
+        y, x = np.unravel_index(int(found.argmax()), found.shape)
+        cell = 8 / scale
+        assert abs(x - u * width) <= cell
+        assert abs(y - v * height) <= cell
+
+
+def test_without_heat_the_picture_is_untouched() -> None:
+    picture = pictures.smear_image()
+    blended = overlay(picture, Image.new("L", picture.size, 0))
+    assert (np.asarray(blended) == np.asarray(picture)).all()
+
+
+def test_with_heat_the_colour_of_the_scale_lies_over_the_picture() -> None:
+    picture = Image.new("RGB", (40, 40), (100, 100, 100))
+    pixel = np.asarray(overlay(picture, Image.new("L", (40, 40), 255)))[0, 0]
+    expected = np.array(STOPS[-1]) * FULL_ALPHA + 100 * (1 - FULL_ALPHA)
+    assert np.abs(pixel - expected).max() <= 2
+
+
+def test_more_heat_is_never_less_visible_and_never_darker() -> None:
+    picture = Image.new("RGB", (256, 1), (60, 60, 60))
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    pixels = np.asarray(overlay(picture, ramp).convert("RGB"), np.float64)[0]
+    distance = np.abs(pixels - 60).sum(axis=1)
+    lightness = pixels @ (0.2126, 0.7152, 0.0722)
+    assert distance[0] == 0
+    assert (np.diff(distance) >= -3).all()
+    assert (np.diff(lightness[64:]) >= -1).all()
+
+
+def test_the_colour_bar_runs_from_nothing_to_the_full_colour() -> None:
+    bar = np.asarray(color_bar(200, 10))
+    assert bar.shape == (10, 200, 3)
+    assert len(set(bar[5, 0].tolist())) == 1  # grey: no heat
+    assert (
+        bar[5, -1].tolist()
+        == np.asarray(overlay(Image.new("RGB", (1, 1), (96, 96, 96)), Image.new("L", (1, 1), 255)))[0, 0].tolist()
+    )
+
+
+def test_the_composite_shows_both_panels_and_the_bar() -> None:
+    left, right = pictures.encode(Image.new("RGB", (640, 480), (0, 0, 200))), jpeg(640, 480)
+    sheet = Image.open(io.BytesIO(side_by_side(left, right)))
+    pixels = np.asarray(sheet).astype(int)
+    assert sheet.width > 2 * 640
+    assert sheet.height > 480
+    assert np.abs(pixels[240, 320] - (0, 0, 200)).max() < 8
+    assert np.abs(pixels[240, 960] - (90, 90, 90)).max() < 8
+    bar = pixels[480:, 648:]
+    assert (bar.max(axis=2) - bar.min(axis=2)).max() > 100  # coloured
+    assert not sheet.getexif()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (640, 40), (40, 640), (33, 640)])
+def test_the_composite_takes_any_size_and_keeps_proportions(size: tuple[int, int]) -> None:
+    sheet = Image.open(io.BytesIO(side_by_side(jpeg(*size), jpeg(*size))))
+    assert sheet.width + sheet.height <= 10_000  # what Telegram takes as a photo
+    assert max(sheet.size) / min(sheet.size) <= 20
+
+
+def test_other_words_in_another_font_can_stand_at_the_bar(tmp_path: Path) -> None:
+    font = Path(__file__).parents[3] / "reports" / "fonts"
+    found = next(font.rglob("*.ttf"))
+    one = side_by_side(jpeg(400, 300), jpeg(400, 300), ("нет", "сильно"), found)
+    other = side_by_side(jpeg(400, 300), jpeg(400, 300), ("none", "strong"), found)
+    assert one != other
+
+
+def test_the_report_draws_the_same_scale() -> None:
+    assert style.HEAT == STOPS
+    assert style.HEAT_OPACITY == FULL_ALPHA

@@ -1,0 +1,305 @@
+"""Whatever happens to a worker, every job gets an answer, first come, first served, and closing never hangs."""
+
+import asyncio
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from inference.card import MODELS_DIR
+from inference.workers import local
+from inference.workers.local import AnalysisTimeoutError, LocalExecutor, WorkerDiedError
+from tests import pictures
+from tests.unit.inference.test_executor import LONG, hang, is_running, process_id, wait_for
+
+SHORT = 5.0
+"""A limit for jobs, in seconds, that none of those that are to be answered comes near to, also on a busy machine."""
+
+
+def spin_deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        pass
+
+
+def tell_and_wait(told: Path) -> str:
+    """Say which process this is; the first time, wait to be killed, and the second time be done."""
+    first = not told.with_suffix(".first").exists()
+    told.with_suffix(".first").touch()
+    told.write_text(str(os.getpid()))  # a named pipe: returns when somebody reads
+    if first:
+        hang()
+    return "done"
+
+
+def when(number: int) -> tuple[int, int, float]:
+    return number, os.getpid(), time.monotonic()
+
+
+def sleep_a_little() -> None:
+    time.sleep(0.8)
+
+
+def time_out_of_its_own() -> None:
+    raise TimeoutError("a server did not answer")
+
+
+def parent_id() -> int:
+    return os.getppid()
+
+
+def named_pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+async def workers_of(executor: LocalExecutor) -> list[int]:
+    """The process ids of all workers, when every seat is taken."""
+    async with asyncio.timeout(LONG):
+        while True:
+            found = [seat._worker for seat in executor._seats]
+            ready = [worker._process_id for worker in found if worker is not None and not worker.gone]
+            if len(ready) == len(found):
+                return ready
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[LocalExecutor]:
+    async with LocalExecutor(2) as running:
+        yield running
+
+
+async def test_idle_workers_killed_twenty_times_in_a_row_cost_no_answer(two: LocalExecutor) -> None:
+    killed = set()
+    for _ in range(20):
+        idle = await two.run(process_id)
+        os.kill(idle, signal.SIGKILL)
+        killed.add(idle)
+        async with asyncio.timeout(LONG):
+            answers = await asyncio.gather(*(two.run(process_id) for _ in range(3)))
+        assert killed.isdisjoint(answers)
+    assert len(killed) == 20
+
+
+@pytest.mark.parametrize("how_many", [1, 2])
+async def test_idle_workers_that_are_stopped_are_replaced_and_their_jobs_answered(how_many: int) -> None:
+    async with LocalExecutor(2, timeout=SHORT) as executor:
+        stopped = (await workers_of(executor))[:how_many]
+        for worker in stopped:
+            os.kill(worker, signal.SIGSTOP)
+        async with asyncio.timeout(LONG):
+            # More than a pipe holds: the thread that writes to a stopped worker blocks.
+            assert await asyncio.gather(*(executor.run(len, bytes(1 << 20)) for _ in range(6))) == [1 << 20] * 6
+        assert set(stopped).isdisjoint(await workers_of(executor))
+        assert not [worker for worker in stopped if is_running(worker)]
+
+
+async def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "CLOSE_TIMEOUT", 10 * LONG)  # what a job that runs would get
+    monkeypatch.setattr(local, "END_TIMEOUT", LONG)
+    executor = LocalExecutor(2)
+    await executor.start()
+    workers = await workers_of(executor)
+    os.kill(workers[0], signal.SIGSTOP)
+    async with asyncio.timeout(2 * LONG):
+        await executor.close()
+    assert not [worker for worker in workers if is_running(worker)]
+
+
+async def test_jobs_still_running_at_the_end_get_their_time_and_are_then_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local, "CLOSE_TIMEOUT", 1.0)
+    executor = LocalExecutor(2)
+    await executor.start()
+    told = [named_pipe(tmp_path / name) for name in ("told", "told_too")]
+    go = named_pipe(tmp_path / "go")
+    finishing = asyncio.ensure_future(executor.run(wait_for, told[0], go))
+    endless = asyncio.ensure_future(executor.run(hang, told[1], timeout=LONG))
+    waiting = asyncio.ensure_future(executor.run(process_id))
+    for pipe in told:
+        await asyncio.to_thread(pipe.read_text)
+    closing = asyncio.ensure_future(executor.close())
+    with pytest.raises(RuntimeError, match="not running"):
+        await waiting
+    go.write_text("go")
+    assert await finishing
+    with pytest.raises(RuntimeError, match="not running"):
+        await endless
+    await closing
+    assert "still running after 1 s" in caplog.text
+
+
+async def test_a_job_whose_worker_is_killed_is_run_once_more_while_others_go_on(
+    two: LocalExecutor, tmp_path: Path
+) -> None:
+    told = named_pipe(tmp_path / "told")
+    job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=LONG))
+    first = int(await asyncio.to_thread(told.read_text))
+    os.kill(first, signal.SIGKILL)
+    assert await two.run(process_id) != first
+    assert int(await asyncio.to_thread(told.read_text)) != first
+    assert await job == "done"
+
+
+async def test_a_job_whose_worker_is_killed_from_outside_twice_is_given_up(two: LocalExecutor, tmp_path: Path) -> None:
+    told = named_pipe(tmp_path / "told")
+    job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=LONG))
+    for _ in range(2):
+        os.kill(int(await asyncio.to_thread(told.read_text)), signal.SIGKILL)
+        told.with_suffix(".first").unlink()
+    with pytest.raises(WorkerDiedError):
+        await job
+    assert await two.run(process_id)
+
+
+async def test_a_worker_stopped_in_the_middle_of_a_job_runs_out_of_time(two: LocalExecutor, tmp_path: Path) -> None:
+    told = named_pipe(tmp_path / "told")
+    job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=SHORT))
+    os.kill(int(await asyncio.to_thread(told.read_text)), signal.SIGSTOP)
+    with pytest.raises(AnalysisTimeoutError):
+        await job
+    assert await asyncio.gather(*(two.run(abs, -number) for number in range(4))) == [0, 1, 2, 3]
+
+
+async def test_a_job_that_spins_and_will_not_be_told_is_ended_and_its_seat_used_again() -> None:
+    async with LocalExecutor(1) as executor:
+        before = await executor.run(process_id)
+        with pytest.raises(AnalysisTimeoutError):
+            await executor.run(spin_deaf, timeout=SHORT)
+        assert await executor.run(process_id) != before
+        assert not is_running(before)
+
+
+async def test_a_job_that_raises_a_timeout_of_its_own_is_not_one_of_ours(two: LocalExecutor) -> None:
+    with pytest.raises(TimeoutError, match="a server did not answer"):
+        await two.run(time_out_of_its_own)
+
+
+async def test_fifty_jobs_on_two_seats_are_all_answered_in_order_of_arrival(two: LocalExecutor) -> None:
+    answers = await asyncio.gather(*(two.run(when, number) for number in range(50)))
+    assert [number for number, _, _ in answers] == list(range(50))
+    for worker in {process for _, process, _ in answers}:
+        times = [moment for _, process, moment in answers if process == worker]
+        assert times == sorted(times)
+
+
+async def test_the_limit_of_a_job_counts_from_when_its_seat_takes_it() -> None:
+    async with LocalExecutor(1, timeout=SHORT) as executor:
+        began = time.monotonic()
+        await asyncio.gather(*(executor.run(sleep_a_little) for _ in range(8)))
+        assert time.monotonic() - began > SHORT
+
+
+async def test_a_job_that_lost_its_worker_comes_before_those_that_wait(tmp_path: Path) -> None:
+    async with LocalExecutor(1) as executor:
+        told = named_pipe(tmp_path / "told")
+        order: list[str] = []
+        job = asyncio.ensure_future(executor.run(tell_and_wait, told, timeout=LONG))
+        job.add_done_callback(lambda _: order.append("first"))
+        victim = int(await asyncio.to_thread(told.read_text))
+        later = asyncio.ensure_future(executor.run(process_id))
+        later.add_done_callback(lambda _: order.append("later"))
+        await asyncio.sleep(0)  # until it stands in line
+        os.kill(victim, signal.SIGKILL)
+        await asyncio.to_thread(told.read_text)
+        await asyncio.gather(job, later)
+        assert order == ["first", "later"]
+
+
+async def test_it_says_how_many_jobs_wait_and_those_that_are_cancelled_do_no_longer(tmp_path: Path) -> None:
+    async with LocalExecutor(1) as executor:
+        told, go = named_pipe(tmp_path / "told"), named_pipe(tmp_path / "go")
+        before = await executor.run(process_id)
+        running = asyncio.ensure_future(executor.run(wait_for, told, go))
+        await asyncio.to_thread(told.read_text)
+        assert executor.waiting == 0
+        jobs = [asyncio.ensure_future(executor.run(when, number)) for number in range(20)]
+        await asyncio.sleep(0)
+        assert executor.waiting == 20
+        for job in jobs[::2]:
+            job.cancel()
+        await asyncio.wait(jobs[::2])
+        assert executor.waiting == 10
+        await asyncio.to_thread(go.write_text, "go")
+        assert [(await job)[0] for job in jobs[1::2]] == list(range(1, 20, 2))
+        assert await running == await executor.run(process_id) == before
+        assert executor.waiting == 0
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(4))
+async def test_a_job_cancelled_as_its_turn_comes_hands_the_worker_on(turns_of_the_loop: int) -> None:
+    async with LocalExecutor(1) as executor:
+        before = asyncio.ensure_future(executor.run(process_id))
+        unlucky = asyncio.ensure_future(executor.run(hang, None, timeout=LONG))
+        after = asyncio.ensure_future(executor.run(process_id))
+        await asyncio.wait([before])
+        for _ in range(turns_of_the_loop):
+            await asyncio.sleep(0)
+        unlucky.cancel()
+        async with asyncio.timeout(LONG):
+            assert await after
+        assert unlucky.cancelled()
+        assert executor.waiting == 0
+
+
+async def test_when_the_fork_server_is_killed_the_jobs_are_answered_all_the_same(two: LocalExecutor) -> None:
+    watches = [os.pidfd_open(worker) for worker in await workers_of(two)]
+    os.kill(await two.run(parent_id), signal.SIGKILL)
+    async with asyncio.timeout(LONG):
+        assert await asyncio.gather(*(two.run(abs, -number) for number in range(8))) == list(range(8))
+    for watch in watches:  # they seemed to be dead when their parent was; they must be so indeed
+        ended, _, _ = await asyncio.to_thread(select.select, [watch], [], [], LONG)
+        os.close(watch)
+        assert ended
+
+
+async def until(executor: LocalExecutor, *, answered: bool) -> None:
+    """Ask again and again until a job is answered, or given up."""
+    async with asyncio.timeout(LONG):
+        while True:
+            try:
+                await executor.analyse(pictures.brain())
+                found = True
+            except WorkerDiedError:
+                found = False
+            if found is answered:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_without_any_worker_jobs_are_given_up_until_one_can_start_again(tmp_path: Path) -> None:
+    models, away = tmp_path / "models", tmp_path / "away"
+    shutil.copytree(MODELS_DIR, models)
+    async with LocalExecutor(1, models_dir=models) as executor:
+        shutil.move(models, away)
+        os.kill(await executor.run(process_id), signal.SIGKILL)
+        await until(executor, answered=False)
+        with pytest.raises(WorkerDiedError):
+            await executor.run(process_id)
+        shutil.move(away, models)
+        await until(executor, answered=True)
+
+
+async def test_idle_workers_killed_all_at_once_are_not_laid_at_the_door_of_a_job(two: LocalExecutor) -> None:
+    for _ in range(10):
+        os.kill(await two.run(process_id), signal.SIGKILL)  # at once, on whichever seats there are
+
+
+def test_it_may_be_started_used_and_closed_in_different_event_loops() -> None:
+    executor = LocalExecutor(1)
+
+    async def crowd() -> list[int]:
+        return await asyncio.gather(*(executor.run(abs, -number) for number in range(5)))
+
+    asyncio.run(executor.start())
+    try:
+        assert asyncio.run(crowd()) == asyncio.run(crowd()) == list(range(5))
+    finally:
+        asyncio.run(executor.close())

@@ -1,0 +1,84 @@
+"""What the model cards measure is what people get: ``tumorscan scan --json`` and the evaluation say the same."""
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot.cli.main import main
+from inference.analyser import Analyser
+from inference.analysis import Organ
+from inference.model import Model
+from inference.registry import check_models
+from inference.training.measure import heatmaps
+from inference.training.measure.predict import MEANING, read_files
+from tests import pictures
+
+_, EXPERTS = check_models()
+HOW_MANY = 12
+
+
+def drawn(folder: Path, organ: Organ) -> list[Path]:
+    """Square pictures as large as the model's input, so that its heat is not made larger."""
+    draw = pictures.brain if organ is Organ.BRAIN_MRI else pictures.smear
+    paths = []
+    for i in range(3):
+        with Image.open(io.BytesIO(draw())) as picture:
+            turned = picture.convert("RGB").resize((160, 160)).rotate(20 * i)
+        turned.save(folder / f"{organ}{i}.png")
+        paths.append(folder / f"{organ}{i}.png")
+    return paths
+
+
+def agree(organ: Organ, paths: list[Path], told: list[dict[str, Any]], heatmaps_told: list[bytes]) -> None:
+    """Compare what was told of each picture with what the evaluation reads in it."""
+    expert = Model.load(EXPERTS[organ])
+    card, readings = expert.card, read_files(expert, paths)
+    heats = heatmaps.shown(card, readings)
+    assert len(told) == len(paths)
+    for i, line in enumerate(told):
+        chances = [line["probabilities"][name] for name in card.class_names]
+        assert chances == pytest.approx(readings.chances[i].tolist(), abs=1e-6)
+        assert {"tumor_signs": 1, "no_tumor_signs": -1, "not_sure": 0}[line["verdict"]] == readings.said[i]
+        inside = {name for name, p in zip(card.class_names, chances, strict=True) if p >= 1 - card.conformal[name]}
+        assert set(line["prediction_set"]) == inside
+        with Image.open(io.BytesIO(heatmaps_told[i])) as heat:
+            seen = np.asarray(heat, np.float32) / 255
+        if seen.shape == heats[i].shape:
+            assert np.abs(seen - heats[i]).max() < 1 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("organ", list(Organ))
+def test_tumorscan_scan_says_of_drawn_pictures_what_is_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, organ: Organ
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    paths = drawn(tmp_path, organ)
+    assert main(["scan", "--json", "--organ", organ, "--out", str(tmp_path / "out"), *map(str, paths)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    agree(organ, paths, lines, [Path(line["outputs"]["heatmap"]).read_bytes() for line in lines])
+
+
+@pytest.mark.parametrize(("organ", "folder"), [(Organ.BRAIN_MRI, "brain"), (Organ.BLOOD_SMEAR, "blood")])
+def test_real_pictures_are_answered_as_they_are_measured(shared_data: Path, organ: Organ, folder: str) -> None:
+    with (shared_data / folder / "index.csv").open() as file:
+        names = sorted(row["file"] for row in csv.DictReader(file) if row.get("part", "test") == "test")
+    chosen = random.Random(3).sample(names, HOW_MANY)  # noqa: S311 - no secret
+    paths = [shared_data / folder / name for name in chosen]
+    analyser = Analyser.load()
+    answers = [analyser.analyse(path.read_bytes(), organ) for path in paths]
+    told = [
+        {"probabilities": a.probabilities, "verdict": a.verdict.value, "prediction_set": a.prediction_set}
+        for a in answers
+    ]
+    agree(organ, paths, told, [a.heatmap or b"" for a in answers])
+
+
+def test_every_verdict_of_an_expert_has_its_number() -> None:
+    assert sorted(MEANING.values()) == [-1, 1]

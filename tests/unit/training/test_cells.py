@@ -1,0 +1,176 @@
+"""What the blood smear model learns: from looks alike, judged on looks left out; the commands alone make one."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.architecture import FEATURES, LOGITS, MAPS, build
+from inference.card import load_card
+from inference.cells.finder import GRID
+from inference.cells.measures import CHANNELS, MEASURES
+from inference.training import __main__
+from inference.training.data.dataset import DataError
+from inference.training.fit import cells
+from inference.training.measure import cells_compare
+from inference.training.recipes import BLOOD
+from tests.smears import Nucleus, smear
+
+COUNT = 400
+GRAIN = MEASURES.index("grain")
+
+
+def measured(seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
+    """Means of two measures and a constant, whether ill, and looks: the first tells the disease, the other a look."""
+    rng = np.random.default_rng(seed)
+    look = rng.integers(0, 4, COUNT)
+    ill = look % 2 == 1
+    means = np.stack([ill + rng.normal(0, 0.7, COUNT), look + rng.normal(0, 0.2, COUNT), np.ones(COUNT)], axis=1)
+    return means, ill, np.array([f"look {k}" for k in look])
+
+
+def test_a_large_look_counts_no_more_than_a_small_one() -> None:
+    means, ill, looks = measured()
+    many = looks == "look 1"
+    again = np.concatenate([np.arange(COUNT), *[np.flatnonzero(many)] * 9])
+
+    assert np.allclose(cells.fit(means, ill, looks), cells.fit(means[again], ill[again], looks[again]), atol=1e-6)
+
+
+def test_what_is_said_of_a_look_left_out_does_not_depend_on_its_labels() -> None:
+    means, ill, looks = measured()
+    lied = np.where(looks == "look 0", 1 - ill, ill).astype(np.int32)
+    logits = [
+        found[0][found[2] == "look 0"]
+        for found in (cells.left_out(BLOOD, means, labels.astype(np.int32), looks) for labels in (~ill, 1 - lied))
+    ]
+
+    assert len(logits[0]) == (looks == "look 0").sum()
+    assert np.array_equal(*logits)
+
+
+def test_a_look_without_which_a_class_would_be_gone_is_not_left_out() -> None:
+    means, ill, looks = measured()
+    kept = looks != "look 2"
+    _, _, judged = cells.left_out(BLOOD, means[kept], (~ill[kept]).astype(np.int32), looks[kept])
+
+    assert set(judged) == {"look 1", "look 3"}
+
+
+def test_one_class_alone_is_no_training() -> None:
+    means, _, looks = measured()
+
+    with pytest.raises(DataError, match="with leukaemia and without"):
+        cells.fit(means, np.ones(COUNT, bool), looks)
+
+
+def test_the_network_says_what_was_fitted() -> None:
+    rng = np.random.default_rng(3)
+    tensors = rng.normal(0, 1, (5, GRID, GRID, CHANNELS)).astype(np.float32)
+    tensors[..., -1] = rng.random((5, GRID, GRID)) < 0.4
+    weights = rng.normal(0, 1, CHANNELS)
+    model = build(BLOOD.architecture, GRID, CHANNELS, 2)
+    model.get_layer(MAPS).set_weights([cells.spread(BLOOD, weights[:, None])[None, None]])
+    found = model(tensors)
+    odds = found[LOGITS].numpy()
+
+    assert np.allclose(found[FEATURES].numpy(), cells.pooled(tensors), atol=1e-5)
+    assert np.allclose(odds[:, 0] - odds[:, 1], cells.pooled(tensors) @ weights, atol=1e-4)
+    assert found[MAPS].shape == (5, GRID, GRID, 2)
+
+
+@pytest.fixture(scope="module")
+def own_smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of drawn smears: large round nuclei, and small lobed ones."""
+    root = tmp_path_factory.mktemp("smears")
+    rng = np.random.default_rng(5)
+    for name, radius, lobes in (("leukemia", 19, 1), ("no_leukemia", 11, 3)):
+        (root / name).mkdir()
+        for i in range(24):
+            places = [(50, 50), (190, 60), (120, 120), (60, 190), (190, 180)][: rng.integers(2, 6)]
+            nuclei = [
+                Nucleus(x + rng.uniform(-8, 8), y + rng.uniform(-8, 8), radius + rng.normal(0, 0.7), lobes)
+                for x, y in places
+            ]
+            Image.fromarray(smear(nuclei, seed=i)).save(root / name / f"{name}{i}.png")
+    return root
+
+
+def test_the_commands_make_a_model_of_a_users_own_smears(
+    own_smears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("data", "train", "export", "calibrate", "evaluate"):
+        places = ["--data", str(own_smears), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
+        assert __main__.main([command, "blood_smear", *places]) == 0
+    card = load_card(tmp_path / "blood_smear")
+
+    assert card.figures["test"]["model"]["accuracy"]["value"] >= 0.9
+    assert card.figures["identity_error"] < 1e-4
+    assert json.loads((tmp_path / "blood_smear" / "card.json").read_text())["input"]["normalisation"] == "cells"
+    assert "cells in 48 pictures" in capsys.readouterr().out
+
+
+def two_looks_of_each(count: int = 320) -> cells.Sheets:
+    """Fields of one cell each: its size tells the disease, the picture's colour only the look."""
+    rng = np.random.default_rng(1)
+    look = rng.integers(0, 4, count)
+    tensors = np.zeros((count, GRID, GRID, CHANNELS), np.float32)
+    tensors[:, 0, 0, 0] = (look % 2) + rng.normal(0, 0.4, count)
+    tensors[:, 0, 0, -1] = GRID * GRID / 2
+    colours = np.stack([look, (look - 1.5) ** 2], axis=1) + rng.normal(0, 0.05, (count, 2))
+    names = np.array([f"look {k}" for k in look])
+    every = np.full(count, "train"), np.full(count, cells_compare.FIELDS)
+    return cells.Sheets(tensors, (1 - look % 2).astype(np.int32), names, *every, colours)
+
+
+def test_what_tells_the_disease_holds_on_looks_left_out_and_what_tells_the_look_does_not() -> None:
+    found = cells_compare.figures(two_looks_of_each(), (cells_compare.SHIPPED, cells_compare.COLOUR))
+    measures, colour = found[cells_compare.SHIPPED], found[cells_compare.COLOUR]
+
+    assert measures["pairs"] == 4
+    assert measures["least"] > 0.9
+    assert colour["least"] < 0.5
+    assert all(share <= 0.07 for look in ("look 0", "look 2") for share in measures["called_leukemia"][look])
+    assert any(cells_compare.SHIPPED in line for line in cells_compare.card_lines(found))
+
+
+def four_looks_of_each() -> cells.Sheets:
+    """As ``two_looks_of_each``, with a second measure that says of half of the looks the opposite of what is true."""
+    sheets = two_looks_of_each(640)
+    look = np.array([int(name[-1]) for name in sheets.looks])
+    sheets.tensors[:, 0, 0, GRAIN] = np.where(look < 2, 3, -3) * np.where(look % 2, 1, -1)
+    halves = np.where(np.arange(len(look)) % 2, " a", " b")
+    return replace(sheets, looks=np.char.add(sheets.looks, halves))
+
+
+def test_a_measure_that_misleads_on_other_looks_is_not_chosen() -> None:
+    sheets = four_looks_of_each()
+    chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.looks), bool))
+
+    assert any(np.array_equal(column, cells.pooled(sheets.tensors)[:, 0]) for column in chosen.T)
+    assert not any(np.array_equal(column, cells.pooled(sheets.tensors)[:, GRAIN]) for column in chosen.T)
+
+
+def test_looks_left_out_have_no_say_in_which_measures_are_used() -> None:
+    sheets = four_looks_of_each()
+    known = ~np.isin(sheets.looks, ("look 0 a", "look 1 b"))
+    lied = replace(sheets, labels=np.where(known, sheets.labels, 1 - sheets.labels).astype(np.int32))
+    one, other = (cells_compare.chosen_anew(s)(known) for s in (sheets, lied))
+
+    assert np.array_equal(one, other)
+
+
+def test_without_two_looks_of_each_class_there_is_no_pair_to_leave_out() -> None:
+    sheets = two_looks_of_each()
+
+    assert cells_compare.figures(replace(sheets, sources=np.full(len(sheets.labels), "own"))) == {}
+    assert cells_compare.card_lines({}) == []
+
+
+def test_comparing_before_training_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cells_compare.main(["--runs", str(tmp_path)]) == 2
+    assert "run python -m inference.training train blood_smear" in capsys.readouterr().err

@@ -1,0 +1,265 @@
+"""Promises of the figures in the model cards: doubt, reliability, heat maps, and drawings that show no picture."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.card import MODELS_DIR, ModelCard, OperatingPoints, ScoreBin, load_card
+from inference.training.data.dataset import Example
+from inference.training.measure import calibrate, evaluate, heatmaps, metrics
+from inference.training.measure.predict import Readings, said
+from inference.training.recipes import BRAIN
+from inference.training.report import headline, model_card, plots, svg
+
+CARD = load_card(MODELS_DIR / "brain_mri")
+
+
+def readings(chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None) -> Readings:
+    """Readings with the given probabilities [N, 4]; the glioma map is at full scale in one cell each."""
+    n = len(chances)
+    maps = np.zeros((n, 20, 20, 4), np.float32)
+    for i, (y, x) in enumerate(hot or []):
+        maps[i, y, x] = card.heatmap_full_scale
+    tta_disagreement = np.zeros(n)
+    logits = np.log(chances.clip(1e-9)).astype(np.float32)
+    return Readings(
+        logits,
+        chances,
+        maps,
+        maps,
+        np.zeros((n, 3), np.float32),
+        tta_disagreement,
+        said(card, chances, tta_disagreement),
+    )
+
+
+def examples(folder: Path, labels: Sequence[str]) -> list[Example]:
+    """Drawn slices with a mask in the upper left for each tumour."""
+    rows = []
+    for i, label in enumerate(labels):
+        picture = np.zeros((160, 160), np.uint8)
+        picture[20:140, 30:130] = 120
+        mask = np.zeros((160, 160), np.uint8)
+        mask[40:72, 40:72] = 255
+        Image.fromarray(picture).save(folder / f"{i}.png")
+        Image.fromarray(mask).save(folder / f"{i}_mask.png")
+        masked = folder / f"{i}_mask.png" if label != "no_tumor" else None
+        rows.append(Example(folder / f"{i}.png", label, "test", "drawn", str(i), mask=masked, detail="t1"))
+    return rows
+
+
+def test_a_roc_runs_from_corner_to_corner_and_its_area_is_the_auc() -> None:
+    rng = np.random.default_rng(0)
+    ill = rng.random(300) < 0.4
+    scores = np.round(rng.normal(0, 1, 300) + ill, 1)
+    false, true = metrics.roc(scores, ill)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert float(np.trapezoid(true, false)) == pytest.approx(metrics.auc(scores, ill))
+
+
+def test_sensitivity_is_taken_where_enough_of_the_healthy_are_left_alone() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.2, 0.85, *[0.1] * 19])
+    ill = np.array([True] * 4 + [False] * 20)
+    assert metrics.sensitivity_at(scores, ill, 0.95) == 1  # one of twenty may be taken for ill
+    assert metrics.sensitivity_at(scores, ill, 0.96) == 0.25
+
+
+def test_risk_counts_the_wrong_among_the_surest() -> None:
+    confidence = np.linspace(1, 0.5, 10)
+    correct = np.array([True] * 8 + [False] * 2)
+    assert metrics.risk_at(confidence, correct, 0.8) == 0
+    assert metrics.risk_at(confidence, correct, 0.9) == pytest.approx(1 / 9)
+    assert metrics.risk_coverage(confidence, correct)[1][-1] == pytest.approx(0.2)
+
+
+def test_a_share_of_none_is_still_in_doubt() -> None:
+    none = metrics.share(np.zeros(90, bool), [str(i) for i in range(90)])
+    assert none["value"] == 0
+    assert none["ci95"] == [0, pytest.approx(0.0402, abs=1e-3)]
+    assert metrics.share(np.zeros(90, bool), ["one"] * 90)["ci95"] == [0, 0.975]
+
+
+def test_a_perfect_model_has_a_calibration_error_by_chance_that_shrinks_with_the_pictures() -> None:
+    confidence = np.random.default_rng(0).uniform(0.5, 1, 6400)
+    few, many = (metrics.calibration_error_by_chance(confidence[:n]) for n in (100, 6400))
+    assert 0.03 < few < 0.2
+    assert many < few / 4
+
+
+def test_reliability_says_what_pictures_with_such_a_score_showed() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(3000)
+    ill = rng.random(3000) < scores
+    bins = calibrate.reliability(scores, ill)
+    assert (bins[0].low, bins[-1].high) == (0, 1)
+    assert all(a.high == b.low for a, b in pairwise(bins))
+    assert all(b.pictures >= calibrate.LEAST_IN_BIN for b in bins)
+    shares = [b.tumors / b.pictures for b in bins]
+    assert shares == sorted(shares)
+    assert all(b.low - 0.1 < share < b.high + 0.1 for b, share in zip(bins, shares, strict=True))
+    assert sum(b.pictures for b in bins) == 3000
+
+
+def test_reliability_of_few_pictures_is_one_bin_or_none_too_small() -> None:
+    bins = calibrate.reliability(np.linspace(0, 1, 15), np.linspace(0, 1, 15) > 0.5)
+    assert [b.pictures for b in bins] == [15]
+
+
+def test_nothing_is_told_where_tests_showed_the_opposite_too_often() -> None:
+    points = OperatingPoints(positive=0.7, negative=0.3)
+    told = [(0.0, 0.05, 100, 2), (0.05, 0.2, 40, 14), (0.2, 0.8, 40, 30), (0.8, 1.0, 100, 99)]
+    bins = tuple(ScoreBin(low=low, high=high, pictures=n, tumors=k) for low, high, n, k in told)
+    assert calibrate.agreeing(points, bins) == OperatingPoints(positive=0.8, negative=0.05)
+    assert calibrate.agreeing(points, (bins[0], bins[-1])) == points
+    assert calibrate.agreeing(points, ()) == points
+
+
+def test_views_may_differ_as_far_as_right_answers_do() -> None:
+    tta_disagreement = np.concatenate([np.linspace(0, 0.4, 100), np.full(10, 0.9)])
+    right = np.arange(110) < 100
+    limit = calibrate.max_tta_disagreement(tta_disagreement, right)
+    assert 0.38 < limit < 0.4
+    assert (tta_disagreement[right] > limit).mean() <= calibrate.WITHHELD_FOR_VIEWS
+    assert (tta_disagreement[~right] > limit).all()
+    assert calibrate.max_tta_disagreement(np.zeros(10), np.ones(10, bool)) == 1.0
+
+
+def test_a_small_source_speaks_in_a_quantile_too() -> None:
+    scores = np.concatenate([np.full(900, 0.95), np.full(36, 0.2)])  # 36 pictures of another place are hard
+    chances = np.stack([scores, 1 - scores], 1)
+    labels = np.zeros(936, np.int32)
+    alike = calibrate.conformal(chances, labels, ("a", "b"))["a"]
+    by_source = calibrate.conformal(chances, labels, ("a", "b"), ("x",) * 900 + ("y",) * 36)["a"]
+    assert alike == calibrate.LEAST_QUANTILE
+    assert by_source == pytest.approx(0.8)
+
+
+def test_heat_on_the_tumor_points_and_heat_beside_it_does_not(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "glioma"])
+    chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
+    on, beside = (
+        heatmaps.figures(
+            BRAIN,
+            CARD,
+            readings(chances, hot=[place] * 2),
+            rows,
+            {"heat_map": 0.2, "own_peak": 0.5, "middle_of_the_head": 0.5},
+        )
+        for place in ((6, 6), (15, 15))
+    )
+    assert on["pointing"]["heat_map"]["pointing_game"]["value"] == 1
+    assert on["pointing"]["heat_map"]["energy_inside"]["value"] > 0.9
+    assert on["pointing"]["heat_map"]["dice"]["value"] > 0.2
+    assert beside["pointing"]["heat_map"]["pointing_game"]["value"] == 0
+    assert beside["pointing"]["heat_map"]["dice"]["value"] == 0
+    area = 32 * 32 / 160 / 160
+    assert on["pointing"]["everywhere_alike"]["pointing_game"]["value"] == pytest.approx(area, abs=1e-3)
+
+
+def test_a_healthy_picture_with_a_hot_place_is_counted(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["no_tumor"] * 4)
+    chances = np.array([[0.01, 0.01, 0.01, 0.97]] * 4)
+    found = heatmaps.figures(BRAIN, CARD, readings(chances, hot=[(5, 5)]), rows)
+    assert found["healthy_with_a_bright_spot"]["value"] == 0.25
+
+
+def test_the_brightest_scale_is_taken_that_still_points(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "glioma"])
+    read = readings(np.array([[0.97, 0.01, 0.01, 0.01]] * 2))
+    read.evidence[:, 2:12, 2:12, 0] = 5  # a wide glow that begins outside the outline (cells 5 to 8)
+    read.evidence[:, 7, 7, 0] = 8
+    assert heatmaps.clearest(CARD, read, rows, (4.0, 8.0, 16.0)) == 8
+    read.evidence[:, 2:5, :, 0] = read.evidence[:, :, 2:5, 0] = 0
+    read.evidence[:, 9:, :, 0] = read.evidence[:, :, 9:, 0] = 0
+    assert heatmaps.clearest(CARD, read, rows, (4.0, 8.0, 16.0)) == 4
+    unmarked = [replace(row, mask=None) for row in rows]
+    assert heatmaps.clearest(CARD, read, unmarked, (4.0, 8.0, 16.0)) == 16
+
+
+def test_the_best_threshold_cuts_between_the_tumor_and_the_rest() -> None:
+    masks = np.zeros((1, 40, 40), bool)
+    masks[0, 8:16, 8:16] = True
+    heats = np.where(masks, 0.8, 0.4).astype(np.float32)
+    chosen = heatmaps.best_threshold(heats, masks)
+    assert 0.4 <= chosen < 0.8
+    assert heatmaps.dice(heats, masks, chosen)[0] == 1
+
+
+def test_an_outline_is_closed_around_what_is_above_the_level() -> None:
+    grid = np.zeros((20, 20))
+    grid[5:10, 8:12] = 1
+    numbers = [float(n) for n in re.findall(r"[\d.]+", svg.outline(grid, 0.5, 0, 0, 200))]
+    xs, ys = numbers[::2], numbers[1::2]
+    assert 75 < min(xs) < 85
+    assert 115 < max(xs) < 125
+    assert 45 < min(ys) < 55
+    assert 95 < max(ys) < 105
+    ends = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+    assert all(ends.count(end) % 2 == 0 for end in ends)
+
+
+def test_the_drawn_figures_are_small_svg_without_any_picture_in_them(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "meningioma", "pituitary", "no_tumor"] * 5)
+    rng = np.random.default_rng(0)
+    chances = rng.dirichlet(np.ones(4) / 2, len(rows))
+    parts = {"val": (rows, readings(chances)), "test": (rows, readings(chances, hot=[(6, 6)] * len(rows)))}
+    plots.write(BRAIN, CARD, tmp_path, parts)
+    for name in (plots.PLOTS, plots.GALLERY):
+        root = ElementTree.fromstring((tmp_path / name).read_bytes())  # noqa: S314 - written a moment ago
+        tags = {element.tag.split("}")[-1] for element in root.iter()}
+        assert tags <= {"svg", "title", "style", "path", "rect", "circle", "text", "ellipse"}
+        assert (tmp_path / name).stat().st_size < 100_000
+
+
+def test_doubt_counts_what_is_told_and_whether_the_views_say_where_it_is_wrong(tmp_path: Path) -> None:
+    rows = examples(tmp_path, ["glioma", "glioma", "no_tumor", "no_tumor"])
+    chances = np.array(
+        [[0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97], [0.01, 0.01, 0.01, 0.97], [0.3, 0.1, 0, 0.6]]
+    )
+    two = CARD.model_copy(update={"views": ("plain", "mirrored"), "max_tta_disagreement": 0.2})
+    read = replace(readings(chances, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
+    labels = np.array([0, 0, 3, 3], np.int32)
+    found = evaluate.doubt(BRAIN, two, read, labels, rows)
+    assert found["answered"]["value"] == 0.75
+    assert found["told_wrong"]["value"] == 0.25
+    assert found["views_disagree"]["value"] == 0.25
+    assert found["views_disagree_where_wrong"]["value"] == 1
+    alone = CARD.model_copy(update={"views": ("plain",)})
+    assert "views_disagree" not in evaluate.doubt(BRAIN, alone, read, labels, rows)
+
+
+def test_the_headline_says_what_was_met_and_what_was_not() -> None:
+    def figures(auc: float) -> dict[str, object]:
+        return {
+            "model": {"auc_tumor": {"value": auc, "ci95": [auc - 0.01, auc]}},
+            "prediction_sets": {"coverage": {}, "mean_size": 1.3},
+        }
+
+    figure = figures(0.995)
+    figure["prediction_sets"] = {"coverage": {"a": {"value": 0.9, "ci95": [0.8, 1]}}, "mean_size": 1.3}
+    lines = headline.headline(CARD.model_copy(update={"figures": {"test": figure}}))
+    assert any("ROC" in line and "0.995" in line and "| yes |" in line for line in lines)
+    assert any("mean size" in line and "**no**" in line for line in lines)
+    assert any("0.900 to 0.900 | **no**" in line for line in lines)
+    assert headline.headline(CARD.model_copy(update={"figures": {}})) == []
+
+
+def test_a_model_card_without_figures_is_still_a_page(tmp_path: Path) -> None:
+    model_card.write_model_card(CARD.model_copy(update={"figures": {}}), tmp_path)
+    text = (tmp_path / "MODEL_CARD.md").read_text()
+    assert CARD.out_of_scope in text
+    assert "plots.svg" not in text
+
+
+def test_what_is_said_of_a_row_follows_the_views() -> None:
+    strict = CARD.model_copy(update={"max_tta_disagreement": 0.2})
+    chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
+    assert said(strict, chances, np.array([0.1, 0.3])).tolist() == [1, 0]
+    assert replace(readings(chances), tta_disagreement=np.ones(2)).said.tolist() == [1, 1]

@@ -1,0 +1,189 @@
+"""Promises of the training's parts that need no TensorFlow graph: splits, calibration, figures, drawn pictures."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.training.data import dataset
+from inference.training.drawn import outliers
+from inference.training.fit.lesions import feather
+from inference.training.measure import calibrate, metrics
+from inference.training.measure.predict import probabilities
+from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
+
+
+def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path) -> None:
+    parts = defaultdict(set)
+    for example in dataset.blood_examples(shared_data):
+        parts[example.group].add(example.part)
+
+    assert all(len(found) == 1 for found in parts.values())
+
+
+def test_the_test_looks_are_never_trained_on(shared_data: Path) -> None:
+    trained = {e.detail for e in dataset.blood_examples(shared_data) if e.part != "test"}
+
+    assert not trained & set(dataset.BLOOD_TEST_LOOKS)
+
+
+def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> None:
+    parts = defaultdict(set)
+    for example in dataset.brain_examples(shared_data):
+        parts[example.group].add(example.part)
+
+    assert all(len(found) == 1 for found in parts.values())
+
+
+def test_stripped_heads_are_about_a_tenth_of_what_is_drawn_without_tumor(shared_data: Path) -> None:
+    healthy = [e for e in dataset.brain_examples(shared_data) if e.part == "train" and e.label == NO_TUMOR]
+    stripped = {"ad_nondemented", "oasis_trt20_slices", "stripped_misc"}
+    share = sum(e.weight for e in healthy if e.source in stripped) / sum(e.weight for e in healthy)
+
+    assert 0.05 < share < 0.15
+
+
+def test_ct_slices_that_the_sets_call_mri_are_not_taught_to_the_gate(shared_data: Path) -> None:
+    slices = {e.path.name for e in dataset.gate_examples(shared_data) if e.label == "brain_mri"}
+
+    assert len(dataset.CT_AMONG_MRI) == 21
+    assert not slices & dataset.CT_AMONG_MRI
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(dataset.DataError, match=str(tmp_path)):
+        dataset.data_root(str(tmp_path))
+
+
+def test_an_index_without_a_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "index.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["file"], ["a.jpg"]])
+
+    with pytest.raises(dataset.DataError, match=r"index\.csv lacks the column\(s\) label"):
+        dataset.read_index(path, ("file", "label"))
+
+
+def test_a_broken_training_picture_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "00017.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no picture")
+
+    with pytest.raises(dataset.DataError, match=r"00017\.jpg"):
+        dataset.read_picture(broken)
+
+
+def test_the_scale_bar_corner_is_painted_over() -> None:
+    picture = np.full((224, 224, 3), 200, np.uint8)
+    picture[200:220, 170:220] = 0
+
+    assert dataset.blank_scale_bar(picture).min() == 200
+
+
+def test_temperature_brings_back_honest_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (6000, 3)).astype(np.float32)
+    labels = np.array([rng.choice(3, p=p) for p in probabilities(logits, 1.0)], np.int32)
+
+    found = calibrate.temperature(calibrate.Scored(logits * 3, labels, ("",) * len(labels)))
+
+    assert found == pytest.approx(3.0, rel=0.1)
+
+
+def test_prediction_sets_hold_the_true_class_19_times_of_20() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 2)).astype(np.float32)
+    chances = probabilities(logits, 1.0)
+    labels = (rng.random(4000) < chances[:, 1]).astype(np.int32)
+    quantiles = calibrate.conformal(chances[:2000], labels[:2000], ("a", "b"))
+    for k, name in enumerate(("a", "b")):
+        fresh = chances[2000:][labels[2000:] == k, k]
+
+        assert (fresh >= 1 - quantiles[name]).mean() == pytest.approx(0.95, abs=0.03)
+
+
+def test_operating_points_keep_their_limits_in_every_source() -> None:
+    rng = np.random.default_rng(0)
+    ill = np.repeat([True, False], 300)
+    sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
+    tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
+
+    points = calibrate.expert_points(tumor, ill, sources, calibrate.Limits((0.04, 0.05), (0.02, 0.05)))
+
+    assert (tumor[~ill] >= points.positive).mean() <= 0.04
+    assert (tumor[ill] <= points.negative).mean() <= 0.02
+    for source in "abcd":
+        here = np.array(sources) == source
+        assert (tumor[here & ~ill] >= points.positive).sum() <= 0.05 * here.sum()
+        assert (tumor[here & ill] <= points.negative).sum() <= 0.05 * here.sum()
+    assert points.negative <= 0.5 <= points.positive
+
+
+def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
+    maps = np.zeros((40, 4, 4, 4), np.float32)
+    maps[:20, 1, 1, 0] = 10
+    maps[20:, 2, 2, 1] = 7
+    labels = np.repeat([0, 3], 20).astype(np.int32)
+
+    tumor = np.array([True, True, True, False])
+
+    assert 7 / calibrate.full_scale(maps, labels, tumor, 90) <= calibrate.FULL_SCALE_SHARE + 1e-3
+    maps[..., 1] /= 100
+    assert calibrate.full_scale(maps, labels, tumor, 90) == pytest.approx(10)
+
+
+def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
+    ill = np.array([True, True, False, False])
+
+    assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), ill) == 1
+    assert metrics.auc(np.array([0.1, 0.2, 0.8, 0.9]), ill) == 0
+    assert metrics.auc(np.ones(4), ill) == 0.5
+
+
+def test_an_interval_is_wider_when_pictures_come_in_few_groups() -> None:
+    hits = np.repeat(np.tile([1.0, 0.0], 10), 10)
+    alone = metrics.interval(lambda i: float(hits[i].mean()), [str(i) for i in range(200)])
+    together = metrics.interval(lambda i: float(hits[i].mean()), [str(i // 10) for i in range(200)])
+
+    def width(figure: dict[str, float | list[float]]) -> float:
+        ends = figure["ci95"]
+        assert isinstance(ends, list)
+        return ends[1] - ends[0]
+
+    assert alone["value"] == together["value"] == 0.5
+    assert width(together) > 2 * width(alone)
+
+
+def test_a_colour_baseline_learns_colour() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200).astype(np.int32)
+    features = rng.normal(0, 1, (200, 5)) + labels[:, None]
+
+    assert (metrics.fit_linear(features, labels, 2)(features).argmax(1) == labels).mean() > 0.85
+
+
+def test_drawn_pictures_are_all_different_and_full_size() -> None:
+    scans = np.random.default_rng(0).integers(0, 255, (6, 48, 48, 3), dtype=np.uint8)
+
+    drawn = outliers.draw(60, 48, scans, scans, seed=1)
+
+    assert drawn.shape == (60, 48, 48, 3)
+    assert len({picture.tobytes() for picture in drawn}) == 60
+
+
+def test_a_feathered_mask_covers_the_mask_and_fades_out() -> None:
+    mask = np.zeros((32, 32), bool)
+    mask[12:20, 12:20] = True
+    soft = feather(mask)
+
+    assert soft[mask].min() > 0.99
+    assert ((soft > 0.01) & (soft < 0.99)).any()
+    assert soft[0].max() == 0
+
+
+def test_every_recipe_balances_its_classes_and_has_one_free_of_tumor() -> None:
+    for recipe in (BRAIN, BLOOD, GATE):
+        assert sum(recipe.class_shares) == pytest.approx(1)
+        assert len(recipe.class_shares) == len(recipe.classes)
+    assert BRAIN.class_names[BRAIN.tumor_free] == NO_TUMOR

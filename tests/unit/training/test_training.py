@@ -1,0 +1,338 @@
+"""Promises of the network and of the way from pictures to a model folder (TensorFlow and LiteRT)."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.architecture import LOGITS, MAPS, build, load_weights
+from inference.card import MODELS_DIR, Architecture, ModelCard, ModelError, load_card
+from inference.training import __main__
+from inference.training.data import dataset
+from inference.training.fit import augment, batches, checkpoint, export, losses, train
+from inference.training.measure import predict
+from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
+
+SMALL = replace(
+    BRAIN,
+    architecture=Architecture(stem=8, widths=(16, 16), blocks=(1, 1), strides=(2, 2)),
+    input=BRAIN.input.model_copy(update={"side": 32}),
+    cached_side=40,
+    peak_rate=5e-3,
+)
+
+
+def toy_slice(rng: np.random.Generator, label: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A grey disc; a tumour is a bright spot at its class's height. Returns picture and mask, 64 x 64."""
+    ys, xs = np.mgrid[:64, :64] - 32.0
+    picture = np.where(np.hypot(xs, ys) < 28, 90.0, 0) + rng.normal(0, 4, (64, 64))
+    mask = np.zeros((64, 64), bool)
+    if label != "no_tumor":
+        height = {"glioma": -14, "meningioma": 14, "pituitary": 0}[label]
+        mask = np.hypot(xs - rng.normal(0, 3), ys - height) < 7
+    picture = np.where(mask, 220, picture).clip(0, 255)
+    return np.asarray(picture, np.uint8), np.asarray(mask * 255, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    (root / "brain" / "images").mkdir(parents=True)
+    (root / "brain" / "masks").mkdir()
+    rows = []
+    for i in range(96):
+        label, part = BRAIN.class_names[i % 4], ("train", "train", "val", "test")[i // 4 % 4]
+        picture, mask = toy_slice(rng, label)
+        Image.fromarray(picture).save(root / "brain" / "images" / f"{i}.png")
+        Image.fromarray(mask).save(root / "brain" / "masks" / f"{i}.png")
+        masked = f"masks/{i}.png" if mask.any() else ""
+        rows.append([f"images/{i}.png", masked, label, part, "toy", str(i), "", "no"])
+    with (root / "brain" / "index.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "mask", "label", "part", "source", "group", "sequence", "skull_stripped"])
+        writer.writerows(rows)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder made by the commands alone, from the toy pictures."""
+    work = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "brain_mri", SMALL)
+        for command in ("data", "train", "export", "calibrate", "evaluate"):
+            arguments = ["--data", str(toy_data), "--runs", str(work / "runs"), "--models", str(work), "--steps", "300"]
+            assert __main__.main([command, "brain_mri", *arguments]) == 0
+    return work / "brain_mri"
+
+
+def log_loss(weights: Path, examples: list[dataset.Example]) -> float:
+    outputs = train.restore(SMALL, weights)(dataset.tensors(examples, SMALL.input))[LOGITS].numpy()
+    labels = [SMALL.class_names.index(e.label) for e in examples]
+    chances = predict.probabilities(outputs, 1.0)[np.arange(len(labels)), labels]
+    return float(np.mean([-np.log(chances[np.array(labels) == k]).mean() for k in range(4)]))
+
+
+def small_model(seed: int = 0, recipe: Recipe = SMALL) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
+
+
+def pictures(count: int, side: int = 32) -> NDArray[np.float32]:
+    return np.random.default_rng(5).random((count, side, side, 1)).astype(np.float32)
+
+
+def test_a_logit_is_its_bias_and_the_mean_of_its_class_map() -> None:
+    model = small_model()
+    model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
+    outputs = model(pictures(3))
+    logits, maps = outputs[LOGITS].numpy(), outputs[MAPS].numpy()
+
+    assert np.abs(logits - maps.mean((1, 2)) - [0.5, -1, 2, 0]).max() < 1e-4
+
+
+def test_the_map_has_a_cell_for_every_eight_pixels() -> None:
+    for recipe in (BRAIN, GATE):
+        side = recipe.input.side
+        model = build(recipe.architecture, side, recipe.input.channels, len(recipe.classes))
+
+        assert model.output[MAPS].shape == (None, side // 8, side // 8, len(recipe.classes))
+        assert model.count_params() < 5_000_000
+
+
+def test_other_weights_give_another_map() -> None:
+    first, second = (small_model(seed)(pictures(1))[MAPS].numpy().ravel() for seed in (0, 1))
+
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.9
+
+
+def test_centred_maps_leave_the_probabilities_alone_and_sum_to_nothing() -> None:
+    model = small_model()
+    model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
+    before = predict.probabilities(model(pictures(3))[LOGITS].numpy(), 1.0)
+    export.centre_maps(model)
+    after = model(pictures(3))
+
+    assert np.abs(predict.probabilities(after[LOGITS].numpy(), 1.0) - before).max() < 1e-5
+    assert np.abs(after[MAPS].numpy().sum(-1)).max() < 1e-4
+
+
+def test_litert_and_the_rebuilt_model_say_the_same(folder: Path) -> None:
+    card = load_card(folder)
+    rebuilt = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
+    load_weights(rebuilt, folder / export.WEIGHTS_FILE)
+    tensors = pictures(4)
+    litert, keras_outputs = predict.predict(folder, tensors), rebuilt(tensors)
+
+    assert np.abs(litert.logits - keras_outputs[LOGITS].numpy()).max() < 1e-4
+    assert np.abs(litert.maps - keras_outputs[MAPS].numpy()).max() < 1e-3
+    assert litert.features.shape == (4, SMALL.architecture.widths[-1])
+
+
+def test_a_toy_training_finds_the_class_and_the_place(folder: Path) -> None:
+    test = load_card(folder).figures["test"]
+
+    assert test["model"]["accuracy"]["value"] >= 0.6
+    pointing = test["heat_map"]["pointing"]
+    assert pointing["heat_map"]["pointing_game"]["value"] > pointing["everywhere_alike"]["pointing_game"]["value"]
+
+
+def test_the_card_says_what_it_was_trained_on_and_how_it_was_measured(folder: Path) -> None:
+    card = load_card(folder)
+
+    assert sum(row["pictures"] for row in card.trained_on) == 48
+    assert {"model", "brightness_or_colour_only", "verdicts", "heat_map"} <= set(card.figures["test"])
+    assert card.version in (folder / "MODEL_CARD.md").read_text()
+
+
+def test_an_altered_weight_file_is_refused(folder: Path, tmp_path: Path) -> None:
+    for name in ("card.json", export.LITERT_FILE, export.WEIGHTS_FILE):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / export.WEIGHTS_FILE).write_bytes(b"something else")
+
+    with pytest.raises(ModelError, match=r"weights\.npz was altered"):
+        load_card(tmp_path)
+
+
+def test_weights_of_another_net_are_refused_by_name(folder: Path) -> None:
+    other = build(Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)), 32, 1, 4)
+
+    with pytest.raises(ValueError, match=r"weights\.npz does not fit"):
+        load_weights(other, folder / export.WEIGHTS_FILE)
+
+
+def test_own_folders_of_pictures_become_a_model_by_the_same_commands(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for label in BRAIN.class_names:
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for person in range(12):
+            Image.fromarray(toy_slice(rng, label)[0]).save(tmp_path / "own" / label / f"p{person}_1.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "brain_mri", SMALL)
+        for command in ("train", "export", "calibrate", "evaluate"):
+            folders = ["--data", str(tmp_path / "own"), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
+            assert __main__.main([command, "brain_mri", *folders, "--steps", "4", "--seed", "3"]) == 0
+    card = load_card(tmp_path / "brain_mri")
+
+    assert card.made_with["seed"] == "3"
+    assert len(card.made_with["data_sha256"]) == 64
+    assert {row["set"] for row in card.trained_on} == {"own"}
+    assert "val log loss" in (tmp_path / "runs" / "brain_mri" / "train.log").read_text()
+    assert (tmp_path / "brain_mri" / "plots.svg").exists()
+
+
+def test_a_training_can_be_repeated_to_the_last_bit_of_its_order(toy_data: Path) -> None:
+    arrays = dataset.load(SMALL, dataset.brain_examples(toy_data)[:40], blank_bars=True)
+    first, second = (next(batches.draw_batches(arrays, SMALL, seed=4)) for _ in range(2))
+
+    assert np.array_equal(first.pictures, second.pictures)
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_pictures_vary_the_same_way_when_a_training_is_repeated(toy_data: Path) -> None:
+    arrays = dataset.load(SMALL, dataset.brain_examples(toy_data)[:40], blank_bars=True)
+    seen = []
+    for seed in (4, 4, 5):
+        keras.utils.set_random_seed(seed)
+        found = batches.stream(arrays, SMALL, seed=1)
+        seen.append([next(found)[0].numpy() for _ in range(3)])
+
+    assert np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0][0], seen[0][1])
+    assert not np.array_equal(seen[0], seen[2])
+
+
+def test_a_change_of_some_pictures_leaves_the_others_as_they_are() -> None:
+    def inverse(chosen: NDArray[np.float32]) -> NDArray[np.float32]:
+        return 1 - chosen
+
+    keras.utils.set_random_seed(0)
+    found = [augment.some(pictures(200, 4), share, inverse).numpy() for share in (0.0, 0.3, 1.0)]
+    same, other = (abs(found[1] - wanted).max((1, 2, 3)) < 1e-6 for wanted in (pictures(200, 4), 1 - pictures(200, 4)))
+
+    assert np.array_equal(found[0], pictures(200, 4))
+    assert np.array_equal(found[2], 1 - pictures(200, 4))
+    assert (same ^ other).all()
+    assert 0.2 < other.mean() < 0.4
+
+
+def test_export_before_training_says_what_to_run(
+    toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert __main__.main(["export", "brain_mri", "--data", str(toy_data), "--runs", str(tmp_path)]) == 2
+    assert "run python -m inference.training train brain_mri" in capsys.readouterr().err
+
+
+def test_going_on_without_a_checkpoint_says_so(
+    toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "brain_mri", SMALL)
+
+    assert __main__.main(["train", "brain_mri", "--resume", "--data", str(toy_data), "--runs", str(tmp_path)]) == 2
+    assert "there is nothing to go on from" in capsys.readouterr().err
+
+
+def test_going_on_never_ends_with_a_worse_checkpoint(toy_data: Path, tmp_path: Path) -> None:
+    arrays, validation = train.prepare(SMALL, toy_data)
+    best = train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=20))
+    before = log_loss(best, validation)
+
+    assert (
+        log_loss(train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=2, resume=True)), validation)
+        <= before + 1e-6
+    )
+
+
+def test_an_interrupted_training_goes_on_where_it_was(toy_data: Path, tmp_path: Path) -> None:
+    arrays, validation = train.prepare(SMALL, toy_data)
+
+    def stop(share: float) -> None:
+        if share >= 0.6:
+            raise KeyboardInterrupt
+
+    plan = train.Plan(tmp_path, steps=20, keep_every=0, progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(SMALL, arrays, validation, plan)
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as kept:
+        assert 10 <= kept["step"] < 13
+        best = float(kept["best"])
+    lines: list[str] = []
+    shares: list[float] = []
+    plan = replace(plan, resume=True, progress=shares.append)
+    found = train.fit(SMALL, arrays, validation, plan, lines.append)
+
+    assert any("going on after step 1" in line for line in lines)
+    assert 0.5 < shares[0] <= 0.65
+    assert len(shares) <= 11
+    assert log_loss(found, validation) <= best + 1e-6
+    assert not (tmp_path / "state.npz").exists()
+
+
+def test_the_state_of_another_net_is_refused_by_name(tmp_path: Path) -> None:
+    mine = [[tf.Variable([1.0, 2.0])], [tf.Variable(3.0)]]
+    checkpoint.keep(tmp_path / "state.npz", mine, checkpoint.Progress(step=7, best=0.5))
+    other = [[tf.Variable([0.0, 0.0])], [tf.Variable(0.0)]]
+
+    assert checkpoint.go_on(tmp_path / "state.npz", other) == checkpoint.Progress(step=7, best=0.5)
+    assert [v.numpy().tolist() for group in other for v in group] == [[1, 2], 3]
+    with pytest.raises(dataset.DataError, match=r"state\.npz is of another net"):
+        checkpoint.go_on(tmp_path / "state.npz", [[tf.Variable([1.0])], [tf.Variable(3.0)]])
+
+
+def test_the_mask_moves_with_the_picture() -> None:
+    both = np.zeros((8, 40, 40, 2), np.float32)
+    both[:, 10:20, 20:30] = 1
+    moved = augment.geometry(both, 32, turn=1.0, zoom=(0.8, 1.2), shift=0.05, flip_up=0.5, quarter=True).numpy()
+
+    assert moved.shape == (8, 32, 32, 2)
+    assert np.array_equal(moved[..., 0], moved[..., 1])
+    assert len({m.tobytes() for m in moved}) == 8
+
+
+def test_a_picture_left_alone_by_chance_keeps_its_place() -> None:
+    picture = np.random.default_rng(0).random((1, 32, 32, 1)).astype(np.float32)
+    same = augment.geometry(picture, 32, turn=0.0, zoom=(1.0, 1.0), shift=0.0, flip_up=0.0, quarter=False).numpy()
+    mirrored = np.abs(same - picture[:, :, ::-1])
+
+    # Only the mirror and a stretch of up to 8 % are left to chance: the picture's middle row hardly moves.
+    assert min(mirrored[0, 14:18, 14:18].mean(), np.abs(same - picture)[0, 14:18, 14:18].mean()) < 0.2
+
+
+def test_guidance_is_less_for_a_map_on_the_tumor_than_for_one_beside_it_or_none() -> None:
+    masks = np.zeros((1, 32, 32, 1), np.float32)
+    masks[0, 8:16, 8:16] = 1
+    on, beside, none = (np.full((1, 4, 4, 4), -3, np.float32) for _ in range(3))
+    on[0, 1, 1, 0] = beside[0, 3, 3, 0] = 8
+    loss = [float(losses.guidance(m, masks, np.array([0]), np.array([True]), 3)) for m in (on, beside, none)]
+
+    assert loss[0] < loss[1]
+    assert loss[0] < loss[2]
+
+
+def test_guidance_asks_a_healthy_slice_to_stay_dark() -> None:
+    masks, labels = np.zeros((1, 32, 32, 1), np.float32), np.array([3])
+    lit, dark = np.full((1, 4, 4, 4), 5, np.float32), np.full((1, 4, 4, 4), -5, np.float32)
+
+    assert float(losses.guidance(lit, masks, labels, np.array([False]), 3)) > 1
+    assert float(losses.guidance(dark, masks, labels, np.array([False]), 3)) == 0
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_shipped_model_is_small_whole_and_true_to_its_card(name: str) -> None:
+    card: ModelCard = load_card(MODELS_DIR / name)
+    bias = np.load(MODELS_DIR / name / export.WEIGHTS_FILE, allow_pickle=False)["logits/bias"]
+    side, channels = card.input.side, card.input.channels
+    tensors = np.random.default_rng(0).random((3, side, side, channels)).astype(np.float32)
+    answer = predict.predict(MODELS_DIR / name, tensors)
+
+    assert (MODELS_DIR / name / export.LITERT_FILE).stat().st_size < 8_000_000
+    assert np.abs(answer.logits - answer.maps.mean((1, 2)) - bias).max() < 1e-3
+    assert set(json.loads((MODELS_DIR / name / "card.json").read_text())["figures"]) >= {"val", "test"}
