@@ -4,10 +4,28 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # What the environment lacks is installed once; a changed lock or pyproject installs again.
 SERVE := .venv/.serve-installed
+CHECK := .venv/.check-installed
 DEV := .venv/.dev-installed
 
+# Said before anything is installed: pip's own answer to a wrong Python is a wall of text after half a minute.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(filter help clean,$(MAKECMDGOALS)),)
+ifneq ($(MAKECMDGOALS),)
+ifeq ($(filter 3.11 3.12 3.13,$(VERSION)),)
+$(error Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is $(or $(VERSION),not there): install one, or name it: make PYTHON=python3.12 $(MAKECMDGOALS))
+endif
+# An environment of another Python, or of one that is gone, is made anew.
+ifneq ($(wildcard .venv/pyvenv.cfg),)
+ifneq ($(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null),$(VERSION))
+$(info The environment in .venv is not of Python $(VERSION): it is made anew)
+$(shell rm -rf .venv)
+endif
+endif
+endif
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak picture lock clean
+.PHONY: help run test check lint bench soak audit picture lock clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,21 +34,25 @@ run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TEL
 	@if [ -n "$$TELEGRAM_BOT_TOKEN" ] || grep -qsE '^TELEGRAM_BOT_TOKEN=.+' .env; \
 	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
 
-test: lint ## lint, type-check and run every test
+test: $(DEV) lint ## lint, type-check and run every test
 	$(BIN)/python -m pytest
 
-lint: $(DEV) ## ruff and mypy strict
+check: lint ## lint, types and the tests that need neither TensorFlow nor JAX (which it does not install)
+	$(BIN)/python -m pytest --without-training -n 2
+
+lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 	$(BIN)/python -m tests.bench
 
-soak: $(DEV) ## kill and restart the bot thirty times while 64 people send, and count what was lost
+soak: $(CHECK) ## kill and restart the bot thirty times while 64 people send, and count what was lost
 	$(BIN)/python -m tests.soak --minutes 3.5 --scans 500 --kills 30 --kill-every 7 --people 64 --faults
 
-picture: $(DEV) ## take the picture at the top of the README (needs Chromium)
+picture: $(CHECK) ## take the picture at the top of the README (needs Chromium)
 	$(BIN)/python -m tests.browser.picture
 
 lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
@@ -38,10 +60,12 @@ lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra train --extra accelerator --group build --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group build --group dev -c requirements-dev.lock pyproject.toml -o requirements-check.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group build -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -52,7 +76,12 @@ $(SERVE): requirements.lock pyproject.toml | .venv/bin/python
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DEV): requirements-dev.lock $(SERVE) | .venv/bin/python
-	@echo "Installing what the tests and the training need into .venv (once)"
+$(CHECK): requirements-check.lock $(SERVE) | .venv/bin/python
+	@echo "Installing what lint and most tests need into .venv (once)"
+	$(PIP) --require-hashes -r requirements-check.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock $(CHECK) | .venv/bin/python
+	@echo "Installing what the other tests and the training need into .venv (once)"
 	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@

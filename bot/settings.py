@@ -1,18 +1,24 @@
 """Every setting, typed, from the environment and ``.env``; ``.env.example`` tells what each one is for."""
 
+import difflib
+import logging
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import StartError
 from inference.card import MODELS_DIR
 
+_log = logging.getLogger(__name__)
 TELEGRAM = "https://api.telegram.org"
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
+_ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and other programs' names are not
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 
 
@@ -75,12 +81,23 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the settings; ``overrides`` go before the environment.
 
-    Raises StartError with one line that names the setting and the fix; no value is repeated in it.
+    Raises StartError with one line that names the setting and the fix; no value is repeated in it. A name in ``.env``
+    or in the environment that looks like a mistyped setting is logged with the one that was probably meant.
     """
+    for name, nearest in mistyped_names((*dotenv_values(".env", interpolate=False), *os.environ)):
+        _log.warning("%s is not a setting and has no effect: did you mean %s?", name, nearest)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise StartError(_one_line(error)) from None
+
+
+def mistyped_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """The names that are no setting but close to one, each with the nearest setting; letter case does not count."""
+    known = [name.upper() for name in Settings.model_fields]
+    unknown = sorted({name for name in names if name.upper() not in known})
+    nearest = ((name, difflib.get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)) for name in unknown)
+    return [(name, match[0]) for name, match in nearest if match]
 
 
 def available_cores() -> int:

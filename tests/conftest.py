@@ -1,11 +1,29 @@
-"""What every test may ask for."""
+"""What every test may ask for, and which tests ``make check`` leaves out."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+PROJECT = TESTS.parent
+NEED_TRAINING = tuple(TESTS / path for path in ("unit/training", "unit/inference/test_backends.py"))
+"""Tests that import TensorFlow, JAX or scikit-learn, which serving does without."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-training", action="store_true", help="leave out the tests that need the extra 'train'")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if not config.getoption("--without-training"):
+        return None
+    left_out = ", ".join(str(path.relative_to(PROJECT)) for path in NEED_TRAINING)
+    return f"left out (they need TensorFlow and JAX; make test runs them): {left_out}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.getoption("--without-training") and collection_path in NEED_TRAINING else None
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,15 @@ from inference.analyser import Analyser
 from inference.card import ModelCard, OperatingPoints, load_card
 from inference.model import Model
 from inference.registry import Entry
+from inference.training import card_texts
 from inference.training.data import audit, dataset
 from inference.training.data.dataset import DataError
 from inference.training.fit import cells, export, gate_distances, gate_reasons, train
 from inference.training.fit.checkpoint import STATE_FILE
 from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts
-from inference.training.measure.predict import probabilities, read_files
+from inference.training.predict import probabilities, read_files
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
-from inference.training.report import gate_card, plots, texts
+from inference.training.report import gate_card, plots
 from inference.training.report.model_card import write_model_card
 
 LOG_FILE, NOTES_FILE = "train.log", "notes.json"
@@ -198,9 +199,9 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     updated = card.model_copy(
         update={
             "figures": card.figures | found,
-            "intended_use": texts.INTENDED_USE[recipe.name],
-            "out_of_scope": texts.OUT_OF_SCOPE[recipe.name],
-            "known_failures": list(texts.KNOWN_FAILURES[recipe.name]),
+            "intended_use": card_texts.INTENDED_USE[recipe.name],
+            "out_of_scope": card_texts.OUT_OF_SCOPE[recipe.name],
+            "known_failures": list(card_texts.KNOWN_FAILURES[recipe.name]),
         }
     )
     export.write_card(updated, folder)

@@ -1,6 +1,6 @@
 """The careless way beside ours: what many bots do inside their handler, on the same picture and the same networks.
 
-Keras ``predict`` of the gate and of the expert, a GradientTape built anew for each picture, a colour map by matplotlib,
+Keras ``predict`` of the gate and of the expert, a GradientTape built anew for each picture, the colour map "jet", a
 PNG, a PDF that takes decoded pictures, and a database engine for each request. It runs in a process of its own, so that
 TensorFlow is in nobody else's memory: ``python -m tests.bench.naive FOLDER`` prints what it measured as JSON.
 """
@@ -42,7 +42,7 @@ class NaiveFigures:
 def rows() -> list[Row]:
     """Measure it in a child process."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(  # noqa: S603 - our own module
+        done = subprocess.run(
             [sys.executable, "-m", "tests.bench.naive", folder],
             cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
@@ -110,7 +110,6 @@ def _models() -> list[tuple[Any, Any]]:
 def _look(models: list[tuple[Any, Any]], data: bytes) -> tuple[Image.Image, bytes]:
     """The picture and its heat map, as PNG."""
     import tensorflow as tf
-    from matplotlib import colormaps
 
     from inference.architecture import ACTIVATIONS, LOGITS
     from inference.preprocess import tensor
@@ -126,7 +125,8 @@ def _look(models: list[tuple[Any, Any]], data: bytes) -> tuple[Image.Image, byte
     weights = tf.reduce_mean(tape.gradient(score, found[ACTIVATIONS]), axis=(1, 2))
     heat = np.maximum(np.asarray(tf.reduce_sum(found[ACTIVATIONS][0] * weights[0], axis=-1)), 0)
     grey = Image.fromarray(np.uint8(255 * heat / max(float(heat.max()), 1e-6))).resize(shown.size)
-    colours = np.uint8(255 * colormaps["jet"](np.asarray(grey) / 255)[..., :3])
+    level = np.asarray(grey)[..., None] / 255
+    colours = np.uint8(255 * np.clip(1.5 - np.abs(4 * level - (3, 2, 1)), 0, 1))  # "jet"
     buffer = io.BytesIO()
     Image.blend(shown, Image.fromarray(colours), 0.4).save(buffer, "PNG")
     return shown, buffer.getvalue()

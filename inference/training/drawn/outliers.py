@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from inference.training.drawn import more_outliers
-from inference.training.measure import robust_pictures
+from inference.training.drawn import more_outliers, screen_photos
 
 Rgb = NDArray[np.uint8]
 
@@ -52,8 +51,8 @@ def _kinds() -> tuple[tuple[Callable[[np.random.Generator, int, Rgb], Rgb], str]
 
 def _photographed(rng: np.random.Generator, side: int, scans: Rgb) -> Rgb:
     """A screen or a film with a scan, and much around it: to be laid flat first (``inference.gate.screen_finder``)."""
-    take = robust_pictures.screen_photo if rng.random() < 0.5 else robust_pictures.film_photo
-    shot = replace(robust_pictures.FRAMED, room=float(rng.uniform(0.6, 1)), blur=float(rng.uniform(0, 0.3)))
+    take = screen_photos.screen_photo if rng.random() < 0.5 else screen_photos.film_photo
+    shot = replace(screen_photos.FRAMED, room=float(rng.uniform(0.6, 1)), blur=float(rng.uniform(0, 0.3)))
     photo = Image.fromarray(take(scans[rng.integers(len(scans))], rng, shot, side))
     sheet = Image.new("RGB", (side, side))
     sheet.paste(photo, ((side - photo.width) // 2, (side - photo.height) // 2))

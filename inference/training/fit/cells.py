@@ -18,7 +18,7 @@ from inference.architecture import LOGITS, MAPS, build
 from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import DataError, Example
-from inference.training.measure import baselines
+from inference.training.fit import baselines
 from inference.training.recipes import Recipe
 
 SHEETS_FILE, UNSEEN_FILE = "sheets.npz", "unseen.npz"

@@ -14,8 +14,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from inference.architecture import FEATURES, LOGITS, MAPS, save_weights
 from inference.card import ModelCard, OperatingPoints
+from inference.training import card_texts
 from inference.training.recipes import Recipe
-from inference.training.report import texts
 
 LITERT_FILE = "model.tflite"
 WEIGHTS_FILE = "weights.npz"
@@ -47,9 +47,9 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
         sha256=checksums(folder),
         trained_on=[],
         figures={},
-        intended_use=texts.INTENDED_USE[recipe.name],
-        out_of_scope=texts.OUT_OF_SCOPE[recipe.name],
-        known_failures=list(texts.KNOWN_FAILURES[recipe.name]),
+        intended_use=card_texts.INTENDED_USE[recipe.name],
+        out_of_scope=card_texts.OUT_OF_SCOPE[recipe.name],
+        known_failures=list(card_texts.KNOWN_FAILURES[recipe.name]),
         made_with={name: version(name) for name in ("keras", "numpy", "pillow", "ai-edge-litert")}
         | {"tensorflow": tf.__version__},
     )

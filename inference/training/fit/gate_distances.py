@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inference.gate.ood_detector import DISTANCES_FILE, MahalanobisDetector
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
-from inference.training.measure.predict import Readings, predict
+from inference.training.predict import Readings, predict
 from inference.training.recipes import BLOOD_SMEAR, Recipe
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from inference.gate.rejection_reason import KINDS, REFUSALS_FILE, RejectionReaso
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.drawn import outliers
-from inference.training.measure.predict import predict, probabilities
+from inference.training.predict import predict, probabilities
 from inference.training.recipes import OTHER, Recipe
 
 NO_NAME: Final = "no_name"

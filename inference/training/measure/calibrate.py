@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.card import OperatingPoints, ScoreBin, View
-from inference.training.measure.predict import probabilities
+from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI
 
 COVERAGE = 0.95

@@ -15,9 +15,10 @@ from inference.gate.gate import Gate
 from inference.model import Model
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
-from inference.training.measure import baselines, heatmaps, metrics
+from inference.training.fit import baselines
+from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
-from inference.training.measure.predict import Readings, Rgb, open_picture, probabilities, read_files, said
+from inference.training.predict import Readings, Rgb, open_picture, probabilities, read_files, said
 from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
 
 Floats = NDArray[np.float64]

@@ -21,7 +21,7 @@ from inference.training.fit import train
 from inference.training.fit.batches import with_drawn_outliers
 from inference.training.fit.gate_distances import Seen, fit, look
 from inference.training.measure import metrics
-from inference.training.measure.predict import open_picture
+from inference.training.predict import open_picture
 from inference.training.recipes import Recipe
 
 BASE = ("cheng", "Pre_blue_dense")

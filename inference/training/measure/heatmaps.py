@@ -16,7 +16,7 @@ from inference.preprocess import resize
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import metrics
-from inference.training.measure.predict import Readings
+from inference.training.predict import Readings
 from inference.training.recipes import Recipe
 
 Heats = NDArray[np.float32]

@@ -118,23 +118,3 @@ def interval(
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     whole = figure(np.arange(len(groups)))
     return {"value": round(whole, 4), "ci95": [round(float(low), 4), round(float(high), 4)]}
-
-
-def fit_linear(features: Floats, labels: Labels, classes: int, steps: int = 600) -> Callable[[Floats], Floats]:
-    """A balanced softmax regression on standardised features: what can be told without looking at shapes."""
-    mean, spread = features.mean(0), features.std(0) + 1e-6
-    x = np.c_[(features - mean) / spread, np.ones(len(features))]
-    weights = np.zeros((x.shape[1], classes))
-    balance = 1 / np.bincount(labels, minlength=classes)[labels]
-    balance /= balance.sum()
-    targets = np.eye(classes)[labels]
-    momentum = np.zeros_like(weights)
-    for _ in range(steps):
-        momentum = 0.9 * momentum + x.T @ ((_softmax(x @ weights) - targets) * balance[:, None]) + 1e-4 * weights
-        weights -= 0.5 * momentum
-    return lambda new: _softmax(np.c_[(new - mean) / spread, np.ones(len(new))] @ weights)
-
-
-def _softmax(scores: Floats) -> Floats:
-    raised = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True))

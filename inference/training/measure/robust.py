@@ -13,9 +13,9 @@ from inference.analyser import Analyser
 from inference.analysis import Organ
 from inference.decision import any_tumor, decide
 from inference.training.data.dataset import Example
+from inference.training.drawn.screen_photos import CLOSE, FRAMED, film_photo, screen_photo
 from inference.training.measure import metrics
-from inference.training.measure.predict import MEANING, open_picture
-from inference.training.measure.robust_pictures import CLOSE, FRAMED, film_photo, screen_photo
+from inference.training.predict import MEANING, open_picture
 from inference.training.recipes import Recipe
 
 Rgb = NDArray[np.uint8]

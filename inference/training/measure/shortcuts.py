@@ -19,9 +19,9 @@ from inference.registry import Entry
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.fit import lesions
+from inference.training.fit.baselines import colours, linear_classifier
 from inference.training.measure import metrics
-from inference.training.measure.baselines import colours
-from inference.training.measure.predict import Readings, Rgb, predict, read
+from inference.training.predict import Readings, Rgb, predict, read
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -58,9 +58,7 @@ def source_told(features: Floats, sources: Sequence[str], groups: Sequence[str])
     for f in range(FOLDS):
         rest, here = fold != f, fold == f
         if here.any() and len(np.unique(labels[rest])) == len(names):
-            chances[here] = metrics.fit_linear(features[rest], labels[rest].astype(np.int32), len(names))(
-                features[here]
-            )
+            chances[here] = linear_classifier(features[rest], labels[rest].astype(np.int32))(features[here])
     hit = chances.argmax(1) == labels
 
     def balanced(i: NDArray[np.intp]) -> float:

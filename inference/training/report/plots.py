@@ -11,7 +11,7 @@ from inference.preprocess import resize
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import heatmaps, metrics
-from inference.training.measure.predict import Readings
+from inference.training.predict import Readings
 from inference.training.recipes import BRAIN_MRI, Recipe
 from inference.training.report import svg
 from inference.training.report.svg import Panel, words

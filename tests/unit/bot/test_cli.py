@@ -13,7 +13,7 @@ from tests.conftest import PROJECT
 
 def python(*arguments: str, cwd: Path = PROJECT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python as a process of its own with our code."""
-    return subprocess.run(  # noqa: S603 - our own program
+    return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
         text=True,

@@ -87,3 +87,21 @@ def test_the_token_is_not_in_what_is_printed_of_the_settings() -> None:
     settings = load_settings(telegram_bot_token=TOKEN)
     assert TOKEN not in repr(settings)
     assert TOKEN not in settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("WORKRES", "WORKERS"), ("telegram_bot_tokn", "TELEGRAM_BOT_TOKEN"), ("DATABASE_URI", "DATABASE_URL")],
+)
+def test_a_mistyped_setting_is_named_with_the_nearest_known_one(
+    written: str, meant: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text(f"{written}=secret\n")
+    load_settings()
+    assert caplog.messages == [f"{written} is not a setting and has no effect: did you mean {meant}?"]
+
+
+def test_names_of_other_programs_are_no_mistyped_settings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=secret\nLOG_FILE=a\nWorkers=2\n")
+    load_settings()
+    assert not caplog.messages

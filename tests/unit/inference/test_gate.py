@@ -16,7 +16,7 @@ from inference.gate import gate
 from inference.gate.ood_detector import DISTANCES_FILE, PENALTY, MahalanobisDetector
 from inference.gate.rejection_reason import KINDS, REFUSALS_FILE, SIGNS, RejectionReasons, signs, too_dark
 from inference.gate.screen_finder import Frame, find_frames, is_photo, lay_flat, rim_is_lit
-from inference.training.measure.robust_pictures import FRAMED, film_photo, screen_photo
+from inference.training.drawn.screen_photos import FRAMED, film_photo, screen_photo
 from tests import pictures
 
 Rgb = NDArray[np.uint8]

@@ -328,7 +328,7 @@ except PictureError as error:
 def test_every_bad_or_odd_file_is_settled_in_three_seconds_of_work_and_little_memory(
     drawing: str, megabytes: int, expected: str
 ) -> None:
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-c", LIMITED, drawing, str(megabytes)],
         cwd=PROJECT,
         capture_output=True,

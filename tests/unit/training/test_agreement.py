@@ -17,7 +17,7 @@ from inference.analysis import Organ
 from inference.model import Model
 from inference.registry import check_models
 from inference.training.measure import heatmaps
-from inference.training.measure.predict import MEANING, read_files
+from inference.training.predict import MEANING, read_files
 from tests import pictures
 
 _, EXPERTS = check_models()

@@ -14,7 +14,7 @@ from PIL import Image
 from inference.card import MODELS_DIR, ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.training.data.dataset import Example
 from inference.training.measure import calibrate, evaluate, heatmaps, metrics
-from inference.training.measure.predict import Readings, said
+from inference.training.predict import Readings, said
 from inference.training.recipes import BRAIN
 from inference.training.report import headline, model_card, plots, svg
 

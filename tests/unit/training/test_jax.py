@@ -51,7 +51,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     child = [sys.executable, "-m", "tests.unit.training.on_jax", str(folder)]
-    done = subprocess.run(child, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(child, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

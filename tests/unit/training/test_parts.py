@@ -9,9 +9,10 @@ import pytest
 
 from inference.training.data import dataset
 from inference.training.drawn import outliers
+from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
 from inference.training.measure import calibrate, metrics
-from inference.training.measure.predict import probabilities
+from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
 
 
@@ -160,7 +161,7 @@ def test_a_colour_baseline_learns_colour() -> None:
     labels = rng.integers(0, 2, 200).astype(np.int32)
     features = rng.normal(0, 1, (200, 5)) + labels[:, None]
 
-    assert (metrics.fit_linear(features, labels, 2)(features).argmax(1) == labels).mean() > 0.85
+    assert (baselines.linear_classifier(features, labels)(features).argmax(1) == labels).mean() > 0.85
 
 
 def test_drawn_pictures_are_all_different_and_full_size() -> None:

@@ -14,10 +14,9 @@ from PIL import Image
 
 from inference.architecture import LOGITS, MAPS, build, load_weights
 from inference.card import MODELS_DIR, Architecture, ModelCard, ModelError, load_card
-from inference.training import __main__
+from inference.training import __main__, predict
 from inference.training.data import dataset
 from inference.training.fit import augment, batches, checkpoint, export, losses, train
-from inference.training.measure import predict
 from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
 
 SMALL = replace(

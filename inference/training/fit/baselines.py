@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
-from inference.training.measure import metrics
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -42,10 +44,14 @@ def features(examples: Sequence[Example], *, blank_bars: bool) -> dict[str, Floa
     return {name: np.array(found) for name, found in rows.items()}
 
 
+def linear_classifier(features: Floats, labels: NDArray[np.int32]) -> Callable[[Floats], Floats]:
+    """A softmax regression on standardised features [N, F], each class weighing alike; gives probabilities [N, K]."""
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    pipeline.fit(features, labels)
+    return lambda new: np.asarray(pipeline.predict_proba(new), np.float64)
+
+
 def fit(recipe: Recipe, training: Sequence[Example]) -> dict[str, Callable[[Floats], Floats]]:
     """Train every baseline (a balanced softmax regression): features [N, F] in, probabilities [N, K] out."""
     labels = np.array([recipe.class_names.index(e.label) for e in training], np.int32)
-    return {
-        name: metrics.fit_linear(known, labels, len(recipe.classes))
-        for name, known in features(training, blank_bars=True).items()
-    }
+    return {name: linear_classifier(known, labels) for name, known in features(training, blank_bars=True).items()}
