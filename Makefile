@@ -52,6 +52,9 @@ bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 soak: $(CHECK) ## kill and restart the bot thirty times while 64 people send, and count what was lost
 	$(BIN)/python -m tests.soak --minutes 3.5 --scans 500 --kills 30 --kill-every 7 --people 64 --faults
 
+audit: $(CHECK) ## licences, known vulnerabilities, bill of materials and checksums of the weights
+	$(BIN)/python -m tests.audit
+
 picture: $(CHECK) ## take the picture at the top of the README (needs Chromium)
 	$(BIN)/python -m tests.browser.picture
 

@@ -1,0 +1,1 @@
+"""``python -m tests.audit``: what the serving install is made of, whether it may be, and what is known against it."""
