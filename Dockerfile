@@ -1,0 +1,33 @@
+# syntax=docker/dockerfile:1
+# The bot in a small image that runs as nobody in particular, on a read-only root: see docs/OPERATING.md.
+FROM python:3.13-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/tumorscan
+WORKDIR /src
+COPY requirements.lock ./
+RUN /opt/tumorscan/bin/pip install --quiet --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY bot bot
+COPY inference inference
+COPY reports reports
+COPY storage storage
+# Tests and type stubs of other packages, what trains models, and pip itself serve nobody here.
+RUN /opt/tumorscan/bin/pip install --quiet --no-deps --no-build-isolation . \
+    && find /opt/tumorscan -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+    && find /opt/tumorscan \( -name '*.pyi' -o -name '*.pyx' -o -name '*.h' \) -delete \
+    && rm -rf /opt/tumorscan/lib/python3.13/site-packages/pip /opt/tumorscan/lib/python3.13/site-packages/inference/training
+
+FROM python:3.13-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tumorscan \
+    && install -d -o tumorscan -g tumorscan -m 0700 /data
+COPY --from=build /opt/tumorscan /opt/tumorscan
+ENV PATH=/opt/tumorscan/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DATABASE_URL=sqlite+aiosqlite:////data/tumorscan.db
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tumorscan"]
+CMD ["run"]
