@@ -4,22 +4,26 @@ import hashlib
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, GateScores, Organ, Verdict
+from inference.analysis import Analysis, GateScores, Organ, PictureError, Reason, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
 from inference.decision import decide, likeliest_tumor
 from inference.decode.imaging import Picture, decode, encode_jpeg
+from inference.decode.sheet import split
 from inference.explain import heat, heat_image, overlay
 from inference.gate.gate import Admission, Gate
 from inference.model import Model, Prediction
 from inference.registry import check_models
+
+_TRIED_TILES: Final = 6
+"""So many slices of a sheet are shown to the gate before it is taken for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,18 @@ class Analyser:
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
         admission = self.gate.admit(decoded.rgb)
+        if admission.organ is not Organ.BLOOD_SMEAR and self._is_sheet(decoded):
+            raise PictureError(Reason.SEVERAL_SLICES)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
         seen = replace(decoded, rgb=admission.picture)
         return self._answer(admission.organ, admission.scores, seen, digest, bare_map)
+
+    def _is_sheet(self, picture: Picture) -> bool:
+        """Whether a picture splits into slices of which the gate lets the first ones in as brain MRI."""
+        tiles = split(picture.rgb)
+        first = (self.gate.admit(tile.crop(picture.rgb)).organ for tile in tiles[:_TRIED_TILES])
+        return any(organ is Organ.BRAIN_MRI for organ in first)
 
     def warm_up(self) -> None:
         """Run every model once on an empty picture: the first run is the slow one."""

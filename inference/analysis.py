@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """Refused by the gate: tissue or other cells under the microscope."""
     TOO_DARK = "too_dark"
     """Refused by the gate, and so dark that nothing can be made out."""
+    SEVERAL_SLICES = "several_slices"
+    """A sheet of many slices: each would have to be judged alone."""
     EMPTY = "empty"
     TOO_LARGE_FILE = "too_large_file"
     TOO_MANY_PIXELS = "too_many_pixels"

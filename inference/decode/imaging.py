@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom
+from inference.decode import dicom, sheet
 from inference.decode.bit_depth import stretch
-from inference.decode.limits import DECODER_ERRORS, MAX_FILE_BYTES, SHOWN_SIDE, check_size, reduced_size
+from inference.decode.limits import DECODER_ERRORS, MAX_FILE_BYTES, SHEET_SIDE, SHOWN_SIDE, check_size, reduced_size
 
-__all__ = ["SHOWN_SIDE", "Picture", "decode", "encode_jpeg", "recognise"]
+__all__ = ["SHOWN_SIDE", "Picture", "Slice", "decode", "decode_sheet", "encode_jpeg", "recognise"]
 
 JPEG_QUALITY: Final = 88
 
@@ -42,10 +42,38 @@ class Picture:
     height: int
 
 
-def decode(data: bytes) -> Picture:
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice of a sheet, cut out of it."""
+
+    picture: Picture
+    tile: sheet.Tile
+    """Where it lies, in pixels of ``Picture.rgb`` of the whole sheet."""
+
+
+def decode_sheet(data: bytes) -> tuple[Slice, ...]:
+    """The slices of a sheet in reading order, each with as many pixels as the file gives; empty when it is one picture.
+
+    Raises PictureError as ``decode`` does.
+    """
+    whole = decode(data, SHEET_SIDE)
+    width, height = reduced_size(whole.width, whole.height)
+    down, across = height / whole.rgb.shape[0], width / whole.rgb.shape[1]
+    slices = []
+    for tile in sheet.split(whole.rgb):
+        rgb = tile.crop(whole.rgb)
+        reduced = np.asarray(_reduce(Image.fromarray(rgb), SHOWN_SIDE))
+        place = sheet.Tile(
+            int(tile.left * across), int(tile.top * down), round(tile.right * across), round(tile.bottom * down)
+        )
+        slices.append(Slice(Picture(reduced, rgb.shape[1], rgb.shape[0]), place))
+    return tuple(slices)
+
+
+def decode(data: bytes, side: int = SHOWN_SIDE) -> Picture:
     """Read a picture of an allowed format: JPEG, PNG, WebP, BMP, TIFF, GIF (first frame) or DICOM (one frame).
 
-    Raises PictureError with the reason; its text never holds bytes or tags of the file.
+    Its long side is at most ``side``. Raises PictureError with the reason; its text holds no bytes or tags of the file.
     """
     if not data:
         raise PictureError(Reason.EMPTY)
@@ -53,7 +81,7 @@ def decode(data: bytes) -> Picture:
         raise PictureError(Reason.TOO_LARGE_FILE, f"{len(data)} bytes")
     kind = recognise(data)
     try:
-        image, size = _from_dicom(data) if kind == "DICOM" else _from_pillow(data, kind)
+        image, size = _from_dicom(data, side) if kind == "DICOM" else _from_pillow(data, kind, side)
     except MemoryError:
         raise PictureError(Reason.TOO_MANY_PIXELS, "more than the memory of a worker holds") from None
     rgb = np.asarray(image)
@@ -93,13 +121,13 @@ def encode_jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _from_dicom(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
+def _from_dicom(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
     pixels = dicom.read(data)
     image = Image.fromarray(pixels)
-    return _reduce(image).convert("RGB"), image.size
+    return _reduce(image, side).convert("RGB"), image.size
 
 
-def _from_pillow(data: bytes, kind: str) -> tuple[Image.Image, tuple[int, int]]:
+def _from_pillow(data: bytes, kind: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning may quote the file
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -108,12 +136,12 @@ def _from_pillow(data: bytes, kind: str) -> tuple[Image.Image, tuple[int, int]]:
                 check_size(*image.size)
                 size = image.size
                 if kind == "JPEG":
-                    image.draft(None, reduced_size(*size))
+                    image.draft(None, reduced_size(*size, side))
                 image.load()
                 if kind == "TIFF":
                     size = image.size  # Pillow has turned it already
                 turn = _TURNS.get(_orientation(image))
-                rgb = _to_rgb(image)
+                rgb = _to_rgb(image, side)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise PictureError(Reason.TOO_MANY_PIXELS) from None
         except DECODER_ERRORS:
@@ -125,8 +153,8 @@ def _from_pillow(data: bytes, kind: str) -> tuple[Image.Image, tuple[int, int]]:
     return rgb, size
 
 
-def _reduce(image: Image.Image) -> Image.Image:
-    size = reduced_size(*image.size)
+def _reduce(image: Image.Image, side: int) -> Image.Image:
+    size = reduced_size(*image.size, side)
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
@@ -138,25 +166,25 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, side: int) -> Image.Image:
     """Reduce first, convert after, so that the cost does not grow with the picture."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _reduce_deep(image).convert("RGB")
+        return _reduce_deep(image, side).convert("RGB")
     if image.mode in ("La", "RGBa"):
         # Pillow knows one way only out of each premultiplied mode.
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     if image.has_transparency_data:
-        return _flatten(_reduce(image if image.mode in ("LA", "RGBA") else image.convert("RGBA")).convert("RGBA"))
+        return _flatten(_reduce(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), side).convert("RGBA"))
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         # Adobe stores its inks inverted, and Pillow turns every CMYK JPEG round; one without the marker is plain.
-        image = _reduce(image).point(lambda value: 255 - value)
+        image = _reduce(image, side).point(lambda value: 255 - value)
     if image.mode in ("1", "P"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return _reduce(image).convert("RGB")
+    return _reduce(image, side).convert("RGB")
 
 
-def _reduce_deep(image: Image.Image) -> Image.Image:
-    return Image.fromarray(stretch(np.asarray(_reduce(image.convert("F")), np.float32)))
+def _reduce_deep(image: Image.Image, side: int) -> Image.Image:
+    return Image.fromarray(stretch(np.asarray(_reduce(image.convert("F"), side), np.float32)))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

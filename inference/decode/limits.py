@@ -14,6 +14,8 @@ MIN_SIDE: Final = 32
 """Pixels of the shorter side; below that there is nothing to see."""
 SHOWN_SIDE: Final = 640
 """Long side of what the models read and people see; smaller pictures are not enlarged."""
+SHEET_SIDE: Final = 2560
+"""Long side of a sheet of many slices, before these are cut out: each keeps enough pixels of its own."""
 
 _MIN_REDUCED_SIDE = 16  # a strip that is thinner than this once its long side fits SHOWN_SIDE is no picture
 
@@ -43,7 +45,7 @@ def check_size(width: int, height: int) -> None:
         raise PictureError(Reason.TOO_SMALL, f"{width} x {height}")
 
 
-def reduced_size(width: int, height: int) -> tuple[int, int]:
-    """Size of a picture once its long side is at most SHOWN_SIDE."""
-    scale = min(1.0, SHOWN_SIDE / max(width, height, 1))
+def reduced_size(width: int, height: int, side: int = SHOWN_SIDE) -> tuple[int, int]:
+    """Size of a picture once its long side is at most ``side``."""
+    scale = min(1.0, side / max(width, height, 1))
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,0 +1,281 @@
+"""Finds the single slices of a sheet: a mosaic, a film of many small heads, a screen of several viewports.
+
+First along the flat strips between them (a recursive X-Y cut: Nagy & Seth 1984), then, where heads touch, as a regular
+grid whose cells resemble one another. A slice alone stays whole. NumPy and Pillow only.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Rgb = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+MOST_TILES: Final = 128
+_SIDE: Final = 288
+"""Long side of the picture that strips are looked for in."""
+_LEAST_SIDE: Final = 20
+"""Sides of a tile, in pixels of that picture."""
+_FLAT: Final = 0.11
+"""A strip is flat when its levels differ by less than so much of the contrast of the picture."""
+_LEAST_FLAT: Final = 12.0
+_DEPTH: Final = 7
+_ASPECTS: Final = (0.55, 1.75)
+"""A head is so wide for its height."""
+_ALIKE: Final = 0.4
+"""Tiles have at least so much of the area of the largest."""
+_LIGHT: Final = 128.0
+_MOST_ROWS: Final = 9
+_THUMB: Final = 24
+"""Side of the small copies by which the tiles of a grid are compared."""
+_SHARED: Final = 0.5
+"""Correlation of neighbouring tiles of a grid: that of any two heads is higher, that of parts of one is lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Where one slice lies, in pixels of the picture: right and bottom are the first that don't belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def crop(self, rgb: Rgb) -> Rgb:
+        """Cut the tile out of its picture (H x W x 3)."""
+        return rgb[self.top : self.bottom, self.left : self.right]
+
+
+def split(rgb: Rgb) -> tuple[Tile, ...]:
+    """The slices of a sheet (H x W x 3) in reading order, at most ``MOST_TILES``; empty when it is one picture."""
+    grey, scale = _small(rgb)
+    boxes = _leaves(grey)
+    tiles = _heads(grey, boxes)
+    if len(tiles) < 2 or _are_halves(grey, tiles):
+        tiles = _grid(grey)
+    if len(tiles) < 2:
+        return ()
+    tiles = _completed(grey, tiles, boxes)
+    return tuple(_at_full_size(box, grey.shape, rgb.shape, scale) for box in _reading_order(tiles)[:MOST_TILES])
+
+
+Box = tuple[int, int, int, int]
+"""Top, bottom, left, right in the small picture."""
+
+
+def _small(rgb: Rgb) -> tuple[Floats, float]:
+    height, width = rgb.shape[:2]
+    scale = min(1.0, _SIDE / max(height, width))
+    image = Image.fromarray(rgb).convert("L")
+    if scale < 1:
+        image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
+    return np.asarray(image, np.float32), scale
+
+
+def _leaves(grey: Floats) -> list[Box]:
+    """What is left when a picture is cut along its flat strips, again and again."""
+    flat = max(_LEAST_FLAT, _FLAT * float(np.ptp(np.percentile(grey, (1, 99)))))
+    leaves: list[Box] = []
+    todo: list[tuple[Box, int]] = [((0, grey.shape[0], 0, grey.shape[1]), 0)]
+    while todo:
+        box, depth = todo.pop()
+        parts = _cut(grey, box, flat) if depth < _DEPTH else [box]
+        if parts == [box]:
+            leaves.append(box)
+        else:
+            todo += [(part, depth + 1) for part in parts]
+    return leaves
+
+
+def _cut(grey: Floats, box: Box, flat: float) -> list[Box]:
+    """The parts of a box between flat rows and columns that are large enough for a tile; none when all is flat."""
+    top, bottom, left, right = box
+    part = grey[top:bottom, left:right]
+    rows = _runs(_spread(part) > flat)
+    columns = _runs(_spread(part.T) > flat)
+    return [
+        (top + first, top + last, left + start, left + end)
+        for first, last in rows
+        for start, end in columns
+        if min(last - first, end - start) >= _LEAST_SIDE
+    ]
+
+
+def _spread(part: Floats) -> Floats:
+    """How far the levels of each row differ, leaving out two in a hundred each way: [rows]."""
+    ordered = np.sort(part, axis=1)
+    out = part.shape[1] // 50
+    return np.asarray(ordered[:, -1 - out] - ordered[:, out], np.float32)
+
+
+def _runs(busy: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where a row of truths begins and ends."""
+    steps = np.diff(np.concatenate([[0], busy.astype(np.int8), [0]]))
+    return list(zip(np.nonzero(steps == 1)[0].tolist(), np.nonzero(steps == -1)[0].tolist(), strict=True))
+
+
+def _heads(grey: Floats, boxes: list[Box]) -> list[Box]:
+    """The boxes that are shaped and shaded as slices, and as large as the others."""
+    shaped = [box for box in boxes if _is_head(grey, box)]
+    if float(np.median(grey)) > _LIGHT:  # a page or a smear: on it a slice is a dark rectangle, not a patch of marks
+        shaped = [box for box in shaped if _has_dark_corners(grey, box)]
+    largest = max((_area(box) for box in shaped), default=0)
+    return [box for box in shaped if _area(box) >= _ALIKE * largest]
+
+
+def _is_head(grey: Floats, box: Box) -> bool:
+    height, width = box[1] - box[0], box[3] - box[2]
+    if min(height, width) < _LEAST_SIDE or not _ASPECTS[0] <= width / height <= _ASPECTS[1]:
+        return False
+    between = _between(grey, box)
+    # A head is lit in its middle, not along its rim alone.
+    inner = between[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return _has_shades(grey, box) and float((inner > 0.15).mean()) > 0.5
+
+
+def _has_dark_corners(grey: Floats, box: Box) -> bool:
+    """Whether two corners or more are darker than the middle."""
+    part = grey[box[0] : box[1], box[2] : box[3]]
+    high, wide = max(1, part.shape[0] // 10), max(1, part.shape[1] // 10)
+    corners = (part[:high, :wide], part[:high, -wide:], part[-high:, :wide], part[-high:, -wide:])
+    middle = part[part.shape[0] // 4 : -part.shape[0] // 4, part.shape[1] // 4 : -part.shape[1] // 4]
+    return sorted(float(corner.mean()) for corner in corners)[1] < float(np.median(middle))
+
+
+def _has_shades(grey: Floats, box: Box) -> bool:
+    """Whether there are levels between dark and light: letters, drawings and icons have two, tissue has all."""
+    between = _between(grey, box)
+    return float(((between > 0.15) & (between < 0.85)).mean()) > 0.25
+
+
+def _between(grey: Floats, box: Box) -> Floats:
+    """The levels of a box from its dark (0) to its light (1); all 0 where there is no contrast."""
+    part = grey[box[0] : box[1], box[2] : box[3]]
+    low, high = np.percentile(part, (2, 98))
+    return (part - low) / (high - low) if high - low >= 2 * _LEAST_FLAT else np.zeros_like(part)
+
+
+def _are_halves(grey: Floats, boxes: list[Box]) -> bool:
+    """Whether two boxes side by side are the two halves of one head: mirrored they are far more alike."""
+    if len(boxes) != 2:
+        return False
+    one, other = (_thumb(grey, box) for box in boxes)
+    return _correlation(one, other[:, ::-1]) > _correlation(one, other) + 0.15
+
+
+def _completed(grey: Floats, tiles: list[Box], boxes: list[Box]) -> list[Box]:
+    """Add the slices of odd shape (the vertex, the skull base) at the free places between those in rows and columns."""
+    high, wide = (int(np.median([box[i + 1] - box[i] for box in tiles])) for i in (0, 2))
+    rows, columns = (
+        _middles([(box[i] + box[i + 1]) / 2 for box in tiles], size / 2) for i, size in ((0, high), (2, wide))
+    )
+    found = list(tiles)
+    for y in rows:
+        for x in columns:
+            if any(box[0] <= y < box[1] and box[2] <= x < box[3] for box in tiles):
+                continue
+            within = [
+                box for box in boxes if abs(sum(box[:2]) / 2 - y) < high / 2 and abs(sum(box[2:]) / 2 - x) < wide / 2
+            ]
+            if any(_has_shades(grey, box) for box in within):
+                top, left = max(0, round(y - high / 2)), max(0, round(x - wide / 2))
+                found.append((top, min(grey.shape[0], top + high), left, min(grey.shape[1], left + wide)))
+    return found
+
+
+def _middles(places: list[float], apart: float) -> list[float]:
+    """The means of groups of numbers that lie closer together than ``apart``."""
+    ordered = np.sort(places)
+    groups = np.split(ordered, np.nonzero(np.diff(ordered) > apart)[0] + 1)
+    return [float(group.mean()) for group in groups]
+
+
+def _grid(grey: Floats) -> list[Box]:
+    """The finest regular grid over the picture whose cells resemble their neighbours; empty when there is none."""
+    rough = grey[::2, ::2]
+    rows, columns = _repeats(rough), _repeats(rough.T)
+    best: list[Box] = []
+    for down in rows:
+        for across in columns:
+            if down * across <= max(len(best), 3):  # two or three that touch can't be told from one
+                continue
+            cells = _cells(grey, down, across)
+            if cells and _resemble(grey, cells, down, across):
+                best = [box for row in cells for box in row if _is_lit(grey, box)]
+    return best
+
+
+def _repeats(grey: Floats) -> list[int]:
+    """Into how many like parts a picture may be cut from top to bottom: 1, and as often as it repeats itself."""
+    height = grey.shape[0]
+    counts = [1]
+    for count in range(2, _MOST_ROWS + 1):
+        pitch = height / count
+        moved, between = round(pitch), round(pitch / 2)
+        if between < 4:
+            break
+        once = _correlation(grey[moved:], grey[:-moved])
+        if once > _SHARED / 2 and once > _correlation(grey[between:], grey[:-between]):
+            counts.append(count)
+    return counts
+
+
+def _cells(grey: Floats, rows: int, columns: int) -> list[list[Box]]:
+    height, width = grey.shape
+    cell = width / columns / (height / rows)
+    if min(height / rows, width / columns) < _LEAST_SIDE or not 0.7 <= cell <= 1.45:
+        return []
+    ys, xs = (
+        np.rint(np.linspace(0, height, rows + 1)).astype(int),
+        np.rint(np.linspace(0, width, columns + 1)).astype(int),
+    )
+    return [[(int(ys[i]), int(ys[i + 1]), int(xs[j]), int(xs[j + 1])) for j in range(columns)] for i in range(rows)]
+
+
+def _resemble(grey: Floats, cells: list[list[Box]], rows: int, columns: int) -> bool:
+    """Whether neighbours in the grid look alike where they lie, and not as mirrored or inner halves of one head do."""
+    thumbs = [[_thumb(grey, box) for box in row] for row in cells]
+    alike = [_correlation(thumbs[i][j], thumbs[i][j + 1]) for i in range(rows) for j in range(columns - 1)]
+    alike += [_correlation(thumbs[i][j], thumbs[i + 1][j]) for i in range(rows - 1) for j in range(columns)]
+    return float(np.median(alike)) > _SHARED and float(np.mean(np.array(alike) > 0.25)) > 0.75
+
+
+def _is_lit(grey: Floats, box: Box) -> bool:
+    part = grey[box[0] : box[1], box[2] : box[3]]
+    return float(np.percentile(part, 90)) > float(np.percentile(grey, 1)) + 2 * _LEAST_FLAT
+
+
+def _thumb(grey: Floats, box: Box) -> Floats:
+    part = Image.fromarray(grey[box[0] : box[1], box[2] : box[3]])
+    return np.asarray(part.resize((_THUMB, _THUMB), Image.Resampling.BOX), np.float32)
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    size = float(np.sqrt((one * one).sum() * (other * other).sum()))
+    return float((one * other).sum()) / size if size > 1e-3 else 0.0
+
+
+def _area(box: Box) -> int:
+    return (box[1] - box[0]) * (box[3] - box[2])
+
+
+def _reading_order(boxes: list[Box]) -> list[Box]:
+    """Row by row, each from left to right: a box belongs to a row when its middle lies within the first one's span."""
+    left, ordered = sorted(boxes), []
+    while left:
+        first = left[0]
+        row = [box for box in left if (box[0] + box[1]) / 2 < first[1]]
+        ordered += sorted(row, key=lambda box: box[2])
+        left = [box for box in left if box not in row]
+    return ordered
+
+
+def _at_full_size(box: Box, small: tuple[int, ...], full: tuple[int, ...], scale: float) -> Tile:
+    margin = 0.06 * max(box[1] - box[0], box[3] - box[2])
+    top, left = max(0.0, box[0] - margin) / scale, max(0.0, box[2] - margin) / scale
+    bottom, right = min(small[0], box[1] + margin) / scale, min(small[1], box[3] + margin) / scale
+    return Tile(int(left), int(top), min(full[1], round(right)), min(full[0], round(bottom)))
