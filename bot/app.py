@@ -12,7 +12,7 @@ from telegram.ext import Application, ContextTypes, Defaults
 
 from bot.chat import menu
 from bot.chat.context import BotApplication, BotContext, BotData, Services
-from bot.chat.texts import DEFAULT_LANGUAGE, Texts, languages
+from bot.chat.languages import open_models
 from bot.delivery.background import running_in_background
 from bot.delivery.inbox import Deliveries
 from bot.delivery.ordering import PerChatProcessor
@@ -23,7 +23,7 @@ from bot.delivery.shutdown import Attendance, Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
-from bot.knowledge.knowledge import Knowledge
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
 from inference.card import ModelError
 from inference.workers.local import LocalExecutor, WorkerDiedError
@@ -45,6 +45,7 @@ async def open_services(
     An ``executor`` that runs already is used as it is, and left running. With a ``stop`` the workers start beside the
     body, where pictures wait for them and nothing else does; that they can't start is then told to ``stop``.
     """
+    models, spoken = open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
             executor = LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
@@ -65,8 +66,9 @@ async def open_services(
             storage=storage,
             deliveries=Deliveries(database.inbox, storage),
             executor=executor,
-            texts={language: Texts.load(language) for language in languages()},
-            knowledge={language: Knowledge.load(language) for language in languages()},
+            models=models,
+            texts={code: language.texts for code, language in spoken.items()},
+            knowledge={code: language.knowledge for code, language in spoken.items()},
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, GateScores, Organ, PictureError, Reason, Verdict
+from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
@@ -28,10 +29,10 @@ _TRIED_TILES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Analyser:
-    """The gate and an expert for each organ that it lets in. Not to be shared between threads."""
+    """The gate and, by organ, the model that reads what it lets in. Not to be shared between threads."""
 
     gate: Gate
-    experts: dict[Organ, Model]
+    experts: Mapping[str, Model]
 
     @classmethod
     def load(cls, models_dir: Path = MODELS_DIR, backend: BackendName = "litert") -> Self:
@@ -45,29 +46,33 @@ class Analyser:
             {organ: Model.load(entry, backend) for organ, entry in experts.items()},
         )
 
-    def analyse(self, picture: bytes, hint: Organ | None = None, *, bare_map: bool = True) -> Analysis:
+    def analyse(self, picture: bytes, hint: str | None = None, *, bare_map: bool = True) -> Analysis:
         """Read one picture; ``hint`` names the organ and skips the gate, without ``bare_map`` ``heatmap`` stays None.
 
         Raises PictureError when the bytes can't be decoded. A picture that the gate refuses comes back with the
-        verdict NOT_READABLE and, withheld, what the nearest expert would have said.
+        verdict NOT_READABLE and, withheld, what the model of the nearest organ would have said. Raises KeyError for a
+        hint that is no organ of ``experts``.
         """
         digest = hashlib.sha256(picture).hexdigest()
         decoded = decode(picture)
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
         admission = self.gate.admit(decoded.rgb)
-        if admission.organ is not Organ.BLOOD_SMEAR and self._is_sheet(decoded):
+        if (admission.organ is None or self._in_slices(admission.organ)) and self._is_sheet(decoded):
             raise PictureError(Reason.SEVERAL_SLICES)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
-        seen = replace(decoded, rgb=admission.picture)
-        return self._answer(admission.organ, admission.scores, seen, digest, bare_map)
+        admitted = replace(decoded, rgb=admission.picture)
+        return self._answer(admission.organ, admission.scores, admitted, digest, bare_map)
 
     def _is_sheet(self, picture: Picture) -> bool:
-        """Whether a picture splits into slices of which the gate lets the first ones in as brain MRI."""
+        """Whether a picture splits into slices of which the gate lets one of the first in as such."""
         tiles = split(picture.rgb)
         first = (self.gate.admit(tile.crop(picture.rgb)).organ for tile in tiles[:_TRIED_TILES])
-        return any(organ is Organ.BRAIN_MRI for organ in first)
+        return any(organ is not None and self._in_slices(organ) for organ in first)
+
+    def _in_slices(self, organ: str) -> bool:
+        return self.experts[organ].card.slices
 
     def warm_up(self) -> None:
         """Run every model once on an empty picture: the first run is the slow one."""
@@ -76,24 +81,24 @@ class Analyser:
             model.read(empty)
 
     def _answer(
-        self, organ: Organ, scores: GateScores | None, picture: Picture, digest: str, bare_map: bool
+        self, organ: str, scores: Mapping[str, float] | None, picture: Picture, digest: str, bare_map: bool
     ) -> Analysis:
-        expert = self.experts[organ]
-        reading = expert.read(picture.rgb)
-        judgement = decide(reading.chances, expert.card, reading.tta_disagreement)
+        model = self.experts[organ]
+        prediction = model.read(picture.rgb)
+        decision = decide(prediction.chances, model.card, prediction.tta_disagreement)
         shown = Image.fromarray(picture.rgb)
-        heat_map = draw_heat(expert, reading, shown.size)
+        heat_map = draw_heat(model, prediction, shown.size)
         return Analysis(
             organ=organ,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            label=judgement.label,
-            confidence=judgement.confidence,
-            probabilities=reading.chances,
-            prediction_set=judgement.prediction_set,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            label=decision.label,
+            confidence=decision.confidence,
+            probabilities=prediction.chances,
+            prediction_set=decision.prediction_set,
             withheld={},
             gate=scores,
-            model=expert.identity,
+            model=model.identity,
             picture_sha256=digest,
             width=picture.width,
             height=picture.height,
@@ -123,18 +128,18 @@ class Analyser:
         )
 
 
-def tumor_heat(expert: Model, reading: Prediction) -> NDArray[np.float32]:
+def tumor_heat(model: Model, prediction: Prediction) -> NDArray[np.float32]:
     """Heat (h x w, 0..1) of the likeliest tumour class, whatever the verdict: the scale alone decides what is seen."""
-    index = expert.card.class_names.index(likeliest_tumor(reading.chances, expert.card))
-    return heat(reading.evidence[..., index], expert.card.heatmap_full_scale)
+    index = model.card.class_names.index(likeliest_tumor(prediction.chances, model.card))
+    return heat(prediction.evidence[..., index], model.card.heatmap_full_scale)
 
 
-def draw_heat(expert: Model, reading: Prediction, size: tuple[int, int]) -> Image.Image:
+def draw_heat(model: Model, prediction: Prediction, size: tuple[int, int]) -> Image.Image:
     """The heat over a picture of ``size``, 8-bit grey; for a model that judges cells it lies on these."""
-    values = tumor_heat(expert, reading)
-    if reading.outline is not None:
-        return measures.heat_image(values, reading.outline, size)
-    return heat_image(values, expert.card.input.side, size)
+    values = tumor_heat(model, prediction)
+    if prediction.outline is not None:
+        return measures.heat_image(values, prediction.outline, size)
+    return heat_image(values, model.card.input.side, size)
 
 
 def _encode_grey(image: Image.Image) -> bytes:

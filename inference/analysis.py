@@ -5,13 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Organ(StrEnum):
-    """What an expert model can read."""
-
-    BRAIN_MRI = "brain_mri"
-    BLOOD_SMEAR = "blood_smear"
-
-
 class Verdict(StrEnum):
     """The one answer a picture gets."""
 
@@ -25,11 +18,11 @@ class Reason(StrEnum):
     """Why the verdict is what it is; each has its sentence in the locale files of the bot."""
 
     READ = "read"
-    """The expert is sure enough."""
+    """The model is sure enough."""
     UNDECIDED = "undecided"
-    """The expert's prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
+    """The prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
     NOT_A_SCAN = "not_a_scan"
-    """The gate takes the picture for neither organ, and can't tell what else it is."""
+    """The gate takes the picture for no organ that it knows, and can't tell what else it is."""
     PHOTO_OF_SCREEN = "photo_of_screen"
     """Refused by the gate: a photo of a screen or of a film."""
     PHOTO_OR_PAGE = "photo_or_page"
@@ -70,15 +63,6 @@ class PictureError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class GateScores:
-    """The gate's probabilities; they sum to 1."""
-
-    brain_mri: float
-    blood_smear: float
-    other: float
-
-
-@dataclass(frozen=True, slots=True)
 class ModelIdentity:
     """Which model spoke: printed in every reply and report."""
 
@@ -92,14 +76,15 @@ class ModelIdentity:
 class Analysis:
     """What was seen in one picture.
 
-    ``probabilities`` are calibrated, keyed by class name, and sum to 1; they are empty when the gate refused,
-    and what the nearest expert would have said stands under ``withheld``. ``shown`` is the cleaned picture as
-    people see it (JPEG, no metadata, long side at most ``imaging.SHOWN_SIDE``), ``overlay`` the heat map blended
-    over it (JPEG, same size), ``heatmap`` the map alone (PNG, 8-bit grey, same size; 0 = no evidence, 255 = the
-    card's fixed full scale). The last two are None when the picture was refused.
+    ``probabilities`` are calibrated, keyed by class name, and sum to 1; they are empty when the gate refused, and what
+    the model of the nearest organ would have said stands under ``withheld``. ``shown`` is the cleaned picture as people
+    see it (JPEG, no metadata, long side at most ``imaging.SHOWN_SIDE``), ``overlay`` the heat map blended over it
+    (JPEG, same size), ``heatmap`` the map alone (PNG, 8-bit grey, same size; 0 = no evidence, 255 = the card's fixed
+    full scale). The last two are None when the picture was refused.
     """
 
-    organ: Organ | None
+    organ: str | None
+    """The name in the card of the model that read it; None when the gate refused."""
     verdict: Verdict
     reason: Reason
     label: str | None
@@ -107,7 +92,8 @@ class Analysis:
     probabilities: Mapping[str, float]
     prediction_set: tuple[str, ...]
     withheld: Mapping[str, float]
-    gate: GateScores | None
+    gate: Mapping[str, float] | None
+    """The gate's probability of each class of its card (every organ, and "other"), summing to 1; None with a hint."""
     model: ModelIdentity | None
     picture_sha256: str
     """SHA-256 (hex) of the bytes as received."""

@@ -17,8 +17,8 @@ def read_arrays(folder: Path, card: ModelCard, file: str, names: Sequence[str]) 
         return None
     path = folder / file
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            return {name: kept[name] for name in names}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path} can't be read ({error}): reinstall the package") from None
 

@@ -4,12 +4,15 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 MODELS_DIR = Path(__file__).parent / "models"
 GATE = "gate"
+OTHER = "other"
+"""The gate's last class: a picture of none of its organs."""
 
-
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""Of an organ or a class: it goes into file names, keys of texts and columns of the database."""
 View = Literal["plain", "mirrored"]
 """A way to look at a picture: as it is, or left for right."""
 
@@ -65,7 +68,7 @@ class ScoreBin(_Part):
 class ModelClass(_Part):
     """One output of the model and the words that people see for it."""
 
-    name: str
+    name: Name
     words: str
     tumor: bool
 
@@ -75,8 +78,10 @@ class ModelCard(_Part):
 
     name: str
     version: str
-    organ: Literal["brain_mri", "blood_smear"] | None
-    """None for the gate."""
+    organ: Name | None
+    """What the model reads; None for the gate, whose classes are the organs that it lets in and, last, ``OTHER``."""
+    slices: bool = False
+    """A picture is a slice of a volume: several may lie on one sheet, or belong to one series."""
     classes: tuple[ModelClass, ...]
     architecture: Architecture
     input: Input
@@ -102,15 +107,27 @@ class ModelCard(_Part):
     made_with: dict[str, str]
 
     @model_validator(mode="after")
-    def _tumor_class_exists(self) -> Self:
+    def _classes_fit(self) -> Self:
+        names = self.class_names
+        if len(set(names)) != len(names):
+            raise ValueError("classes: two have the same name")
+        if self.organ is None and (len(names) < 2 or names[-1] != OTHER):
+            raise ValueError(f"classes: a gate has one for each organ and then {OTHER!r}; only a gate has no organ")
+        if self.organ == OTHER:
+            raise ValueError(f"organ: {OTHER!r} is what the gate calls a picture of no organ")
         if self.organ and len({c.tumor for c in self.classes}) != 2:
-            raise ValueError("an expert needs at least one tumour class and one tumour-free class")
+            raise ValueError("classes: an expert needs at least one with a tumour and one without")
         return self
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the model's outputs."""
         return tuple(c.name for c in self.classes)
+
+    @property
+    def organs(self) -> tuple[str, ...]:
+        """The organs that a gate lets in, in the order of its outputs."""
+        return self.class_names[:-1]
 
 
 def load_card(folder: Path) -> ModelCard:

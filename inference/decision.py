@@ -12,7 +12,7 @@ from inference.card import ModelCard
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The expert's answer; ``label`` is the class that the verdict rests on (the likeliest one when not sure)."""
+    """A model's answer; ``label`` is the class that the verdict rests on (the likeliest one when not sure)."""
 
     verdict: Verdict
     reason: Reason
@@ -31,8 +31,8 @@ def probabilities(logits: NDArray[np.float32], card: ModelCard) -> dict[str, flo
 
 def prediction_set(chances: Mapping[str, float], card: ModelCard) -> tuple[str, ...]:
     """Give the classes that can't be ruled out (class-conditional conformal prediction), likeliest first."""
-    kept = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]
-    return tuple(sorted(kept, key=lambda name: -chances[name]))
+    possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]
+    return tuple(sorted(possible, key=lambda name: -chances[name]))
 
 
 def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
@@ -41,7 +41,7 @@ def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
 
 
 def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
-    """Give the verdict of an expert's probabilities.
+    """Give the verdict that a model's probabilities allow.
 
     Signs are reported at or above the positive operating point and absence at or below the negative one, and each
     only when the prediction set holds classes of that kind alone and the views of the picture agree
@@ -50,8 +50,8 @@ def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: floa
     """
     tumor = {c.name: c.tumor for c in card.classes}
     score = any_tumor(chances, card)
-    kept = prediction_set(chances, card)
-    kinds = {tumor[name] for name in kept}
+    possible = prediction_set(chances, card)
+    kinds = {tumor[name] for name in possible}
     agree = tta_disagreement <= card.max_tta_disagreement
     if agree and kinds == {True} and score >= card.operating_points.positive:
         verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if tumor[name]]
@@ -61,7 +61,7 @@ def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: floa
         verdict, candidates = Verdict.NOT_SURE, list(chances)
     label = max(candidates, key=lambda name: chances[name])
     reason = Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ
-    return Decision(verdict, reason, label, chances[label], kept)
+    return Decision(verdict, reason, label, chances[label], possible)
 
 
 def scored_alike(chances: Mapping[str, float], card: ModelCard) -> float | None:
@@ -70,8 +70,8 @@ def scored_alike(chances: Mapping[str, float], card: ModelCard) -> float | None:
     (k + 1/2) / (n + 1) for k of n pictures (Jeffreys): none of thirty is not "never".
     """
     score = any_tumor(chances, card)
-    found = next((b for b in reversed(card.reliability) if score >= b.low), None)
-    return (found.tumors + 0.5) / (found.pictures + 1) if found else None
+    score_bin = next((b for b in reversed(card.reliability) if score >= b.low), None)
+    return (score_bin.tumors + 0.5) / (score_bin.pictures + 1) if score_bin else None
 
 
 def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:

@@ -38,7 +38,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model ready to read pictures (the gate is one too)."""
+    """A model ready to read pictures: an organ's or the gate's."""
 
     card: ModelCard
     backend: Backend
@@ -56,30 +56,30 @@ class Model:
     def read(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
         field = find(rgb) if self.card.input.normalisation == "cells" else None
-        seen = self._views(tensor(rgb, self.card.input) if field is None else sheet(field))
-        outputs = seen[0] if len(seen) == 1 else mean(seen)
+        views = self._views(tensor(rgb, self.card.input) if field is None else sheet(field))
+        outputs = views[0] if len(views) == 1 else mean(views)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
         tumor = (
-            [any_tumor(probabilities(view.logits, self.card), self.card) for view in seen] if len(seen) > 1 else [0.0]
+            [any_tumor(probabilities(view.logits, self.card), self.card) for view in views] if len(views) > 1 else [0.0]
         )
         chances = probabilities(outputs.logits, self.card)
         return Prediction(chances, outputs, max(tumor) - min(tumor), field.outline if field else None)
 
     def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
         """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""
-        seen = []
+        views = []
         for view in self.card.views:
             if view == "mirrored":
-                found = self.backend.run(np.ascontiguousarray(plain[:, :, ::-1]))
-                seen.append(Outputs(found.logits, found.maps[:, ::-1], found.features))
+                outputs = self.backend.run(np.ascontiguousarray(plain[:, :, ::-1]))
+                views.append(Outputs(outputs.logits, outputs.maps[:, ::-1], outputs.features))
             else:
-                seen.append(self.backend.run(plain))
-        return seen
+                views.append(self.backend.run(plain))
+        return views
 
 
-def mean(seen: Sequence[Outputs]) -> Outputs:
+def mean(views: Sequence[Outputs]) -> Outputs:
     """Average logits, maps and features over views."""
     return Outputs(
-        *(np.mean([getattr(view, name) for view in seen], axis=0) for name in ("logits", "maps", "features"))
+        *(np.mean([getattr(view, name) for view in views], axis=0) for name in ("logits", "maps", "features"))
     )

@@ -1,10 +1,9 @@
-"""The model folders that are shipped, found and checked: adding an organ's expert is adding a folder."""
+"""The model folders, found and checked: an organ is what the gate's card lets in and the card of one folder reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.analysis import Organ
 from inference.card import GATE, MODELS_DIR, ModelCard, ModelError, load_card
 
 
@@ -21,17 +20,31 @@ def folders(models_dir: Path = MODELS_DIR) -> tuple[Path, ...]:
     return tuple(sorted(path.parent for path in models_dir.glob("*/card.json")))
 
 
-def check_models(models_dir: Path = MODELS_DIR) -> tuple[Entry, Mapping[Organ, Entry]]:
-    """Verify the gate and the expert of every organ.
+def check_models(models_dir: Path = MODELS_DIR) -> tuple[Entry, Mapping[str, Entry]]:
+    """Verify the gate and, by organ, the expert of every organ that it lets in.
 
     Raises ModelError naming the file and the fix when one is missing, altered or does not fit the others.
     """
     gate = Entry(models_dir / GATE, load_card(models_dir / GATE))
-    found = [Entry(folder, load_card(folder)) for folder in folders(models_dir) if folder.name != GATE]
-    experts = {Organ(entry.card.organ): entry for entry in found if entry.card.organ is not None}
-    for organ in Organ:
+    if gate.card.organ is not None:
+        raise ModelError(f"{gate.folder / 'card.json'}: organ: a gate has none: put the expert into another folder")
+    experts: dict[str, Entry] = {}
+    for folder in folders(models_dir):
+        entry = Entry(folder, load_card(folder))
+        organ = entry.card.organ
+        if organ is None:
+            continue
+        if organ in experts:
+            raise ModelError(f"{folder} and {experts[organ].folder} both read {organ}: take one of them away")
+        if organ not in gate.card.organs:
+            raise ModelError(
+                f"{gate.folder / 'card.json'}: classes: {organ} is missing, so no picture would reach {folder}: "
+                "train a gate that knows it, or take that folder away"
+            )
+        experts[organ] = entry
+    for organ in gate.card.organs:
         if organ not in experts:
-            raise ModelError(f"{models_dir / organ} is missing: reinstall the package")
-        if organ not in gate.card.class_names:
-            raise ModelError(f"{gate.folder / 'card.json'} does not know {organ}: reinstall the package")
-    return gate, experts
+            raise ModelError(
+                f"{models_dir / organ} is missing: the gate lets {organ} in, so reinstall the package or add its model"
+            )
+    return gate, {organ: experts[organ] for organ in gate.card.organs}

@@ -10,14 +10,16 @@ from telegram.error import BadRequest
 from telegram.ext import Application, CallbackContext, ExtBot
 
 from bot.chat.keyboards import ButtonPress
-from bot.chat.texts import DEFAULT_LANGUAGE, Texts
+from bot.chat.texts import Texts
 from bot.delivery.admission import AdmissionQueue
 from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.ordering import Albums, ChatQueues
 from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
+from inference.registry import Entry
 from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.records import Person
@@ -36,6 +38,8 @@ class Services:
     storage: StorageHealth
     deliveries: Deliveries
     executor: LocalExecutor
+    models: Mapping[str, Entry]
+    """Organ -> the folder of the model that reads it."""
     texts: Mapping[str, Texts]
     knowledge: Mapping[str, Knowledge]
     chat_queues: ChatQueues = field(default_factory=ChatQueues)

@@ -60,7 +60,7 @@ def topic(topic: Topic, texts: Texts, section: str | None = None) -> Page:
     ]
     return Page(
         f"{topic.title}: {shown.title}" if shown else topic.title,
-        shown.text if shown else topic.summary,
+        filled(shown.text if shown else topic.summary, texts),
         _sources(topic.sources, texts),
         grid(*_pairs(others), (button(texts.plain("button.topics"), Action.TOPICS),)),
     )
@@ -84,11 +84,17 @@ def group(group: Group, texts: Texts) -> Page:
 
 def question(question: Question, knowledge: Knowledge, texts: Texts) -> Page:
     """A question with its answer; small talk is answered without heading and buttons."""
-    group = next((one for one in knowledge.groups if one.slug == question.group), None)
+    group = next((group for group in knowledge.groups if group.slug == question.group), None)
+    answer = filled(question.answer, texts)
     if group is None or group.hidden:
-        return Page("", question.answer)
+        return Page("", answer)
     back = button(texts.plain("button.more_questions"), Action.GROUP, group.slug)
-    return Page(question.question, question.answer, _sources(question.sources, texts), grid((back,)))
+    return Page(question.question, answer, _sources(question.sources, texts), grid((back,)))
+
+
+def filled(text: str, texts: Texts) -> str:
+    """A text of the knowledge with ``{organs}`` filled in: what one may send."""
+    return text.replace("{organs}", texts.pictures)
 
 
 def red_flag(flag: RedFlag, texts: Texts) -> Page:

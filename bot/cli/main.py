@@ -60,7 +60,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser, with the arguments of the asked command alone, so that ``--help`` need not import the rest."""
     parser = argparse.ArgumentParser(
         prog="tumorscan",
-        description="Reads a brain MRI slice or a blood smear picture and shows why. It educates, it never diagnoses.",
+        description="Reads a picture, such as a brain MRI slice or a blood smear, and shows why. It educates, it never "
+        "diagnoses.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('tumorscan-bot')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

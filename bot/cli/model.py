@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from bot.chat.languages import load_languages
 from bot.errors import StartError
+from bot.knowledge.loader import ContentError
 from bot.settings import load_settings
 from inference.card import ModelCard, ModelError, load_card
 from inference.registry import check_models, folders
@@ -46,7 +48,7 @@ def _list(models_dir: Path) -> int:
 
 
 def _verify(models_dir: Path) -> int:
-    """Check each folder by itself, then that all of them together can serve."""
+    """Check each folder by itself, then that all of them together can serve, and that no word for them is missing."""
     problems = []
     for folder in folders(models_dir):
         try:
@@ -57,9 +59,10 @@ def _verify(models_dir: Path) -> int:
             print(f"{folder.name}: {len(card.sha256)} files as the card says")
     if not problems:
         try:
-            check_models(models_dir)
+            _, models = check_models(models_dir)
             _open_all(models_dir)
-        except ModelError as error:
+            load_languages(models)
+        except (ModelError, ContentError) as error:
             problems.append(str(error))
     print("\n".join(problems) or "All models are sound.")
     return ALTERED if problems else 0

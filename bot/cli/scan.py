@@ -7,24 +7,25 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from bot.chat.texts import Texts
+from bot.chat.languages import Language, open_models
 from bot.errors import StartError
-from bot.knowledge.knowledge import Knowledge
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import wording
 from bot.scan.report_data import new_scan, report_data
 from bot.settings import load_settings
-from inference.analysis import Analysis, Organ, PictureError, Verdict
+from inference.analysis import Analysis, PictureError, Verdict
 from inference.card import ModelError
 from inference.decode.limits import MAX_FILE_BYTES
+from inference.registry import Entry
 from inference.workers.local import AnalysisTimeoutError, ExecutorError, LocalExecutor
 from storage.records import Scan
 from storage.repositories import ALPHABET
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON line a file")
     parser.add_argument(
-        "--organ", choices=[organ.value for organ in Organ], help="what all pictures show; skips the check for it"
+        "--organ", metavar="NAME", help="what all pictures show, such as brain_mri; skips the check for it"
     )
 
 
@@ -82,6 +83,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     settings = load_settings()
+    models, spoken = open_models(settings.models_dir)
+    if args.organ is not None and args.organ not in models:
+        raise StartError(f"--organ {args.organ}: no model reads that; there are {', '.join(models)}")
     jobs = name_jobs(args.files)
     workers = min(settings.workers, len(jobs))
     findings: list[bool] = []
@@ -98,7 +102,7 @@ async def _run(args: argparse.Namespace) -> int:
                 bar.update()
 
         async with LocalExecutor(workers, models_dir=settings.models_dir, backend=settings.model_backend) as executor:
-            reader = Reader(executor, args.out, Organ(args.organ) if args.organ else None)
+            reader = Reader(executor, models, spoken[DEFAULT_LANGUAGE], args.out, args.organ)
             await reader.read_all(jobs, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 
@@ -124,12 +128,19 @@ def name_jobs(files: Sequence[Path]) -> list[Job]:
 class Reader:
     """Reads files through the workers and writes what ``--out`` asks for."""
 
-    def __init__(self, executor: LocalExecutor, out: Path | None, organ: Organ | None) -> None:
+    def __init__(
+        self,
+        executor: LocalExecutor,
+        models: Mapping[str, Entry],
+        language: Language,
+        out: Path | None = None,
+        organ: str | None = None,
+    ) -> None:
         self._executor = executor
+        self._models = models
+        self._texts, self._knowledge = language.texts, language.knowledge
         self._out = out
         self._organ = organ
-        self._texts = Texts.load()
-        self._knowledge = Knowledge.load(self._texts.language) if out is not None else None
 
     async def read_all(self, jobs: Sequence[Job], ahead: int, tell: Callable[[Finding], None]) -> None:
         """Tell the findings in the order of ``jobs``, with at most ``ahead`` files in work or waiting to be told."""
@@ -163,7 +174,7 @@ class Reader:
         scan = as_scan(job, analysis)
         outputs = await self._write(job, analysis, scan) if self._out is not None else NO_OUTPUTS
         reason = wording.result_words(scan, self._texts)
-        words = f"{job.path}: {reason}. {wording.explanation_words(scan, self._texts)}"
+        words = f"{job.path}: {reason}. {wording.explanation_words(scan, self._texts, self._models.values())}"
         return Finding(_record(job, analysis, reason, outputs), words, was_read=True)
 
     def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
@@ -174,20 +185,21 @@ class Reader:
         """Write the overlay, the heat map and the report of a picture that was read."""
         from reports import render
 
-        if self._out is None or self._knowledge is None or analysis.overlay is None or analysis.heatmap is None:
+        if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
-        report = await self._executor.run(render, report_data(scan, pictures, self._texts, self._knowledge))
+        data = report_data(scan, pictures, self._texts, self._knowledge, self._models.values())
+        report = await self._executor.run(render, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
             "heatmap": (".heatmap.png", analysis.heatmap),
             "report": (".report.pdf", report),
         }
         paths: dict[str, str | None] = {}
-        for part, (ending, data) in parts.items():
+        for part, (ending, content) in parts.items():
             path = self._out / f"{job.name}{ending}"
             try:
-                await asyncio.to_thread(path.write_bytes, data)
+                await asyncio.to_thread(path.write_bytes, content)
             except OSError as error:
                 raise StartError(f"--out: {path} can't be written ({error.strerror})") from None
             paths[part] = str(path)
@@ -226,14 +238,14 @@ def _record(job: Job, analysis: Analysis | None, reason: str, outputs: dict[str,
         }  # fmt: skip
     else:
         said = {
-            "organ": analysis.organ.value if analysis.organ else None,
+            "organ": analysis.organ,
             "verdict": analysis.verdict.value,
             "label": analysis.label,
             "confidence": analysis.confidence,
             "probabilities": dict(analysis.probabilities),
             "withheld": dict(analysis.withheld),
             "prediction_set": list(analysis.prediction_set),
-            "gate": asdict(analysis.gate) if analysis.gate else None,
+            "gate": dict(analysis.gate) if analysis.gate else None,
             "model": f"{analysis.model.name} {analysis.model.version}" if analysis.model else None,
         }
     return {"file": file, **said, "reason": reason, "outputs": outputs}

@@ -12,12 +12,12 @@ from telegram import Update
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
 from bot.chat.context import BotApplication, Services
-from bot.chat.texts import DEFAULT_LANGUAGE
 from bot.delivery.background import running_in_background
 from bot.delivery.polling import TOKEN_REFUSED, Poller, PollingTimeouts, kept_fetching, seconds_of
 from bot.delivery.raw_update import Raw, UnparsableUpdate, read, set_aside
 from bot.delivery.shutdown import Shutdown
 from bot.errors import StartError
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
 from storage.errors import StorageDownError, StorageError
 

@@ -8,8 +8,8 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from telegram.ext import ApplicationHandlerStop
 
 from bot.chat.context import BotContext, replying
-from bot.chat.texts import DEFAULT_LANGUAGE
 from bot.errors import UserFacingError
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from inference.workers.local import AnalysisTimeoutError, WorkerDiedError
 from storage.errors import StorageDownError, UnknownPersonError
 

@@ -10,7 +10,7 @@ from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
 from bot.chat.context import BotContext
 from bot.chat.keyboards import parse
-from bot.chat.texts import DEFAULT_LANGUAGE
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan.incoming import MAX_NAME, clean_line
 from storage.records import Person
 

@@ -3,8 +3,8 @@
 All texts are plain text without markup; whoever shows them escapes and formats them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -41,13 +41,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Something that is explained at length. ``label`` is the model class that it explains, or None."""
+    """Something that is explained at length."""
 
     slug: str
     title: str
     summary: str
     """One or two sentences that stand alone."""
-    label: str | None
     sections: tuple[Section, ...]
     sources: tuple[Source, ...]
     names: tuple[str, ...]
@@ -136,23 +135,22 @@ class Knowledge:
         self.red_flags = red_flags
         self.questions = tuple(question for group in groups for question in group.questions)
         self._topics = {topic.slug: topic for topic in topics}
-        self._labels = {topic.label: topic for topic in topics if topic.label}
         self._questions = {question.slug: question for question in self.questions}
         self._flags = {flag.slug: flag for flag in red_flags}
         self._listening, self._words = listening, words
 
     @classmethod
-    def load(cls, language: str = "en") -> Self:
-        """Knowledge in ``language``. Raises ContentError when the folder is missing or a file is wrong."""
+    def load(cls, language: str = "en", organs: Iterable[Path] = (), subjects: Iterable[str] = ()) -> Self:
+        """Knowledge in ``language``, with what the folders of ``organs`` add and the words that it is asked by.
+
+        Raises ContentError when a folder or file is missing or wrong.
+        """
         folder = CONTENT / language
-        sources = {
-            name: as_type(Source, values, folder / "sources.toml")
-            for name, values in read(folder / "sources.toml").items()
-        }
+        own = (folder, *organs)
+        sources = _load_sources(own)
         words = as_type(Words, read(folder / "words.toml"), folder / "words.toml")
-        return cls(
-            _load_topics(folder, sources), _load_groups(folder, sources), *_load_red_flags(folder, sources), words
-        )
+        words = replace(words, subjects=(*words.subjects, *subjects))
+        return cls(_load_topics(own, sources), _load_groups(own, sources), *_load_red_flags(folder, sources), words)
 
     def warm_up(self) -> None:
         """Make what the first question would otherwise wait for; may be done in a thread."""
@@ -171,10 +169,6 @@ class Knowledge:
     def topic(self, slug: str) -> Topic | None:
         """The topic called ``slug``, or None."""
         return self._topics.get(slug)
-
-    def topic_for_label(self, label: str) -> Topic | None:
-        """The topic that explains the model class ``label``, or None."""
-        return self._labels.get(label)
 
     def question(self, slug: str) -> Question | None:
         """The question called ``slug``, or None."""
@@ -224,20 +218,33 @@ def knowledge(language: str = "en") -> Knowledge:
     return Knowledge.load(language)
 
 
-def _load_topics(folder: Path, sources: Mapping[str, Source]) -> tuple[Topic, ...]:
+def _load_sources(folders: Sequence[Path]) -> dict[str, Source]:
+    sources: dict[str, Source] = {}
+    for path in _files(folders, "sources.toml"):
+        sources |= {name: as_type(Source, values, path) for name, values in read(path).items()}
+    return sources
+
+
+def _files(folders: Sequence[Path], pattern: str) -> Iterator[Path]:
+    """Files of the language, then of its organs."""
+    for folder in folders:
+        yield from sorted(folder.glob(pattern))
+
+
+def _load_topics(folders: Sequence[Path], sources: Mapping[str, Source]) -> tuple[Topic, ...]:
     topics = []
-    for path in sorted((folder / "topics").glob("*.toml")):
+    for path in _files(folders, "topics/*.toml"):
         values = read(path)
         order = values.pop("order", 0)
-        values = {"slug": path.stem, "label": None, "names": [], **values}
+        values = {"slug": path.stem, "names": [], **values}
         values["sources"] = _sources(values.get("sources", ()), sources, path)
         topics.append((order, as_type(Topic, values, path)))
     return tuple(topic for _, topic in sorted(topics, key=lambda item: item[0]))
 
 
-def _load_groups(folder: Path, sources: Mapping[str, Source]) -> tuple[Group, ...]:
+def _load_groups(folders: Sequence[Path], sources: Mapping[str, Source]) -> tuple[Group, ...]:
     groups = []
-    for path in sorted((folder / "faq").glob("*.toml")):
+    for path in _files(folders, "faq/*.toml"):
         values = read(path)
         order = values.pop("order", 0)
         values = {"slug": path.stem, "hidden": False, **values}

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 CONTENT = Path(__file__).parents[1] / "languages"
+DEFAULT_LANGUAGE = "en"
 T = TypeVar("T")
 _adapters: dict[object, TypeAdapter[Any]] = {}
 """Made once for each type: making one takes longer than reading a file with it."""

@@ -2,7 +2,7 @@
 
 import html
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
@@ -15,6 +15,7 @@ from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.scan import jobs, wording
 from bot.scan.report_data import report_data, topic_of
+from inference.registry import Entry
 from storage.records import Pictures, Scan
 
 PICTURE, REPORT = "picture", "report"
@@ -35,7 +36,7 @@ async def send_picture(
     ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
     no PDF with buttons comes after it.
     """
-    caption = picture_caption(scan, context.texts, earlier)
+    caption = picture_caption(scan, context.texts, context.services.models.values(), earlier)
     buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
     known = scan.file_ids.get(PICTURE)
     if await _left_before_a_kill(context, scan, PICTURE):
@@ -68,7 +69,7 @@ async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
-    data = report_data(scan, kept, context.texts, context.knowledge)
+    data = report_data(scan, kept, context.texts, context.knowledge, context.services.models.values())
     return await context.services.executor.run(jobs.draw, data)
 
 
@@ -93,12 +94,12 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
         await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
 
 
-def picture_caption(scan: Scan, texts: Texts, earlier: Scan | None = None) -> str:
+def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
     """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it."""
     parts = [f"<b>{_safe(wording.result_words(scan, texts))}</b>"]
     if scan.patient_label:
         parts[0] += "\n" + texts("caption.label", label=scan.patient_label)
-    parts.append(_safe(wording.explanation_words(scan, texts)))
+    parts.append(_safe(wording.explanation_words(scan, texts, models)))
     parts.append(_safe(wording.figure_words(scan, texts)))
     parts.append(texts("caption.program"))
     if earlier is not None:

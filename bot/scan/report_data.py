@@ -1,9 +1,12 @@
 """From an analysis to what is kept and to what the PDF shows; also used by the offline command."""
 
+from collections.abc import Iterable
+
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
 from inference.analysis import Analysis, Verdict
+from inference.registry import Entry
 from reports.data import Bar, ReportData, Source
 from storage.records import NewScan, Pictures, Scan
 
@@ -14,19 +17,18 @@ def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, 
     """What is kept of an analysis that an expert gave an answer to. Raises ValueError for a refused picture."""
     if analysis.organ is None or analysis.model is None or analysis.overlay is None:
         raise ValueError(f"nothing is kept of a picture that was refused: {analysis.reason}")
-    gate = analysis.gate
     label = analysis.label or max(analysis.probabilities, key=lambda name: analysis.probabilities[name])
     return NewScan(
         source_key=source_key,
         patient_label=patient_label,
-        organ=analysis.organ.value,
+        organ=analysis.organ,
         verdict=analysis.verdict.value,
         reason=analysis.reason.value,
         label=label,
         confidence=analysis.probabilities[label] if analysis.confidence is None else analysis.confidence,
         probabilities=dict(analysis.probabilities),
         prediction_set=analysis.prediction_set,
-        gate={"brain_mri": gate.brain_mri, "blood_smear": gate.blood_smear, "other": gate.other} if gate else {},
+        gate=dict(analysis.gate or {}),
         model_name=analysis.model.name,
         model_version=analysis.model.version,
         model_sha256=analysis.model.sha256,
@@ -38,8 +40,10 @@ def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, 
     )
 
 
-def report_data(scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowledge) -> ReportData:
-    """Everything that the PDF of a scan shows, in the reader's language."""
+def report_data(
+    scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowledge, models: Iterable[Entry]
+) -> ReportData:
+    """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``."""
     topic = topic_of(scan, texts, knowledge)
     return ReportData(
         public_id=scan.public_id,
@@ -48,7 +52,7 @@ def report_data(scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowled
         patient_label=scan.patient_label,
         organ_words=wording.organ_words(scan.organ, texts),
         verdict_words=wording.result_words(scan, texts),
-        explanation=wording.explanation_words(scan, texts),
+        explanation=wording.explanation_words(scan, texts, models),
         bars=_bars(scan, texts),
         figure_words=wording.figure_words(scan, texts),
         limits=tuple(texts.plain(key) for key in LIMITS),
@@ -69,15 +73,18 @@ def report_data(scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowled
 
 def topic_of(scan: Scan, texts: Texts, knowledge: Knowledge) -> Topic | None:
     """What explains this scan: the topic of its label, or the organ's general one when the answer is "not sure"."""
-    topic = None if scan.verdict == Verdict.NOT_SURE else knowledge.topic_for_label(scan.label)
-    key = f"topic.{scan.organ}"
-    return topic or (knowledge.topic(texts.plain(key)) if key in texts else None)
+    organ = texts.organs.get(scan.organ)
+    if organ is None:
+        return None
+    explained = scan.verdict != Verdict.NOT_SURE and scan.label in organ.classes
+    return knowledge.topic(organ.classes[scan.label].topic if explained else organ.topic)
 
 
 def _bars(scan: Scan, texts: Texts) -> tuple[Bar, ...]:
     ranked = sorted(scan.probabilities.items(), key=lambda item: -item[1])
     return tuple(
-        Bar(wording.label_words(name, texts), probability, name in scan.prediction_set) for name, probability in ranked
+        Bar(wording.label_words(scan.organ, name, texts), probability, name in scan.prediction_set)
+        for name, probability in ranked
     )
 
 

@@ -1,25 +1,28 @@
 """A scan in plain words: one wording for the chat, the history and the PDF."""
 
+from collections.abc import Iterable
+
 from bot.chat.texts import Texts
 from bot.scan.track_record import observed_rate
 from inference.analysis import Verdict
+from inference.registry import Entry
 from storage.records import Scan
 
 
 def organ_words(organ: str, texts: Texts) -> str:
     """What kind of picture it is, such as "brain MRI"; an organ without words of its own is called by its name."""
-    return _or_name(f"organ.{organ}", organ, texts)
+    return texts.organs[organ].name if organ in texts.organs else _spaced(organ)
 
 
-def label_words(label: str, texts: Texts) -> str:
+def label_words(organ: str, label: str, texts: Texts) -> str:
     """What a model class is called; a class without words of its own is called by its name."""
-    return _or_name(f"label.{label}", label, texts)
+    classes = texts.organs[organ].classes if organ in texts.organs else {}
+    return classes[label].words if label in classes else _spaced(label)
 
 
 def finding_words(organ: str, texts: Texts) -> str:
     """What the signs are signs of: "a tumour" where the organ has no other words for it."""
-    key = f"finding.{organ}"
-    return texts.plain(key if key in texts else "finding.other")
+    return texts.organs[organ].finding if organ in texts.organs else texts.plain("finding.other")
 
 
 def chance_words(probability: float, texts: Texts) -> str:
@@ -37,16 +40,16 @@ def result_words(scan: Scan, texts: Texts) -> str:
     return texts.plain(f"verdict.{scan.verdict}", finding=finding_words(scan.organ, texts))
 
 
-def explanation_words(scan: Scan, texts: Texts) -> str:
-    """What the result means, in a few plain sentences."""
+def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
+    """What the result means, in a few plain sentences, with what its model (if among ``models``) has shown in tests."""
     finding = finding_words(scan.organ, texts)
     if scan.verdict == Verdict.NOT_SURE:
         said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
     else:
         chance = chance_words(scan.probabilities.get(scan.label, scan.confidence), texts)
-        label = label_words(scan.label, texts)
+        label = label_words(scan.organ, scan.label, texts)
         said = texts.plain(f"explain.{scan.verdict}", finding=finding, label=label, chance=chance)
-    share = observed_rate(scan)
+    share = observed_rate(scan, models)
     if share is None:
         return said
     return f"{said} {texts.plain('explain.record', finding=finding, chance=chance_words(share, texts))}"
@@ -72,15 +75,17 @@ def picture_words(scan: Scan, texts: Texts) -> str:
 def _still_possible(scan: Scan, texts: Texts) -> str:
     """The answers that the model can't rule out, or the two likeliest where it can rule out all others."""
     likeliest = sorted(scan.probabilities, key=lambda name: -scan.probabilities[name])
-    kept = [name for name in likeliest if name in scan.prediction_set]
-    ranked = kept if len(kept) > 1 else likeliest[:2]
+    possible = [name for name in likeliest if name in scan.prediction_set]
+    ranked = possible if len(possible) > 1 else likeliest[:2]
     return ", ".join(
         texts.plain(
-            "scan.possible", label=label_words(name, texts), chance=chance_words(scan.probabilities[name], texts)
+            "scan.possible",
+            label=label_words(scan.organ, name, texts),
+            chance=chance_words(scan.probabilities[name], texts),
         )
         for name in ranked
     )
 
 
-def _or_name(key: str, name: str, texts: Texts) -> str:
-    return texts.plain(key) if key in texts else name.replace("_", " ")
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

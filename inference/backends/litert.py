@@ -23,8 +23,8 @@ class LiteRTBackend:
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Run [1, side, side, channels]; outputs are found by name, whatever their order in the file."""
-        found = self._signature(**{self._input_name: tensor})
-        return Outputs(found["logits"][0], found["maps"][0], found["features"][0])
+        outputs = self._signature(**{self._input_name: tensor})
+        return Outputs(outputs["logits"][0], outputs["maps"][0], outputs["features"][0])
 
 
 def load(folder: Path, card: ModelCard) -> LiteRTBackend:

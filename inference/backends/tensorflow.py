@@ -27,21 +27,21 @@ class TensorFlowBackend:
         alpha_k = mean_xy(d logit_c / d A_k), map_c = sum_k alpha_k A_k; times the number of places, so that the map's
         mean is the logit without its bias, as in the class maps of the exported model.
         """
-        found = self._explain(tf.constant(tensor))
-        return Outputs(*(np.asarray(found[name][0]) for name in (LOGITS, MAPS, FEATURES)))
+        outputs = self._explain(tf.constant(tensor))
+        return Outputs(*(np.asarray(outputs[name][0]) for name in (LOGITS, MAPS, FEATURES)))
 
     def _grad_cam(self, tensor: Any) -> dict[str, Any]:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(tensor)  # a net without weights before its activations would not be recorded
-            found: dict[str, Any] = self._model(tensor, training=False)
-            activations = found[ACTIVATIONS]
-            scores = tf.unstack(found[LOGITS][0])
+            outputs: dict[str, Any] = self._model(tensor, training=False)
+            activations = outputs[ACTIVATIONS]
+            scores = tf.unstack(outputs[LOGITS][0])
         places = activations.shape[1] * activations.shape[2]
         maps = [
             tf.reduce_sum(tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2)) * activations, axis=-1)
             for score in scores
         ]
-        return {LOGITS: found[LOGITS], MAPS: tf.stack(maps, axis=-1) * places, FEATURES: found[FEATURES]}
+        return {LOGITS: outputs[LOGITS], MAPS: tf.stack(maps, axis=-1) * places, FEATURES: outputs[FEATURES]}
 
 
 def load(folder: Path, card: ModelCard) -> TensorFlowBackend:

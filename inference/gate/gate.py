@@ -1,12 +1,13 @@
-"""Is this a brain MRI, a blood smear, or neither? Only a picture that is taken for an organ gets an answer."""
+"""Is this a picture of an organ that a model reads, or of something else? Only the first gets an answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.analysis import GateScores, Organ, Reason
+from inference.analysis import Reason
 from inference.backends import BackendName
 from inference.decision import probabilities
 from inference.gate.ood_detector import MahalanobisDetector
@@ -32,14 +33,16 @@ Rgb = NDArray[np.uint8]
 class Admission:
     """The gate's answer."""
 
-    organ: Organ | None
-    """None: neither organ reaches the gate's operating point."""
-    nearest: Organ
-    scores: GateScores
+    organ: str | None
+    """None: no organ reaches the gate's operating point."""
+    nearest: str
+    """The likeliest organ."""
+    scores: Mapping[str, float]
+    """Class of the gate -> probability."""
     reason: Reason
     """READ, or why the picture is refused."""
     picture: Rgb
-    """What the expert is to read: the picture, or the screen or film in it laid flat."""
+    """What the organ's model is to read: the picture, or the screen or film in it laid flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Gate:
     """The gate's model and the rule by which it lets pictures in."""
 
     model: Model
-    refusals: RejectionReasons | None = None
-    familiar: MahalanobisDetector | None = None
+    reasons: RejectionReasons | None = None
+    detector: MahalanobisDetector | None = None
 
     @classmethod
     def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
@@ -60,8 +63,9 @@ class Gate:
 
     def admit(self, rgb: Rgb) -> Admission:
         """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
-        reading = self.model.read(rgb)
-        scores, nearest, chance = self._judge(reading)
+        prediction = self.model.read(rgb)
+        scores, nearest = self._score(prediction)
+        chance = scores[nearest]
         limit = self.model.card.operating_points.positive
         admitted, almost = chance >= limit, False
         # A slice has a black rim: only where the rim is lit can the scan be a small part of a photo.
@@ -70,24 +74,23 @@ class Gate:
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
-            within, organ, chance = self._judge(self.model.read(flat), PHOTOGRAPHED)
-            if chance >= max(limit, FRAMED_POSITIVE) and (organ is nearest or not admitted):
+            within, organ = self._score(self.model.read(flat), PHOTOGRAPHED)
+            if within[organ] >= max(limit, FRAMED_POSITIVE) and (organ == nearest or not admitted):
                 return Admission(organ, organ, within, Reason.READ, flat)
-            almost = almost or chance >= ALMOST
+            almost = almost or within[organ] >= ALMOST
         if admitted:
             return Admission(nearest, nearest, scores, Reason.READ, rgb)
-        reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, reading)
+        reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, prediction)
         return Admission(None, nearest, scores, reason, rgb)
 
-    def _judge(self, reading: Prediction, room: float = 1.0) -> tuple[GateScores, Organ, float]:
-        """The probabilities by the classifier and the distance together, the likelier organ and its own."""
-        chances, seen = reading.chances, reading.outputs
-        if self.familiar:
-            chances = probabilities(self.familiar.weigh(seen.logits, seen.features, room), self.model.card)
-        nearest = max(Organ, key=lambda organ: chances[organ])
-        return GateScores(**chances), nearest, chances[nearest]
+    def _score(self, prediction: Prediction, tolerance: float = 1.0) -> tuple[Mapping[str, float], str]:
+        """The probabilities by the classifier and the distance together, and the likeliest organ."""
+        scores, outputs = prediction.chances, prediction.outputs
+        if self.detector:
+            scores = probabilities(self.detector.weigh(outputs.logits, outputs.features, tolerance), self.model.card)
+        return scores, max(self.model.card.organs, key=lambda organ: scores[organ])
 
-    def _why(self, rgb: Rgb, reading: Prediction) -> Reason:
+    def _why(self, rgb: Rgb, prediction: Prediction) -> Reason:
         if too_dark(rgb):
             return Reason.TOO_DARK
-        return self.refusals.reason(reading.outputs.features, rgb) if self.refusals else Reason.NOT_A_SCAN
+        return self.reasons.reason(prediction.outputs.features, rgb) if self.reasons else Reason.NOT_A_SCAN

@@ -36,10 +36,10 @@ class MahalanobisDetector:
     def load(cls, folder: Path, card: ModelCard) -> Self | None:
         """Open the gate's ``distances.npz``; None when its card has none. Raises ModelError when it does not fit."""
         names = ("means", "whitening", "usual", "points")
-        kept = read_arrays(folder, card, DISTANCES_FILE, names)
-        if kept is None:
+        arrays = read_arrays(folder, card, DISTANCES_FILE, names)
+        if arrays is None:
             return None
-        means, whitening, usual, points = (kept[name].astype(np.float32) for name in names)
+        means, whitening, usual, points = (arrays[name].astype(np.float32) for name in names)
         features, organs = card.architecture.widths[-1], len(card.classes) - 1
         shapes = means.shape, whitening.shape, usual.shape, points.shape
         wanted = ((organs, features), (organs, features, features), (organs,), (organs,))
@@ -52,12 +52,12 @@ class MahalanobisDetector:
         away = features[..., None, :] - self.means
         return np.asarray((np.einsum("...of,ofg->...og", away, self.whitening) ** 2).sum(-1), np.float32)
 
-    def weigh(self, logits: Floats, features: Floats, room: float = 1.0) -> Floats:
+    def weigh(self, logits: Floats, features: Floats, tolerance: float = 1.0) -> Floats:
         """Logits [..., organs + 1], "other" last, by both signals: at its point an organ's equals that of "other".
 
-        ``room`` times the usual distance is still usual.
+        ``tolerance`` times the usual distance is still usual.
         """
-        beyond = np.log(np.maximum(self.squared(features) / (room * self.usual), 1))
+        beyond = np.log(np.maximum(self.squared(features) / (tolerance * self.usual), 1))
         weighed = logits.astype(np.float32)
         weighed[..., :-1] -= np.float32(PENALTY) * beyond + self.points
         return weighed

@@ -36,11 +36,11 @@ class RejectionReasons:
     @classmethod
     def load(cls, folder: Path, card: ModelCard) -> Self | None:
         """Open the gate's ``refusals.npz``; None when its card has none. Raises ModelError when it does not fit."""
-        kept = read_arrays(folder, card, REFUSALS_FILE, ("names", "weights", "biases", "sure"))
-        if kept is None:
+        arrays = read_arrays(folder, card, REFUSALS_FILE, ("names", "weights", "biases", "sure"))
+        if arrays is None:
             return None
-        names = tuple(str(name) for name in kept["names"])
-        weights, biases, sure = (kept[name].astype(np.float32) for name in ("weights", "biases", "sure"))
+        names = tuple(str(name) for name in arrays["names"])
+        weights, biases, sure = (arrays[name].astype(np.float32) for name in ("weights", "biases", "sure"))
         features = card.architecture.widths[-1] + SIGNS
         shapes = weights.shape, biases.shape, sure.shape
         if shapes != ((features, len(names)), (len(names),), ()) or not 0 <= sure <= 1:
@@ -67,11 +67,11 @@ def signs(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     levels = rgb[::step, ::step].astype(np.float32) / 255
     chroma, grey = np.ptp(levels, axis=-1), levels.mean(-1)
     steps = np.abs(np.diff(grey, axis=1)) if grey.shape[1] > 1 else np.zeros((1, 1), np.float32)
-    found = (
+    values = (
         *(chroma.mean(), np.percentile(chroma, 90), grey.mean(), grey.std()),
         *((grey < 0.06).mean(), (grey > 0.92).mean(), (steps == 0).mean(), (steps > 0.25).mean()),
     )
-    return np.array(found, np.float32)
+    return np.array(values, np.float32)
 
 
 def too_dark(rgb: NDArray[np.uint8]) -> bool:

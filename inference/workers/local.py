@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
-from inference.analysis import Analysis, Organ
+from inference.analysis import Analysis
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.registry import check_models
@@ -113,7 +113,7 @@ class LocalExecutor:
     ) -> None:
         await self.close()
 
-    async def analyse(self, data: bytes, hint: Organ | None = None) -> Analysis:
+    async def analyse(self, data: bytes, hint: str | None = None) -> Analysis:
         """Read one picture in a worker. Raises PictureError, AnalysisTimeoutError or WorkerDiedError."""
         return await self.run(analyse, data, hint)
 

@@ -8,7 +8,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from inference.analysis import Analysis, Organ
+from inference.analysis import Analysis
 from inference.backends import BackendName
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def limited(function: Callable[..., T], args: Sequence[object], seconds: float) 
     return function(*args)
 
 
-def analyse(data: bytes, hint: Organ | None, *, bare_map: bool = True) -> Analysis:
+def analyse(data: bytes, hint: str | None, *, bare_map: bool = True) -> Analysis:
     """Read one picture with the models of this worker. Raises PictureError."""
     if _analyser is None:
         raise RuntimeError("this process is no worker")

@@ -91,14 +91,13 @@ def _models() -> list[tuple[Any, Any]]:
     """Gate and expert, with their cards, as Keras models that also give their last activations."""
     import keras
 
-    from inference.analysis import Organ
     from inference.architecture import ACTIVATIONS, build, load_weights
     from inference.backends import WEIGHTS
     from inference.registry import check_models
 
     gate, experts = check_models()
     found = []
-    for entry in (gate, experts[Organ.BRAIN_MRI]):
+    for entry in (gate, experts["brain_mri"]):
         card = entry.card
         model = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
         load_weights(model, entry.folder / WEIGHTS["tensorflow"])

@@ -11,7 +11,6 @@ from PIL import Image
 
 from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
-from inference.analysis import Organ
 from inference.backends import BackendName
 from inference.decode.imaging import decode, encode_jpeg
 from inference.explain import heat_image, overlay, side_by_side
@@ -29,17 +28,17 @@ def step_costs(backend: BackendName) -> dict[str, float]:
     analyser.warm_up()
     data = bench_scan()
     picture = decode(data)
-    expert = analyser.experts[Organ.BRAIN_MRI]
-    reading = expert.read(picture.rgb)
+    model = analyser.experts["brain_mri"]
+    prediction = model.read(picture.rgb)
     shown = Image.fromarray(picture.rgb)
-    blended = _draw_heat(expert, reading, shown)
+    blended = _draw_heat(model, prediction, shown)
     original_jpeg, overlay_jpeg = encode_jpeg(shown), encode_jpeg(blended)
     report = a_report(original_jpeg, overlay_jpeg)
     return {
         "decode 1280 x 960 JPEG": _median(lambda: decode(data)),
         "gate": _median(lambda: analyser.gate.admit(picture.rgb)),
-        "expert with class maps": _median(lambda: expert.read(picture.rgb)),
-        "heat map and overlay": _median(lambda: _draw_heat(expert, reading, shown)),
+        "expert with class maps": _median(lambda: model.read(picture.rgb)),
+        "heat map and overlay": _median(lambda: _draw_heat(model, prediction, shown)),
         "encode picture and overlay": _median(lambda: (encode_jpeg(shown), encode_jpeg(blended))),
         "all of analyse()": _median(lambda: analyser.analyse(data)),
         "picture beside heat map": _median(lambda: side_by_side(original_jpeg, overlay_jpeg)),
@@ -56,8 +55,8 @@ def text_costs() -> dict[str, float]:
     }
 
 
-def _draw_heat(expert: Model, reading: Prediction, shown: Image.Image) -> Image.Image:
-    return overlay(shown, heat_image(tumor_heat(expert, reading), expert.card.input.side, shown.size))
+def _draw_heat(model: Model, prediction: Prediction, shown: Image.Image) -> Image.Image:
+    return overlay(shown, heat_image(tumor_heat(model, prediction), model.card.input.side, shown.size))
 
 
 def _median(step: Callable[[], object]) -> float:

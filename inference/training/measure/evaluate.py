@@ -109,7 +109,7 @@ def admit(
     chances, taken_for = [], []
     for example in examples:
         admission = gate.admit(open_picture(example.path))
-        chances.append([getattr(admission.scores, name) for name in recipe.class_names])
+        chances.append([admission.scores[name] for name in recipe.class_names])
         taken_for.append(recipe.class_names.index(admission.organ or OTHER))
         if progress:
             progress()

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.analysis import Organ
 from inference.gate.gate import Gate
 from inference.training.data import dataset
 from inference.training.data.dataset import Arrays, DataError, Example
@@ -229,7 +228,7 @@ def drawn_figures(gate: Gate, scans: Sequence[Example]) -> dict[str, Any]:
 
 def _score(gate: Gate, picture: NDArray[np.uint8]) -> tuple[float, bool]:
     admission = gate.admit(picture)
-    return max(getattr(admission.scores, organ.value) for organ in Organ), admission.organ is not None
+    return admission.scores[admission.nearest], admission.organ is not None
 
 
 def _area(scans: Sequence[float], others: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from inference.analyser import Analyser
-from inference.analysis import Organ
+from inference.card import OTHER
 from inference.decision import any_tumor, decide
 from inference.training.data.dataset import Example
 from inference.training.drawn.screen_photos import CLOSE, FRAMED, film_photo, screen_photo
@@ -155,17 +155,17 @@ def _expert_row(
     clean: NDArray[np.bool_] | None,
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Accuracy (tumour or not) whatever the gate says; told wrong, not sure and refused as people would get it."""
-    organ = Organ(str(recipe.organ))
-    expert = analyser.experts[organ]
+    organ = str(recipe.organ)
+    model = analyser.experts[organ]
     free = recipe.class_names[recipe.tumor_free]
     ill = np.array([e.label != free for e in examples])
     right, told, admitted = [], [], []
     for picture, is_ill in zip(pictures, ill, strict=True):
         admission = analyser.gate.admit(picture)
-        admitted.append(admission.organ is organ)
-        reading = expert.read(admission.picture)
-        right.append((any_tumor(reading.chances, expert.card) >= 0.5) == is_ill)
-        told.append(MEANING.get(decide(reading.chances, expert.card, reading.tta_disagreement).verdict, 0))
+        admitted.append(admission.organ == organ)
+        prediction = model.read(admission.picture)
+        right.append((any_tumor(prediction.chances, model.card) >= 0.5) == is_ill)
+        told.append(MEANING.get(decide(prediction.chances, model.card, prediction.tta_disagreement).verdict, 0))
     correct, said, let_in = np.array(right), np.array(told), np.array(admitted)
     before = correct if clean is None else clean
     wrong = let_in & (((said == 1) & ~ill) | ((said == -1) & ill))
@@ -185,11 +185,11 @@ def _gate_row(
     """Share of the scans of each organ that is refused, and of other pictures that is let in."""
     organs = [analyser.gate.admit(picture).organ for picture in pictures]
     labels = np.array([e.label for e in examples])
-    taken = np.array([organ.value if organ else "" for organ in organs])
+    taken = np.array([organ or "" for organ in organs])
     row: dict[str, Any] = {}
     for name in recipe.class_names:
         here = labels == name
-        if name in tuple(Organ):
+        if name != OTHER:
             row[f"{name}_refused"] = round(float((taken[here] != name).mean()), 4)
         else:
             row["others_let_in"] = round(float((taken[here] != "").mean()), 4)

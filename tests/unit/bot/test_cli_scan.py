@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from bot.chat.texts import Texts
+from bot.chat.languages import load_language
 from bot.cli.main import main
 from bot.cli.scan import name_jobs
 from inference.analysis import Reason
 from inference.card import MODELS_DIR
 from inference.gate.rejection_reason import KINDS
+from inference.registry import check_models
 from tests import dicom_files, pictures
 
 KEYS = {
@@ -93,7 +94,7 @@ def test_a_numbered_name_never_takes_that_of_a_file() -> None:
 
 
 def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.CaptureFixture[str]) -> None:
-    texts = Texts.load()
+    texts = load_language("en", check_models()[1]).texts
     bad = {
         "empty.jpg": (b"", "refusal.empty"),
         "text.jpg": (b"not a picture at all", "refusal.unknown_format"),

@@ -23,17 +23,8 @@ def english() -> Knowledge:
     return Knowledge.load("en")
 
 
-@pytest.mark.parametrize("label", ["glioma", "meningioma", "pituitary", "no_tumor", "leukemia", "no_leukemia"])
-def test_every_class_of_the_models_has_a_topic(english: Knowledge, label: str) -> None:
-    topic = english.topic_for_label(label)
-    assert topic is not None
-    assert topic.label == label
-    assert english.topic(topic.slug) is topic
-
-
 def test_what_does_not_exist_is_none(english: Knowledge) -> None:
     assert english.topic("gout") is None
-    assert english.topic_for_label("gout") is None
     assert english.question("gout") is None
     with pytest.raises(KeyError):
         english.topics[0].section("gout")

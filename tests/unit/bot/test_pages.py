@@ -52,7 +52,7 @@ def test_every_topic_section_and_question_is_reached_by_buttons_from_the_menus()
 
 def test_facts_are_escaped_and_their_sources_are_links() -> None:
     source = Source("A & B", "<press>", "https://example.org/?a=1&b=2", "public domain")
-    topic = Topic("x", "x < y", "<b>bold</b> & brave", None, (), (source,), ())
+    topic = Topic("x", "x < y", "<b>bold</b> & brave", (), (source,), ())
     [(text, _)] = pages.topic(topic, english).messages()
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; brave" in text
     assert '<a href="https://example.org/?a=1&amp;b=2">A &amp; B</a>, &lt;press&gt;' in text

@@ -8,7 +8,7 @@ import pytest
 
 from bot.chat.menu import COMMANDS, bot_commands, help_lines
 from bot.chat.texts import TextError, Texts, languages, placeholders
-from inference.analysis import Organ, Reason, Verdict
+from inference.analysis import Reason, Verdict
 from tests.conftest import PROJECT
 from tests.reading import grade
 
@@ -24,7 +24,9 @@ SAMPLES = {
     "name": "Anna", "label": "Anna", "number": 3, "total": 5, "read": 4, "page": 1, "pages": 2, "public_id": "A7K2-Q9",
     "username": "bot", "model": "brain", "version": "1.0", "finding": "a tumour", "chance": "about 93 of 100",
     "names": "glioma (about 40 of 100)", "when": "1 May", "organ": "brain MRI", "result": "I am not sure",
-    "topic": "Glioma", "width": 640, "height": 480, "place": 4,
+    "topic": "Glioma", "organs": "a brain MRI slice or a blood smear",
+    "others": "a brain MRI slice", "last": "a blood smear", "first": "a brain MRI slice",
+    "width": 640, "height": 480, "place": 4,
 }  # fmt: skip
 
 english = Texts.load("en")
@@ -70,7 +72,6 @@ def test_every_key_in_the_code_has_its_text() -> None:
 def test_every_value_of_the_analysis_has_its_words() -> None:
     keys = {f"verdict.{verdict}" for verdict in Verdict if verdict is not Verdict.NOT_READABLE}
     keys |= {f"refusal.{reason}" for reason in Reason if reason not in (Reason.READ, Reason.UNDECIDED)}
-    keys |= {f"{family}.{organ}" for organ in Organ for family in ("organ", "finding", "topic")}
     keys |= {f"command.{name}" for name in COMMANDS}
     assert {key for key in keys if key not in english} == set()
 
@@ -111,9 +112,7 @@ def test_texts_for_places_without_markup_have_none(key: str) -> None:
 
 
 def test_values_are_escaped_on_the_way_in() -> None:
-    assert english("start.welcome", name="<b>&") == english.templates["start.welcome"].replace(
-        "{name}", "&lt;b&gt;&amp;"
-    )
+    assert english("caption.label", label="<b>&") == "Label: &lt;b&gt;&amp;"
 
 
 def test_braces_in_a_value_are_not_filled_in_again() -> None:

@@ -1,12 +1,11 @@
 """A scan in words: in the chat, in the history and in the PDF."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from telegram.constants import MessageLimit
@@ -14,12 +13,13 @@ from telegram.constants import MessageLimit
 from bot.chat.texts import Texts
 from bot.handlers.history import page_buttons, page_text
 from bot.knowledge.knowledge import Knowledge
-from bot.scan import track_record, wording
+from bot.scan import wording
 from bot.scan.incoming import MAX_LABEL
 from bot.scan.messages import picture_caption, report_caption
 from bot.scan.report_data import new_scan, report_data, topic_of
-from inference.analysis import Analysis, GateScores, ModelIdentity, Organ, Reason, Verdict
-from inference.card import MODELS_DIR, ModelCard, ScoreBin, load_card
+from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
+from inference.card import MODELS_DIR, ScoreBin, load_card
+from inference.registry import Entry
 from storage.records import Pictures, Scan, ScanPage
 
 english = Texts.load("en")
@@ -89,47 +89,40 @@ def test_a_probability_is_said_as_a_number_of_a_hundred(probability: float, word
 
 
 def test_signs_are_told_with_their_kind_and_the_models_number() -> None:
-    text = shown(picture_caption(SCANS["signs"], english))
+    text = shown(picture_caption(SCANS["signs"], english, ()))
     assert text.startswith("Signs of a tumour found")
     assert "glioma" in text
     assert "about 93 of 100" in text
 
 
 def test_no_signs_are_never_told_as_good_news() -> None:
-    text = shown(picture_caption(SCANS["none"], english))
+    text = shown(picture_caption(SCANS["none"], english, ()))
     assert "does not rule anything out" in text
     assert "see a doctor" in text
     assert not re.search(r"\b(safe|healthy|fine|good|worry|clear)\b", text)
 
 
 def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None:
-    text = shown(picture_caption(SCANS["unsure"], english))
+    text = shown(picture_caption(SCANS["unsure"], english, ()))
     assert text.index("glioma (about 93 of 100)") < text.index("no tumour signs (about 1 of 100)")
 
 
 def test_not_sure_never_names_one_answer_alone() -> None:
-    text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english))
+    text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english, ()))
     assert "glioma (about 93 of 100), meningioma (about 4 of 100)" in text
 
 
 @pytest.fixture
-def tested_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelCard]:
+def tested_model() -> Entry:
     """A brain model whose card tells what pictures of a score showed: nearly none, half and nearly all."""
     bins = [(0.0, 0.2, 199, 1), (0.2, 0.8, 39, 19), (0.8, 1.0, 499, 490)]
     card = load_card(MODELS_DIR / "brain_mri").model_copy(
         update={
-            "sha256": {},
+            "sha256": {"model.tflite": sha256(b"weights").hexdigest()},
             "reliability": tuple(ScoreBin(low=a, high=b, pictures=n, tumors=k) for a, b, n, k in bins),
         }
     )
-    (tmp_path / "brain_mri").mkdir()
-    (tmp_path / "brain_mri" / "model.tflite").write_bytes(b"weights")
-    card = card.model_copy(update={"sha256": {"model.tflite": sha256(b"weights").hexdigest()}})
-    (tmp_path / "brain_mri" / "card.json").write_text(card.model_dump_json())
-    monkeypatch.setenv("MODELS_DIR", str(tmp_path))
-    track_record.load_models_dir.cache_clear()
-    yield card
-    track_record.load_models_dir.cache_clear()
+    return Entry(MODELS_DIR / "brain_mri", card)
 
 
 @pytest.mark.parametrize(
@@ -141,31 +134,31 @@ def tested_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mo
     ],
 )
 def test_an_answer_tells_what_such_scores_showed_in_tests(
-    tested_model: ModelCard, no_tumor: float, verdict: str, words: str
+    tested_model: Entry, no_tumor: float, verdict: str, words: str
 ) -> None:
     chances = {"glioma": 1 - no_tumor, "meningioma": 0.0, "pituitary": 0.0, "no_tumor": no_tumor}
-    own = tested_model.sha256["model.tflite"]
+    own = tested_model.card.sha256["model.tflite"]
     scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
-    assert words in shown(picture_caption(scan, english))
-    assert words in report_data(scan, Pictures(b"", b""), english, knowledge).explanation
-    assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english)
+    assert words in shown(picture_caption(scan, english, [tested_model]))
+    assert words in report_data(scan, Pictures(b"", b""), english, knowledge, [tested_model]).explanation
+    assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english, [tested_model])
 
 
-def test_the_longest_answer_with_its_record_fits_into_telegrams_limit(tested_model: ModelCard) -> None:
+def test_the_longest_answer_with_its_record_fits_into_telegrams_limit(tested_model: Entry) -> None:
     scan = a_scan(
-        model_sha256=tested_model.sha256["model.tflite"], patient_label="W" * MAX_LABEL, number=999_999,
+        model_sha256=tested_model.card.sha256["model.tflite"], patient_label="W" * MAX_LABEL, number=999_999,
         prediction_set=tuple(BRAIN),
     )  # fmt: skip
     for verdict in ("tumor_signs", "no_tumor_signs", "not_sure"):
         told = replace(scan, verdict=verdict)
-        caption = shown(picture_caption(told, english, replace(told, number=999_998)))
+        caption = shown(picture_caption(told, english, [tested_model], replace(told, number=999_998)))
         assert "In tests" in caption
         assert len(caption) <= MessageLimit.CAPTION_LENGTH
 
 
 @pytest.mark.parametrize("kind", SCANS)
 def test_every_caption_says_what_it_is_and_names_scan_and_model(kind: str) -> None:
-    text = shown(picture_caption(SCANS[kind], english))
+    text = shown(picture_caption(SCANS[kind], english, ()))
     for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "heat map", "A7K2-Q9", "2026.11"):
         assert part in text
 
@@ -175,16 +168,16 @@ def test_every_caption_fits_into_telegrams_limit_with_the_longest_label(kind: st
     scan = replace(SCANS[kind], patient_label="W" * MAX_LABEL, number=999_999, prediction_set=tuple(BRAIN))
     scan = scan if kind != "unsure" else replace(scan, probabilities=BRAIN)
     earlier = replace(scan, number=999_998)
-    assert len(shown(picture_caption(scan, english, earlier))) <= MessageLimit.CAPTION_LENGTH
+    assert len(shown(picture_caption(scan, english, (), earlier))) <= MessageLimit.CAPTION_LENGTH
     assert len(shown(report_caption(scan, english))) <= MessageLimit.CAPTION_LENGTH
 
 
 def test_a_hostile_label_is_shown_as_it_was_typed() -> None:
     label = "<b>&lt;{finding}</b><a href='x'>"
     scan = replace(SCANS["signs"], patient_label=label)
-    assert label in shown(picture_caption(scan, english))
+    assert label in shown(picture_caption(scan, english, ()))
     assert label in shown(page_text(ScanPage((scan,), 1, 1, 1), english))
-    assert report_data(scan, Pictures(b"", b""), english, knowledge).patient_label == label
+    assert report_data(scan, Pictures(b"", b""), english, knowledge, ()).patient_label == label
 
 
 def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
@@ -198,7 +191,7 @@ def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
 def test_an_organ_without_words_of_its_own_is_called_by_its_name() -> None:
     scan = SCANS["another organ"]
     assert wording.organ_words(scan.organ, english) == "skin"
-    assert wording.label_words("spindle_cell", english) == "spindle cell"
+    assert wording.label_words("skin", "spindle_cell", english) == "spindle cell"
     assert wording.result_words(scan, english) == "Signs of a tumour found"
     assert topic_of(scan, english, knowledge) is None
 
@@ -216,7 +209,7 @@ def test_a_scan_is_explained_by_the_topic_of_its_result(kind: str, title: str) -
 @pytest.mark.parametrize("kind", ["signs", "none", "unsure", "smear"])
 def test_a_report_holds_everything_that_its_reader_needs(kind: str) -> None:
     scan = SCANS[kind]
-    data = report_data(scan, Pictures(b"original", b"overlay"), english, knowledge)
+    data = report_data(scan, Pictures(b"original", b"overlay"), english, knowledge, ())
     assert (data.public_id, data.number, data.created_at) == (scan.public_id, scan.number, scan.created_at)
     assert [bar.probability for bar in data.bars] == sorted(scan.probabilities.values(), reverse=True)
     assert {bar.highlighted for bar in data.bars} == {True, False} or kind in {"none", "smear"}
@@ -230,8 +223,9 @@ def test_a_report_holds_everything_that_its_reader_needs(kind: str) -> None:
 
 def an_analysis(**changes: object) -> Analysis:
     analysis = Analysis(
-        organ=Organ.BRAIN_MRI, verdict=Verdict.TUMOR_SIGNS, reason=Reason.READ, label="glioma", confidence=0.93,
-        probabilities=BRAIN, prediction_set=("glioma",), withheld={}, gate=GateScores(0.98, 0.01, 0.01),
+        organ="brain_mri", verdict=Verdict.TUMOR_SIGNS, reason=Reason.READ, label="glioma", confidence=0.93,
+        probabilities=BRAIN, prediction_set=("glioma",), withheld={},
+        gate={"brain_mri": 0.98, "blood_smear": 0.01, "other": 0.01},
         model=ModelIdentity("brain_mri", "2026.11", "a" * 64), picture_sha256="b" * 64, width=640, height=480,
         shown=b"shown", overlay=b"overlay", heatmap=b"heat",
     )  # fmt: skip

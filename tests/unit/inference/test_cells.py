@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from inference.analyser import draw_heat
-from inference.analysis import Organ, Verdict
+from inference.analysis import Verdict
 from inference.cells import measures
 from inference.cells.finder import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
 from inference.cells.measures import CHANNELS, MEASURES, chromatin, measure, sheet
@@ -33,7 +33,7 @@ def nearest(field: Field, x: float, y: float) -> tuple[float, Cell]:
 
 @pytest.fixture(scope="module")
 def expert() -> Model:
-    return Model.load(check_models()[1][Organ.BLOOD_SMEAR])
+    return Model.load(check_models()[1]["blood_smear"])
 
 
 FIVE = smear([Nucleus(x, y) for x, y in PLACES])

@@ -12,7 +12,7 @@ from inference.model import Model, Prediction
 from inference.registry import check_models
 
 _, EXPERTS = check_models()
-BRAIN = EXPERTS["brain_mri"]  # type: ignore[index]  # an Organ is its name
+BRAIN = EXPERTS["brain_mri"]
 
 
 @pytest.fixture(scope="module")

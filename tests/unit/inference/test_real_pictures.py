@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inference.analyser import Analyser
-from inference.analysis import Analysis, Organ, Verdict
+from inference.analysis import Analysis, Verdict
 
 HOW_MANY = 20
 
@@ -42,13 +42,13 @@ def read(analyser: Analyser, pictures: list[bytes]) -> list[Analysis]:
 @pytest.mark.parametrize("tumor", [True, False], ids=["with tumour", "without"])
 def test_brain_slices_are_taken_for_brain_slices(analyser: Analyser, shared_data: Path, *, tumor: bool) -> None:
     slices = slices_to_test(shared_data, tumor=tumor)
-    assert sum(answer.organ is Organ.BRAIN_MRI for answer in read(analyser, slices)) >= 18
+    assert sum(answer.organ == "brain_mri" for answer in read(analyser, slices)) >= 18
 
 
 @pytest.mark.parametrize("label", ["malignant", "benign"])
 def test_blood_smears_are_taken_for_blood_smears(analyser: Analyser, shared_data: Path, label: str) -> None:
     smears = some(shared_data / "blood", lambda row: row["label"] == label)
-    assert sum(answer.organ is Organ.BLOOD_SMEAR for answer in read(analyser, smears)) >= 18
+    assert sum(answer.organ == "blood_smear" for answer in read(analyser, smears)) >= 18
 
 
 @pytest.mark.parametrize("kind", ["pet_photo", "screenshot", "xray_chest", "document", "face_photo", "natural_photo"])
