@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from telegram import LinkPreviewOptions
@@ -24,21 +24,37 @@ from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
 from bot.knowledge.loader import DEFAULT_LANGUAGE
+from bot.scan import jobs
 from bot.settings import Settings
 from inference.card import ModelError
-from inference.workers.local import LocalExecutor, WorkerDiedError
+from inference.workers.executor import Executor, WorkerDiedError
+from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageError
 
 SUBJECTS = (onboarding, scans, history, report, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
+
+
+def local_executor(settings: Settings, workers: int | None = None) -> LocalExecutor:
+    """Worker processes of this machine that know the bot's jobs; as many as the settings say, or fewer."""
+    return LocalExecutor(
+        workers or settings.workers,
+        jobs=jobs.MODULES,
+        models_dir=settings.models_dir,
+        backend=settings.model_backend,
+    )
+
+
+EXECUTORS: dict[str, Callable[[Settings], Executor]] = {"local": local_executor}
+"""What runs the jobs, by the setting EXECUTOR."""
 _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, executor: LocalExecutor | None = None, stop: Shutdown | None = None
+    settings: Settings, executor: Executor | None = None, stop: Shutdown | None = None
 ) -> AsyncIterator[Services]:
     """Open the database and start the workers; close them at the end. Raises StartError.
 
@@ -48,7 +64,7 @@ async def open_services(
     models, spoken = open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
-            executor = LocalExecutor(settings.workers, models_dir=settings.models_dir, backend=settings.model_backend)
+            executor = EXECUTORS[settings.executor](settings)
             stack.push_async_callback(executor.close)
             if stop is None:
                 await _start(executor)
@@ -72,7 +88,7 @@ async def open_services(
         )
 
 
-async def _start(executor: LocalExecutor) -> None:
+async def _start(executor: Executor) -> None:
     try:
         await executor.start()
     except ModelError as error:
@@ -81,7 +97,7 @@ async def _start(executor: LocalExecutor) -> None:
         raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
 
 
-async def _start_beside(executor: LocalExecutor, stop: Shutdown) -> None:
+async def _start_beside(executor: Executor, stop: Shutdown) -> None:
     try:
         await _start(executor)
     except StartError as error:

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
+    executor: Literal["local"] = "local"
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
     models_dir: Path = MODELS_DIR

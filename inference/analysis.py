@@ -57,10 +57,6 @@ class PictureError(Exception):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type["PictureError"], tuple[Reason, str]]:
-        """Cross a process border whole."""
-        return type(self), (self.reason, self.detail)
-
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:

@@ -20,7 +20,7 @@ from bot.knowledge.knowledge import Knowledge
 from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
 from inference.registry import Entry
-from inference.workers.local import LocalExecutor
+from inference.workers.executor import Executor
 from storage.database import Database
 from storage.records import Person
 
@@ -37,7 +37,7 @@ class Services:
     database: Database
     storage: StorageHealth
     deliveries: Deliveries
-    executor: LocalExecutor
+    executor: Executor
     models: Mapping[str, Entry]
     """Organ -> the folder of the model that reads it."""
     texts: Mapping[str, Texts]

@@ -19,14 +19,15 @@ from tqdm import tqdm
 from bot.chat.languages import Language, open_models
 from bot.errors import StartError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
-from bot.scan import wording
+from bot.scan import jobs, wording
 from bot.scan.report_data import new_scan, report_data
 from bot.settings import load_settings
 from inference.analysis import Analysis, PictureError, Verdict
 from inference.card import ModelError
 from inference.decode.limits import MAX_FILE_BYTES
 from inference.registry import Entry
-from inference.workers.local import AnalysisTimeoutError, ExecutorError, LocalExecutor
+from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
+from inference.workers.local import LocalExecutor
 from storage.records import Scan
 from storage.repositories import ALPHABET
 
@@ -86,13 +87,13 @@ async def _run(args: argparse.Namespace) -> int:
     models, spoken = open_models(settings.models_dir)
     if args.organ is not None and args.organ not in models:
         raise StartError(f"--organ {args.organ}: no model reads that; there are {', '.join(models)}")
-    jobs = name_jobs(args.files)
-    workers = min(settings.workers, len(jobs))
+    files = name_jobs(args.files)
+    workers = min(settings.workers, len(files))
     findings: list[bool] = []
     with ExitStack() as stack:
         bar = None
-        if len(jobs) > 1 and sys.stderr.isatty():
-            bar = stack.enter_context(tqdm(total=len(jobs), unit="file", file=sys.stderr, dynamic_ncols=True))
+        if len(files) > 1 and sys.stderr.isatty():
+            bar = stack.enter_context(tqdm(total=len(files), unit="file", file=sys.stderr, dynamic_ncols=True))
 
         def tell(finding: Finding) -> None:
             line = json.dumps(finding.record, ensure_ascii=False) if args.json else finding.words
@@ -101,9 +102,11 @@ async def _run(args: argparse.Namespace) -> int:
             if bar is not None:
                 bar.update()
 
-        async with LocalExecutor(workers, models_dir=settings.models_dir, backend=settings.model_backend) as executor:
+        async with LocalExecutor(
+            workers, jobs=jobs.MODULES, models_dir=settings.models_dir, backend=settings.model_backend
+        ) as executor:
             reader = Reader(executor, models, spoken[DEFAULT_LANGUAGE], args.out, args.organ)
-            await reader.read_all(jobs, workers * AHEAD, tell)
+            await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 
 
@@ -130,7 +133,7 @@ class Reader:
 
     def __init__(
         self,
-        executor: LocalExecutor,
+        executor: Executor,
         models: Mapping[str, Entry],
         language: Language,
         out: Path | None = None,
@@ -183,13 +186,11 @@ class Reader:
 
     async def _write(self, job: Job, analysis: Analysis, scan: Scan) -> dict[str, str | None]:
         """Write the overlay, the heat map and the report of a picture that was read."""
-        from reports import render
-
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
         data = report_data(scan, pictures, self._texts, self._knowledge, self._models.values())
-        report = await self._executor.run(render, data)
+        report = await self._executor.run(jobs.draw, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
             "heatmap": (".heatmap.png", analysis.heatmap),

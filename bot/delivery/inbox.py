@@ -24,7 +24,7 @@ from telegram.ext import Application
 from bot.delivery.background import running_in_background
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
-from inference.workers.local import ExecutorError
+from inference.workers.executor import ExecutorError, NotRunningError
 from storage.errors import StorageDownError, UnknownPersonError, UnknownScanError
 from storage.inbox import Attempt, Inbox, PendingUpdate
 
@@ -71,12 +71,16 @@ class Blame(Enum):
     """A fault of ours that this update brings to light."""
 
 
+ELSEWHERE = (NetworkError, RetryAfter, StorageDownError, NotRunningError)
+"""What will be mended: the network, Telegram's patience, the database, workers that have not started yet."""
+
+
 def blame(error: BaseException) -> Blame:
     """Read an error that a handler let through."""
     final = (UserFacingError, BadRequest, Forbidden, InvalidToken, MaybeSentError, ExecutorError)
     if isinstance(error, (*final, UnknownPersonError, UnknownScanError)):
         return Blame.ANSWERED
-    return Blame.ELSEWHERE if isinstance(error, NetworkError | RetryAfter | StorageDownError) else Blame.HERE
+    return Blame.ELSEWHERE if isinstance(error, ELSEWHERE) else Blame.HERE
 
 
 class DurableQueue(asyncio.Queue[object]):

@@ -10,7 +10,7 @@ from telegram.ext import ApplicationHandlerStop
 from bot.chat.context import BotContext, replying
 from bot.errors import UserFacingError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
-from inference.workers.local import AnalysisTimeoutError, WorkerDiedError
+from inference.workers.executor import AnalysisTimeoutError, WorkerDiedError
 from storage.errors import StorageDownError, UnknownPersonError
 
 _log = logging.getLogger(__name__)

@@ -1,10 +1,16 @@
-"""What the hall has its workers do. The bot's own process names these jobs and does without what they need."""
+"""What the bot has workers do. The bot's own process names these jobs and does without what they need."""
+
+from typing import Final
 
 from inference.analysis import Analysis
-from inference.workers.worker import analyse
+from inference.workers.jobs import analyse, job
 from reports.data import ReportData
 
+MODULES: Final = (__name__,)
+"""What an executor has to know to do these jobs."""
 
+
+@job
 def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
     """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
 
@@ -15,6 +21,7 @@ def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
     return analysis, sheet
 
 
+@job
 def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:
     """See ``inference.explain.side_by_side``."""
     from inference.explain import side_by_side
@@ -22,6 +29,7 @@ def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:
     return side_by_side(original, overlay, labels)
 
 
+@job
 def draw(data: ReportData) -> bytes:
     """See ``reports.render``."""
     from reports import render

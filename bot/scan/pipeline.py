@@ -21,7 +21,7 @@ from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_r
 from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
 from inference.analysis import Analysis, PictureError, Reason, Verdict
-from inference.workers.local import AnalysisTimeoutError, WorkerDiedError
+from inference.workers.executor import AnalysisTimeoutError, WorkerDiedError
 from storage.records import Pictures, Scan
 
 _log = logging.getLogger(__name__)

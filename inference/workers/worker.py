@@ -1,76 +1,132 @@
-"""What runs inside a worker process: its limits, its models, its jobs. ``inference.workers.supervisor`` starts it."""
+"""What runs inside a worker process: its limits, its models, its jobs. ``inference.workers.fork_server`` forks it."""
 
 import os
 import resource
+import select
+import socket
 import threading
-from collections.abc import Callable, Sequence
-from multiprocessing import parent_process
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from inference.analysis import Analysis
+from pydantic import TypeAdapter, ValidationError
+
+from inference.analysis import PictureError
 from inference.backends import BackendName
+from inference.workers.jobs import TABLE
+from inference.workers.wire import Channel, encode
 
 if TYPE_CHECKING:
     from inference.analyser import Analyser
 
-T = TypeVar("T")
+NICE: Final = 5
+"""How far a worker stands back (see nice(2)): who types is answered first, also when all processors read pictures."""
+READY: Final = "ready"
+TAKEN: Final = "taken"
+DONE: Final = "done"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+"""Kinds of frames that a worker sends: the first once, the second and one of the others for each job."""
+_CODE_LINES: Final = 30
+"""Lines of a traceback that are told, the innermost ones."""
 
 
-class WorkerSettings(NamedTuple):
-    """What a worker needs to know; ``memory`` is in bytes of address space."""
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker needs to know; the first frame that it gets."""
 
     models_dir: Path
     backend: BackendName
     memory: int
+    """Bytes of address space."""
+    jobs: tuple[str, ...]
+    """Modules whose jobs it does."""
 
 
-NICE: Final = 5
-"""How far a worker stands back (see nice(2)): who types is answered first, also when all processors read pictures."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job as it is asked for."""
+
+    name: str
+    seconds: float
+    arguments: list[Any]
+
 
 _analyser: "Analyser | None" = None
 
 
-def initialise(settings: WorkerSettings) -> None:
+def analyser() -> "Analyser":
+    """The models of this worker. Raises RuntimeError where there are none."""
+    if _analyser is None:
+        raise RuntimeError("this process is no worker")
+    return _analyser
+
+
+def main(connection: socket.socket) -> None:
+    """Do jobs one by one until the other end is closed. Leaves the process."""
+    channel = Channel(connection)
+    threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
+    try:
+        _, value = channel.receive()
+        _initialise(TypeAdapter(WorkerSettings).validate_python(value))
+    except Exception as error:  # noqa: BLE001 - told to the one who can do something about it
+        channel.send(encode(FAILED, f"{type(error).__name__}: {error}"))
+        return
+    channel.send(encode(READY))
+    orders = TypeAdapter(Order)
+    while True:
+        try:
+            _, value = channel.receive()
+        except EOFError:
+            return
+        channel.send(encode(TAKEN))
+        channel.send(_do(orders.validate_python(value)))
+
+
+def _initialise(settings: WorkerSettings) -> None:
     """Limit this process, open the models and read a blank picture, so that the first scan is as fast as the next."""
     global _analyser
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
     resource.setrlimit(resource.RLIMIT_AS, (settings.memory, settings.memory))
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    from inference.analyser import Analyser
-
     # Decoders and LiteRT, in C, write to standard error what they find in a file; that must not reach the log.
-    standard_error = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    try:
-        _analyser = Analyser.load(settings.models_dir, settings.backend)
-        _analyser.warm_up()
-    except Exception:
-        os.dup2(standard_error, 2)  # Pebble prints why there is no worker
-        raise
-    finally:
-        os.close(standard_error)
+    for name in settings.jobs:
+        import_module(name)
+    from inference.analyser import Analyser
+
+    _analyser = Analyser.load(settings.models_dir, settings.backend)
+    _analyser.warm_up()
 
 
-def _leave_with_parent() -> None:
+def _leave_with(connection: socket.socket) -> None:
     """End this process when the one that it works for has ended, however that ended and whatever is running here."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    poll = select.poll()
+    poll.register(connection, 0)  # with no events asked for it tells of the other end's closing alone
+    poll.poll()
+    os._exit(1)
 
 
-def limited(function: Callable[..., T], args: Sequence[object], seconds: float) -> T:
+def _do(order: Order) -> list[bytes]:
     """Run a job with a limit on processor time, which holds even when nobody is left to watch the clock."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, resource.RLIM_INFINITY))
-    return function(*args)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + order.seconds) + 2, resource.RLIM_INFINITY))
+    try:
+        job = TABLE[order.name]
+        return encode(DONE, job(*job.takes.validate_python(order.arguments)))
+    except PictureError as error:
+        return encode(REFUSED, (error.reason, error.detail))
+    except ValidationError:  # its text would quote the values
+        return encode(FAILED, f"the arguments of {order.name} don't fit it")
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told to the one who asked
+        return encode(FAILED, _without_values(error))
 
 
-def analyse(data: bytes, hint: str | None, *, bare_map: bool = True) -> Analysis:
-    """Read one picture with the models of this worker. Raises PictureError."""
-    if _analyser is None:
-        raise RuntimeError("this process is no worker")
-    return _analyser.analyse(data, hint, bare_map=bare_map)
+def _without_values(error: Exception) -> str:
+    """Name an error and the lines of code that led to it; its own words may quote a file."""
+    frames = traceback.extract_tb(error.__traceback__)[-_CODE_LINES:]
+    lines = [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames]
+    return "\n".join([type(error).__name__, *lines])

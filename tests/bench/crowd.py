@@ -21,7 +21,7 @@ from bot.app import build, open_services
 from bot.chat.context import CONSENT_VERSION, BotApplication, Services
 from bot.scan import jobs
 from bot.settings import load_settings
-from inference.workers.local import LocalExecutor
+from inference.workers.executor import Executor
 from tests.bench.offline import InstantTelegram
 from tests.bench.samples import bench_scan, varied
 from tests.bench.steps import a_report
@@ -206,14 +206,14 @@ async def _watch_lag(lag: list[float]) -> None:
         lag.append(time.perf_counter() - began - 0.005)
 
 
-async def _analyser_rate(executor: LocalExecutor, scans: int) -> float:
+async def _analyser_rate(executor: Executor, scans: int) -> float:
     picture = bench_scan()
     began = time.perf_counter()
     await asyncio.gather(*(executor.analyse(picture) for _ in range(scans)))
     return scans / (time.perf_counter() - began)
 
 
-async def _workers_rate(executor: LocalExecutor, scans: int) -> float:
+async def _workers_rate(executor: Executor, scans: int) -> float:
     picture = bench_scan()
 
     async def one() -> None:

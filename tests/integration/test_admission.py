@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import open_services, running
+from bot.app import local_executor, open_services, running
 from bot.sandbox import Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
@@ -28,7 +28,7 @@ async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture
     settings: Settings, sandbox: Sandbox
 ) -> None:
     async with (
-        LocalExecutor(1, models_dir=settings.models_dir) as one_worker,
+        local_executor(settings, 1) as one_worker,
         open_services(settings, one_worker) as services,
         running(settings, services),
     ):

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
 from bot.sandbox import Person
+from bot.scan import jobs
+from inference.workers.jobs import Job
 from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.conftest import RunningBot
@@ -39,14 +42,14 @@ async def test_a_scan_goes_to_the_workers_twice_and_asks_the_database_few_questi
     journeys: Counter[str] = Counter()
     run = LocalExecutor.run
 
-    def counted(executor: LocalExecutor, function: object, *args: object, **options: object) -> object:
-        journeys[getattr(function, "__name__", "")] += 1
-        return run(executor, function, *args, **options)  # type: ignore[arg-type]
+    def counted(executor: LocalExecutor, job: Job[Any, *tuple[Any, ...]], *args: Any, **options: Any) -> object:
+        journeys[job.name] += 1
+        return run(executor, job, *args, **options)
 
     monkeypatch.setattr(LocalExecutor, "run", counted)
     with statements() as asked:
         await one_scan(bot, agreed)
-    assert journeys == {"look": 1, "draw": 1}
+    assert journeys == {jobs.look.name: 1, jobs.draw.name: 1}
     assert len(asked) <= MOST_STATEMENTS, Counter(asked)
     assert sum("INSERT INTO scans" in statement for statement in asked) == 1
 
@@ -57,9 +60,9 @@ async def test_a_picture_that_is_refused_goes_to_the_workers_once(
     journeys: list[object] = []
     run = LocalExecutor.run
 
-    def counted(executor: LocalExecutor, function: object, *args: object, **options: object) -> object:
-        journeys.append(function)
-        return run(executor, function, *args, **options)  # type: ignore[arg-type]
+    def counted(executor: LocalExecutor, job: Job[Any, *tuple[Any, ...]], *args: Any, **options: Any) -> object:
+        journeys.append(job)
+        return run(executor, job, *args, **options)
 
     monkeypatch.setattr(LocalExecutor, "run", counted)
     sent = await agreed.send_document(pictures.cat())

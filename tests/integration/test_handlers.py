@@ -22,6 +22,7 @@ from inference.workers.local import LocalExecutor
 from storage.records import Scan
 from tests import pictures
 from tests.integration.conftest import RunningBot, settings_for
+from tests.worker_jobs import process_id
 
 SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
 
@@ -394,7 +395,7 @@ async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_person
 async def test_a_worker_that_is_killed_is_replaced_and_the_picture_is_read(
     bot: RunningBot, agreed: Person, workers: LocalExecutor
 ) -> None:
-    os.kill(await workers.run(os.getpid), signal.SIGKILL)
+    os.kill(await workers.run(process_id), signal.SIGKILL)
     await one_scan(bot, agreed)
     assert len(await scans_of(bot, agreed)) == 1
 

@@ -16,7 +16,7 @@ from bot.delivery import inbox
 from bot.delivery.inbox import Blame, Deliveries, Delivery, KilledError, blame
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
-from inference.workers.local import WorkerDiedError
+from inference.workers.executor import NotRunningError, WorkerDiedError
 from storage import Database
 from storage.errors import StorageDownError, UnknownScanError
 from tests.bench.offline import InstantTelegram
@@ -65,6 +65,7 @@ async def settled() -> None:
         (NetworkError("away"), Blame.ELSEWHERE),
         (TimedOut(), Blame.ELSEWHERE),
         (StorageDownError("full"), Blame.ELSEWHERE),
+        (NotRunningError(), Blame.ELSEWHERE),
         (ZeroDivisionError(), Blame.HERE),
         (KilledError(), Blame.HERE),
     ],

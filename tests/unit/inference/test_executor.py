@@ -2,79 +2,49 @@
 
 import asyncio
 import os
-import resource
 import select
 import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bot.scan import jobs
 from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError
-from inference.explain import side_by_side
-from inference.workers.local import MEMORY, AnalysisTimeoutError, LocalExecutor, WorkerDiedError
+from inference.workers import supervisor
+from inference.workers.executor import AnalysisTimeoutError, JobFailedError, NotRunningError, WorkerDiedError
+from inference.workers.fork_server import ForkServer
+from inference.workers.local import MEMORY, LocalExecutor
 from inference.workers.worker import NICE
 from tests import pictures
+from tests.worker_jobs import (
+    MODULES,
+    die,
+    die_once,
+    eat,
+    environment,
+    fail,
+    hang,
+    limits,
+    nice,
+    parent_id,
+    process_id,
+    wait_for,
+    write_to_standard_error,
+)
 
 PROJECT = Path(__file__).parents[3]
 LONG = 120.0
-
-
-def process_id() -> int:
-    return os.getpid()
 
 
 def blocked_signals(process: int) -> set[int]:
     status = Path(f"/proc/{process}/status").read_text()
     mask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk")), 16)
     return {number for number in range(1, 65) if mask & 1 << (number - 1)}
-
-
-def die(how: int) -> None:
-    os.kill(os.getpid(), how)
-
-
-def die_once(marker: Path) -> str:
-    if not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "done"
-
-
-def hang(told: Path | None = None) -> None:
-    if told is not None:
-        told.write_text("running")  # a named pipe: returns when somebody reads
-    while True:
-        signal.pause()
-
-
-def wait_for(told: Path, go: Path) -> int:
-    told.write_text("running")
-    go.read_text()
-    return os.getpid()
-
-
-def fail() -> None:
-    raise LookupError("not in the book")
-
-
-def eat(gigabytes: int) -> int:
-    return len(bytearray(gigabytes << 30))
-
-
-def limits() -> dict[str, int]:
-    return {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU")}
-
-
-def threads_of_maths() -> set[str]:
-    return {os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-
-
-def write_to_standard_error() -> None:
-    os.write(2, b"SECRET of a decoder\n")
 
 
 def is_running(process: int) -> bool:
@@ -85,9 +55,14 @@ def is_running(process: int) -> bool:
     return True
 
 
+def local_executor(workers: int, **settings: Any) -> LocalExecutor:
+    """An executor that also knows the jobs of the bot and those of the tests."""
+    return LocalExecutor(workers, jobs=(*jobs.MODULES, *MODULES), **settings)
+
+
 @pytest.fixture
 async def executor() -> AsyncIterator[LocalExecutor]:
-    async with LocalExecutor(1) as running:
+    async with local_executor(1) as running:
         yield running
 
 
@@ -96,12 +71,12 @@ async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
     assert analysis.organ == "brain_mri"
     assert analysis.overlay is not None
     assert await executor.run(process_id) != os.getpid()
-    composite = await executor.run(side_by_side, analysis.shown, analysis.overlay)
+    composite = await executor.run(jobs.compose, analysis.shown, analysis.overlay, ("none", "strong"))
     assert composite.startswith(b"\xff\xd8")
 
 
 async def test_a_worker_stands_back_for_those_who_type(executor: LocalExecutor) -> None:
-    assert await executor.run(os.nice, 0) == min(19, os.nice(0) + NICE)
+    assert await executor.run(nice) == min(19, os.nice(0) + NICE)
 
 
 async def test_the_hint_goes_along(executor: LocalExecutor) -> None:
@@ -109,16 +84,21 @@ async def test_the_hint_goes_along(executor: LocalExecutor) -> None:
 
 
 async def test_all_workers_are_used() -> None:
-    async with LocalExecutor(2) as executor:
+    async with local_executor(2) as executor:
         answers = await asyncio.gather(*(executor.analyse(pictures.brain(seed=seed)) for seed in range(6)))
         assert {analysis.verdict for analysis in answers} <= set(Verdict)
         jobs = [executor.run(process_id) for _ in range(40)]
         assert len(set(await asyncio.gather(*jobs))) == 2
 
 
-async def test_what_a_job_raises_is_raised_here(executor: LocalExecutor) -> None:
-    with pytest.raises(LookupError, match="not in the book"):
+async def test_a_fault_of_a_job_is_named_without_the_words_of_a_file(executor: LocalExecutor) -> None:
+    with pytest.raises(JobFailedError, match="LookupError") as caught:
         await executor.run(fail)
+    assert "hostile" not in str(caught.value)
+    assert "worker_jobs.py" in str(caught.value)
+
+
+async def test_what_is_wrong_with_a_picture_is_raised_here(executor: LocalExecutor) -> None:
     with pytest.raises(PictureError) as caught:
         await executor.analyse(pictures.huge_png())
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
@@ -126,7 +106,7 @@ async def test_what_a_job_raises_is_raised_here(executor: LocalExecutor) -> None
 
 async def test_a_job_that_takes_too_long_is_ended_and_the_next_one_runs(executor: LocalExecutor) -> None:
     with pytest.raises(AnalysisTimeoutError, match="too long"):
-        await executor.run(hang, timeout=5.0)
+        await executor.run(hang, None, timeout=5.0)
     assert (await executor.analyse(pictures.brain())).organ == "brain_mri"
 
 
@@ -154,7 +134,7 @@ async def test_a_worker_killed_while_idle_is_replaced(executor: LocalExecutor) -
 
 
 async def test_a_job_cannot_take_more_memory_than_its_share(executor: LocalExecutor) -> None:
-    with pytest.raises(MemoryError):
+    with pytest.raises(JobFailedError, match="MemoryError"):
         await executor.run(eat, 4)
 
 
@@ -163,13 +143,26 @@ async def test_workers_are_limited_and_do_their_maths_on_one_thread(executor: Lo
     assert found["RLIMIT_AS"] == MEMORY["litert"]
     assert found["RLIMIT_CORE"] == 0
     assert 0 < found["RLIMIT_CPU"] < 120
-    assert await executor.run(threads_of_maths) == {"1"}
+    known, _ = await executor.run(environment)
+    assert {known[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"1"}
 
 
 async def test_starting_leaves_the_environment_of_this_process_alone() -> None:
     before = dict(os.environ)
-    async with LocalExecutor(1):
+    async with local_executor(1):
         assert dict(os.environ) == before
+
+
+async def test_a_worker_knows_nothing_of_the_environment_of_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "SECRET")
+    monkeypatch.setenv("DATABASE_URL", "SECRET too")
+    fork_server = ForkServer()
+    monkeypatch.setattr(supervisor, "FORK_SERVER", fork_server)
+    async with local_executor(1) as executor:
+        python, system = await executor.run(environment)
+    fork_server.stop()
+    assert "SECRET" not in str(python)
+    assert b"SECRET" not in system
 
 
 async def test_what_decoders_print_does_not_reach_the_log(
@@ -186,7 +179,7 @@ async def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> Non
 
 
 async def test_workers_are_deaf_to_ctrl_c_from_their_first_moment(executor: LocalExecutor) -> None:
-    fork_server = await executor.run(os.getppid)
+    fork_server = await executor.run(parent_id)
     worker = await executor.run(process_id)
     assert signal.SIGINT in blocked_signals(fork_server), "what it has blocked its workers inherit"
     assert signal.SIGINT in blocked_signals(worker)
@@ -220,12 +213,12 @@ async def test_cancelling_jobs_that_wait_costs_no_worker(executor: LocalExecutor
 
 
 async def test_after_closing_nothing_runs_and_no_process_is_left() -> None:
-    executor = LocalExecutor(2)
+    executor = local_executor(2)
     await executor.start()
     workers = set(await asyncio.gather(*(executor.run(process_id) for _ in range(20))))
     await executor.close()
     await executor.close()
-    with pytest.raises(RuntimeError, match="not running"):
+    with pytest.raises(NotRunningError):
         await executor.analyse(pictures.brain())
     assert not [worker for worker in workers if is_running(worker)]
 
@@ -244,14 +237,14 @@ async def test_workers_that_cannot_start_are_said_to() -> None:
 
 ORPHANED = """
 import asyncio
-from inference.workers.local import LocalExecutor
-from tests.unit.inference.test_executor import hang, process_id
+from tests.unit.inference.test_executor import local_executor
+from tests.worker_jobs import hang, process_id
 async def main():
-    executor = LocalExecutor(2)
+    executor = local_executor(2)
     await executor.start()
     pids = {await executor.run(process_id) for _ in range(20)}
     print(*pids, flush=True)
-    await executor.run(hang, timeout=60)
+    await executor.run(hang, None, timeout=60)
 if __name__ == "__main__":
     asyncio.run(main())
 """

@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,44 +14,27 @@ import pytest
 
 from inference.card import MODELS_DIR
 from inference.workers import local
-from inference.workers.local import AnalysisTimeoutError, LocalExecutor, WorkerDiedError
+from inference.workers.executor import AnalysisTimeoutError, JobFailedError, NotRunningError, WorkerDiedError
+from inference.workers.local import LocalExecutor
 from tests import pictures
-from tests.unit.inference.test_executor import LONG, hang, is_running, process_id, wait_for
+from tests.unit.inference.test_executor import LONG, is_running, local_executor
+from tests.worker_jobs import (
+    answer_with_a_pickle,
+    answer_with_something_else,
+    fail_with_a_timeout,
+    hang,
+    parent_id,
+    process_id,
+    size,
+    sleep_a_little,
+    spin_deaf,
+    tell_and_wait,
+    wait_for,
+    when,
+)
 
 SHORT = 5.0
 """A limit for jobs, in seconds, that none of those that are to be answered comes near to, also on a busy machine."""
-
-
-def spin_deaf() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while True:
-        pass
-
-
-def tell_and_wait(told: Path) -> str:
-    """Say which process this is; the first time, wait to be killed, and the second time be done."""
-    first = not told.with_suffix(".first").exists()
-    told.with_suffix(".first").touch()
-    told.write_text(str(os.getpid()))  # a named pipe: returns when somebody reads
-    if first:
-        hang()
-    return "done"
-
-
-def when(number: int) -> tuple[int, int, float]:
-    return number, os.getpid(), time.monotonic()
-
-
-def sleep_a_little() -> None:
-    time.sleep(0.8)
-
-
-def time_out_of_its_own() -> None:
-    raise TimeoutError("a server did not answer")
-
-
-def parent_id() -> int:
-    return os.getppid()
 
 
 def named_pipe(path: Path) -> Path:
@@ -58,20 +42,23 @@ def named_pipe(path: Path) -> Path:
     return path
 
 
+def descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
 async def workers_of(executor: LocalExecutor) -> list[int]:
-    """The process ids of all workers, when every seat is taken."""
+    """The process ids of all workers, when every slot is taken."""
     async with asyncio.timeout(LONG):
         while True:
-            found = [seat._worker for seat in executor._seats]
-            ready = [worker._process_id for worker in found if worker is not None and not worker.gone]
-            if len(ready) == len(found):
+            ready = [slot.worker.process_id for slot in executor._slots if slot.worker and slot.worker.is_ready]
+            if len(ready) == executor.workers:
                 return ready
             await asyncio.sleep(0.02)
 
 
 @pytest.fixture
 async def two() -> AsyncIterator[LocalExecutor]:
-    async with LocalExecutor(2) as running:
+    async with local_executor(2) as running:
         yield running
 
 
@@ -89,13 +76,13 @@ async def test_idle_workers_killed_twenty_times_in_a_row_cost_no_answer(two: Loc
 
 @pytest.mark.parametrize("how_many", [1, 2])
 async def test_idle_workers_that_are_stopped_are_replaced_and_their_jobs_answered(how_many: int) -> None:
-    async with LocalExecutor(2, timeout=SHORT) as executor:
+    async with local_executor(2, timeout=SHORT) as executor:
         stopped = (await workers_of(executor))[:how_many]
         for worker in stopped:
             os.kill(worker, signal.SIGSTOP)
         async with asyncio.timeout(LONG):
             # More than a pipe holds: the thread that writes to a stopped worker blocks.
-            assert await asyncio.gather(*(executor.run(len, bytes(1 << 20)) for _ in range(6))) == [1 << 20] * 6
+            assert await asyncio.gather(*(executor.run(size, bytes(1 << 20)) for _ in range(6))) == [1 << 20] * 6
         assert set(stopped).isdisjoint(await workers_of(executor))
         assert not [worker for worker in stopped if is_running(worker)]
 
@@ -103,7 +90,7 @@ async def test_idle_workers_that_are_stopped_are_replaced_and_their_jobs_answere
 async def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "CLOSE_TIMEOUT", 10 * LONG)  # what a job that runs would get
     monkeypatch.setattr(local, "END_TIMEOUT", LONG)
-    executor = LocalExecutor(2)
+    executor = local_executor(2)
     await executor.start()
     workers = await workers_of(executor)
     os.kill(workers[0], signal.SIGSTOP)
@@ -116,7 +103,7 @@ async def test_jobs_still_running_at_the_end_get_their_time_and_are_then_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local, "CLOSE_TIMEOUT", 1.0)
-    executor = LocalExecutor(2)
+    executor = local_executor(2)
     await executor.start()
     told = [named_pipe(tmp_path / name) for name in ("told", "told_too")]
     go = named_pipe(tmp_path / "go")
@@ -126,11 +113,11 @@ async def test_jobs_still_running_at_the_end_get_their_time_and_are_then_ended(
     for pipe in told:
         await asyncio.to_thread(pipe.read_text)
     closing = asyncio.ensure_future(executor.close())
-    with pytest.raises(RuntimeError, match="not running"):
+    with pytest.raises(NotRunningError):
         await waiting
     go.write_text("go")
     assert await finishing
-    with pytest.raises(RuntimeError, match="not running"):
+    with pytest.raises(NotRunningError):
         await endless
     await closing
     assert "still running after 1 s" in caplog.text
@@ -165,11 +152,11 @@ async def test_a_worker_stopped_in_the_middle_of_a_job_runs_out_of_time(two: Loc
     os.kill(int(await asyncio.to_thread(told.read_text)), signal.SIGSTOP)
     with pytest.raises(AnalysisTimeoutError):
         await job
-    assert await asyncio.gather(*(two.run(abs, -number) for number in range(4))) == [0, 1, 2, 3]
+    assert await asyncio.gather(*(two.run(size, bytes(number)) for number in range(4))) == [0, 1, 2, 3]
 
 
 async def test_a_job_that_spins_and_will_not_be_told_is_ended_and_its_seat_used_again() -> None:
-    async with LocalExecutor(1) as executor:
+    async with local_executor(1) as executor:
         before = await executor.run(process_id)
         with pytest.raises(AnalysisTimeoutError):
             await executor.run(spin_deaf, timeout=SHORT)
@@ -178,8 +165,8 @@ async def test_a_job_that_spins_and_will_not_be_told_is_ended_and_its_seat_used_
 
 
 async def test_a_job_that_raises_a_timeout_of_its_own_is_not_one_of_ours(two: LocalExecutor) -> None:
-    with pytest.raises(TimeoutError, match="a server did not answer"):
-        await two.run(time_out_of_its_own)
+    with pytest.raises(JobFailedError, match="TimeoutError"):
+        await two.run(fail_with_a_timeout)
 
 
 async def test_fifty_jobs_on_two_seats_are_all_answered_in_order_of_arrival(two: LocalExecutor) -> None:
@@ -191,14 +178,14 @@ async def test_fifty_jobs_on_two_seats_are_all_answered_in_order_of_arrival(two:
 
 
 async def test_the_limit_of_a_job_counts_from_when_its_seat_takes_it() -> None:
-    async with LocalExecutor(1, timeout=SHORT) as executor:
+    async with local_executor(1, timeout=SHORT) as executor:
         began = time.monotonic()
         await asyncio.gather(*(executor.run(sleep_a_little) for _ in range(8)))
         assert time.monotonic() - began > SHORT
 
 
 async def test_a_job_that_lost_its_worker_comes_before_those_that_wait(tmp_path: Path) -> None:
-    async with LocalExecutor(1) as executor:
+    async with local_executor(1) as executor:
         told = named_pipe(tmp_path / "told")
         order: list[str] = []
         job = asyncio.ensure_future(executor.run(tell_and_wait, told, timeout=LONG))
@@ -214,7 +201,7 @@ async def test_a_job_that_lost_its_worker_comes_before_those_that_wait(tmp_path:
 
 
 async def test_it_says_how_many_jobs_wait_and_those_that_are_cancelled_do_no_longer(tmp_path: Path) -> None:
-    async with LocalExecutor(1) as executor:
+    async with local_executor(1) as executor:
         told, go = named_pipe(tmp_path / "told"), named_pipe(tmp_path / "go")
         before = await executor.run(process_id)
         running = asyncio.ensure_future(executor.run(wait_for, told, go))
@@ -235,7 +222,7 @@ async def test_it_says_how_many_jobs_wait_and_those_that_are_cancelled_do_no_lon
 
 @pytest.mark.parametrize("turns_of_the_loop", range(4))
 async def test_a_job_cancelled_as_its_turn_comes_hands_the_worker_on(turns_of_the_loop: int) -> None:
-    async with LocalExecutor(1) as executor:
+    async with local_executor(1) as executor:
         before = asyncio.ensure_future(executor.run(process_id))
         unlucky = asyncio.ensure_future(executor.run(hang, None, timeout=LONG))
         after = asyncio.ensure_future(executor.run(process_id))
@@ -249,12 +236,20 @@ async def test_a_job_cancelled_as_its_turn_comes_hands_the_worker_on(turns_of_th
         assert executor.waiting == 0
 
 
-async def test_when_the_fork_server_is_killed_the_jobs_are_answered_all_the_same(two: LocalExecutor) -> None:
-    watches = [os.pidfd_open(worker) for worker in await workers_of(two)]
-    os.kill(await two.run(parent_id), signal.SIGKILL)
+async def test_when_the_fork_server_is_killed_the_jobs_are_answered_all_the_same() -> None:
+    executor = local_executor(2)
+    await executor.start()
+    before = await workers_of(executor)
+    watches = [os.pidfd_open(worker) for worker in before]
+    os.kill(await executor.run(parent_id), signal.SIGKILL)
     async with asyncio.timeout(LONG):
-        assert await asyncio.gather(*(two.run(abs, -number) for number in range(8))) == list(range(8))
-    for watch in watches:  # they seemed to be dead when their parent was; they must be so indeed
+        assert await asyncio.gather(*(executor.run(size, bytes(n)) for n in range(8))) == list(range(8))
+    assert await workers_of(executor) == before, "workers don't need it any more"
+    os.kill(before[0], signal.SIGKILL)
+    async with asyncio.timeout(LONG):
+        assert await asyncio.gather(*(executor.run(size, bytes(n)) for n in range(8))) == list(range(8))
+    await executor.close()
+    for watch in watches:  # nobody is left to say that they are gone
         ended, _, _ = await asyncio.to_thread(select.select, [watch], [], [], LONG)
         os.close(watch)
         assert ended
@@ -277,7 +272,7 @@ async def until(executor: LocalExecutor, *, answered: bool) -> None:
 async def test_without_any_worker_jobs_are_given_up_until_one_can_start_again(tmp_path: Path) -> None:
     models, away = tmp_path / "models", tmp_path / "away"
     shutil.copytree(MODELS_DIR, models)
-    async with LocalExecutor(1, models_dir=models) as executor:
+    async with local_executor(1, models_dir=models) as executor:
         shutil.move(models, away)
         os.kill(await executor.run(process_id), signal.SIGKILL)
         await until(executor, answered=False)
@@ -287,16 +282,64 @@ async def test_without_any_worker_jobs_are_given_up_until_one_can_start_again(tm
         await until(executor, answered=True)
 
 
+@pytest.mark.parametrize("how_many", [1, 2])
+async def test_workers_killed_while_they_start_are_replaced(how_many: int) -> None:
+    executor = local_executor(2)
+    starting = asyncio.ensure_future(executor.start())
+    async with asyncio.timeout(LONG):
+        # Nobody tells of this moment, so it is looked for.
+        while len(workers := [slot.worker for slot in executor._slots if slot.worker]) < how_many:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        waiting = [asyncio.ensure_future(executor.run(process_id)) for _ in range(10)]
+        await asyncio.sleep(0)
+        for worker in workers[:how_many]:
+            assert not worker.is_ready
+            os.kill(worker.process_id, signal.SIGKILL)
+        await starting
+        assert {worker.process_id for worker in workers[:how_many]}.isdisjoint(await asyncio.gather(*waiting))
+    await executor.close()
+
+
+async def test_a_pickle_from_a_worker_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    marker = tmp_path / "was read"
+    async with local_executor(1) as executor:
+        with pytest.raises(WorkerDiedError):
+            await executor.run(answer_with_a_pickle, str(marker))
+        assert "made no sense" in caplog.text
+        assert await executor.run(process_id)
+    assert not marker.exists()
+
+
+async def test_an_answer_that_does_not_fit_its_schema_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+    async with local_executor(1) as executor:
+        with pytest.raises(WorkerDiedError):
+            await executor.run(answer_with_something_else)
+        assert "made no sense" in caplog.text
+        assert await executor.run(process_id)
+
+
+async def test_executors_leave_no_threads_and_no_descriptors() -> None:
+    async with local_executor(1) as executor:  # the fork server is there from now on
+        await executor.run(process_id)
+    before, threads = descriptors(), threading.active_count()
+    async with local_executor(2) as executor:
+        idle = await executor.run(process_id)
+        os.kill(idle, signal.SIGKILL)
+        await executor.run(process_id)
+    assert descriptors() <= before
+    assert threading.active_count() <= threads + 1  # asyncio's own, for close()
+
+
 async def test_idle_workers_killed_all_at_once_are_not_laid_at_the_door_of_a_job(two: LocalExecutor) -> None:
     for _ in range(10):
         os.kill(await two.run(process_id), signal.SIGKILL)  # at once, on whichever seats there are
 
 
 def test_it_may_be_started_used_and_closed_in_different_event_loops() -> None:
-    executor = LocalExecutor(1)
+    executor = local_executor(1)
 
     async def crowd() -> list[int]:
-        return await asyncio.gather(*(executor.run(abs, -number) for number in range(5)))
+        return await asyncio.gather(*(executor.run(size, bytes(number)) for number in range(5)))
 
     asyncio.run(executor.start())
     try:

@@ -1,0 +1,166 @@
+"""The queue of jobs before the workers, and how a slot that sleeps learns that there is something to do."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from inference.workers.executor import NotRunningError
+from inference.workers.jobs import Job
+from inference.workers.wire import encode
+
+if TYPE_CHECKING:
+    from inference.workers.supervisor import Worker
+
+ATTEMPTS: Final = 2
+"""How many workers may die over a job until it is given up."""
+LOSSES: Final = 6
+"""How many may be lost to it in all, with those that ended before they took it up."""
+
+
+class Signal:
+    """Something to wait for with ``select.poll``, beside a socket: a pipe that holds a byte as long as it is given."""
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        self._is_given = False
+
+    def fileno(self) -> int:
+        """What to poll."""
+        return self._reading
+
+    def give(self) -> None:
+        """Wake all who wait. Not for several threads at once."""
+        if not self._is_given:
+            self._is_given = True
+            os.write(self._writing, b"!")
+
+    def take_back(self) -> None:
+        """Let them wait again. Not for several threads at once."""
+        if self._is_given:
+            self._is_given = False
+            os.read(self._reading, 1)
+
+    def close(self) -> None:
+        """Give back both ends; nobody may wait any more."""
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+class QueuedJob:
+    """A job on its way: what to send, how long it may run, and where its answer goes."""
+
+    def __init__(self, job: Job[Any, *tuple[Any, ...]], args: tuple[Any, ...], limit: float) -> None:
+        self.job = job
+        self.limit = limit
+        self.result = job.gives
+        """The schema that the answer has to fit."""
+        self.frame = encode("job", {"name": job.name, "seconds": limit, "arguments": args})
+        self.answer: Future[Any] = Future()
+        self.worker: Worker | None = None
+        """Who has it; changed with the queue's lock held."""
+        self._deaths = self._losses = 0
+
+    def is_given_up(self, *, taken_up: bool) -> bool:
+        """Note that it lost a worker, which may be to blame for if it was ``taken_up``; whether that is enough."""
+        self._deaths += taken_up
+        self._losses += 1
+        return self._deaths >= ATTEMPTS or self._losses >= LOSSES
+
+    def settle(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Give the answer, unless nobody waits for it any more."""
+        with suppress(InvalidStateError):
+            if error is None:
+                self.answer.set_result(result)
+            else:
+                self.answer.set_exception(error)
+
+
+class JobQueue:
+    """Jobs that wait for a worker, first come, first served. For any thread."""
+
+    def __init__(self) -> None:
+        self.jobs_wait = Signal()
+        """Given as long as there are jobs. Closed by the one who owns the queue."""
+        self._changed = threading.Condition()
+        self._jobs: deque[QueuedJob] = deque()
+        self._open = False
+        self._busy = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether jobs are taken."""
+        return self._open
+
+    def open(self) -> None:
+        """Take jobs from now on."""
+        self._open = True
+
+    def put(self, job: QueuedJob, *, first: bool = False) -> None:
+        """Queue a job; ``first`` puts it before all others. One that comes after the end gets a NotRunningError.
+
+        One that has its answer, or that nobody wants any more, is left out.
+        """
+        with self._changed:
+            if job.answer.done():
+                return
+            if self._open:
+                self._jobs.insert(0 if first else len(self._jobs), job)
+                self.jobs_wait.give()
+                return
+        job.settle(error=NotRunningError())
+
+    def take(self, worker: "Worker") -> QueuedJob | None:
+        """The next job, now this worker's, if there is one."""
+        with self._changed:
+            job = self._jobs.popleft() if self._jobs else None
+            if not self._jobs:
+                self.jobs_wait.take_back()
+            if job is not None:
+                job.worker = worker
+                self._busy += 1
+            return job
+
+    def finish(self, job: QueuedJob) -> None:
+        """Its worker has done with a job, whatever came of it."""
+        with self._changed:
+            job.worker = None
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def drop(self, job: QueuedJob) -> None:
+        """Nobody wants a job any more: it leaves the queue, or is ended with its worker."""
+        with self._changed:
+            job.answer.cancel()
+            if job in self._jobs:
+                self._jobs.remove(job)
+                if not self._jobs:
+                    self.jobs_wait.take_back()
+            elif job.worker is not None:
+                job.worker.end()
+
+    def refuse_all(self, error: Callable[[], Exception]) -> None:
+        """Tell all who wait that it is in vain."""
+        with self._changed:
+            jobs = list(self._jobs)
+            self._jobs.clear()
+            self.jobs_wait.take_back()
+        for job in jobs:
+            job.settle(error=error())
+
+    def close(self) -> None:
+        """Take no more jobs; those that wait get a NotRunningError."""
+        with self._changed:
+            self._open = False
+        self.refuse_all(NotRunningError)
+
+    def wait_until_quiet(self, timeout: float) -> bool:
+        """Block until no job runs; whether that is so, after ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._busy == 0, timeout)

@@ -1,0 +1,95 @@
+"""What goes between the bot and a worker is plain bytes, and what is not of our making is refused."""
+
+import pickle
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from pydantic import TypeAdapter
+
+from inference.analysis import Verdict
+from inference.workers.wire import MOST_BYTES, Channel, FrameError, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    verdict: Verdict
+    moment: datetime
+    pictures: tuple[bytes, ...]
+    chances: Mapping[str, float]
+    missing: bytes | None
+    file: Path
+
+
+PARCEL = Parcel(
+    Verdict.NOT_SURE,
+    datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
+    (b"\0\xff", b""),
+    MappingProxyType({"a": 1.5}),
+    None,
+    Path("a/b"),
+)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Channel, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        yield Channel(ours), theirs
+
+
+def test_values_arrive_as_they_were(ends: tuple[Channel, socket.socket]) -> None:
+    here, there = ends
+    Channel(there).send(encode("parcel", (PARCEL, 3, "ä\U0001f9e0")))
+    kind, value = here.receive()
+    assert kind == "parcel"
+    assert TypeAdapter(tuple[Parcel, int, str]).validate_python(value) == (PARCEL, 3, "ä\U0001f9e0")
+
+
+def test_what_is_not_plain_is_not_sent() -> None:
+    with pytest.raises(TypeError, match="object is no plain value"):
+        encode("job", object())
+
+
+def frame(text: bytes, *blobs: bytes, count: int | None = None) -> bytes:
+    lengths = b"".join(struct.pack("!Q", len(blob)) for blob in blobs)
+    return struct.pack("!II", len(text), len(blobs) if count is None else count) + lengths + text + b"".join(blobs)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pickle.dumps(["done", b"x"], 4),
+        frame(b"not JSON"),
+        frame(b'["done", {"\\u0000": 1}]', b"one blob only"),
+        frame(b'["done", {"\\u0000": "x"}]', b"a blob"),
+        frame(b'["done"]'),
+        frame(b'[["done"], 1]'),
+        frame(b"[" * 100_000),
+        frame(b"\xff\xfe"),
+        struct.pack("!IIQ", 2, 1, MOST_BYTES),
+        struct.pack("!II", 0xFFFFFFFF, 0),
+        struct.pack("!II", 2, 0xFFFFFFFF),
+    ],
+    ids=["a pickle", "no JSON", "blob out of range", "blob by name", "no value", "kind a list", "deep", "no text",
+         "too long", "too long a text", "too many blobs"],
+)  # fmt: skip
+def test_a_frame_that_makes_no_sense_is_refused(ends: tuple[Channel, socket.socket], data: bytes) -> None:
+    here, there = ends
+    there.sendall(data)
+    with pytest.raises(FrameError):
+        here.receive()
+
+
+def test_a_frame_that_breaks_off_is_an_end(ends: tuple[Channel, socket.socket]) -> None:
+    here, there = ends
+    there.sendall(frame(b'["done", null]')[:-3])
+    there.close()
+    with pytest.raises(EOFError):
+        here.receive()

@@ -1,0 +1,144 @@
+"""Jobs that misbehave, for the tests of what workers withstand; and some that only say where they run."""
+
+import os
+import pickle
+import resource
+import signal
+import stat
+import time
+from pathlib import Path
+
+from inference.workers.jobs import job
+
+MODULES = (__name__,)
+
+
+@job
+def process_id() -> int:
+    return os.getpid()
+
+
+@job
+def parent_id() -> int:
+    return os.getppid()
+
+
+@job
+def size(data: bytes) -> int:
+    return len(data)
+
+
+@job
+def nice() -> int:
+    return os.nice(0)
+
+
+@job
+def die(how: int) -> None:
+    os.kill(os.getpid(), how)
+
+
+@job
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+@job
+def hang(told: Path | None) -> None:
+    if told is not None:
+        told.write_text("running")  # a named pipe: returns when somebody reads
+    while True:
+        signal.pause()
+
+
+@job
+def wait_for(told: Path, go: Path) -> int:
+    told.write_text("running")
+    go.read_text()
+    return os.getpid()
+
+
+@job
+def tell_and_wait(told: Path) -> str:
+    """Say which process this is; the first time, wait to be killed, and the second time be done."""
+    first = not told.with_suffix(".first").exists()
+    told.with_suffix(".first").touch()
+    told.write_text(str(os.getpid()))  # a named pipe: returns when somebody reads
+    while first:
+        signal.pause()
+    return "done"
+
+
+@job
+def fail() -> None:
+    raise LookupError("the words of a hostile file")
+
+
+@job
+def fail_with_a_timeout() -> None:
+    raise TimeoutError("a server did not answer")
+
+
+@job
+def eat(gigabytes: int) -> int:
+    return len(bytearray(gigabytes << 30))
+
+
+@job
+def limits() -> dict[str, int]:
+    return {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU")}
+
+
+@job
+def environment() -> tuple[dict[str, str], bytes]:
+    """As Python sees it, and as the system keeps it."""
+    return dict(os.environ), Path("/proc/self/environ").read_bytes()
+
+
+class _Boobytrap:
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.marker,)
+
+
+@job
+def answer_with_a_pickle(marker: str) -> None:
+    """Send what makes a folder where it is unpickled, to whoever listens."""
+    for number in range(3, 64):
+        try:
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.write(number, pickle.dumps(_Boobytrap(marker)) * 2)
+        except OSError:
+            continue
+
+
+@job
+def answer_with_something_else() -> bytes:
+    return 5  # type: ignore[return-value]
+
+
+@job
+def write_to_standard_error() -> None:
+    os.write(2, b"SECRET of a decoder\n")
+
+
+@job
+def spin_deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        pass
+
+
+@job
+def when(number: int) -> tuple[int, int, float]:
+    return number, os.getpid(), time.monotonic()
+
+
+@job
+def sleep_a_little() -> None:
+    time.sleep(0.8)
