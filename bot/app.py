@@ -19,7 +19,7 @@ from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.polling import PollingTimeouts
 from bot.delivery.rate_limiter import RateLimiter
 from bot.delivery.receiving import connected, listening
-from bot.delivery.shutdown import Attendance, Shutdown, drain
+from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
@@ -54,22 +54,22 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, executor: Executor | None = None, stop: Shutdown | None = None
+    settings: Settings, executor: Executor | None = None, shutdown: Shutdown | None = None
 ) -> AsyncIterator[Services]:
     """Open the database and start the workers; close them at the end. Raises StartError.
 
-    An ``executor`` that runs already is used as it is, and left running. With a ``stop`` the workers start beside the
-    body, where pictures wait for them and nothing else does; that they can't start is then told to ``stop``.
+    An ``executor`` that runs already is used as it is, and left running. With a ``shutdown`` the workers start while
+    the body runs, where pictures wait for them and nothing else does; that they can't start is then told to it.
     """
     models, spoken = open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
             executor = EXECUTORS[settings.executor](settings)
             stack.push_async_callback(executor.close)
-            if stop is None:
+            if shutdown is None:
                 await _start(executor)
             else:
-                await stack.enter_async_context(running_in_background(_start_beside(executor, stop)))
+                await stack.enter_async_context(running_in_background(_start_in_background(executor, shutdown)))
         try:
             database = await Database.open(settings.database_url)
             stack.push_async_callback(database.close)
@@ -97,11 +97,11 @@ async def _start(executor: Executor) -> None:
         raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
 
 
-async def _start_beside(executor: Executor, stop: Shutdown) -> None:
+async def _start_in_background(executor: Executor, shutdown: Shutdown) -> None:
     try:
         await _start(executor)
     except StartError as error:
-        stop.fail(error)
+        shutdown.fail(error)
 
 
 def build(settings: Settings, services: Services) -> BotApplication:
@@ -113,7 +113,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .base_file_url(f"{settings.telegram_api_url}/file/bot")
         .context_types(ContextTypes(context=BotContext, bot_data=BotData))
         .job_queue(None)
-        .concurrent_updates(Attendance(PerChatProcessor(services.chat_queues, services.albums, services.deliveries)))
+        .concurrent_updates(PerChatProcessor(services.chat_queues, services.albums, services.deliveries))
         .update_queue(services.deliveries.queue)
         .rate_limiter(RateLimiter(settings.messages_per_second))
         .connection_pool_size(CONNECTIONS)
@@ -124,7 +124,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .build()
     )
     application.bot_data.services = services
-    services.deliveries.attend(application)
+    services.deliveries.bind(application)
     application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
     for subject in SUBJECTS:
         application.add_handlers(subject.handlers())
@@ -134,19 +134,20 @@ def build(settings: Settings, services: Services) -> BotApplication:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, services: Services, stop: Shutdown | None = None, pace: PollingTimeouts | None = None
+    settings: Settings, services: Services, shutdown: Shutdown | None = None, timeouts: PollingTimeouts | None = None
 ) -> AsyncIterator[BotApplication]:
     """A bot that listens while the body runs; what is in work at the end is finished or put back.
 
-    What makes going on impossible is told to ``stop``. Raises StartError.
+    What makes going on impossible is told to ``shutdown``. Raises StartError.
     """
-    application, stop = build(settings, services), stop or Shutdown()
+    application, shutdown = build(settings, services), shutdown or Shutdown()
+    queue, storage, apology = services.deliveries.queue, services.storage, errors.apology(application.bot, services)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(application.shutdown)
         await connected(application, settings)
         await application.start()
-        stack.push_async_callback(drain, application, stop, settings.stop_grace)
-        await stack.enter_async_context(listening(application, settings, services, stop, pace))
+        stack.push_async_callback(drain, application, shutdown, settings.stop_grace)
+        await stack.enter_async_context(listening(application, queue, storage, settings, apology, shutdown, timeouts))
         await stack.enter_async_context(running_in_background(_warm_up(services)))
         await _introduce(application, services)
         yield application

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -17,6 +18,8 @@ from inference.card import MODELS_DIR
 
 _log = logging.getLogger(__name__)
 TELEGRAM = "https://api.telegram.org"
+WEBHOOK_PATH = "/telegram"
+"""Where updates come in when WEBHOOK_URL names no path."""
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
 _ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and other programs' names are not
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -28,7 +31,14 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _web_path(value: str) -> str:
+    if not re.fullmatch(r"/[\w./~%-]*", value, re.ASCII):
+        raise ValueError("write a path such as /telegram")
+    return value.rstrip("/") or "/"
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebPath = Annotated[str, AfterValidator(_web_path)]
 
 
 class Settings(BaseSettings):
@@ -41,7 +51,9 @@ class Settings(BaseSettings):
     telegram_bot_token: SecretStr | None = None
     telegram_api_url: WebAddress = TELEGRAM
     webhook_url: WebAddress | None = None
+    webhook_host: str = "127.0.0.1"
     webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    webhook_path: WebPath | None = None
     webhook_secret: SecretStr | None = None
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
@@ -60,6 +72,17 @@ class Settings(BaseSettings):
                 "or try the bot without one: tumorscan demo"
             )
         return self.telegram_bot_token.get_secret_value()
+
+    @property
+    def webhook_address(self) -> str:
+        """Where Telegram is told to send updates: WEBHOOK_URL as it is, or with /telegram when it names no path."""
+        url = self.webhook_url or ""
+        return url if urlsplit(url).path else url + WEBHOOK_PATH
+
+    @property
+    def webhook_served_path(self) -> str:
+        """The path of what comes in: that which was announced, unless a proxy changes it."""
+        return self.webhook_path or urlsplit(self.webhook_address).path
 
     @model_validator(mode="after")
     def _token_looks_like_one(self) -> Self:

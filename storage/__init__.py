@@ -2,7 +2,7 @@
 
 from storage.database import Database
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
-from storage.inbox import Attempt, PendingUpdate
+from storage.inbox import Attempt, PendingUpdate, ReceivedUpdate
 from storage.records import NewScan, Person, Pictures, Scan, ScanPage
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "PendingUpdate",
     "Person",
     "Pictures",
+    "ReceivedUpdate",
     "Scan",
     "ScanPage",
     "StorageError",

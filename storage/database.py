@@ -52,7 +52,7 @@ class Database:
 
         Raises StorageDownError while the trouble lasts.
         """
-        await self._sessions.close()  # whoever is at work keeps their connection; the next one to ask gets a fresh one
+        await self._sessions.close()  # work in hand is finished; what comes next gets fresh connections
         try:
             await _ready(self._sessions.address, migrate=True)
             await self._sessions.prove()

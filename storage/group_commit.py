@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -30,19 +31,54 @@ class _Job:
 _Outcome = tuple[_Job, Any, Exception | None]
 
 
-class Writer:
-    """Runs work in the order in which it is given, in as few transactions as there can be.
-
-    Each piece succeeds or fails as if it were alone. ``engine`` has one connection, for this thread alone; whether its
-    commits wait for the disk is said before each.
-    """
+class OwnConnection:
+    """One connection of one thread, opened when it is first needed and again after one that went bad."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._connection: Connection | None = None
+
+    def get(self) -> Connection:
+        """The connection, outside any transaction. Raises DBAPIError when it can't be opened."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    @contextmanager
+    def kept_sound(self) -> Iterator[None]:
+        """Undo what the body leaves open; a connection that can't even do that is closed."""
+        try:
+            yield
+        finally:
+            connection = self._connection
+            if connection is not None and connection.in_transaction():
+                try:
+                    connection.rollback()
+                except DBAPIError:
+                    self.close()
+
+    def close(self) -> None:
+        """Close it, if it is open; whoever needs it again gets another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                connection.close()
+
+
+class Writer:
+    """Runs work in the order in which it is given, in as few transactions as there can be, until it is closed.
+
+    Each piece succeeds or fails as if it were alone. Its thread opens one connection of ``engine`` when work comes,
+    after ``before`` is set, and closes it at the end. The connection is the thread's own: in a pool it could be taken
+    away between two transactions, and the thread would wait for one that nobody gives back.
+    """
+
+    def __init__(self, engine: Engine, before: threading.Event) -> None:
+        self._engine = engine
+        self._before = before
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        """Those of the present thread alone; None is its end."""
+        """None is the end."""
         self._thread: threading.Thread | None = None
-        self._before: threading.Thread | None = None
 
     async def do(self, work: Work[T], *, durable: bool = False, apart: bool = False) -> T:
         """Run a piece of work and commit it; ``durable``: after the return no power cut undoes it.
@@ -52,39 +88,39 @@ class Writer:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(work, answer, durable, apart))
         if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._work_off, args=(self._jobs, self._before), name="writer", daemon=True
-            )
+            self._thread = threading.Thread(target=self._work_off, name="writer", daemon=True)
             self._thread.start()
         return await answer
 
-    async def close(self) -> None:
-        """Finish what was given, and end the thread; more work starts another one."""
-        thread, jobs = self._thread, self._jobs
-        if thread is not None:
-            self._thread, self._before, self._jobs = None, thread, SimpleQueue()
-            jobs.put(None)
-            await asyncio.to_thread(thread.join)
+    def close(self) -> None:
+        """Block until what was given is finished and the connection closed. No more work may come."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
 
-    def _work_off(self, jobs: "SimpleQueue[_Job | None]", before: threading.Thread | None) -> None:
-        if before is not None:
-            before.join()
-        for group in _groups(jobs):
-            _tell(self._carry_out(group))
-
-    def _carry_out(self, group: Sequence[_Job]) -> list[_Outcome]:
+    def _work_off(self) -> None:
+        self._before.wait()
+        connection = OwnConnection(self._engine)
         try:
-            return self._commit(group)
+            for group in _groups(self._jobs):
+                _tell(self._carry_out(group, connection))
+        finally:
+            connection.close()
+
+    def _carry_out(self, group: Sequence[_Job], connection: OwnConnection) -> list[_Outcome]:
+        try:
+            return self._commit(group, connection)
         except _NotBegunError as failure:
             return [(job, None, failure.reason) for job in group]
         except Exception as error:  # noqa: BLE001 - told to whoever gave the work
             if len(group) == 1:
                 return [(group[0], None, error)]
         # Somebody's failure has undone what the others did: each once more, for itself.
-        return [outcome for job in group for outcome in self._carry_out([job])]
+        return [outcome for job in group for outcome in self._carry_out([job], connection)]
 
-    def _commit(self, group: Sequence[_Job]) -> list[_Outcome]:
-        with _begun(lambda: self._engine.connect()) as connection:
+    def _commit(self, group: Sequence[_Job], own: OwnConnection) -> list[_Outcome]:
+        connection = _begun(own.get)
+        with own.kept_sound():
             if group[0].apart:
                 return [(group[0], group[0].work(connection), None)]
             _begun(lambda: _begin(connection, durable=any(job.durable for job in group)))

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Table, Update, bindparam, case, delete, func, or_, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Update, bindparam, case, delete, func, or_, select, update
 
-from storage.schema import InboxRow, storable
+from storage.columns import storable
+from storage.schema import INBOX, insert_into
 from storage.sessions import Sessions
 
 OPEN = ("waiting", "working")
@@ -17,8 +17,18 @@ BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "
 """What is left of a finished update: its id, which says nothing of anybody."""
 
 # Every update passes here several times. Statements on the bare table, made once, cost half of what rows as objects do.
-_TABLE = cast(Table, InboxRow.__table__)
-_COLUMN = _TABLE.c
+_COLUMN = INBOX.c
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedUpdate:
+    """An update as it came."""
+
+    update_id: int
+    chat_id: int | None
+    payload: str
+    unreadable: str | None = None
+    """Why no handler can be given it, a traceback: it is kept for the operator alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class PendingUpdate:
     payload: str
     """As ``put`` was given it."""
     attempts: int
-    """How often its handler failed, or the process ended while nothing else was working."""
+    """How often its handler failed, or the process ended while nothing else was being worked on."""
     kills: int
     """How often the process ended while this and others were working."""
     received_at: datetime
@@ -60,30 +70,30 @@ class DeadLetter:
 class Inbox:
     """Updates in the order of their arrival. One process works on them at a time.
 
-    A row is ``waiting``, ``working`` (a handler does something that might fail), ``held`` (until its sender says yes),
-    ``done`` or ``set_aside``. Every method raises StorageError when the database fails.
+    A row is ``waiting``, ``working`` (a handler does something that might end the process), ``awaiting_consent`` (until
+    its sender says yes), ``done`` or ``dead_letter``. Every method raises StorageError when the database fails.
     """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def put(self, update_id: int, chat_id: int | None, payload: str) -> bool:
-        """Keep an update for good: after the return no power cut loses it. False: it was known already."""
-        values: dict[str, object] = {
-            "update_id": update_id,
-            "chat_id": chat_id,
-            "payload": storable(payload),
-            "state": "waiting",
-            "attempts": 0,
-            "kills": 0,
-            "messages": {},
-            "received_at": datetime.now(UTC),
-        }
+    async def put(self, *updates: ReceivedUpdate) -> frozenset[int]:
+        """Keep updates for good, all or none: after the return no power cut loses them.
+
+        Returns the ids of those that were not known already.
+        """
         insert = _insert(self._sessions.sqlite)
-        return await self._sessions.write(lambda at: at.execute(insert, values).rowcount == 1, durable=True)
+        now = datetime.now(UTC)
+        rows = [_row(update, now) for update in updates]
+
+        def insert_all(at: Connection) -> frozenset[int]:
+            # One by one, since of several rows at once a driver does not tell which were new.
+            return frozenset(row["update_id"] for row in rows if at.execute(insert, row).rowcount == 1)
+
+        return await self._sessions.write(insert_all, durable=True)
 
     async def recover(self) -> tuple[PendingUpdate, ...]:
-        """At the start of a process: what the last one left unfinished, oldest first; held updates are not among it.
+        """At the start of a process: what the last one left unfinished, oldest first, but not what awaits consent.
 
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
         among several nobody knows which it was, and each is noted as present at a kill.
@@ -103,57 +113,58 @@ class Inbox:
 
         return await self._sessions.write(leave_and_begin)
 
-    async def rest(self, update_id: int) -> None:
+    async def park(self, update_id: int) -> None:
         """The update waits: for a turn, for the network. If the process ends now, it was not the cause."""
-        await self._sessions.write(lambda at: at.execute(_REST, {"one": update_id}).rowcount)
+        await self._sessions.write(lambda at: at.execute(_PARK, {"one": update_id}).rowcount)
 
     async def fail(self, update_id: int) -> int:
         """Count a failed attempt; returns how many there are now, 0 for an update that is finished."""
         return await self._sessions.write(lambda at: at.scalar(_FAIL, {"one": update_id})) or 0
 
     async def done(self, *update_ids: int) -> None:
-        """Finish updates; what they held is erased. One that is held by now stays so."""
+        """Finish updates; what they said is erased. One that awaits consent by now goes on doing so."""
         await self._sessions.write(lambda at: _finish(at, update_ids))
 
-    async def set_aside(self, update_id: int, error: str) -> None:
+    async def dead_letter(self, update_id: int, error: str) -> None:
         """Finish an update that can't be handled; it is kept with ``error``, a traceback, for the operator."""
-        statement = _OPEN.values(state="set_aside", error=storable(error), finished_at=datetime.now(UTC))
+        statement = _OPEN.values(state="dead_letter", error=storable(error), finished_at=datetime.now(UTC))
         await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
-    async def all_set_aside(self) -> tuple[DeadLetter, ...]:
+    async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """What waits for the operator, oldest first."""
         columns = (_COLUMN.update_id, _COLUMN.attempts, _COLUMN.error, _COLUMN.received_at, _COLUMN.finished_at)
-        statement = select(*columns).where(_COLUMN.state == "set_aside").order_by(_COLUMN.id)
+        statement = select(*columns).where(_COLUMN.state == "dead_letter").order_by(_COLUMN.id)
         return tuple(DeadLetter(*row) for row in await self._sessions.read(lambda at: at.execute(statement).all()))
 
     async def try_again(self, update_id: int) -> bool:
-        """Let an update that is set aside wait for its handler; ``recover`` finds it. False: it is not set aside."""
+        """Let a dead letter wait for its handler; ``recover`` finds it. False: it is none."""
         fresh = {"state": "waiting", "attempts": 0, "kills": 0, "error": None, "finished_at": None}
-        one = (_COLUMN.update_id == update_id, _COLUMN.state == "set_aside")
-        statement = update(_TABLE).where(*one).values(**fresh)
+        one = (_COLUMN.update_id == update_id, _COLUMN.state == "dead_letter")
+        statement = update(INBOX).where(*one).values(**fresh)
         return await self._sessions.write(lambda at: at.execute(statement).rowcount == 1)
 
-    async def hold(self, update_id: int) -> None:
+    async def await_consent(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""
-        statement = _OPEN.values(state="held", attempts=0, kills=0)
+        statement = _OPEN.values(state="awaiting_consent", attempts=0, kills=0)
         await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
-    async def held(self, chat_id: int) -> int:
-        """How many updates of this chat are held."""
-        return await self._sessions.read(lambda at: at.scalar(select(func.count()).where(*_held_of(chat_id)))) or 0
+    async def awaiting_consent(self, chat_id: int) -> int:
+        """How many updates of this chat await consent."""
+        count = select(func.count()).where(*_awaiting(chat_id))
+        return await self._sessions.read(lambda at: at.scalar(count)) or 0
 
     async def release(self, chat_id: int) -> tuple[PendingUpdate, ...]:
-        """Let the held updates of a chat wait for their handler; oldest first."""
-        statement = update(_TABLE).where(*_held_of(chat_id)).values(state="waiting").returning(_COLUMN.id, *_KEPT)
+        """Let what awaited the consent of this chat wait for its handler; oldest first."""
+        statement = update(INBOX).where(*_awaiting(chat_id)).values(state="waiting").returning(_COLUMN.id, *_PENDING)
         rows = await self._sessions.write(lambda at: at.execute(statement).all())
         return tuple(PendingUpdate(*row[1:]) for row in sorted(rows, key=lambda row: int(row[0])))
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
-        """Finish the updates that are held for a chat, whose number is returned, and ``update_ids``, unanswered."""
-        held = update(_TABLE).where(*_held_of(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
+        """Finish, unanswered, what awaits the consent of a chat, which is counted, and ``update_ids``."""
+        awaiting = update(INBOX).where(*_awaiting(chat_id)).values(**BARE, finished_at=datetime.now(UTC))
 
         def finish(at: Connection) -> int:
-            dropped = at.execute(held).rowcount
+            dropped = at.execute(awaiting).rowcount
             _finish(at, update_ids)
             return dropped
 
@@ -175,25 +186,25 @@ class Inbox:
         rows = await self._sessions.read(lambda at: at.execute(statement).all())
         return {update_id: dict(messages) for update_id, messages in rows}
 
-    async def prune(self, done_before: datetime, set_aside_before: datetime) -> int:
+    async def prune(self, done_before: datetime, dead_before: datetime) -> int:
         """Forget what was finished before these times; returns how many updates. Telegram repeats none after a day."""
-        limit = case((_COLUMN.state == "set_aside", set_aside_before), else_=done_before)
-        old = _COLUMN.finished_at < max(done_before, set_aside_before)  # found by the index
-        statement = delete(_TABLE).where(old, _COLUMN.finished_at < limit)
+        limit = case((_COLUMN.state == "dead_letter", dead_before), else_=done_before)
+        old = _COLUMN.finished_at < max(done_before, dead_before)  # found by the index
+        statement = delete(INBOX).where(old, _COLUMN.finished_at < limit)
         return await self._sessions.write(lambda at: at.execute(statement).rowcount)
 
 
-def _held_of(chat_id: int) -> tuple[Any, Any]:
-    return _COLUMN.chat_id == chat_id, _COLUMN.state == "held"
+def _awaiting(chat_id: int) -> tuple[Any, Any]:
+    return _COLUMN.chat_id == chat_id, _COLUMN.state == "awaiting_consent"
 
 
-_KEPT = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
+_PENDING = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
 # "IN (...)" would be written out anew each time that a statement runs.
 _IS_OPEN = (_COLUMN.update_id == bindparam("one"), or_(*(_COLUMN.state == state for state in OPEN)))
-_OPEN: Update = update(_TABLE).where(*_IS_OPEN)
+_OPEN: Update = update(INBOX).where(*_IS_OPEN)
 _BEGIN = _OPEN.values(state="working").returning(_COLUMN.attempts, _COLUMN.messages)
 _LEAVE = _OPEN.values(state="waiting", attempts=0, kills=0)
-_REST = _OPEN.values(state="waiting")
+_PARK = _OPEN.values(state="waiting")
 _FAIL = _OPEN.values(state="waiting", attempts=_COLUMN.attempts + 1).returning(_COLUMN.attempts)
 _MESSAGES = select(_COLUMN.messages).where(*_IS_OPEN).with_for_update()
 _RECORD = _OPEN.values(messages=bindparam("sent"))
@@ -202,23 +213,33 @@ _FINISH = _OPEN.values(**BARE, finished_at=bindparam("now"))
 
 @cache
 def _insert(on_sqlite: bool) -> Any:
-    """The INSERT that knows ON CONFLICT; PostgreSQL's takes a while to load, so only where it is used."""
-    if on_sqlite:
-        insert: Any = sqlite.insert
-    else:
-        from sqlalchemy.dialects import postgresql
+    return insert_into(INBOX, on_sqlite=on_sqlite).on_conflict_do_nothing(index_elements=["update_id"])
 
-        insert = postgresql.insert
-    return insert(_TABLE).on_conflict_do_nothing(index_elements=["update_id"])
+
+def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
+    dead = update.unreadable is not None
+    return {
+        "update_id": update.update_id,
+        "chat_id": update.chat_id,
+        "payload": storable(update.payload),
+        "state": "dead_letter" if dead else "waiting",
+        "attempts": 0,
+        "kills": 0,
+        "messages": {},
+        "error": storable(update.unreadable) if update.unreadable is not None else None,
+        "received_at": now,
+        "finished_at": now if dead else None,
+    }
 
 
 def _recover(at: Connection) -> tuple[PendingUpdate, ...]:
     working = _COLUMN.state == "working"
+    # Alone it must have ended the process; among several nobody knows which one did.
     alone = at.scalar(select(func.count()).where(working)) == 1
     counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
-    at.execute(update(_TABLE).where(working).values(state="waiting", **counted))
+    at.execute(update(INBOX).where(working).values(state="waiting", **counted))
     rows = at.execute(
-        select(*_KEPT).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
+        select(*_PENDING).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
     )
     return tuple(PendingUpdate(*row) for row in rows)
 

@@ -1,23 +1,27 @@
-"""The frozen values that cross between storage and the rest."""
+"""The frozen values that cross between storage and the rest; tables and statements are made from these fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
+
+from sqlalchemy import BigInteger, Boolean, Double, Integer, String
+
+from storage.columns import KEY, JsonObject, JsonTuple, Kept, PersonText, UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """One chat partner, known by the private chat's id."""
 
-    id: int
-    chat_id: int
-    name: str
-    language: str
-    consent_at: datetime | None
-    consent_version: int | None
-    role: str
-    blocked: bool
-    created_at: datetime
+    id: Annotated[int, Kept(KEY, primary_key=True)]
+    chat_id: Annotated[int, Kept(BigInteger)]
+    name: Annotated[str, Kept(PersonText)]
+    language: Annotated[str, Kept(String(35))]
+    consent_at: Annotated[datetime | None, Kept(UtcDateTime)]
+    consent_version: Annotated[int | None, Kept(Integer)]
+    blocked: Annotated[bool, Kept(Boolean)]
+    created_at: Annotated[datetime, Kept(UtcDateTime)]
 
     @property
     def has_consented(self) -> bool:
@@ -34,65 +38,56 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
-class NewScan:
-    """A scan that is about to be kept.
+class ScanFields:
+    """What a scan says, before and after it is kept: the one place to add a field, together with its migration.
 
     ``source_key`` names the message and file it came from, unique per person, so that a redelivered update
     makes no second scan. ``organ``, ``verdict``, ``reason`` and ``label`` are the values of the inference enums.
     """
 
-    source_key: str
-    patient_label: str | None
-    organ: str
-    verdict: str
-    reason: str
-    label: str
-    confidence: float
-    probabilities: Mapping[str, float]
-    prediction_set: tuple[str, ...]
-    gate: Mapping[str, float]
-    model_name: str
-    model_version: str
-    model_sha256: str
-    picture_sha256: str
-    received_as: str
+    source_key: Annotated[str, Kept(PersonText)]
+    patient_label: Annotated[str | None, Kept(PersonText)]
+    organ: Annotated[str, Kept(String(32))]
+    verdict: Annotated[str, Kept(String(32))]
+    reason: Annotated[str, Kept(String(32))]
+    label: Annotated[str, Kept(String(64))]
+    confidence: Annotated[float, Kept(Double)]
+    """0 to 1."""
+    probabilities: Annotated[Mapping[str, float], Kept(JsonObject)]
+    prediction_set: Annotated[tuple[str, ...], Kept(JsonTuple)]
+    gate: Annotated[Mapping[str, float], Kept(JsonObject)]
+    model_name: Annotated[str, Kept(String(64))]
+    model_version: Annotated[str, Kept(String(64))]
+    model_sha256: Annotated[str, Kept(String(64))]
+    picture_sha256: Annotated[str, Kept(String(64))]
+    received_as: Annotated[str, Kept(String(16))]
     """'photo', 'document' or 'file' (command line)."""
-    width: int
-    height: int
+    width: Annotated[int, Kept(Integer)]
+    """Pixels, as is the height."""
+    height: Annotated[int, Kept(Integer)]
+
+
+@dataclass(frozen=True, slots=True)
+class NewScan(ScanFields):
+    """A scan that is about to be kept, with its pictures."""
+
     pictures: Pictures
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(ScanFields):
     """A scan as it is kept, without its pictures."""
 
-    id: int
-    person_id: int
-    public_id: str
+    id: Annotated[int, Kept(KEY, primary_key=True)]
+    person_id: Annotated[int, Kept(KEY, "people.id")]
+    public_id: Annotated[str, Kept(String(7))]
     """Such as ``A7K2-Q9``: no letter or digit that can be taken for another."""
-    number: int
+    number: Annotated[int, Kept(Integer)]
     """1, 2, 3 ... per person; never used again after a deletion."""
-    source_key: str
-    patient_label: str | None
-    organ: str
-    verdict: str
-    reason: str
-    label: str
-    confidence: float
-    probabilities: Mapping[str, float]
-    prediction_set: tuple[str, ...]
-    gate: Mapping[str, float]
-    model_name: str
-    model_version: str
-    model_sha256: str
-    picture_sha256: str
-    received_as: str
-    width: int
-    height: int
-    created_at: datetime
-    messages: Mapping[str, int] = field(default_factory=dict)
+    created_at: Annotated[datetime, Kept(UtcDateTime)]
+    messages: Annotated[Mapping[str, int], Kept(JsonObject)] = field(default_factory=dict)
     """Step of the journey ('status', 'picture', 'report') -> Telegram message id it became."""
-    file_ids: Mapping[str, str] = field(default_factory=dict)
+    file_ids: Annotated[Mapping[str, str], Kept(JsonObject)] = field(default_factory=dict)
     """'picture' or 'report' -> Telegram file id, to send it again without uploading."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from storage.errors import explain
-from storage.group_commit import Work, Writer
+from storage.group_commit import OwnConnection, Work, Writer
 from storage.url import Address
 
 BUSY_TIMEOUT_S = 30
@@ -81,38 +82,77 @@ class Sessions:
 
 
 class _File:
-    """SQLite."""
+    """SQLite: the threads of one generation at a time, each with a connection of its own."""
 
     harmless = "PRAGMA user_version = 0"
 
     def __init__(self, address: Address) -> None:
-        self.writing = _file_engine(address, 1, write=True)
-        self.reading = _file_engine(address, READERS)
-        self._writer = Writer(self.writing)
-        self._readers: ThreadPoolExecutor | None = None
+        self._address = address
+        self._threads: _Threads | None = None
+        self._closed = threading.Event()
+        """Of the generation before."""
+        self._closed.set()
 
     async def read(self, work: Work[T]) -> T:
-        if self._readers is None:
-            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
-
-    def _read(self, work: Work[T]) -> T:
-        with self.reading.begin() as connection:
-            return work(connection)
+        return await self._current().read(work)
 
     async def write(self, work: Work[T], *, durable: bool) -> T:
-        return await self._writer.do(work, durable=durable)
+        return await self._current().writer.do(work, durable=durable)
 
     async def scrub(self) -> bool:
-        return await self._writer.do(_empty_log, apart=True)
+        return await self._current().writer.do(_empty_log, apart=True)
+
+    def _current(self) -> "_Threads":
+        if self._threads is None:
+            self._threads = _Threads(self._address, self._closed)
+        return self._threads
 
     async def close(self) -> None:
-        await self._writer.close()
-        readers, self._readers = self._readers, None
-        if readers is not None:
-            await asyncio.to_thread(readers.shutdown)
-        for engine in (self.reading, self.writing):
-            engine.dispose()
+        """What was given is finished first; what comes meanwhile belongs to the next generation, and waits for it.
+
+        The order is what matters: SQLite's last connection to a file folds the write-ahead log into it and deletes the
+        log by its name. Were the next generation at work already, on a file that was put in this one's place, that
+        would be its log.
+        """
+        threads = self._threads
+        if threads is not None:
+            self._threads, self._closed = None, threads.closed
+            await asyncio.to_thread(threads.close)
+
+
+class _Threads:
+    """A writer and some readers."""
+
+    def __init__(self, address: Address, before: threading.Event) -> None:
+        self.closed = threading.Event()
+        self.writer = Writer(_file_engine(address, write=True), before)
+        self._before = before
+        self._engine = _file_engine(address)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._of_thread = threading.local()
+        self._connections: list[OwnConnection] = []
+
+    async def read(self, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
+
+    def _read(self, work: Work[T]) -> T:
+        own: OwnConnection | None = getattr(self._of_thread, "connection", None)
+        if own is None:
+            self._before.wait()
+            own = self._of_thread.connection = OwnConnection(self._engine)
+            self._connections.append(own)
+        with own.kept_sound(), own.get().begin():
+            return work(own.get())
+
+    def close(self) -> None:
+        """Block until what was given is finished and every connection closed."""
+        try:
+            self.writer.close()
+            self._pool.shutdown()
+            for connection in self._connections:
+                connection.close()
+        finally:
+            self.closed.set()  # else whoever comes next would wait for ever
 
 
 class _Server:
@@ -171,14 +211,13 @@ def _server_engine(address: Address, **pool: Any) -> AsyncEngine:
     return create_async_engine(address.url, hide_parameters=True, pool_pre_ping=True, **pool)
 
 
-def _file_engine(address: Address, connections: int, *, write: bool = False) -> Engine:
+def _file_engine(address: Address, *, write: bool = False) -> Engine:
     engine = create_engine(
         address.url.set(drivername="sqlite"),
         hide_parameters=True,
         # Closed by the thread that closes the database; used by one at a time all the same.
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-        pool_size=connections,
-        max_overflow=0,
+        poolclass=NullPool,
     )
     _settle(engine, write=write)
     return engine

@@ -8,7 +8,9 @@ from enum import Enum
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import InlineKeyboardButtonLimit
 
-_SCAN = r"[0-9A-Z]{4}-[0-9A-Z]{2}"
+from storage import public_id
+
+_SCAN = public_id.PATTERN
 _PAGE = r"[1-9][0-9]{0,5}"
 _SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
 _NOTHING = ""

@@ -1,4 +1,4 @@
-"""``tumorscan db upgrade|check|backup FILE|set-aside``: look after the database that DATABASE_URL names."""
+"""``tumorscan db upgrade|check|backup FILE|dead-letters``: look after the database that DATABASE_URL names."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from storage import Database, StorageError
 from storage.inbox import DeadLetter
 
 PROBLEMS_FOUND = 1
-"""Exit status of ``check`` when something is wrong, and of ``--again`` for an update that is not set aside."""
+"""Exit status of ``check`` when something is wrong, and of ``--again`` for an update that is no dead letter."""
 _FRAME = re.compile(r'File ".*?([^/\\"]+[/\\][^/\\"]+)", line (\d+), in (\S+)')
 _KIND = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
@@ -25,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("check", help="look for damage; changes nothing")
     backup = actions.add_parser("backup", help="write a consistent copy, also while the bot runs (SQLite)")
     backup.add_argument("file", type=Path, metavar="FILE", help="the new file to write")
-    aside = actions.add_parser("set-aside", help="list the updates that could not be handled, without what they say")
-    aside.add_argument(
+    letters = actions.add_parser(
+        "dead-letters", help="list the updates that could not be handled, without what they say"
+    )
+    letters.add_argument(
         "--again", type=int, nargs="+", metavar="UPDATE", help="have the bot try these again when it starts next"
     )
 
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             case "backup":
                 return asyncio.run(_backup(url, args.file))
             case _:
-                return asyncio.run(_again(url, args.again) if args.again else _set_aside(url))
+                return asyncio.run(_again(url, args.again) if args.again else _dead_letters(url))
     except StorageError as error:
         raise StartError(str(error)) from error
 
@@ -75,26 +77,26 @@ async def _backup(url: str, file: Path) -> int:
     return 0
 
 
-async def _set_aside(url: str) -> int:
+async def _dead_letters(url: str) -> int:
     database = await Database.open(url, migrate=False)
     try:
-        updates = await database.inbox.all_set_aside()
+        letters = await database.inbox.dead_letters()
     finally:
         await database.close()
-    print("\n".join(map(line_about, updates)) or "Nothing is set aside.")
+    print("\n".join(map(line_about, letters)) or "There are no dead letters.")
     return 0
 
 
-def line_about(one: DeadLetter) -> str:
+def line_about(letter: DeadLetter) -> str:
     """When, how often, what kind of error and where; its words are left out, since they may be a person's."""
-    frames = _FRAME.findall(one.error)
+    frames = _FRAME.findall(letter.error)
     place = " at {}:{} in {}".format(*frames[-1]) if frames else ""
-    found = _KIND.match(one.error.rstrip().rpartition("\n")[2])
+    found = _KIND.match(letter.error.rstrip().rpartition("\n")[2])
     kind = found[0].rpartition(".")[2] if found else "unknown"
     # The attempt that brought it here is not in the count, unless the process was killed in it.
-    tries = one.attempts + (kind != KilledError.__name__)
-    times = f"received {one.received_at:%Y-%m-%d %H:%M}, set aside {one.finished_at:%Y-%m-%d %H:%M} UTC"
-    return f"{one.update_id}: {times}, tried {tries} times, {kind}{place}"
+    tries = letter.attempts + (kind != KilledError.__name__)
+    times = f"received {letter.received_at:%Y-%m-%d %H:%M}, given up {letter.finished_at:%Y-%m-%d %H:%M} UTC"
+    return f"{letter.update_id}: {times}, tried {tries} times, {kind}{place}"
 
 
 async def _again(url: str, update_ids: Sequence[int]) -> int:
@@ -104,5 +106,5 @@ async def _again(url: str, update_ids: Sequence[int]) -> int:
     finally:
         await database.close()
     for update_id, known in found.items():
-        print(f"{update_id} " + ("is handled when the bot starts next." if known else "is not set aside."))
+        print(f"{update_id} " + ("is handled when the bot starts next." if known else "is no dead letter."))
     return 0 if all(found.values()) else PROBLEMS_FOUND

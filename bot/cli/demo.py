@@ -51,8 +51,8 @@ def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
 async def serve(port: int, host: str, *, browser: bool) -> None:
     """Serve until a signal comes, then finish what is in work. Raises StartError."""
     past_proxies(host)
-    stop = Shutdown()
-    with signals_ask(stop), suppress(StoppedError):
+    shutdown = Shutdown()
+    with signals_ask(shutdown), suppress(StoppedError):
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
             try:
@@ -62,12 +62,14 @@ async def serve(port: int, host: str, *, browser: bool) -> None:
                 raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
             settings = demo_settings(sandbox, Path(folder))
             configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
-            services = await stop.unless_asked(stack.enter_async_context(open_services(settings, stop=stop)))
-            await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
+            services = await shutdown.unless_asked(
+                stack.enter_async_context(open_services(settings, shutdown=shutdown))
+            )
+            await shutdown.unless_asked(stack.enter_async_context(running(settings, services, shutdown)))
             print(f"The chat page is open at {sandbox.page_url} (Ctrl+C stops it)", flush=True)
             if browser and has_screen():
                 await asyncio.to_thread(webbrowser.open, sandbox.page_url)
-            await stop.wait()
+            await shutdown.wait()
 
 
 def past_proxies(host: str) -> None:

@@ -30,19 +30,19 @@ def run(_: argparse.Namespace) -> int:
 
 async def serve(settings: Settings) -> None:
     """Listen until a signal comes, then finish what is in work or put it back. Raises StartError."""
-    stop = Shutdown()
-    with signals_ask(stop):
+    shutdown = Shutdown()
+    with signals_ask(shutdown):
         try:
-            await _listen(settings, stop)
+            await _listen(settings, shutdown)
         except StoppedError:
             _log.info("told to stop before the start was done")
     _log.info("stopped")
 
 
-async def _listen(settings: Settings, stop: Shutdown) -> None:
+async def _listen(settings: Settings, shutdown: Shutdown) -> None:
     async with AsyncExitStack() as stack:
-        services = await stop.unless_asked(stack.enter_async_context(open_services(settings, stop=stop)))
-        application = await stop.unless_asked(stack.enter_async_context(running(settings, services, stop)))
+        services = await shutdown.unless_asked(stack.enter_async_context(open_services(settings, shutdown=shutdown)))
+        application = await shutdown.unless_asked(stack.enter_async_context(running(settings, services, shutdown)))
         _log.info("@%s is listening", application.bot.username)
-        await stop.wait()
+        await shutdown.wait()
         _log.info("stopping")

@@ -28,8 +28,8 @@ from inference.decode.limits import MAX_FILE_BYTES
 from inference.registry import Entry
 from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
 from inference.workers.local import LocalExecutor
+from storage.public_id import public_id_of
 from storage.records import Scan
-from storage.repositories import ALPHABET
 
 SOME_NOT_READ = 3
 """Exit status when at least one file could not be read."""
@@ -260,8 +260,4 @@ def _load(path: Path) -> bytes:
 
 def _public_id(sha256: str) -> str:
     """Name a scan by its picture, in the letters of scan ids: the same file gets the same report again."""
-    number, letters = int(sha256, 16), ""
-    for _ in range(6):
-        number, digit = divmod(number, len(ALPHABET))
-        letters += ALPHABET[digit]
-    return f"{letters[:4]}-{letters[4:]}"
+    return public_id_of(int(sha256, 16))

@@ -1,4 +1,4 @@
-"""Work that goes on beside other work, and ends with it."""
+"""Work that goes on in the background of other work, and ends with it."""
 
 import asyncio
 import logging
@@ -11,12 +11,13 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running_in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run ``work`` beside the body; it is stopped, and waited for, when the body ends."""
+    """Run ``work`` while the body runs; it is cancelled, and waited for, when the body ends."""
     task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
+        # Waited for, not awaited: its end must not take the place of what the body raised.
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()):
-            _log.error("work beside another failed", exc_info=error)
+            _log.error("work in the background failed", exc_info=error)

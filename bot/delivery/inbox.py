@@ -1,4 +1,4 @@
-"""Nothing is lost: an update is kept before Telegram is told that it came, and worked on until it is answered.
+"""Nothing is lost: an update is kept before Telegram is told that it came, and handled until it is answered.
 
 What can't be closed is one gap: an answer that was sent, when the process is killed before its receipt is noted.
 Pictures and PDFs are noted just before they leave, so one of which nobody knows whether it came is not sent again, but
@@ -9,8 +9,7 @@ its update is marked as done, a few milliseconds later.
 import asyncio
 import json
 import logging
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -22,6 +21,8 @@ from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, Re
 from telegram.ext import Application
 
 from bot.delivery.background import running_in_background
+from bot.delivery.backoff import Backoff
+from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, traceback_of
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
 from inference.workers.executor import ExecutorError, NotRunningError
@@ -29,23 +30,22 @@ from storage.errors import StorageDownError, UnknownPersonError, UnknownScanErro
 from storage.inbox import Attempt, Inbox, PendingUpdate
 
 MOST_ATTEMPTS = 3
-"""An update whose handler fails so often is set aside."""
-SHORT_PAUSE = 0.5
-"""Seconds before the second attempt; the third waits twice as long."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before going on after what is not the update's fault, such as a network that is away: doubled each time."""
+"""An update whose handler fails so often becomes a dead letter."""
+AFTER_A_BUG = Backoff(0.5, 2.0)
+"""Before the next attempt after a mistake of ours."""
+AFTER_TROUBLE = Backoff(1.0, 60.0)
+"""Before going on after what is not the update's fault, such as a network that is away."""
 PATIENCE = timedelta(days=1)
-"""After so long of that it is set aside all the same."""
-COMPANY_KILLS = 3
-"""What was working among others when that many processes ended is handled alone, to see whether it is the cause."""
-BLAMED_FOR = 1.0
+"""After so long of that it becomes a dead letter all the same."""
+KILLS_TO_QUARANTINE = 3
+"""What was in work among others when that many processes ended is handled alone, to see whether it is the cause."""
+PARK_AFTER = 1.0
 """Seconds after which a handler is taken to wait for the network: what would end the process does so sooner."""
-ALONE = 1.5
+QUARANTINE_FOR = 1.5
 """Seconds after the start for which others wait while such updates are handled one by one; then all go on together."""
-DONE_KEPT, SET_ASIDE_KEPT = timedelta(days=2), timedelta(days=30)
+DONE_KEPT, DEAD_KEPT = timedelta(days=2), timedelta(days=30)
 """Telegram delivers nothing again after a day."""
 TIDY_EVERY = 3600.0
-LONGEST_TRACEBACK = 20_000
 _log = logging.getLogger(__name__)
 
 
@@ -60,55 +60,84 @@ class KilledError(Exception):
         super().__init__(f"the process ended during each of {MOST_ATTEMPTS} attempts")
 
 
-class Blame(Enum):
+class ErrorClass(Enum):
     """What an error says about the update in work."""
 
-    ANSWERED = "answered"
+    FINAL = "final"
     """It would end the same way again: the person is told, and that is all."""
-    ELSEWHERE = "elsewhere"
-    """Something is out of order that will be mended: it waits and is not counted."""
-    HERE = "here"
+    TRANSIENT = "transient"
+    """Something is out of order that will be mended: the update waits, and the attempt is not counted."""
+    BUG = "bug"
     """A fault of ours that this update brings to light."""
 
 
-ELSEWHERE = (NetworkError, RetryAfter, StorageDownError, NotRunningError)
+TRANSIENT = (NetworkError, RetryAfter, StorageDownError, NotRunningError)
 """What will be mended: the network, Telegram's patience, the database, workers that have not started yet."""
 
 
-def blame(error: BaseException) -> Blame:
+def classify(error: BaseException) -> ErrorClass:
     """Read an error that a handler let through."""
     final = (UserFacingError, BadRequest, Forbidden, InvalidToken, MaybeSentError, ExecutorError)
     if isinstance(error, (*final, UnknownPersonError, UnknownScanError)):
-        return Blame.ANSWERED
-    return Blame.ELSEWHERE if isinstance(error, ELSEWHERE) else Blame.HERE
+        return ErrorClass.FINAL
+    return ErrorClass.TRANSIENT if isinstance(error, TRANSIENT) else ErrorClass.BUG
 
 
 class DurableQueue(asyncio.Queue[object]):
-    """Where the library puts updates: ``put`` returns when one is on the disk, and only then is it confirmed.
+    """Where updates wait for their handlers: ``put`` returns when they are on the disk; only then are they confirmed.
 
-    One that is known already is passed over. Raises StorageDownError when it can't be kept; it is then not confirmed.
-    After the library's sign that it takes nothing more, what comes is kept for the next start and not queued up: the
-    library waits until the queue is worked off, and that would be for ever.
+    One that is known already is passed over. Raises StorageDownError when nothing can be kept; nothing is then to be
+    confirmed. After the library's sign that it takes nothing more, what comes is kept for the next start and not queued
+    up: the library waits until the queue is worked off, and that would be for ever.
     """
 
     def __init__(self, rows: Inbox) -> None:
         super().__init__()
         self._rows = rows
-        self._at_an_end = False
+        self._has_ended = False
 
     async def put(self, item: object) -> None:
-        """Keep an update and queue it up, both or neither, even if the caller is cancelled meanwhile."""
+        """Keep and queue up one update."""
         if isinstance(item, Update):
-            await asyncio.shield(self._keep(item))
+            await self.put_all((item,))
         else:  # the library puts nothing else but that sign
-            self._at_an_end = True
+            self._has_ended = True
             await super().put(item)
 
-    async def _keep(self, update: Update) -> None:
-        chat = update.effective_chat
-        fresh = await self._rows.put(update.update_id, chat.id if chat else None, update.to_json())
-        if fresh and not self._at_an_end:
-            self.put_nowait(update)
+    async def put_all(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
+        """Keep all in one transaction, and queue up those that can be read: all or none."""
+        # Shielded: were the caller cancelled between the commit and the queue, they would wait for the next start.
+        await asyncio.shield(self._keep(updates))
+
+    async def _keep(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
+        fresh = set(await self._rows.put(*map(as_received, updates)))
+        readable: list[Update] = []
+        for update in updates:
+            if update.update_id not in fresh:
+                continue
+            fresh.discard(update.update_id)
+            if isinstance(update, UnparsableUpdate):
+                # Only the kind of the error: its words may be a person's.
+                kind = type(update.error).__name__
+                _log.error("update %d can't be read by this version: a dead letter (%s)", update.update_id, kind)
+            else:
+                readable.append(update)
+        if not self._has_ended:
+            for update in _questions_first(readable):
+                self.put_nowait(update)
+
+
+def _questions_first(updates: Sequence[Update]) -> Sequence[Update]:
+    """Put what is quickly answered before the pictures of others, so that it does not wait while those begin.
+
+    Within a chat that sent pictures nothing changes places: a /cancel must find what was sent before it.
+    """
+    with_pictures = {_chat_id(update) for update in updates if brings_picture(update)}
+    return sorted(updates, key=lambda update: _chat_id(update) in with_pictures)  # a stable sort
+
+
+def _chat_id(update: Update) -> int | None:
+    return update.effective_chat.id if update.effective_chat else None
 
 
 class Delivery:
@@ -117,15 +146,15 @@ class Delivery:
     def __init__(self, update_id: int, rows: Inbox | None = None) -> None:
         self.update_id = self.current = update_id
         self.members: tuple[int, ...] = (update_id,)
-        self.turned_away = False
-        """There were too many before it: its sender is to be told, and nothing else."""
-        self.failed = self.failed_elsewhere = 0
+        self.rejected = False
+        """Too many waited before it: its sender is to be told, and nothing else."""
+        self.failed = self.transient_failures = 0
         """Attempts; the latter were not its fault, and are counted in this process alone."""
         self.error: Exception | None = None
         self.deadline = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
         self._rows = rows
         self._sent: dict[int, dict[str, int]] = {}
-        self._resting = False
+        self._parked = False
 
     def sent(self, update_id: int | None = None) -> Mapping[str, int]:
         """What has been sent for an update: step -> message id."""
@@ -140,7 +169,7 @@ class Delivery:
         """Note that the handler begins; False when the update is finished. Raises KilledError."""
         if self._rows is None:
             return True
-        return self._begun(self.update_id, await self._rows.begin(self.update_id))
+        return self._take(self.update_id, await self._rows.begin(self.update_id))
 
     async def gather(self, update_ids: tuple[int, ...]) -> None:
         """Take note of the whole album, and of what earlier attempts have sent for it."""
@@ -151,35 +180,35 @@ class Delivery:
 
     async def take_up(self, update_id: int) -> bool:
         """Go on with an update of the album; False when that one is finished. Raises KilledError."""
-        if self._rows is None or (update_id == self.current and not self._resting):
+        if self._rows is None or (update_id == self.current and not self._parked):
             return True
         if update_id == self.current:
-            return self._begun(update_id, await self._rows.begin(update_id))
-        return self._begun(update_id, await self._rows.move_on(self.current, update_id))
+            return self._take(update_id, await self._rows.begin(update_id))
+        return self._take(update_id, await self._rows.move_on(self.current, update_id))
 
-    def _begun(self, update_id: int, attempt: Attempt | None) -> bool:
+    def _take(self, update_id: int, attempt: Attempt | None) -> bool:
         if attempt is None:
             return False
-        self.current, self.failed, self._resting = update_id, attempt.failed, False
+        self.current, self.failed, self._parked = update_id, attempt.failed, False
         self._sent.setdefault(update_id, {}).update(attempt.messages)
         if attempt.failed >= MOST_ATTEMPTS:
             raise KilledError
         return True
 
-    async def rest(self) -> None:
-        """What is in work only waits from now on, until it is taken up again."""
-        if self._rows is not None and not self._resting:
-            self._resting = True
-            await self._rows.rest(self.current)
+    async def park(self) -> None:
+        """What is in work only waits from now on, until it is taken up again: should the process end, it wasn't it."""
+        if self._rows is not None and not self._parked:
+            self._parked = True
+            await self._rows.park(self.current)
 
-    async def rest_soon(self) -> None:
-        """Rest whenever something has been in work for so long that it must be waiting, until cancelled."""
+    async def park_when_waiting(self) -> None:
+        """Park whatever has been in work for so long that it must be waiting, until cancelled."""
         while True:
             current = self.current
-            await asyncio.sleep(BLAMED_FOR)
+            await asyncio.sleep(PARK_AFTER)
             if current == self.current:
                 with suppress(StorageDownError):
-                    await self.rest()
+                    await self.park()
 
     async def record(self, step: str, message_id: int, update_id: int | None = None) -> None:
         """Note which message a step has become, so that a further attempt edits it or leaves it."""
@@ -198,13 +227,14 @@ class Deliveries:
         self._storage = storage
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
         self._in_work: dict[int, Delivery] = {}
-        self._taken_in: set[int] = set()
-        self._suspects: set[int] = set()
-        self._one_suspect = asyncio.Semaphore(1)
-        self._open = asyncio.Event()
-        self._open.set()
+        self._accepted: set[int] = set()
+        self._quarantine: set[int] = set()
+        """Updates that may end the process: each is handled while nothing else is."""
+        self._quarantine_slot = asyncio.Semaphore(1)
+        self._all_clear = asyncio.Event()
+        self._all_clear.set()
 
-    def attend(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
+    def bind(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Say who handles the updates."""
         self._application = application
 
@@ -212,42 +242,44 @@ class Deliveries:
     def application(self) -> Application[Any, Any, Any, Any, Any, Any]:
         """Who handles the updates."""
         if self._application is None:
-            raise RuntimeError("nobody attends to the deliveries")
+            raise RuntimeError("no application was bound")
         return self._application
 
     async def refill(self) -> None:
         """At the start: queue up what the process before has left, oldest first."""
-        left = await self.rows.recover()
-        if left:
-            _log.info("%d updates were left unfinished: they come first", len(left))
-        self._suspects = {kept.update_id for kept in left if kept.attempts or kept.kills >= COMPANY_KILLS}
-        if self._suspects:
-            self._open.clear()
-            asyncio.get_running_loop().call_later(ALONE, self._let_all_in)
-        for kept in left:
-            await self._queue_up(kept)
+        pending = await self.rows.recover()
+        if pending:
+            _log.info("%d updates were left unfinished: they come first", len(pending))
+        self._quarantine = {
+            update.update_id for update in pending if update.attempts or update.kills >= KILLS_TO_QUARANTINE
+        }
+        if self._quarantine:
+            self._all_clear.clear()
+            asyncio.get_running_loop().call_later(QUARANTINE_FOR, self._end_quarantine)
+        for update in pending:
+            await self._enqueue(update)
 
     async def release(self, chat_id: int) -> int:
-        """Queue up what was held for this chat; returns how many updates that is."""
+        """Queue up what awaited the consent of this chat; returns how many updates that is."""
         released = await self.rows.release(chat_id)
-        for kept in released:
-            await self._queue_up(kept)
+        for pending in released:
+            await self._enqueue(pending)
         return len(released)
 
-    async def _queue_up(self, kept: PendingUpdate) -> None:
+    async def _enqueue(self, pending: PendingUpdate) -> None:
         try:
-            update = Update.de_json(json.loads(kept.payload), self.application.bot)
+            update = Update.de_json(json.loads(pending.payload), self.application.bot)
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # written by another version of the library
-            _log.error("update %s can't be read any more and is set aside", kept.update_id)
-            await self.rows.set_aside(kept.update_id, _traceback(error))
-            self._clear(kept.update_id)
+            _log.error("update %s can't be read any more: a dead letter", pending.update_id)
+            await self.rows.dead_letter(pending.update_id, traceback_of(error))
+            self._leave_quarantine(pending.update_id)
         else:
-            self._taken_in.add(kept.update_id)
+            self._accepted.add(pending.update_id)
             self.queue.put_nowait(update)
 
-    def was_taken_in(self, update: Update) -> bool:
+    def was_accepted(self, update: Update) -> bool:
         """Whether it was once promised that this update will be handled."""
-        return update.update_id in self._taken_in
+        return update.update_id in self._accepted
 
     def of(self, update: Update | None) -> Delivery:
         """The delivery of an update; for one that did not come through the queue, one that keeps nothing."""
@@ -260,78 +292,83 @@ class Deliveries:
         if delivery is None:
             return False
         delivery.error = error
-        return self._again(delivery, error)
+        return self._will_retry(delivery, error)
 
-    def sets_aside(self, update: object, error: Exception) -> bool:
+    def becomes_dead_letter(self, update: object, error: Exception) -> bool:
         """Whether an update that came through the queue is kept for the operator because of this error."""
-        return isinstance(update, Update) and update.update_id in self._in_work and blame(error) is not Blame.ANSWERED
+        came_through = isinstance(update, Update) and update.update_id in self._in_work
+        return came_through and classify(error) is not ErrorClass.FINAL
 
     @asynccontextmanager
-    async def in_turn(self, update: Update) -> AsyncIterator[None]:
-        """Wait while a suspect is handled alone; a suspect waits for its own time alone."""
-        if update.update_id not in self._suspects:
-            await self._open.wait()
+    async def isolated(self, update: Update) -> AsyncIterator[None]:
+        """Wait while an update in quarantine is handled; one that is itself in quarantine waits for the others there.
+
+        So when the process ends, the one row that is in work names the culprit.
+        """
+        if update.update_id not in self._quarantine:
+            await self._all_clear.wait()
             yield
             return
-        async with self._one_suspect:
+        async with self._quarantine_slot:
             try:
                 yield
             finally:
-                self._clear(update.update_id)
+                self._leave_quarantine(update.update_id)
 
-    def _clear(self, update_id: int) -> None:
-        self._suspects.discard(update_id)
-        if not self._suspects:
-            self._let_all_in()
+    def _leave_quarantine(self, update_id: int) -> None:
+        self._quarantine.discard(update_id)
+        if not self._quarantine:
+            self._end_quarantine()
 
-    def _let_all_in(self) -> None:
-        self._open.set()
-        for _ in self._suspects:
-            self._one_suspect.release()
+    def _end_quarantine(self) -> None:
+        self._all_clear.set()
+        for _ in self._quarantine:  # those that still wait for their turn alone go on together with all others
+            self._quarantine_slot.release()
 
     async def handle(
         self,
         update: Update,
         coroutine: Awaitable[Any],
         *,
-        place: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+        slot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
         is_wanted: Callable[[], bool] = lambda: True,
-        turned_away: bool = False,
+        rejected: bool = False,
     ) -> None:
-        """Handle an update until it is answered, set aside, or not wanted any more.
+        """Handle an update until it is answered, a dead letter, or not wanted any more.
 
-        ``coroutine`` is the first go at it; each go needs a ``place``.
+        ``coroutine`` is the first attempt; each attempt needs a ``slot``, which pauses between attempts don't hold.
         """
         delivery = self._in_work[update.update_id] = Delivery(update.update_id, self.rows)
-        delivery.turned_away = turned_away
+        delivery.rejected = rejected
         try:
             while is_wanted():
-                async with place():
-                    pause = await self._go(update, delivery, coroutine)
+                async with slot():
+                    pause = await self._attempt(update, delivery, coroutine)
                 if pause is None:
                     return
                 await asyncio.sleep(pause)
                 coroutine = self.application.process_update(update)
             await self._storage.persist(lambda: self.rows.done(*delivery.members))
         finally:
-            leave_out(coroutine)
-            self._taken_in.discard(update.update_id)
+            close_unrun(coroutine)
+            self._accepted.discard(update.update_id)
             if self._in_work.get(update.update_id) is delivery:
                 del self._in_work[update.update_id]
 
-    async def _go(self, update: Update, delivery: Delivery, coroutine: Awaitable[Any]) -> float | None:
-        """One go at an update; returns the seconds until the next one, None when it has come to its end."""
+    async def _attempt(self, update: Update, delivery: Delivery, coroutine: Awaitable[Any]) -> float | None:
+        """One attempt; returns the seconds until the next one, None when the update has come to its end."""
         delivery.error = None
         try:
             if not await self._storage.persist(delivery.begin):
                 return None
-            async with running_in_background(delivery.rest_soon()):
+            async with running_in_background(delivery.park_when_waiting()):
                 await coroutine
         except KilledError as error:
             await self.application.process_error(update, error)
         except asyncio.CancelledError:
+            # The program is told to end: the row goes back to "waiting", and the next process takes it up.
             with suppress(StorageDownError):
-                await delivery.rest()
+                await delivery.park()
             raise
         pause: float | None = await self._storage.persist(lambda: self._end_of(delivery))
         return pause
@@ -341,38 +378,34 @@ class Deliveries:
         if error is None:
             await self.rows.done(*delivery.members)
             return None
-        if self._again(delivery, error):
-            if blame(error) is Blame.HERE:
-                return SHORT_PAUSE * await self.rows.fail(current)
-            await delivery.rest()
-            delivery.failed_elsewhere += 1
-            return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (delivery.failed_elsewhere - 1))
-        if blame(error) is Blame.ANSWERED:
+        if self._will_retry(delivery, error):
+            if classify(error) is ErrorClass.BUG:
+                return AFTER_A_BUG.pause(await self.rows.fail(current) - 1)
+            await delivery.park()
+            delivery.transient_failures += 1
+            return AFTER_TROUBLE.pause(delivery.transient_failures - 1)
+        if classify(error) is ErrorClass.FINAL:
             await self.rows.done(current)
         else:
-            await self.rows.set_aside(current, _traceback(error))
+            await self.rows.dead_letter(current, traceback_of(error))
         # The others of its album go on without it, led by this one or, if it was the leader, by the next.
         return None if current == delivery.update_id else 0.0
 
-    def _again(self, delivery: Delivery, error: Exception) -> bool:
-        if blame(error) is Blame.HERE:
+    def _will_retry(self, delivery: Delivery, error: Exception) -> bool:
+        if classify(error) is ErrorClass.BUG:
             return delivery.failed + 1 < MOST_ATTEMPTS
-        return blame(error) is Blame.ELSEWHERE and asyncio.get_running_loop().time() < delivery.deadline
+        return classify(error) is ErrorClass.TRANSIENT and asyncio.get_running_loop().time() < delivery.deadline
 
     async def keep_tidy(self) -> None:
         """Forget, every hour, what was finished long ago."""
         while True:
             now = datetime.now(UTC)
             with suppress(StorageDownError):
-                await self.rows.prune(now - DONE_KEPT, now - SET_ASIDE_KEPT)
+                await self.rows.prune(now - DONE_KEPT, now - DEAD_KEPT)
             await asyncio.sleep(TIDY_EVERY)
 
 
-def leave_out(coroutine: Awaitable[Any]) -> None:
+def close_unrun(coroutine: Awaitable[Any]) -> None:
     """Drop a handler that is not to run; nothing happens to one that has run."""
     if iscoroutine(coroutine):
         coroutine.close()
-
-
-def _traceback(error: Exception) -> str:
-    return "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]

@@ -1,4 +1,4 @@
-"""The order of things: each person's pictures in one queue, their commands in another, different people at once."""
+"""The order of handling: each chat's pictures in one queue, its commands in another, different chats at once."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,12 +11,14 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseUpdateProcessor
 
-from bot.delivery.inbox import Deliveries
+from bot.delivery.inbox import Deliveries, close_unrun
+from bot.delivery.rate_limiter import Priority, priority
+from bot.delivery.raw_update import brings_picture
 
 ALBUM_QUIET = 0.8
 """Seconds without a further item after which an album counts as whole; Telegram never says how many there are."""
 MAX_ALBUMS = 1_000
-AT_WORK = 64
+COMMAND_SLOTS = 64
 """Commands, questions and presses handled at the same moment, over all people."""
 MOST_PICTURES, MOST_PICTURES_OF_ONE = 500, 40
 """Updates with pictures that may wait, over all people and of one of them; more are asked to come again later."""
@@ -27,17 +29,15 @@ class QueueKind(Enum):
 
     PICTURES = "pictures"
     COMMANDS = "commands"
-    TURNED_AWAY = "turned away"
-    """Pictures for which there is no room: quickly told."""
+    REJECTED = "rejected"
+    """Pictures beyond the bound: quickly told."""
 
 
 def queue_of(update: object) -> tuple[int, QueueKind] | None:
     """Chat id and queue of an update; None for updates that need no order."""
     if not isinstance(update, Update) or update.effective_chat is None:
         return None
-    message = update.message
-    brings_picture = message is not None and (bool(message.photo) or message.document is not None)
-    return update.effective_chat.id, QueueKind.PICTURES if brings_picture else QueueKind.COMMANDS
+    return update.effective_chat.id, QueueKind.PICTURES if brings_picture(update) else QueueKind.COMMANDS
 
 
 @dataclass(slots=True)
@@ -178,18 +178,32 @@ class ChatQueues:
 
 
 class PerChatProcessor(BaseUpdateProcessor):
-    """Runs handlers in each person's order: pictures in one queue, and at most ``AT_WORK`` commands at once in another.
+    """Runs handlers in each chat's order: pictures in one queue, and ``COMMAND_SLOTS`` commands at once in another.
 
-    Who waits for their own turn takes no place from others: the library's own limit, which counts those that wait
-    too, is therefore set out of reach. How many pictures are worked on at once is decided further on, where their
+    Who waits for their own turn takes no slot from others: the library's own limit, which counts those that wait
+    too, is therefore set out of reach. How many pictures are read at once is decided further on, where their
     senders can be told of the wait; what can't even wait is let through at once to be told so.
     """
 
     def __init__(self, chat_queues: ChatQueues, albums: Albums, deliveries: Deliveries) -> None:
         super().__init__(max_concurrent_updates=1_000_000)
-        self._lanes, self._albums, self._deliveries = chat_queues, albums, deliveries
-        self._commands = asyncio.Semaphore(AT_WORK)
+        self._chat_queues, self._albums, self._deliveries = chat_queues, albums, deliveries
+        self._command_slots = asyncio.Semaphore(COMMAND_SLOTS)
         self._tidying: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.finished = 0
+        """Updates that were handled to their end."""
+
+    @property
+    def pending(self) -> int:
+        """Updates that are being handled or wait for their turn."""
+        return len(self._tasks)
+
+    def cancel_all(self) -> int:
+        """Have all of them given up, and return how many updates that is; the inbox keeps them for the next start."""
+        for task in self._tasks:
+            task.cancel()
+        return len(self._tasks)
 
     async def initialize(self) -> None:
         """Queue up what the process before has left unfinished."""
@@ -197,41 +211,60 @@ class PerChatProcessor(BaseUpdateProcessor):
         self._tidying = asyncio.create_task(self._deliveries.keep_tidy())
 
     async def shutdown(self) -> None:
-        """End what goes on beside."""
+        """End what goes on in the background."""
         if self._tidying:
             self._tidying.cancel()
             await asyncio.wait({self._tidying})
 
     async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
         """Handle one update when its turn has come, until it is answered or not wanted any more."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an update is handled in a task")
+        self._tasks.add(task)
+        try:
+            await self._dispatch(update, coroutine)
+            self.finished += 1
+        finally:
+            self._tasks.discard(task)
+            close_unrun(coroutine)  # given up before its turn came
+
+    async def _dispatch(self, update: object, coroutine: Awaitable[Any]) -> None:
         if not isinstance(update, Update):
             await coroutine
             return
         chat_id, kind = queue_of(update) or (None, QueueKind.COMMANDS)
         if kind is QueueKind.PICTURES:
+            # What pictures are answered with lets answers to commands go first, also those that came after them.
+            priority.set(Priority.RECEIPT)
             await self._picture(update, coroutine, chat_id or 0)
         else:
             await self._command(update, coroutine, chat_id)
 
     async def _command(self, update: Update, coroutine: Awaitable[Any], chat_id: int | None) -> None:
-        turn = nullcontext() if chat_id is None else self._lanes.turn(chat_id, QueueKind.COMMANDS, update.update_id)
-        async with self._deliveries.in_turn(update), turn:
-            await self._deliveries.handle(update, coroutine, place=lambda: self._commands)
+        queues = self._chat_queues
+        turn = nullcontext() if chat_id is None else queues.turn(chat_id, QueueKind.COMMANDS, update.update_id)
+        # The slot is taken last: whoever waits in their chat's queue would hold it from other chats.
+        async with self._deliveries.isolated(update), turn:
+            await self._deliveries.handle(update, coroutine, slot=lambda: self._command_slots)
 
     async def _picture(self, update: Update, coroutine: Awaitable[Any], chat_id: int) -> None:
-        if self._lanes.are_full(chat_id) and not self._deliveries.was_taken_in(update):
-            async with self._lanes.turn(chat_id, QueueKind.TURNED_AWAY, update.update_id):
-                await self._deliveries.handle(update, coroutine, turned_away=True)
+        queues = self._chat_queues
+        if queues.are_full(chat_id) and not self._deliveries.was_accepted(update):
+            async with queues.turn(chat_id, QueueKind.REJECTED, update.update_id):
+                await self._deliveries.handle(update, coroutine, rejected=True)
             return
+        # Noted before the first wait: an album's items are known to its leader although their turn comes later, and a
+        # /cancel that is handled meanwhile changes the generation of what waits already.
         self._albums.note(update)
-        cancel_generation = self._lanes.cancel_generation(chat_id)
+        generation = queues.cancel_generation(chat_id)
         try:
             async with (
-                self._deliveries.in_turn(update),
-                self._lanes.turn(chat_id, QueueKind.PICTURES, update.update_id),
+                self._deliveries.isolated(update),
+                queues.turn(chat_id, QueueKind.PICTURES, update.update_id),
             ):
                 await self._deliveries.handle(
-                    update, coroutine, is_wanted=lambda: self._lanes.cancel_generation(chat_id) == cancel_generation
+                    update, coroutine, is_wanted=lambda: queues.cancel_generation(chat_id) == generation
                 )
         finally:
             self._albums.leave(update)

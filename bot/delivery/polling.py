@@ -11,9 +11,10 @@ from telegram import Bot, Update
 from telegram.constants import PollingLimit
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, RetryAfter, TelegramError
 
+from bot.delivery.backoff import Backoff
 from bot.delivery.raw_update import Raw, UnparsableUpdate, read
 from bot.delivery.shutdown import Shutdown
-from bot.delivery.storage_health import StorageHealth
+from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
 from storage.errors import StorageDownError
 
@@ -23,7 +24,6 @@ TOKEN_SHARED = (
     "TELEGRAM_BOT_TOKEN: another program fetches updates with this token, or has set a webhook for it: "  # noqa: S105
     "stop that program, or get a token of its own for this one"
 )
-GROWTH = 2.0
 SENIORITY = 20.0
 """Seconds of patience in a contest for each second of peace before it. Who has just come hears of the contest only
 when the other one tries again, ``contest_pause`` later; that must not make it look like the elder one."""
@@ -39,8 +39,7 @@ class PollingTimeouts:
     """How much longer an answer may take than that."""
     hang: float = 60.0
     """After this time a poll that neither answers nor fails is given up."""
-    first_pause: float = 1.0
-    longest_pause: float = 30.0
+    after_failure: Backoff = Backoff(1.0, 30.0)  # noqa: RUF009 - frozen
     contest_pause: float = 0.5
     quiet: float = 30.0
     """A contest for the token is over when nothing was heard of it for so long."""
@@ -53,27 +52,26 @@ class PollingTimeouts:
 
 
 class Poller:
-    """Fetches updates and gives each to ``keep``; whatever that does not keep, Telegram sends again.
+    """Fetches updates and gives all of an answer to ``keep``; whatever that does not keep, Telegram sends again.
 
-    ``set_aside`` is given what the library can't read. ``say`` tells a chat that its update can't be kept just now.
+    ``apology`` tells a chat that its update can't be kept just now.
     """
 
     def __init__(
         self,
         bot: Bot,
-        keep: Callable[[Update], Awaitable[None]],
-        set_aside: Callable[[UnparsableUpdate], Awaitable[None]],
-        say: Callable[[int], Awaitable[object]],
+        keep: Callable[[Sequence[Update | UnparsableUpdate]], Awaitable[None]],
+        apology: Apology,
         storage: StorageHealth,
         kinds: Sequence[str],
-        pace: PollingTimeouts | None = None,
+        timeouts: PollingTimeouts | None = None,
     ) -> None:
         self._bot, self._storage, self._kinds = bot, storage, kinds
-        self._keep, self._set_aside, self._say = keep, set_aside, say
-        self._pace = pace or PollingTimeouts()
+        self._keep, self._apology = keep, apology
+        self._timeouts = timeouts or PollingTimeouts()
         self._offset: int | None = None
         self._failures = 0
-        self._contest = TokenConflict(self._pace)
+        self._contest = TokenConflict(self._timeouts)
 
     async def run(self) -> None:
         """Fetch until cancelled. Raises StartError when the token is refused, or is used by another program too."""
@@ -98,8 +96,8 @@ class Poller:
     async def _round(self) -> float:
         """Ask once, keep what comes; returns the seconds to wait before asking again."""
         try:
-            async with asyncio.timeout(self._pace.hang):
-                news = await self._ask(limit=PollingLimit.MAX_LIMIT, wait=self._pace.poll)
+            async with asyncio.timeout(self._timeouts.hang):
+                news = await self._ask(limit=PollingLimit.MAX_LIMIT, wait=self._timeouts.poll)
                 self._answered()
                 await self._keep_all([read(raw, self._bot) for raw in news])
         except Conflict:
@@ -119,21 +117,23 @@ class Poller:
         news: Any = await self._bot.do_api_request(
             "get_Updates",
             api_kwargs={name: value for name, value in asked.items() if value is not None},
-            read_timeout=wait + self._pace.silence,
+            read_timeout=wait + self._timeouts.silence,
         )
         return news if isinstance(news, list) else ()
 
     async def _keep_all(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
-        for number, update in enumerate(updates):
-            try:
-                await (self._set_aside(update) if isinstance(update, UnparsableUpdate) else self._keep(update))
-            except StorageDownError as error:
-                self._storage.failed(error)
-                await asyncio.gather(*(self._storage.apologise(refused, self._say) for refused in updates[number:]))
-                return
-            self._offset = update.update_id + 1
-            self._storage.worked()
-        self._storage.nothing_failed()
+        if not updates:
+            self._storage.nothing_failed()
+            return
+        try:
+            await self._keep(updates)
+        except StorageDownError as error:
+            self._storage.failed(error)
+            await asyncio.gather(*(self._storage.apologise(refused, self._apology) for refused in updates))
+            return
+        # The next request confirms them to Telegram, which forgets them then: not before they are kept.
+        self._offset = updates[-1].update_id + 1
+        self._storage.worked()
 
     def _answered(self) -> None:
         if self._failures:
@@ -141,9 +141,9 @@ class Poller:
             self._failures = 0
 
     def _failed(self, error: Exception) -> float:
-        pause = min(self._pace.longest_pause, self._pace.first_pause * GROWTH**self._failures)
+        pause = self._timeouts.after_failure.pause(self._failures)
         self._failures += 1
-        reason = error if isinstance(error, TelegramError) else f"nothing came for {self._pace.hang:.0f} s"
+        reason = error if isinstance(error, TelegramError) else f"nothing came for {self._timeouts.hang:.0f} s"
         _log.warning("fetching updates failed, trying again in %.0f s: %s", pause, reason)
         return pause
 
@@ -151,8 +151,8 @@ class Poller:
 class TokenConflict:
     """Two programs that fetch with one token throw each other out, again and again; one of them has to leave."""
 
-    def __init__(self, pace: PollingTimeouts) -> None:
-        self._pace = pace
+    def __init__(self, timeouts: PollingTimeouts) -> None:
+        self._timeouts = timeouts
         self._peace_since = self._began = self._last = float("-inf")
         self._patience = 0.0
 
@@ -162,9 +162,9 @@ class TokenConflict:
 
     def go_on(self, now: float) -> float:
         """We were thrown out: returns the seconds to wait. Raises StartError when that has gone on for too long."""
-        if now - self._last > self._pace.quiet:
+        if now - self._last > self._timeouts.quiet:
             in_peace = now - max(self._peace_since, self._last)
-            self._patience = min(self._pace.incumbent, self._pace.newcomer + SENIORITY * in_peace)
+            self._patience = min(self._timeouts.incumbent, self._timeouts.newcomer + SENIORITY * in_peace)
             self._began = now
             _log.warning(
                 "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; "
@@ -174,10 +174,10 @@ class TokenConflict:
         self._last = now
         if now - self._began >= self._patience:
             raise StartError(TOKEN_SHARED)
-        return self._pace.contest_pause
+        return self._timeouts.contest_pause
 
 
-async def kept_fetching(poller: Poller, stop: Shutdown, pause: float = 1.0) -> None:
+async def kept_fetching(poller: Poller, shutdown: Shutdown, pause: float = 1.0) -> None:
     """Run the poller until cancelled; one that dies of a mistake of ours is started again, and said in the log."""
     while True:
         run = asyncio.create_task(poller.run(), name="poller")
@@ -187,7 +187,7 @@ async def kept_fetching(poller: Poller, stop: Shutdown, pause: float = 1.0) -> N
             run.cancel()
         error = run.exception()
         if isinstance(error, StartError):
-            stop.fail(error)
+            shutdown.fail(error)
             return
         _log.error("the fetching of updates died: starting it again", exc_info=error)
         await asyncio.sleep(pause)

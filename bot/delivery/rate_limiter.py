@@ -24,7 +24,8 @@ from telegram.constants import FloodLimit
 from telegram.error import BadRequest, ChatMigrated, NetworkError, RetryAfter, TelegramError
 from telegram.ext import BaseRateLimiter
 
-from bot.delivery.token_bucket import Clock, HeldTooLongError, LoopClock, PriorityQueue, TokenBucket
+from bot.delivery.backoff import Backoff
+from bot.delivery.token_bucket import Clock, LoopClock, PausedTooLongError, PriorityQueue, TokenBucket
 from bot.errors import MaybeSentError
 
 # The library's switch to times as timedelta; without it every RetryAfter warns that this will come.
@@ -40,10 +41,14 @@ FILES_SPARE = 1
 """What files leave of the limit over all chats: a short answer finds its place free."""
 FILES_AFTER = 30.0
 """Seconds by which a file lets texts go first: they are not to wait behind a hundred pictures."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-"""Seconds before something that failed is tried again: doubled each time."""
+RECEIPTS_SPARE = 1
+"""The same for what tells people about their pictures: an answer to a command finds its place free."""
+RECEIPTS_AFTER = 5.0
+"""Seconds by which those let answers to commands go first: a hundred pictures at once bring a hundred texts."""
+AFTER_A_FAILURE = Backoff(0.5, 15.0)
+"""Before something that failed is tried again."""
 PATIENCE = 300.0
-"""Seconds for which a request to a chat is tried and held; after that its error is raised."""
+"""Seconds for which a request to a chat is tried, and waits; after that its error is raised."""
 PATIENCE_WITHOUT_CHAT = {
     "getFile": 60.0,
     "answerCallbackQuery": 10.0,  # Telegram takes no answer later than 15 s after the press
@@ -78,12 +83,25 @@ leaving: ContextVar[Callable[[], Coroutine[Any, Any, None]] | None] = ContextVar
 class Guarantee(Enum):
     """What matters most for a request; given to a method as ``rate_limit_args``, else told by the method."""
 
-    ARRIVE = "arrive"
+    AT_LEAST_ONCE = "at least once"
     """Repeated although it may have arrived. Texts are such, and what changes nothing when it is done twice."""
-    ONCE = "once"
+    AT_MOST_ONCE = "at most once"
     """Never repeated when it may have arrived: MaybeSentError is raised. Files are such."""
-    NO_WAIT = "no wait"
+    BEST_EFFORT = "best effort"
     """Left out when it would have to wait, and tried once; for methods whose answer may be True, such as edits."""
+
+
+class Priority(Enum):
+    """What goes first when Telegram's limits make things wait."""
+
+    ANSWER = "answer"
+    """Somebody asked, and looks at the chat."""
+    RECEIPT = "receipt"
+    """About a picture that somebody sent: its answer takes a while anyway."""
+
+
+priority: ContextVar[Priority] = ContextVar("priority", default=Priority.ANSWER)
+"""That of all that is sent while one update is handled; set by whoever hands the update to its handler."""
 
 
 class Outcome(Enum):
@@ -114,7 +132,8 @@ def outcome_of(error: TelegramError) -> Outcome:
 class _Request:
     endpoint: str
     data: dict[str, Any]
-    care: Guarantee
+    guarantee: Guarantee
+    priority: Priority
     began: float
     doubts: int = 0
     """How many times it may have arrived without our knowing."""
@@ -141,17 +160,21 @@ class _Request:
 
     @property
     def due(self) -> float:
-        return self.began + (FILES_AFTER if self.care is Guarantee.ONCE else 0.0)
+        if self.guarantee is Guarantee.AT_MOST_ONCE:
+            return self.began + FILES_AFTER
+        return self.began + (RECEIPTS_AFTER if self.priority is Priority.RECEIPT else 0.0)
 
     @property
     def spare(self) -> int:
         """What it leaves of the limit over all chats."""
-        return FILES_SPARE if self.care is Guarantee.ONCE else 0
+        if self.guarantee is Guarantee.AT_MOST_ONCE:
+            return FILES_SPARE
+        return RECEIPTS_SPARE if self.priority is Priority.RECEIPT else 0
 
     @property
     def latest(self) -> float:
         """When patience ends."""
-        if self.care is Guarantee.NO_WAIT:
+        if self.guarantee is Guarantee.BEST_EFFORT:
             return self.began
         return self.began + (PATIENCE if "chat_id" in self.data else PATIENCE_WITHOUT_CHAT.get(self.endpoint, 0.0))
 
@@ -171,9 +194,9 @@ class _Request:
 def guarantee_of(endpoint: str) -> Guarantee:
     """What matters most when the caller says nothing."""
     if endpoint == "sendChatAction":
-        return Guarantee.NO_WAIT
+        return Guarantee.BEST_EFFORT
     makes_messages = endpoint.startswith(("send", "copy", "forward"))
-    return Guarantee.ONCE if makes_messages and endpoint != "sendMessage" else Guarantee.ARRIVE
+    return Guarantee.AT_MOST_ONCE if makes_messages and endpoint != "sendMessage" else Guarantee.AT_LEAST_ONCE
 
 
 class _Chat:
@@ -183,14 +206,14 @@ class _Chat:
         private = isinstance(key, int) and key > 0
         self._bucket = TokenBucket(BURST, FloodLimit.MESSAGES_PER_SECOND_PER_CHAT) if private else group_bucket()
         self._clock = clock
-        self.line = PriorityQueue(self._bucket, clock)
+        self.queue = PriorityQueue(self._bucket, clock)
 
-    def hold(self, seconds: float) -> None:
-        self._bucket.begin_anew(self.line.hold(seconds))
+    def pause(self, seconds: float) -> None:
+        self._bucket.begin_anew(self.queue.pause(seconds))
 
     @property
     def is_idle(self) -> bool:
-        """Whether a new one would be just the same; one that is held or waited for has no full bucket."""
+        """Whether a new one would be just the same; one that is paused or waited for has no full bucket."""
         return self._bucket.left(self._clock.now()) >= self._bucket.burst
 
 
@@ -244,15 +267,15 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         data: dict[str, Any],
         rate_limit_args: Guarantee | None,
     ) -> Answer:
-        """Send a request when its turn has come, as often as its care allows."""
-        request = _Request(endpoint, data, rate_limit_args or guarantee_of(endpoint), self._clock.now())
+        """Send a request when its turn has come, as often as its guarantee allows."""
+        request = _Request(endpoint, data, rate_limit_args or guarantee_of(endpoint), priority.get(), self._clock.now())
         while await self._admit(request):
             try:
-                if request.care is Guarantee.ONCE and (note := leaving.get()):
+                if request.guarantee is Guarantee.AT_MOST_ONCE and (note := leaving.get()):
                     await note()
                 return await callback(*args, **kwargs)
             except RetryAfter as error:
-                if self._hold(request, error):
+                if self._pause_chat(request, error):
                     raise
             except ChatMigrated as error:
                 if request.migrated:
@@ -270,52 +293,51 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
     async def _admit(self, request: _Request) -> bool:
         """Wait for the request's turn; False when it is left out."""
         cost = request.cost
-        if request.care is Guarantee.NO_WAIT:
-            return self._squeeze_in(request, cost)
+        if request.guarantee is Guarantee.BEST_EFFORT:
+            return self._pass_at_once(request, cost)
         try:
             while True:
-                line = self._chat(request.key).line
+                queue = self._chat(request.key).queue
                 if not cost:
-                    await line.opening(request.latest)
+                    await queue.wait_until_open(request.latest)
                     return True
-                await line.turn(request.due, request.latest, cost)
-                await self._overall.turn(request.due, request.latest, cost, request.spare)
-                if not self._chat(request.key).line.held_for:  # by another request to this chat, in the meantime
+                await queue.acquire(request.due, request.latest, cost)
+                await self._overall.acquire(request.due, request.latest, cost, request.spare)
+                if not self._chat(request.key).queue.paused_for:  # by another request to this chat, in the meantime
                     return True
-        except HeldTooLongError as error:
+        except PausedTooLongError as error:
             raise RetryAfter(timedelta(seconds=error.seconds)) from None
 
-    def _squeeze_in(self, request: _Request, cost: int) -> bool:
-        line = self._chat(request.key).line
-        if not line.has_room(cost, SPARE) or not self._overall.has_room(cost, SPARE + FILES_SPARE):
+    def _pass_at_once(self, request: _Request, cost: int) -> bool:
+        queue = self._chat(request.key).queue
+        if not queue.would_pass(cost, SPARE) or not self._overall.would_pass(cost, SPARE + FILES_SPARE):
             return False
         if cost:
-            line.spend(cost)
+            queue.spend(cost)
             self._overall.spend(cost)
         return True
 
-    def _hold(self, request: _Request, error: RetryAfter) -> bool:
+    def _pause_chat(self, request: _Request, error: RetryAfter) -> bool:
         """Let this chat alone wait; True when the request's patience does not last so long."""
         asked = error.retry_after
         seconds = asked.total_seconds() if isinstance(asked, timedelta) else float(asked)
-        self._chat(request.key).hold(seconds)
+        self._chat(request.key).pause(seconds)
         _log.info("%s: Telegram asks for a pause of %.0f s in this chat", request.endpoint, seconds)
         return self._clock.now() + seconds > request.latest
 
     def _pause(self, request: _Request, error: TelegramError) -> float | None:
         """Seconds until the next try; None when there is to be none. Raises MaybeSentError."""
-        fate = outcome_of(error)
-        if fate is Outcome.REFUSED:
+        outcome = outcome_of(error)
+        if outcome is Outcome.REFUSED:
             return None
-        if fate is Outcome.UNKNOWN:
-            if request.care is Guarantee.ONCE:
+        if outcome is Outcome.UNKNOWN:
+            if request.guarantee is Guarantee.AT_MOST_ONCE:
                 raise MaybeSentError(request.endpoint) from error
             request.doubts += 1
             if request.is_doubtful_enough:
                 return None
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**request.failures)
+        pause = AFTER_A_FAILURE.pause(request.failures, self._uniform)
         request.failures += 1
-        pause = self._uniform(longest / 2, longest)
         if self._clock.now() + pause > request.latest:
             return None
         _log.info("%s failed (%s), trying again in %.1f s", request.endpoint, error, pause)

@@ -1,7 +1,6 @@
 """Updates as they come: read one by one, so that one that the library can't read holds up none of the others."""
 
 import json
-import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +8,13 @@ from typing import Any
 
 from telegram import Bot, Update
 
-from storage.inbox import Inbox
+from storage.inbox import ReceivedUpdate
 
 Raw = Mapping[str, Any]
 """An update as Telegram writes it in JSON."""
-_log = logging.getLogger(__name__)
+LONGEST_TRACEBACK = 20_000
+_IDS = range(-(2**63), 2**63)
+"""What a database takes for an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,42 @@ class UnparsableUpdate:
         for content in self.raw.values():
             for part in (content, content.get("message")) if isinstance(content, Mapping) else ():
                 chat = part.get("chat") if isinstance(part, Mapping) else None
-                if isinstance(chat, Mapping) and isinstance(chat.get("id"), int):
+                if isinstance(chat, Mapping) and is_id(chat.get("id")):
                     return int(chat["id"])
         return None
+
+
+def is_id(value: object) -> bool:
+    """Whether this is a number that can be an id."""
+    return isinstance(value, int) and not isinstance(value, bool) and value in _IDS
 
 
 def read(raw: Raw, bot: Bot) -> Update | UnparsableUpdate:
     """The update. Raises KeyError for what has no number, and so is none."""
     _ = raw["update_id"]
     try:
-        return Update.de_json(dict(raw), bot)
+        update = Update.de_json(dict(raw), bot)
+        if update.effective_chat is not None and not is_id(update.effective_chat.id):
+            raise ValueError("the id of the chat is out of range")  # noqa: TRY301 - told as any other odd form
     except Exception as error:  # noqa: BLE001 - whatever the library stumbles over
         return UnparsableUpdate(raw, error)
+    return update
 
 
-async def set_aside(unreadable: UnparsableUpdate, rows: Inbox) -> None:
-    """Keep it for the operator; then it counts as received. Raises StorageDownError."""
-    update_id, error = unreadable.update_id, unreadable.error
-    if await rows.put(update_id, unreadable.chat_id, json.dumps(unreadable.raw)):
-        await rows.set_aside(update_id, "".join(traceback.format_exception(error)))
-        # Only the kind of the error: its words may be a person's.
-        _log.error("update %d can't be read by this version and is set aside: %s", update_id, type(error).__name__)
+def brings_picture(update: Update) -> bool:
+    """Whether it has a photo or a file to be read."""
+    message = update.message
+    return message is not None and (bool(message.photo) or message.document is not None)
+
+
+def as_received(update: Update | UnparsableUpdate) -> ReceivedUpdate:
+    """The update as the inbox keeps it; one that can't be read is kept for the operator."""
+    if isinstance(update, UnparsableUpdate):
+        return ReceivedUpdate(update.update_id, update.chat_id, json.dumps(update.raw), traceback_of(update.error))
+    chat = update.effective_chat
+    return ReceivedUpdate(update.update_id, chat.id if chat else None, update.to_json())
+
+
+def traceback_of(error: Exception) -> str:
+    """The end of the traceback; its last line may hold a person's words."""
+    return "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]

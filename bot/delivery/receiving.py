@@ -4,32 +4,33 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from random import SystemRandom
 from typing import Any
 
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
+from telegram.ext import Application
 
-from bot.chat.context import BotApplication, Services
 from bot.delivery.background import running_in_background
+from bot.delivery.backoff import Backoff
+from bot.delivery.inbox import DurableQueue
 from bot.delivery.polling import TOKEN_REFUSED, Poller, PollingTimeouts, kept_fetching, seconds_of
-from bot.delivery.raw_update import Raw, UnparsableUpdate, read, set_aside
+from bot.delivery.raw_update import Raw, read
 from bot.delivery.shutdown import Shutdown
+from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
-from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
 from storage.errors import StorageDownError, StorageError
 
 UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 """What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds before Telegram is tried again at the start: doubled each time, and less by chance."""
+UNTIL_REACHED = Backoff(1.0, 30.0)
+"""Before Telegram is tried again at the start."""
 CONFIRM_WITHIN = 1.0
+AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 _log = logging.getLogger(__name__)
 
 
-async def connected(application: BotApplication, settings: Settings) -> None:
+async def connected(application: AnyApplication, settings: Settings) -> None:
     """Make sure that Telegram knows us. Raises StartError when it refuses the token."""
     try:
         await _reached(application.initialize, settings)
@@ -39,45 +40,38 @@ async def connected(application: BotApplication, settings: Settings) -> None:
 
 @asynccontextmanager
 async def listening(
-    application: BotApplication,
+    application: AnyApplication,
+    queue: DurableQueue,
+    storage: StorageHealth,
     settings: Settings,
-    services: Services,
-    stop: Shutdown,
-    pace: PollingTimeouts | None = None,
+    apology: Apology,
+    shutdown: Shutdown,
+    timeouts: PollingTimeouts | None = None,
 ) -> AsyncIterator[None]:
-    """Updates come in while the body runs. What makes that impossible is told to ``stop``. Raises StartError."""
-    apologise = services.texts[DEFAULT_LANGUAGE]("error.storage")
-
-    async def say(chat_id: int) -> None:
-        await application.bot.send_message(chat_id, apologise)
-
-    comes_in = (
-        _webhook(application, settings, services, say, pace or PollingTimeouts())
+    """Updates come in while the body runs. What makes that impossible is told to ``shutdown``. Raises StartError."""
+    receiving = (
+        _webhook(application, queue, storage, settings, apology, timeouts or PollingTimeouts())
         if settings.webhook_url
-        else _polling(application, settings, services, say, stop, pace)
+        else _polling(application, queue, storage, settings, apology, shutdown, timeouts)
     )
-    async with comes_in:
+    async with receiving:
         yield
-
-
-Say = Callable[[int], Awaitable[object]]
 
 
 @asynccontextmanager
 async def _polling(
-    application: BotApplication,
+    application: AnyApplication,
+    queue: DurableQueue,
+    storage: StorageHealth,
     settings: Settings,
-    services: Services,
-    say: Say,
-    stop: Shutdown,
-    pace: PollingTimeouts | None,
+    apology: Apology,
+    shutdown: Shutdown,
+    timeouts: PollingTimeouts | None,
 ) -> AsyncIterator[None]:
     await _reached(application.bot.delete_webhook, settings)
-    poller = Poller(
-        application.bot, application.update_queue.put, _set_aside(services), say, services.storage, UPDATES, pace
-    )
+    poller = Poller(application.bot, queue.put_all, apology, storage, UPDATES, timeouts)
     try:
-        async with running_in_background(kept_fetching(poller, stop)):
+        async with running_in_background(kept_fetching(poller, shutdown)):
             yield
     finally:
         await poller.confirm(CONFIRM_WITHIN)
@@ -85,44 +79,53 @@ async def _polling(
 
 @asynccontextmanager
 async def _webhook(
-    application: BotApplication, settings: Settings, services: Services, say: Say, pace: PollingTimeouts
+    application: AnyApplication,
+    queue: DurableQueue,
+    storage: StorageHealth,
+    settings: Settings,
+    apology: Apology,
+    timeouts: PollingTimeouts,
 ) -> AsyncIterator[None]:
-    from bot.delivery.webhook import PATH, WebhookServer, kept_answering  # loads a server that polling does without
+    from bot.delivery.webhook import WebhookServer, kept_answering  # loads a server that polling does without
 
-    secret, storage = settings.webhook_secret, services.storage
+    secret = settings.webhook_secret
     if secret is None:
         raise RuntimeError("a webhook needs a secret")
 
     async def take(raw: Raw) -> None:
         update = read(raw, application.bot)
         try:
-            await (
-                _set_aside(services)(update)
-                if isinstance(update, UnparsableUpdate)
-                else application.update_queue.put(update)
-            )
+            # Posts come side by side; the writer commits those that wait for it together.
+            await queue.put_all((update,))
         except StorageDownError as error:
             storage.failed(error)
-            await storage.apologise(update, say)
+            await storage.apologise(update, apology)
             raise
         storage.worked()
 
     async def announce() -> None:
         await application.bot.set_webhook(
-            f"{settings.webhook_url}/{PATH}", allowed_updates=UPDATES, secret_token=secret.get_secret_value()
+            settings.webhook_address, allowed_updates=UPDATES, secret_token=secret.get_secret_value()
         )
 
-    server = WebhookServer(settings.webhook_port, secret.get_secret_value(), take)
+    server = WebhookServer(
+        settings.webhook_port,
+        secret.get_secret_value(),
+        take,
+        host=settings.webhook_host,
+        path=settings.webhook_served_path,
+    )
     try:
         server.start()
     except OSError as error:
         raise StartError(
-            f"WEBHOOK_PORT: port {settings.webhook_port} can't be used ({error.strerror or error}): choose another one"
+            f"WEBHOOK_PORT: {settings.webhook_host}:{settings.webhook_port} can't be used "
+            f"({error.strerror or error}): choose another one, or another WEBHOOK_HOST"
         ) from error
     try:
         await _reached(announce, settings)
         async with (
-            running_in_background(kept_answering(server, pace.look)),
+            running_in_background(kept_answering(server, timeouts.look)),
             running_in_background(storage.look_after()),
         ):
             yield
@@ -130,13 +133,9 @@ async def _webhook(
         await server.stop()
 
 
-def _set_aside(services: Services) -> Callable[[UnparsableUpdate], Awaitable[None]]:
-    return partial(set_aside, rows=services.deliveries.rows)
-
-
 async def _reached(ask: Callable[[], Awaitable[Any]], settings: Settings) -> None:
     """Ask Telegram until it answers. Raises StartError for an answer that will not change."""
-    pause = FIRST_PAUSE
+    failures = 0
     while True:
         try:
             await ask()
@@ -148,8 +147,8 @@ async def _reached(ask: Callable[[], Awaitable[Any]], settings: Settings) -> Non
             wait = seconds_of(error.retry_after)
             _log.warning("Telegram asks to wait for %.0f s", wait)
         except TelegramError as error:
-            wait = SystemRandom().uniform(pause / 2, pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
+            wait = UNTIL_REACHED.pause(failures)
+            failures += 1
             _log.warning(
                 "TELEGRAM_API_URL: %s can't be reached (%s): check the address and the network; trying again in %.1f s",
                 settings.telegram_api_url,

@@ -4,15 +4,14 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from inspect import iscoroutine
 from types import FrameType
 from typing import Any, TypeVar
 
-from telegram.ext import BaseUpdateProcessor
+from telegram.ext import Application
 
-from bot.chat.context import BotApplication
+from bot.delivery.ordering import PerChatProcessor
 from bot.errors import StartError
 
 T = TypeVar("T")
@@ -75,7 +74,7 @@ class Shutdown:
 
 
 @contextmanager
-def signals_ask(stop: Shutdown) -> Iterator[None]:
+def signals_ask(shutdown: Shutdown) -> Iterator[None]:
     """Have SIGINT and SIGTERM ask for the end; the next one ends the process at once, with status 128 + its number."""
     loop = asyncio.get_running_loop()
 
@@ -83,7 +82,7 @@ def signals_ask(stop: Shutdown) -> Iterator[None]:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, _leave_at_once)  # heeded even when the loop is stuck
-        stop.ask()
+        shutdown.ask()
 
     for number in SIGNALS:
         loop.add_signal_handler(number, heard)
@@ -100,69 +99,25 @@ def _leave_at_once(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-class Attendance(BaseUpdateProcessor):
-    """Knows what is in work, on its way through the processor that decides about the order."""
-
-    def __init__(self, order: BaseUpdateProcessor) -> None:
-        super().__init__(order.max_concurrent_updates)
-        self._order = order
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.finished = 0
-        """Updates that were handled to their end."""
-
-    @property
-    def at_work(self) -> int:
-        """Updates that are being handled or wait for their turn."""
-        return len(self._tasks)
-
-    async def initialize(self) -> None:
-        """Set up what decides about the order."""
-        await self._order.initialize()
-
-    async def shutdown(self) -> None:
-        """Take it down."""
-        await self._order.shutdown()
-
-    async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
-        """Handle one update when its turn has come."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an update is handled in a task")
-        self._tasks.add(task)
-        try:
-            await self._order.do_process_update(update, coroutine)
-            self.finished += 1
-        finally:
-            self._tasks.discard(task)
-            if iscoroutine(coroutine):
-                coroutine.close()  # given up before its turn came; nothing happens to one that has run
-
-    def put_back(self) -> int:
-        """Have all that is in work given up, and return how many updates that is."""
-        for task in self._tasks:
-            task.cancel()
-        return len(self._tasks)
-
-
-async def drain(application: BotApplication, stop: Shutdown, grace: float) -> None:
+async def drain(application: Application[Any, Any, Any, Any, Any, Any], shutdown: Shutdown, grace: float) -> None:
     """Finish what is in work, up to ``grace`` seconds after the wish, and put back the rest.
 
-    Nothing new may come in any more. The application must have been built with ``Attendance``.
+    Nothing new may come in any more. The application must have been built with a ``PerChatProcessor``.
     """
-    attendance = application.update_processor
-    if not isinstance(attendance, Attendance):
-        raise TypeError("nobody knows what is in work")
-    before, waiting = attendance.finished, attendance.at_work
-    if waiting:
-        _log.info("finishing what is in work: %d updates, for up to %.0f s", waiting, stop.left(grace))
+    processor = application.update_processor
+    if not isinstance(processor, PerChatProcessor):
+        raise TypeError("this processor does not know what is in work")
+    finished_before, pending = processor.finished, processor.pending
+    if pending:
+        _log.info("finishing what is in work: %d updates, for up to %.0f s", pending, shutdown.left(grace))
     # The library hands all that it has fetched to the processor and waits for it, however long that takes.
     ending = asyncio.create_task(application.stop())
-    await asyncio.wait({ending}, timeout=stop.left(grace))
-    put_back = attendance.put_back()
+    await asyncio.wait({ending}, timeout=shutdown.left(grace))
+    put_back = processor.cancel_all()
     await asyncio.wait({ending}, timeout=LAST_MOMENT)
     if not ending.done():
         _log.error("a handler does not give up: leaving without it")
         ending.cancel()
-    finished = attendance.finished - before
+    finished = processor.finished - finished_before
     level = logging.WARNING if put_back else logging.INFO
     _log.log(level, "%d updates were finished, %d put back for the next start", finished, put_back)

@@ -8,13 +8,16 @@ from typing import TypeVar
 from telegram import Update
 from telegram.error import TelegramError
 
+from bot.delivery.backoff import Backoff
 from storage.database import Database
 from storage.errors import StorageDownError
 
 T = TypeVar("T")
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-"""Seconds between two looks at a database that fails."""
+BETWEEN_LOOKS = Backoff(0.5, 5.0)
+"""Pauses between two looks at a database that fails."""
 TELL_WITHIN = 5.0
+Apology = Callable[[Update, int], Awaitable[object]]
+"""Tells a chat that the answer to its update will take a while."""
 MOST_TOLD = 10_000
 _log = logging.getLogger(__name__)
 
@@ -25,9 +28,9 @@ class StorageHealth:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._trouble: str | None = None
-        self._pause = FIRST_PAUSE
         self._looking = asyncio.Lock()
         self._looks = 0
+        self._looks_in_vain = 0
         self._seems_mended = False
         self._broken = asyncio.Event()
         self._told: set[int] = set()
@@ -40,7 +43,7 @@ class StorageHealth:
     def failed(self, error: StorageDownError) -> None:
         """Say what is wrong, and what it means; not again while it stays the same."""
         if str(error) != self._trouble:
-            _log.error("%s (until then nothing new is taken in; it goes on by itself)", error)
+            _log.error("%s (until then nothing new is accepted; it goes on by itself)", error)
         self._trouble, self._seems_mended = str(error), False
         self._broken.set()
 
@@ -48,7 +51,7 @@ class StorageHealth:
         """Something was kept: after a failure, that is news."""
         if self._trouble is not None:
             _log.warning("DATABASE_URL: the database works again")
-            self._trouble, self._pause, self._seems_mended = None, FIRST_PAUSE, False
+            self._trouble, self._looks_in_vain, self._seems_mended = None, 0, False
             self._broken.clear()
             self._told.clear()
 
@@ -61,11 +64,11 @@ class StorageHealth:
         """Wait until the database can be opened and written, or at least seems so: the work itself is the proof."""
         seen = self._looks
         async with self._looking:
-            if seen != self._looks:  # somebody else has just seen it open
+            if seen != self._looks:  # somebody else has just seen it open, while this one waited for the lock
                 return
             while self._trouble is not None:
-                await asyncio.sleep(self._pause)
-                self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+                await asyncio.sleep(BETWEEN_LOOKS.pause(self._looks_in_vain))
+                self._looks_in_vain += 1
                 try:
                     await self._database.mend()
                 except StorageDownError as error:
@@ -93,14 +96,16 @@ class StorageHealth:
             await self.mended()
             self._broken.clear()
 
-    async def apologise(self, update: object, say: Callable[[int], Awaitable[object]]) -> None:
+    async def apologise(self, update: object, apology: Apology) -> None:
         """Have who sent this told that the answer will take a while: once in a time of trouble, in private chats."""
-        chat = update.effective_chat if isinstance(update, Update) else None
+        if not isinstance(update, Update):
+            return
+        chat = update.effective_chat
         if chat is None or chat.type != chat.PRIVATE or chat.id in self._told or len(self._told) >= MOST_TOLD:
             return
         self._told.add(chat.id)
         try:
             async with asyncio.timeout(TELL_WITHIN):
-                await say(chat.id)
+                await apology(update, chat.id)
         except (TelegramError, TimeoutError) as error:
             _log.info("somebody could not be told that the database is out of order: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""How fast one may go: an allowance that fills with time, and the line of those who wait for it."""
+"""An allowance that fills with time, and the queue of those who wait for it."""
 
 import asyncio
 import itertools
@@ -63,84 +63,85 @@ class TokenBucket:
         self._left, self._checked = 1.0, at
 
 
-class HeldTooLongError(Exception):
-    """The line stays closed for ``seconds`` more, longer than one is ready to wait."""
+class PausedTooLongError(Exception):
+    """The queue is paused for ``seconds`` more, longer than one is ready to wait."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"closed for {seconds:.0f} s more")
+        super().__init__(f"paused for {seconds:.0f} s more")
         self.seconds = seconds
 
 
 @dataclass(slots=True, order=True)
-class _Place:
+class _Waiter:
     due: float
     number: int
-    called: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+    at_head: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
 class PriorityQueue:
-    """Who is due first goes first, as soon as the bucket has enough; all wait while the line is held."""
+    """Who is due first goes first, as soon as the bucket has enough; all wait while the queue is paused."""
 
     def __init__(self, bucket: TokenBucket, clock: Clock) -> None:
         self._bucket = bucket
         self._clock = clock
-        self._places: list[_Place] = []
+        self._waiters: list[_Waiter] = []
         self._numbers = itertools.count()
-        self._held_until = float("-inf")
+        self._paused_until = float("-inf")
 
     @property
-    def held_for(self) -> float:
-        """Seconds for which nothing may pass; 0 when the line is open."""
-        left = self._held_until - self._clock.now()
+    def paused_for(self) -> float:
+        """Seconds for which nothing may pass; 0 when it is not paused."""
+        left = self._paused_until - self._clock.now()
         return left if left > _ROUNDING else 0.0
 
     @property
-    def is_resting(self) -> bool:
-        """Nobody waits and nothing holds."""
-        return not self._places and not self.held_for
+    def is_idle(self) -> bool:
+        """Nobody waits, and it is not paused."""
+        return not self._waiters and not self.paused_for
 
-    def hold(self, seconds: float) -> float:
-        """Let nothing pass for so long, or longer if that was said already; returns the moment when it opens."""
-        self._held_until = max(self._held_until, self._clock.now() + seconds)
-        return self._held_until
+    def pause(self, seconds: float) -> float:
+        """Let nothing pass for so long, or longer if that was said already; returns the moment when that ends."""
+        self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+        return self._paused_until
 
-    def has_room(self, cost: int, spare: int = 0) -> bool:
+    def would_pass(self, cost: int, spare: int = 0) -> bool:
         """Whether one could pass without waiting and leave ``spare`` for others."""
-        return self.is_resting and self._bucket.left(self._clock.now()) + _ROUNDING >= cost + spare
+        return self.is_idle and self._bucket.left(self._clock.now()) + _ROUNDING >= cost + spare
 
     def spend(self, cost: int) -> None:
-        """Pass at once; who does so has seen that there is room."""
+        """Pass at once; who does so has asked ``would_pass``."""
         self._bucket.spend(self._clock.now(), cost)
 
-    async def opening(self, latest: float) -> None:
-        """Wait until nothing holds. Raises HeldTooLongError when that is after ``latest``."""
-        while pause := self._held(latest):
+    async def wait_until_open(self, latest: float) -> None:
+        """Wait until it is not paused. Raises PausedTooLongError when that is after ``latest``."""
+        while pause := self._pause_left(latest):
             await self._clock.sleep(pause)
 
-    async def turn(self, due: float, latest: float, cost: int = 1, spare: int = 0) -> None:
-        """Wait for one's turn and take it, with ``spare`` left for others.
+    async def acquire(self, due: float, latest: float, cost: int = 1, spare: int = 0) -> None:
+        """Wait for one's turn and pass, with ``spare`` left for others.
 
-        Raises HeldTooLongError when the line is held until after ``latest``.
+        Raises PausedTooLongError when the queue is paused until after ``latest``.
         """
-        me = _Place(due, next(self._numbers))
-        insort(self._places, me)
+        me = _Waiter(due, next(self._numbers))
+        insort(self._waiters, me)
         try:
             while True:
-                if self._places[0] is not me:
-                    me.called.clear()
-                    await me.called.wait()
-                elif pause := max(self._held(latest), self._bucket.pause(self._clock.now(), spare)):
-                    # Somebody who is due earlier may come during the sleep, or the line may be held: look again.
+                if self._waiters[0] is not me:
+                    me.at_head.clear()
+                    await me.at_head.wait()
+                elif pause := max(self._pause_left(latest), self._bucket.pause(self._clock.now(), spare)):
+                    # Somebody who is due earlier may come during the sleep, or the queue be paused: look again.
                     await self._clock.sleep(pause)
                 else:
                     self.spend(cost)
                     return
         finally:
-            self._places.remove(me)
-            if self._places:
-                self._places[0].called.set()
+            # Also when cancelled: whoever is at the head now would sleep for ever otherwise.
+            self._waiters.remove(me)
+            if self._waiters:
+                self._waiters[0].at_head.set()
 
-    def _held(self, latest: float) -> float:
-        if self._held_until > latest and self.held_for:
-            raise HeldTooLongError(self.held_for)
-        return self.held_for
+    def _pause_left(self, latest: float) -> float:
+        if self._paused_until > latest and self.paused_for:
+            raise PausedTooLongError(self.paused_for)
+        return self.paused_for

@@ -1,47 +1,76 @@
-"""The server that Telegram sends updates to: a secret, a bound on size, and an eye on whether it still answers."""
+"""The server that Telegram sends updates to: a secret, bounds on all that strangers can use up, and a look after it."""
 
 import asyncio
 import hmac
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.web import Application, RequestHandler
 
-from bot.delivery.raw_update import Raw
+from bot.delivery.raw_update import Raw, is_id
 from storage.errors import StorageDownError
 
-PATH = "telegram"
 MOST_BYTES = 4 << 20
 """Updates are a few thousand bytes long."""
+MOST_HEADER_BYTES = 16 << 10
+MOST_CONNECTIONS = 256
+"""Telegram opens 40 at most, and 100 when it is asked to; each is a file descriptor and its buffers."""
+PATIENCE = 15.0
+"""Seconds that a connection may take for all its headers, for its body, and between two requests."""
 ANSWERS_WITHIN = 10.0
 """Seconds that the server has for answering ourselves."""
+SAID_EVERY = 60.0
+"""Seconds between two lines of the log about the same kind of refusal."""
 _log = logging.getLogger(__name__)
+_FROM_STRANGERS = ("tornado.general", "tornado.application", "tornado.access")
+"""What the server's library logs here is caused by whoever connects, and can be as much as they like."""
 Take = Callable[[Raw], Awaitable[None]]
+
+
+class _Refusals:
+    """Says what is refused, each kind at most once in a while, with how often it was in between."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+        self._count: dict[str, int] = {}
+
+    def note(self, kind: str, words: str) -> None:
+        self._count[kind] = self._count.get(kind, 0) + 1
+        now = time.monotonic()
+        if now - self._said.get(kind, float("-inf")) >= SAID_EVERY:
+            self._said[kind] = now
+            _log.warning("%s (%d times)", words, self._count.pop(kind))
 
 
 class _Receiver(RequestHandler):
     """One update for each POST; answered with an error, it comes again."""
 
-    def initialize(self, secret: str, take: Take) -> None:
+    def initialize(self, secret: str, path: str, take: Take, refusals: _Refusals) -> None:
         """Called by tornado with what the route was given."""
-        self._secret, self._take = secret, take
+        self._secret, self._path, self._take, self._refusals = secret, path, take, refusals
 
     async def post(self) -> None:
         """Take an update in, and answer when it is kept."""
-        shown = self.request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
-        if not hmac.compare_digest(shown.encode(), self._secret.encode()):
+        if not self._knows_the_secret():
             self.set_status(HTTPStatus.FORBIDDEN)
             return
-        try:
-            raw = json.loads(self.request.body)
-        except ValueError:
-            raw = None
-        if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
+        if (self.request.path.rstrip("/") or "/") != self._path:
+            self._refusals.note(
+                "path",
+                f"WEBHOOK_PATH: Telegram's updates come in on another path ({self.request.path[:80]!r}) than "
+                f"{self._path}: set WEBHOOK_PATH to what your proxy passes on",
+            )
+            self.set_status(HTTPStatus.NOT_FOUND)
+            return
+        raw = _parsed(self.request.body)
+        if raw is None:
             self.set_status(HTTPStatus.BAD_REQUEST)
             return
         try:
@@ -49,21 +78,62 @@ class _Receiver(RequestHandler):
         except StorageDownError:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
 
+    def _knows_the_secret(self) -> bool:
+        shown = self.request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+        # In a time that does not depend on how much of it is right.
+        return hmac.compare_digest(shown.encode(), self._secret.encode())
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Nothing but the status: strangers learn nothing of the program."""
+        self.set_status(status_code)
+        self.finish()
+
+
+def _parsed(body: bytes) -> Raw | None:
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) and is_id(raw.get("update_id")) else None
+
+
+class _BoundedServer(HTTPServer):
+    """Closes at once what would be one connection too many, so that descriptors never run out."""
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        if len(self._connections) >= MOST_CONNECTIONS:
+            stream.close()
+        else:
+            super().handle_stream(stream, address)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._connections) >= MOST_CONNECTIONS
+
 
 class WebhookServer:
     """Hands each update that comes with the secret to ``take``, which raises StorageDownError for "send it again"."""
 
-    def __init__(self, port: int, secret: str, take: Take) -> None:
-        self._port = port
-        given: dict[str, Any] = {"secret": secret, "take": take}
+    def __init__(self, port: int, secret: str, take: Take, *, host: str = "127.0.0.1", path: str = "/telegram") -> None:
+        self._host, self._port = host, port
+        given: dict[str, Any] = {"secret": secret, "path": path, "take": take, "refusals": _Refusals()}
         # Its log of requests has nothing to tell: what is refused is refused to strangers.
-        self._routes = Application([(rf"/{PATH}/?", _Receiver, given)], log_function=lambda _: None)
-        self._http: HTTPServer | None = None
+        self._routes = Application([(r".*", _Receiver, given)], log_function=lambda _: None)
+        self._http: _BoundedServer | None = None
 
     def start(self) -> None:
         """Listen. Raises OSError when the port can't be used."""
-        http = HTTPServer(self._routes, max_body_size=MOST_BYTES, max_buffer_size=MOST_BYTES)
-        http.listen(self._port, "0.0.0.0")  # noqa: S104 - Telegram, or the proxy before us, must be able to reach it
+        for name in _FROM_STRANGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        http = _BoundedServer(
+            self._routes,
+            max_body_size=MOST_BYTES,
+            max_buffer_size=MOST_BYTES,
+            max_header_size=MOST_HEADER_BYTES,
+            idle_connection_timeout=PATIENCE,
+            body_timeout=PATIENCE,
+        )
+        http.listen(self._port, self._host)
         self._http = http
 
     async def stop(self) -> None:
@@ -74,10 +144,12 @@ class WebhookServer:
             self._http = None
 
     async def answers(self) -> bool:
-        """Whether somebody who calls gets an answer."""
+        """Whether somebody who calls gets an answer; one that is full has enough to answer."""
+        if self._http is not None and self._http.is_full:
+            return True
         try:
             async with asyncio.timeout(ANSWERS_WITHIN):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await asyncio.open_connection(self._own_address, self._port)
                 try:
                     writer.write(b"GET / HTTP/1.0\r\n\r\n")
                     return (await reader.readline()).startswith(b"HTTP/")
@@ -87,6 +159,10 @@ class WebhookServer:
                         await writer.wait_closed()
         except (OSError, TimeoutError):
             return False
+
+    @property
+    def _own_address(self) -> str:
+        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - read
 
 
 async def kept_answering(server: WebhookServer, every: float) -> None:

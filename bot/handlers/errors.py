@@ -5,9 +5,11 @@ from contextlib import suppress
 
 from telegram import Update
 from telegram.error import BadRequest, Forbidden, TelegramError
-from telegram.ext import ApplicationHandlerStop
+from telegram.ext import ApplicationHandlerStop, ExtBot
 
-from bot.chat.context import BotContext, replying
+from bot.chat.context import BotContext, Services, replying
+from bot.delivery.rate_limiter import Guarantee
+from bot.delivery.storage_health import Apology
 from bot.errors import UserFacingError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
 from inference.workers.executor import AnalysisTimeoutError, WorkerDiedError
@@ -24,15 +26,16 @@ async def on_error(update: object, context: BotContext) -> None:
     error, deliveries = context.error, context.services.deliveries
     update_id = update.update_id if isinstance(update, Update) else None
     if isinstance(error, StorageDownError):
-        await _apologise(context, update, error)
+        context.services.storage.failed(error)
+        await context.services.storage.apologise(update, apology(context.bot, context.services))
     if error is not None and deliveries.failed(update, error):
         _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
     elif isinstance(error, Forbidden):
         chat = update.effective_chat if isinstance(update, Update) else None
         await _mark_blocked(context, chat.id if chat else None)
     elif not isinstance(error, BadRequest) or "not modified" not in error.message.lower():
-        if isinstance(error, Exception) and deliveries.sets_aside(update, error):
-            _log.error("update %s is set aside, with its traceback: %s", update_id, type(error).__name__)
+        if isinstance(error, Exception) and deliveries.becomes_dead_letter(update, error):
+            _log.error("update %s is a dead letter, with its traceback: %s", update_id, type(error).__name__)
         else:
             # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
             _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
@@ -41,12 +44,13 @@ async def on_error(update: object, context: BotContext) -> None:
     raise ApplicationHandlerStop
 
 
-async def _apologise(context: BotContext, update: object, error: StorageDownError) -> None:
-    """Note that the database is out of order; the sender is told once that the answer will take a while."""
-    services = context.services
-    services.storage.failed(error)
-    sentence = services.texts[DEFAULT_LANGUAGE]("error.storage")
-    await services.storage.apologise(update, lambda chat_id: context.bot.send_message(chat_id, sentence))
+def apology(bot: ExtBot[Guarantee], services: Services) -> Apology:
+    """Tells a chat that nothing can be written down just now, and that the answer will take a while."""
+
+    async def apologise(_: Update, chat_id: int) -> None:
+        await bot.send_message(chat_id, services.texts[DEFAULT_LANGUAGE]("error.storage"))
+
+    return apologise
 
 
 def _for_people(error: Exception | None) -> UserFacingError:

@@ -11,7 +11,6 @@ from bot.scan.messages import send_report
 from storage.records import Scan
 
 _NUMBER = re.compile(r"#?([0-9]{1,9})", re.ASCII)
-_PUBLIC_ID = re.compile(r"([0-9A-Z]{4})[\s_\-\u2010-\u2015]*([0-9A-Z]{2})", re.ASCII | re.IGNORECASE)
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -37,6 +36,4 @@ async def find_scan(context: BotContext, typed: str) -> Scan | None:
     scan = None
     if number := _NUMBER.fullmatch(typed):
         scan = await context.database.scans.by_number(context.person.id, int(number[1]))
-    if scan is None and (public_id := _PUBLIC_ID.fullmatch(typed)):
-        scan = await context.database.scans.get(context.person.id, f"{public_id[1]}-{public_id[2]}".upper())
-    return scan
+    return scan or await context.database.scans.get(context.person.id, typed)

@@ -41,8 +41,8 @@ async def receive(update: Update, context: BotContext) -> None:
         await context.delivery.record(RED_FLAG, message.message_id)
     if _is_own_answer(message, context):
         await context.say("other.own_answer")
-    elif context.delivery.turned_away:
-        await _turn_away(message, context)
+    elif context.delivery.rejected:
+        await _reject(message, context)
     elif not context.has_consented:
         await _let_wait(update, context)
     elif updates := await context.services.albums.gather(update):
@@ -55,25 +55,25 @@ def _is_own_answer(message: Message, context: BotContext) -> bool:
     return isinstance(origin, MessageOriginUser) and origin.sender_user.id == context.bot.id
 
 
-async def _turn_away(message: Message, context: BotContext) -> None:
-    """Say once, of all of this person's pictures for which there is no room, that they have to be sent again."""
+async def _reject(message: Message, context: BotContext) -> None:
+    """Say once, of all of this person's pictures beyond the bound, that they have to be sent again."""
     chat_id, chat_queues, inbox = context.person.chat_id, context.services.chat_queues, context.database.inbox
-    turned_away = chat_queues.waiting(chat_id, QueueKind.TURNED_AWAY)
-    sentence = context.texts("other.no_room", number=len(turned_away))
+    rejected = chat_queues.waiting(chat_id, QueueKind.REJECTED)
+    sentence = context.texts("other.no_room", number=len(rejected))
     await context.send(sentence, reply_to=message.message_id)
-    await inbox.done(*turned_away)
+    await inbox.done(*rejected)
 
 
 async def _let_wait(update: Update, context: BotContext) -> None:
     """Keep the update without fetching its picture; ask for consent once."""
     inbox, chat_id = context.database.inbox, context.person.chat_id
-    held = await inbox.held(chat_id)
+    held = await inbox.awaiting_consent(chat_id)
     if held >= MOST_HELD:
         await context.say("consent.too_many")
         return
     if not held:
         await ask_consent(context, "consent.ask_first")
-    await inbox.hold(update.update_id)
+    await inbox.await_consent(update.update_id)
 
 
 async def open_scan(_: Update, context: BotContext) -> None:

@@ -13,6 +13,7 @@ from telegram.error import BadRequest, InvalidToken, NetworkError
 
 from bot.chat.context import BotContext
 from bot.delivery.admission import LONG
+from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import REFUSAL
 from bot.errors import UserFacingError
 from bot.scan import jobs
@@ -27,8 +28,8 @@ from storage.records import Pictures, Scan
 _log = logging.getLogger(__name__)
 FETCH_PAUSE = 20.0
 """Seconds without a byte of a picture after which a fetch has failed."""
-FETCHES, FETCH_AGAIN = 5, 1.0
-"""How often a picture is fetched, each time by a new link; the pause before the second one, which then grows."""
+FETCHES, FETCH_AGAIN = 5, Backoff(1.0, 8.0)
+"""How often a picture is fetched, each time by a new link, and the pauses between."""
 
 
 async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
@@ -44,8 +45,8 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
         await take_away_status(context)
         return
     cancel_generation = context.services.chat_queues.cancel_generation(context.person.chat_id)
-    place = context.services.admission.outlook
-    first_words = context.texts("status.line", place=place) if place else context.texts("status.received")
+    position = context.services.admission.outlook
+    first_words = context.texts("status.line", place=position) if position else context.texts("status.received")
     async with status_message(context, first_words, fresh[0][1].message_id) as status:
         for number, (update_id, picture, before) in enumerate(fresh, start=1):
             await ScanJob(context, update_id, picture, before, status, cancel_generation, number, len(fresh)).run()
@@ -89,21 +90,21 @@ class ScanJob:
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return
         try:
-            async with AsyncExitStack() as places:
-                if read := await self._read(places):
+            async with AsyncExitStack() as slots:
+                if read := await self._read(slots):
                     await self._answer(read)
         except UserFacingError as problem:
             await self._refuse(problem)
 
-    async def _read(self, places: AsyncExitStack) -> _Read | None:
+    async def _read(self, slots: AsyncExitStack) -> _Read | None:
         """The scan as it is kept, and what to show; None when not wanted any more.
 
-        Leaves with a place among the answers, taken before the one among the readers is given up.
+        Leaves with a slot among the answers, taken before the one among the readers is given up.
         """
-        async with self._seat() as has_seat:
-            read = await self._kept_before() or await self._look_and_keep() if has_seat else None
+        async with self._admitted() as is_admitted:
+            read = await self._kept_before() or await self._look_and_keep() if is_admitted else None
             if read:
-                await places.enter_async_context(self.context.services.admission.answers)
+                await slots.enter_async_context(self.context.services.admission.answers)
         return read
 
     async def _look_and_keep(self) -> _Read | None:
@@ -117,18 +118,18 @@ class ScanJob:
         return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, sheet)
 
     @asynccontextmanager
-    async def _seat(self) -> AsyncIterator[bool]:
-        """Wait for a place in the reading room; who waits for long is told where in the line they are."""
+    async def _admitted(self) -> AsyncIterator[bool]:
+        """Wait to be admitted to reading; who waits for long is told their position in the queue."""
         slot = self.context.services.admission.enqueue(self.picture.size or 0)
         try:
             if not await slot.wait(0):
-                await self.context.delivery.rest()
+                await self.context.delivery.park()
             while self._is_wanted() and not await slot.wait(LONG):
                 if self.context.services.admission.may_remind():
-                    self._show("line", place=slot.place)
+                    self._show("line", place=slot.position)
             yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
         finally:
-            slot.leave()
+            slot.release()
 
     def _is_wanted(self) -> bool:
         """False once the person has said /cancel, withdrawn the consent or deleted everything."""
@@ -143,7 +144,8 @@ class ScanJob:
             raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
         problem = ""
         for attempt in range(FETCHES):
-            await asyncio.sleep(attempt * FETCH_AGAIN)
+            if attempt:
+                await asyncio.sleep(FETCH_AGAIN.pause(attempt - 1))
             try:
                 file = await self.context.bot.get_file(self.picture.file_id)
             except BadRequest as error:
@@ -190,7 +192,7 @@ class ScanJob:
             patient_label=self.picture.label,
             received_as=self.picture.received_as,
         )
-        return await self.context.database.scans.add_beside(self.context.person.id, new)
+        return await self.context.database.scans.add(self.context.person.id, new)
 
     async def _answer(self, read: _Read) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""

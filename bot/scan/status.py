@@ -60,7 +60,7 @@ class Status:
                 self._shown = self._wanted
                 try:
                     await self._bot.edit_message_text(
-                        self._shown, self._chat_id, self._message_id, rate_limit_args=Guarantee.NO_WAIT
+                        self._shown, self._chat_id, self._message_id, rate_limit_args=Guarantee.BEST_EFFORT
                     )
                 except TelegramError as error:
                     # A phase that is not shown is no reason to stop reading the picture.

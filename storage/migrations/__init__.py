@@ -13,8 +13,8 @@ def config() -> Config:
     return settings
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the database to the newest revision, inside the transaction that ``connection`` is in."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database to a revision, the newest one, inside the transaction that ``connection`` is in."""
     settings = config()
     settings.attributes["connection"] = connection
-    command.upgrade(settings, "head")
+    command.upgrade(settings, revision)

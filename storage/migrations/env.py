@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.types import TypeDecorator
 
-from storage.schema import Base
+from storage.schema import METADATA
 
 
 def plain_type(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -20,7 +20,7 @@ def run(connection: Connection) -> None:
     """Run what is missing, all of it or nothing."""
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         # SQLite can hardly alter a table: Alembic makes a new one, copies the rows and swaps the two.
         render_as_batch=True,
         compare_type=True,

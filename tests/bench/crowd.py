@@ -122,14 +122,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, workers: int, people: int) -> AsyncIterator[Stage]:
+async def stage(folder: Path, workers: int, people: int, per_second: int = 1000) -> AsyncIterator[Stage]:
     """Start the bot on a database in ``folder``; everybody has agreed already."""
     settings = load_settings(
         _env_file=None,
         telegram_bot_token=TOKEN,
         database_url=f"sqlite+aiosqlite:///{folder}/crowd.db",
         workers=workers,
-        messages_per_second=1000,
+        messages_per_second=per_second,
     )
     ear, pictures = Ear(), [varied(bench_scan(), number) for number in range(16)]
     instant = InstantTelegram(lambda name: pictures[hash(name) % len(pictures)], ear.notice)

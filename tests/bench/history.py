@@ -15,18 +15,17 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, create_engine, insert, text
+from sqlalchemy import create_engine, insert, text
 from telegram import Update
 
 from bot.chat.context import CONSENT_VERSION
 from bot.chat.keyboards import Action, ButtonPress
 from bot.delivery import rate_limiter
 from bot.handlers.history import PAGE_SIZE
-from storage import Database, NewScan, Pictures
-from storage.repositories import ALPHABET
-from storage.schema import PictureRow, ScanRow
+from storage import Database, NewScan, Pictures, schema
+from storage.public_id import public_id_of
 from tests.bench.crowd import Stage, stage
 from tests.bench.table import Row, percentile, percentiles
 from tests.processes import processor_seconds
@@ -113,8 +112,7 @@ async def _measure_scans(running: Stage, found: Found) -> None:
         new = _new_scan(f"{digest}:{number}", digest)
         began = time.process_time()
         await database.scans.by_source(person.id, new.source_key)
-        await database.scans.same_picture(person.id, digest)
-        scan = await database.scans.add(person.id, new)
+        scan, _ = await database.scans.add(person.id, new)
         await database.scans.record_message(scan.id, "picture", number, "file id")
         await database.scans.record_message(scan.id, "report", number, "file id")
         found.storage.append(time.process_time() - began)
@@ -163,9 +161,9 @@ def _insert(file: Path, owners: Sequence[int], each: int) -> None:
         ids = itertools.count(1)
         for numbers in _batches(each, max(1, 5000 // len(owners))):
             some = [_scan_row(next(ids), owner, number) for number in numbers for owner in owners]
-            connection.execute(insert(cast(Table, ScanRow.__table__)), some)
+            connection.execute(insert(schema.SCANS), some)
             blobs = [{"scan_id": row["id"], "original": picture, "overlay": picture} for row in some]
-            connection.execute(insert(cast(Table, PictureRow.__table__)), blobs)
+            connection.execute(insert(schema.PICTURES), blobs)
         connection.execute(text("UPDATE people SET next_number = :next"), {"next": each + 1})
         connection.commit()
     engine.dispose()
@@ -180,16 +178,11 @@ def _batches(count: int, size: int) -> Iterator[range]:
 def _scan_row(scan_id: int, owner: int, number: int) -> dict[str, Any]:
     new = _new_scan(f"{number}:file", os.urandom(32).hex())
     values = {name: getattr(new, name) for name in NewScan.__dataclass_fields__ if name != "pictures"}
-    letters, rest = "", scan_id
-    for _ in range(6):
-        rest, digit = divmod(rest, len(ALPHABET))
-        letters += ALPHABET[digit]
     return values | {
         "id": scan_id,
         "person_id": owner,
         "number": number,
-        "public_id": f"{letters[:4]}-{letters[4:]}",
-        "prediction_set": list(new.prediction_set),
+        "public_id": public_id_of(scan_id),
         "created_at": datetime.now(UTC),
         "messages": {"picture": 2 * scan_id, "report": 2 * scan_id + 1},
         "file_ids": {"picture": "A" * 70, "report": "B" * 70},

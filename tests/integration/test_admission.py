@@ -48,18 +48,18 @@ async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
 ) -> None:
     async with bot_here(settings, workers) as bot:
         anna = await someone_agreed(sandbox)
-        room = bot.services.admission
-        full = [room.enqueue(0) for _ in range(100)]
+        queue = bot.services.admission
+        full = [queue.enqueue(0) for _ in range(100)]
         await anna.send_document(pictures.brain())
         told = await anna.wait_for(lambda message: "number" in message.text, timeout=60)
-        assert f"number {sum(not seat.is_in for seat in full) + 1} in the line" in told.text
+        assert f"number {sum(not slot.is_admitted for slot in full) + 1} in the line" in told.text
         assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'working'") == [(0,)]
         await anna.send_text("/cancel")
         await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
         await anna.wait_for_event(lambda event: event["type"] == "delete", timeout=60)
         await all_is_done(tmp_path)
-        for seat in full:
-            seat.leave()
+        for slot in full:
+            slot.release()
         await anna.send_document(pictures.brain())
         await anna.wait_for(is_report, timeout=60)
     assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
@@ -98,8 +98,8 @@ async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_sile
         late = await anna.send_document(pictures.brain(seed=9))
         told = await anna.wait_for(lambda message: "could not take" in message.text, timeout=60)
         assert told.reply_to == late.id
-        for seat in full:
-            seat.leave()
+        for slot in full:
+            slot.release()
         await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
         await all_is_done(tmp_path)
     assert rows(tmp_path, "SELECT count(*) FROM scans") == [(2,)]

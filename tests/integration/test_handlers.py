@@ -113,7 +113,7 @@ async def test_cancel_drops_pictures_that_wait_for_a_yes(bot: RunningBot, anna: 
     await anna.send_photo(pictures.brain())
     await anna.wait_for(lambda message: bool(message.buttons))
     assert "(1)" in (await answer_to(anna, "/cancel")).text
-    assert await bot.services.database.inbox.held(anna.id) == 0
+    assert await bot.services.database.inbox.awaiting_consent(anna.id) == 0
 
 
 async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(

@@ -11,6 +11,7 @@ from telegram.error import NetworkError
 
 from bot.chat.context import BotContext
 from bot.delivery import inbox
+from bot.delivery.backoff import Backoff
 from bot.handlers import onboarding
 from bot.sandbox import Message, Sandbox
 from bot.settings import Settings
@@ -145,7 +146,7 @@ async def test_a_picture_that_waits_for_a_yes_survives_a_kill(sandbox: Sandbox, 
     async with bot_process(sandbox, tmp_path) as process:
         await anna.send_photo(pictures.brain(), "Anna B.")
         question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
-        await until(lambda: rows(tmp_path, "SELECT state FROM inbox") == [("held",)])
+        await until(lambda: rows(tmp_path, "SELECT state FROM inbox") == [("awaiting_consent",)])
         process.kill()
     async with bot_process(sandbox, tmp_path):
         await anna.press(question, "agree", timeout=60)
@@ -170,7 +171,7 @@ async def test_an_update_that_kills_the_process_is_set_aside_and_all_others_are_
         await all_is_done(tmp_path)
     assert told.reply_to == poison.id
     assert len(await answers(anna)) == 1
-    [(error,)] = rows(tmp_path, "SELECT error FROM inbox WHERE state = 'set_aside'")
+    [(error,)] = rows(tmp_path, "SELECT error FROM inbox WHERE state = 'dead_letter'")
     assert "the process ended during each of 3 attempts" in error
 
 
@@ -198,7 +199,7 @@ async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_trace
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(inbox, "SHORT_PAUSE", 0.01)
+    monkeypatch.setattr(inbox, "AFTER_A_BUG", Backoff(0.01, 0.01))
     monkeypatch.setattr(onboarding, "show_help", failing(99, ZeroDivisionError("broken"), calls))
     async with bot_here(settings, workers):
         anna = await sandbox.person("Anna")
@@ -209,13 +210,13 @@ async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_trace
         await anna.wait_for(lambda message: "keep" in message.text)
     assert len(calls) == inbox.MOST_ATTEMPTS
     assert told.reply_to == sent.id
-    [(payload, error)] = rows(tmp_path, "SELECT payload, error FROM inbox WHERE state = 'set_aside'")
+    [(payload, error)] = rows(tmp_path, "SELECT payload, error FROM inbox WHERE state = 'dead_letter'")
     assert '"/help"' in payload
     assert "ZeroDivisionError: broken" in error
     assert "in show_help" in error
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     [line] = [record.getMessage() for record in errors]
-    assert line.endswith("is set aside, with its traceback: ZeroDivisionError")
+    assert line.endswith("is a dead letter, with its traceback: ZeroDivisionError")
     assert errors[0].exc_info is None
 
 
@@ -223,7 +224,7 @@ async def test_what_is_not_the_updates_fault_is_tried_until_it_works(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(inbox, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(inbox, "AFTER_TROUBLE", Backoff(0.01, 0.01))
     monkeypatch.setattr(onboarding, "show_help", failing(5, NetworkError("away"), calls))
     async with bot_here(settings, workers):
         anna = await sandbox.person("Anna")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from telegram import Update
 from telegram.ext import ExtBot
 
+from bot.delivery.backoff import Backoff
 from bot.delivery.polling import Poller, PollingTimeouts, TokenConflict, kept_fetching
 from bot.delivery.raw_update import UnparsableUpdate
 from bot.delivery.receiving import UPDATES
@@ -23,7 +24,7 @@ from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 from tests.integration.test_shutdown import of
 
 QUICK = PollingTimeouts(
-    poll=30, first_pause=0.01, longest_pause=0.05, contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60
+    poll=30, after_failure=Backoff(0.01, 0.05), contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60
 )
 
 
@@ -35,13 +36,14 @@ class Received:
         self.unreadable: list[int] = []
         self._failures = list(failures)
 
-    async def keep(self, update: Update) -> None:
+    async def keep(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
         if self._failures:
             raise self._failures.pop(0)
-        await self.updates.put(update)
-
-    async def set_aside(self, unreadable: UnparsableUpdate) -> None:
-        self.unreadable.append(unreadable.update_id)
+        for update in updates:
+            if isinstance(update, UnparsableUpdate):
+                self.unreadable.append(update.update_id)
+            else:
+                await self.updates.put(update)
 
     async def next_text(self) -> str | None:
         async with asyncio.timeout(60):
@@ -49,7 +51,7 @@ class Received:
         return message.text if message else None
 
 
-async def nobody(_: int) -> None:
+async def nobody(_: Update, _chat_id: int) -> None:
     raise AssertionError("there is nothing to tell")
 
 
@@ -62,12 +64,12 @@ async def storage(tmp_path: Path) -> AsyncIterator[StorageHealth]:
 
 @asynccontextmanager
 async def fetching(
-    sandbox: Sandbox, storage: StorageHealth, received: Received, pace: PollingTimeouts = QUICK
+    sandbox: Sandbox, storage: StorageHealth, received: Received, timeouts: PollingTimeouts = QUICK
 ) -> AsyncIterator[Shutdown]:
     """A poller of the sandbox's updates, kept alive."""
     stop = Shutdown()
     async with ExtBot(sandbox.token, base_url=sandbox.base_url) as bot:
-        poller = Poller(bot, received.keep, received.set_aside, nobody, storage, UPDATES, pace)
+        poller = Poller(bot, received.keep, nobody, storage, UPDATES, timeouts)
         task = asyncio.create_task(kept_fetching(poller, stop, pause=0.01))
         try:
             yield stop
@@ -96,7 +98,7 @@ async def test_a_poll_that_hangs_is_given_up_and_made_anew(
     await sandbox.client.set_faults({"getUpdates": {"hang": 1}}, hang_s=600)
     received = Received()
     async with fetching(
-        sandbox, storage, received, PollingTimeouts(poll=30, hang=0.2, first_pause=0.01, longest_pause=0.01)
+        sandbox, storage, received, PollingTimeouts(poll=30, hang=0.2, after_failure=Backoff(0.01, 0.01))
     ):
         async with asyncio.timeout(60):
             while (await sandbox.client.injected()).get("getUpdates", {}).get("hang", 0) < 3:
@@ -108,9 +110,7 @@ async def test_a_poll_that_hangs_is_given_up_and_made_anew(
     assert "nothing came for 0 s" in caplog.text
 
 
-async def test_an_update_that_can_not_be_read_is_set_aside_and_the_ones_behind_it_come_through(
-    sandbox: Sandbox, storage: StorageHealth
-) -> None:
+async def test_an_unreadable_update_holds_up_none_behind_it(sandbox: Sandbox, storage: StorageHealth) -> None:
     received = Received()
     anna = await sandbox.person("Anna")
     poison = await sandbox.client.push_update("message", {"message_id": 1, "date": "soon", "chat": {"id": anna.id}})

@@ -47,7 +47,8 @@ class Scene:
 
     async def keep(self, source_key: str) -> Scan:
         person = await self._database.people.register(self.visitor.person.id, "Ann", "en")
-        return await self._database.scans.add(person.id, dataclasses.replace(NEW, source_key=source_key))
+        scan, _ = await self._database.scans.add(person.id, dataclasses.replace(NEW, source_key=source_key))
+        return scan
 
     async def say(self, method: str, files: dict[str, Any] | None = None, **values: Any) -> None:
         url = f"{self._sandbox.base_url}{self._sandbox.token}/{method}"

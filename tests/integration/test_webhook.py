@@ -13,7 +13,7 @@ import pytest
 
 from bot.app import open_services, running
 from bot.delivery.raw_update import Raw
-from bot.delivery.webhook import PATH, WebhookServer, kept_answering
+from bot.delivery.webhook import WebhookServer, kept_answering
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from inference.workers.local import LocalExecutor
@@ -61,9 +61,9 @@ async def server(taken: Taken, port: int) -> AsyncIterator[WebhookServer]:
     await server.stop()
 
 
-async def status(port: int, body: bytes, headers: Mapping[str, str]) -> int:
+async def status(port: int, body: bytes, headers: Mapping[str, str], path: str = "/telegram") -> int:
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-        return (await http.post(f"http://127.0.0.1:{port}/{PATH}", content=body, headers=headers)).status_code
+        return (await http.post(f"http://127.0.0.1:{port}{path}", content=body, headers=headers)).status_code
 
 
 def with_secret(secret: str = SECRET) -> dict[str, str]:
@@ -80,6 +80,25 @@ async def test_only_who_knows_the_secret_is_heard_and_only_when_it_is_an_update(
     assert taken.raw == []
     assert await status(port, update, with_secret()) == 200
     assert taken.raw == [{"update_id": 7}]
+
+
+@pytest.mark.usefixtures("server")
+async def test_updates_on_another_path_are_told_to_the_operator_once(
+    taken: Taken, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        assert await status(port, b'{"update_id": 7}', with_secret(), "/bot/telegram") == 404
+        assert await status(port, b'{"update_id": 7}', {}, "/wp-admin") == 403
+    assert taken.raw == []
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("WEBHOOK_PATH: Telegram's updates come in on another path ('/bot/telegram')")
+
+
+@pytest.mark.usefixtures("server")
+async def test_ids_that_no_database_takes_are_refused(taken: Taken, port: int) -> None:
+    for nonsense in (b'{"update_id": %d}' % 2**70, b'{"update_id": true}', b"[" * 100_000, b'{"a":' * 100_000):
+        assert await status(port, nonsense, with_secret()) == 400
+    assert taken.raw == []
 
 
 @pytest.mark.usefixtures("server")
@@ -132,7 +151,7 @@ async def test_an_update_of_an_unknown_form_is_set_aside_and_the_bot_goes_on(
         await anna.wait_for(lambda message: "/history" in message.text)
         await all_is_done(tmp_path)
     [(update_id, chat_id, payload, error)] = rows(
-        tmp_path, "SELECT update_id, chat_id, payload, error FROM inbox WHERE state = 'set_aside'"
+        tmp_path, "SELECT update_id, chat_id, payload, error FROM inbox WHERE state = 'dead_letter'"
     )
     assert (update_id, chat_id) == (number, anna.id)
     assert json.loads(payload)["message"] == odd

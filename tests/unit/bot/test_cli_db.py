@@ -1,4 +1,4 @@
-"""``tumorscan db set-aside``: what could not be handled is listed without what it says, and can be tried again."""
+"""``tumorscan db dead-letters``: what could not be handled is listed without what it says, and can be tried again."""
 
 import asyncio
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.main import main
-from storage import Database
+from storage import Database, ReceivedUpdate
 
 SECRET = "Anna has a headache"
 
@@ -32,10 +32,10 @@ def a_traceback() -> str:
 async def fill(url: str, *errors: str) -> None:
     database = await Database.open(url)
     for number, error in enumerate(errors, start=1):
-        await database.inbox.put(number, 700, SECRET)
+        await database.inbox.put(ReceivedUpdate(number, 700, SECRET))
         for _ in range(number):
             await database.inbox.fail(number)
-        await database.inbox.set_aside(number, error)
+        await database.inbox.dead_letter(number, error)
     await database.close()
 
 
@@ -50,11 +50,11 @@ def test_each_update_is_listed_with_when_how_often_and_where_but_not_with_what_w
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asyncio.run(fill(url, a_traceback(), f"nothing like a traceback {SECRET}"))
-    assert main(["db", "set-aside"]) == 0
+    assert main(["db", "dead-letters"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     moment = r"\d{4}-\d\d-\d\d \d\d:\d\d"
     assert re.fullmatch(
-        rf"1: received {moment}, set aside {moment} UTC, tried 2 times, "
+        rf"1: received {moment}, given up {moment} UTC, tried 2 times, "
         r"ValueError at bot/test_cli_db\.py:\d+ in a_traceback",
         first,
     )
@@ -63,22 +63,22 @@ def test_each_update_is_listed_with_when_how_often_and_where_but_not_with_what_w
     assert SECRET not in first + second
 
 
-def test_nothing_set_aside_is_said_so(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_dead_letters_is_said_so(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(fill(url))
-    assert main(["db", "set-aside"]) == 0
-    assert capsys.readouterr().out == "Nothing is set aside.\n"
+    assert main(["db", "dead-letters"]) == 0
+    assert capsys.readouterr().out == "There are no dead letters.\n"
 
 
 def test_one_that_is_tried_again_is_found_by_the_next_start_of_the_bot(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asyncio.run(fill(url, a_traceback(), a_traceback()))
-    assert main(["db", "set-aside", "--again", "2", "99"]) == 1
+    assert main(["db", "dead-letters", "--again", "2", "99"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "2 is handled when the bot starts next.",
-        "99 is not set aside.",
+        "99 is no dead letter.",
     ]
     assert asyncio.run(left_to_do(url)) == [(2, SECRET, 0)]
-    assert main(["db", "set-aside", "--again", "2"]) == 1, "it waits already"
-    main(["db", "set-aside"])
+    assert main(["db", "dead-letters", "--again", "2"]) == 1, "it waits already"
+    main(["db", "dead-letters"])
     assert "2: received" not in capsys.readouterr().out

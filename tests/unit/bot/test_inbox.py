@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event, text
 from telegram import Chat, Message, Update
 from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TimedOut
 from telegram.ext import Application
 
 from bot.delivery import inbox
-from bot.delivery.inbox import Blame, Deliveries, Delivery, KilledError, blame
+from bot.delivery.inbox import Deliveries, Delivery, ErrorClass, KilledError, classify
+from bot.delivery.raw_update import UnparsableUpdate
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
 from inference.workers.executor import NotRunningError, WorkerDiedError
-from storage import Database
+from storage import Database, ReceivedUpdate
 from storage.errors import StorageDownError, UnknownScanError
 from tests.bench.offline import InstantTelegram
 
@@ -33,7 +35,7 @@ def deliveries_of(database: Database) -> Deliveries:
     """A new process's, on what the one before has left."""
     application = Application.builder().token("1:" + "t" * 35).updater(None).job_queue(None).build()
     deliveries = Deliveries(database.inbox, StorageHealth(database))
-    deliveries.attend(application)
+    deliveries.bind(application)
     return deliveries
 
 
@@ -44,7 +46,7 @@ def a_text(update_id: int) -> Update:
 
 async def put(database: Database, *update_ids: int) -> None:
     for update_id in update_ids:
-        await database.inbox.put(update_id, 1, a_text(update_id).to_json())
+        await database.inbox.put(ReceivedUpdate(update_id, 1, a_text(update_id).to_json()))
 
 
 async def settled() -> None:
@@ -56,28 +58,28 @@ async def settled() -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (BadRequest("chat not found"), Blame.ANSWERED),
-        (Forbidden("blocked"), Blame.ANSWERED),
-        (UserFacingError("error.busy"), Blame.ANSWERED),
-        (MaybeSentError("sendPhoto"), Blame.ANSWERED),
-        (WorkerDiedError(), Blame.ANSWERED),
-        (UnknownScanError("gone"), Blame.ANSWERED),
-        (NetworkError("away"), Blame.ELSEWHERE),
-        (TimedOut(), Blame.ELSEWHERE),
-        (StorageDownError("full"), Blame.ELSEWHERE),
-        (NotRunningError(), Blame.ELSEWHERE),
-        (ZeroDivisionError(), Blame.HERE),
-        (KilledError(), Blame.HERE),
+        (BadRequest("chat not found"), ErrorClass.FINAL),
+        (Forbidden("blocked"), ErrorClass.FINAL),
+        (UserFacingError("error.busy"), ErrorClass.FINAL),
+        (MaybeSentError("sendPhoto"), ErrorClass.FINAL),
+        (WorkerDiedError(), ErrorClass.FINAL),
+        (UnknownScanError("gone"), ErrorClass.FINAL),
+        (NetworkError("away"), ErrorClass.TRANSIENT),
+        (TimedOut(), ErrorClass.TRANSIENT),
+        (StorageDownError("full"), ErrorClass.TRANSIENT),
+        (NotRunningError(), ErrorClass.TRANSIENT),
+        (ZeroDivisionError(), ErrorClass.BUG),
+        (KilledError(), ErrorClass.BUG),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_tells_whether_to_try_again_at_once_later_or_not(error: Exception, expected: Blame) -> None:
-    assert blame(error) is expected
+def test_an_error_tells_whether_to_try_again_at_once_later_or_not(error: Exception, expected: ErrorClass) -> None:
+    assert classify(error) is expected
 
 
 def test_what_telegram_asks_to_wait_for_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
-    assert blame(RetryAfter(30)) is Blame.ELSEWHERE
+    assert classify(RetryAfter(30)) is ErrorClass.TRANSIENT
 
 
 async def test_the_raw_update_comes_back_as_it_was(database: Database) -> None:
@@ -136,7 +138,7 @@ async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_sta
     ids=["no json", "a date of another kind", "a message of another kind"],
 )
 async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database, payload: str) -> None:
-    await database.inbox.put(1, 1, payload)
+    await database.inbox.put(ReceivedUpdate(1, 1, payload))
     await put(database, 2)
     deliveries = deliveries_of(database)
     await deliveries.refill()
@@ -146,7 +148,7 @@ async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(dat
 
 
 class Gate:
-    """Goes through ``in_turn`` with updates, and stays inside until let go."""
+    """Goes through ``isolated`` with updates, and stays inside until let go."""
 
     def __init__(self, deliveries: Deliveries) -> None:
         self._deliveries = deliveries
@@ -167,7 +169,7 @@ class Gate:
         await settled()
 
     async def _pass(self, update_id: int) -> None:
-        async with self._deliveries.in_turn(a_text(update_id)):
+        async with self._deliveries.isolated(a_text(update_id)):
             self.inside.append(update_id)
             async with self._news:
                 self._news.notify_all()
@@ -190,7 +192,7 @@ async def killed_in_company(database: Database, times: int, *update_ids: int) ->
 
 async def test_suspects_are_handled_one_by_one_before_all_others(database: Database) -> None:
     await put(database, 1, 2, 3)
-    await killed_in_company(database, inbox.COMPANY_KILLS, 1, 3)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
     deliveries = deliveries_of(database)
     await deliveries.refill()
     gate = Gate(deliveries)
@@ -205,7 +207,7 @@ async def test_suspects_are_handled_one_by_one_before_all_others(database: Datab
 
 async def test_a_few_kills_in_company_make_nobody_wait(database: Database) -> None:
     await put(database, 1, 2, 3)
-    await killed_in_company(database, inbox.COMPANY_KILLS - 1, 1, 2)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE - 1, 1, 2)
     deliveries = deliveries_of(database)
     await deliveries.refill()
     gate = Gate(deliveries)
@@ -217,9 +219,9 @@ async def test_a_few_kills_in_company_make_nobody_wait(database: Database) -> No
 async def test_suspects_that_take_long_hold_nobody_up_not_even_each_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "ALONE", 0.01)
+    monkeypatch.setattr(inbox, "QUARANTINE_FOR", 0.01)
     await put(database, 1, 2, 3)
-    await killed_in_company(database, inbox.COMPANY_KILLS, 1, 2)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 2)
     deliveries = deliveries_of(database)
     await deliveries.refill()
     gate = Gate(deliveries)
@@ -231,19 +233,19 @@ async def test_suspects_that_take_long_hold_nobody_up_not_even_each_other(
 async def test_what_has_been_in_work_for_long_takes_no_blame(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "BLAMED_FOR", 0.01)
+    monkeypatch.setattr(inbox, "PARK_AFTER", 0.01)
     await put(database, 1)
     deliveries = deliveries_of(database)
-    rested, go = asyncio.Event(), asyncio.Event()
-    rest = database.inbox.rest
+    parked, go = asyncio.Event(), asyncio.Event()
+    park = database.inbox.park
 
-    async def note_rest(update_id: int) -> None:
-        await rest(update_id)
-        rested.set()
+    async def note_park(update_id: int) -> None:
+        await park(update_id)
+        parked.set()
 
-    monkeypatch.setattr(database.inbox, "rest", note_rest)
+    monkeypatch.setattr(database.inbox, "park", note_park)
     handling = asyncio.create_task(deliveries.handle(a_text(1), go.wait()))
-    await asyncio.wait_for(rested.wait(), 10)
+    await asyncio.wait_for(parked.wait(), 10)
     [kept] = await database.inbox.recover()
     assert (kept.attempts, kept.kills) == (0, 0)
     go.set()
@@ -299,3 +301,34 @@ async def test_an_update_that_did_not_come_through_the_queue_needs_no_row(databa
     assert await delivery.take_up(10)
     await delivery.record(inbox.STATUS, 4)
     assert delivery.status == 4
+
+
+async def test_a_batch_is_kept_in_one_transaction(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    commits: list[object] = []
+    note = commits.append
+    event.listen(Engine, "commit", note)
+    try:
+        await deliveries.queue.put_all([a_text(number) for number in range(1, 101)])
+    finally:
+        event.remove(Engine, "commit", note)
+    assert len(commits) == 1
+    assert deliveries.queue.qsize() == 100
+
+
+async def test_of_a_batch_only_what_is_new_and_readable_is_queued(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    await deliveries.queue.put(a_text(1))
+    unreadable = UnparsableUpdate({"update_id": 3, "message": {"chat": {"id": 5}}}, ValueError("odd"))
+    await deliveries.queue.put_all([a_text(1), a_text(2), unreadable, a_text(2), a_text(4)])
+    queued = [deliveries.queue.get_nowait() for _ in range(deliveries.queue.qsize())]
+    assert queued == [a_text(1), a_text(2), a_text(4)]
+    assert [letter.update_id for letter in await database.inbox.dead_letters()] == [3]
+
+
+async def test_a_batch_that_can_not_be_kept_is_queued_nowhere(database: Database) -> None:
+    deliveries = deliveries_of(database)
+    await database._sessions.write(lambda at: at.execute(text("DROP TABLE inbox")).close())
+    with pytest.raises(StorageDownError):
+        await deliveries.queue.put_all([a_text(1), a_text(2)])
+    assert deliveries.queue.empty()

@@ -9,7 +9,7 @@ import pytest
 from telegram import Chat, Document, Message, Update
 
 from bot.delivery.inbox import Deliveries
-from bot.delivery.ordering import AT_WORK, Albums, ChatQueues, PerChatProcessor, QueueKind, queue_of
+from bot.delivery.ordering import COMMAND_SLOTS, Albums, ChatQueues, PerChatProcessor, QueueKind, queue_of
 from bot.delivery.storage_health import StorageHealth
 from storage import Database
 
@@ -123,20 +123,20 @@ async def test_one_persons_flood_takes_no_place_from_another(database: Database)
 
 
 async def test_no_more_commands_than_the_bound_are_in_work_at_once(desk: Desk) -> None:
-    tasks = [await desk.process(a_text(person, person), "command") for person in range(1, AT_WORK + 21)]
-    await desk.have_begun(*["command"] * AT_WORK)
+    tasks = [await desk.process(a_text(person, person), "command") for person in range(1, COMMAND_SLOTS + 21)]
+    await desk.have_begun(*["command"] * COMMAND_SLOTS)
     desk.go.set()
     await asyncio.gather(*tasks)
-    assert len(desk.ended) == AT_WORK + 20
+    assert len(desk.ended) == COMMAND_SLOTS + 20
 
 
 async def test_what_there_is_no_room_for_is_handled_at_once_as_turned_away(database: Database) -> None:
     desk = Desk(database, ChatQueues(most=3, most_of_one=2))
-    turned_away: list[int] = []
+    rejected: list[int] = []
 
     async def tell(update: Update) -> None:
-        if desk.deliveries.of(update).turned_away:
-            turned_away.append(update.update_id)
+        if desk.deliveries.of(update).rejected:
+            rejected.append(update.update_id)
 
     async def take(update: Update) -> "asyncio.Task[None]":
         await desk.deliveries.queue.put(update)
@@ -148,11 +148,11 @@ async def test_what_there_is_no_room_for_is_handled_at_once_as_turned_away(datab
     held.append(await desk.process(a_picture(2, 4), "4"))
     await settled()
     await (await take(a_picture(3, 5)))
-    assert turned_away == [3, 5]
+    assert rejected == [3, 5]
     desk.go.set()
     await asyncio.gather(*held)
     await (await take(a_picture(1, 6)))
-    assert turned_away == [3, 5]
+    assert rejected == [3, 5]
 
 
 async def test_cancel_drops_what_waits_and_nothing_that_comes_later(desk: Desk) -> None:

@@ -27,7 +27,9 @@ from bot.delivery.rate_limiter import (
     SPARE,
     Answer,
     Guarantee,
+    Priority,
     RateLimiter,
+    priority,
 )
 from bot.errors import MaybeSentError
 from tests.clock import HandClock, settled
@@ -94,11 +96,13 @@ class Telegram:
         self.failures: list[TelegramError | None] = []
 
     def ask(
-        self, endpoint: str, chat: int | str | None = PRIVATE, care: Guarantee | None = None, **data: Any
+        self, endpoint: str, chat: int | str | None = PRIVATE, guarantee: Guarantee | None = None, **data: Any
     ) -> "asyncio.Task[Answer]":
         if chat is not None:
             data["chat_id"] = chat
-        return asyncio.create_task(self.sender.process_request(self._take, (endpoint, data), {}, endpoint, data, care))
+        return asyncio.create_task(
+            self.sender.process_request(self._take, (endpoint, data), {}, endpoint, data, guarantee)
+        )
 
     async def _take(self, endpoint: str, data: dict[str, Any]) -> Answer:
         self.got.append((endpoint, data.get("chat_id"), self.clock.now()))
@@ -123,7 +127,7 @@ def telegram() -> Telegram:
 
 async def test_a_lone_scan_goes_out_without_any_wait(telegram: Telegram) -> None:
     for endpoint in ("sendMessage", "sendChatAction", "editMessageText", "editMessageText", "editMessageText"):
-        await telegram.ask(endpoint, care=Guarantee.NO_WAIT if endpoint == "editMessageText" else None)
+        await telegram.ask(endpoint, guarantee=Guarantee.BEST_EFFORT if endpoint == "editMessageText" else None)
     for endpoint in ("getFile", "sendPhoto", "sendDocument", "deleteMessage"):
         await telegram.ask(endpoint, None if endpoint == "getFile" else PRIVATE)
     assert len(telegram.got) == 9
@@ -333,7 +337,7 @@ async def test_a_text_that_may_have_arrived_is_sent_again_but_not_for_ever(
 async def test_a_text_that_may_not_come_twice_is_sent_once(telegram: Telegram) -> None:
     telegram.failures = [timed_out(httpx.ReadTimeout(""))]
     with pytest.raises(MaybeSentError):
-        await telegram.ask("sendMessage", care=Guarantee.ONCE)
+        await telegram.ask("sendMessage", guarantee=Guarantee.AT_MOST_ONCE)
     assert len(telegram.got) == 1
 
 
@@ -386,7 +390,7 @@ async def test_a_chat_action_is_tried_once(telegram: Telegram) -> None:
 
 async def test_edits_that_can_be_left_out_leave_room_for_a_picture_and_its_report(telegram: Telegram) -> None:
     for _ in range(20):
-        await telegram.ask("editMessageText", care=Guarantee.NO_WAIT)
+        await telegram.ask("editMessageText", guarantee=Guarantee.BEST_EFFORT)
     assert len(telegram.got) < BURST
     await telegram.ask("sendPhoto")
     await telegram.ask("sendDocument")
@@ -395,7 +399,10 @@ async def test_edits_that_can_be_left_out_leave_room_for_a_picture_and_its_repor
 
 async def test_edits_that_can_be_left_out_count_in_the_limit_over_all_chats_when_they_are_sent() -> None:
     telegram = Telegram(per_second=40)
-    sent = [await telegram.ask("editMessageText", chat, care=Guarantee.NO_WAIT) is not True for chat in range(1, 21)]
+    sent = [
+        await telegram.ask("editMessageText", chat, guarantee=Guarantee.BEST_EFFORT) is not True
+        for chat in range(1, 21)
+    ]
     assert sum(sent) == len(telegram.got) == 40 // 4 - SPARE - FILES_SPARE
 
 
@@ -460,3 +467,29 @@ async def test_chats_that_are_held_are_not_forgotten_and_keep_no_others_in_memor
         await telegram.ask("sendMessage")
     assert telegram.times(PRIVATE) == [0]
     assert telegram.sender.chats < 20
+
+
+async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> None:
+    priority.set(Priority.RECEIPT)
+    receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 196)]
+    await settled()
+    priority.set(Priority.ANSWER)
+    answer = telegram.ask("sendMessage", PRIVATE)
+    await telegram.clock.advance(0)
+    assert answer.done()
+    await telegram.clock.advance(60)
+    await asyncio.gather(*receipts)
+    assert len(telegram.got) == 97
+
+
+async def test_receipts_do_not_wait_for_ever_behind_answers(telegram: Telegram) -> None:
+    priority.set(Priority.RECEIPT)
+    receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 120)]
+    priority.set(Priority.ANSWER)
+    answers = []
+    for second in range(20):
+        answers += [telegram.ask("sendMessage", 1000 + 40 * second + number) for number in range(40)]
+        await telegram.clock.advance(1)
+    assert all(receipt.done() for receipt in receipts)
+    await telegram.clock.advance(60)
+    await asyncio.gather(*receipts, *answers)

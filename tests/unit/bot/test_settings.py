@@ -105,3 +105,23 @@ def test_names_of_other_programs_are_no_mistyped_settings(tmp_path: Path, caplog
     (tmp_path / ".env").write_text("POSTGRES_PASSWORD=secret\nLOG_FILE=a\nWorkers=2\n")
     load_settings()
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "announced", "served"),
+    [
+        ("https://bot.example.org", None, "https://bot.example.org/telegram", "/telegram"),
+        ("https://bot.example.org/", None, "https://bot.example.org/telegram", "/telegram"),
+        ("https://bot.example.org/scans/hook", None, "https://bot.example.org/scans/hook", "/scans/hook"),
+        ("https://bot.example.org/scans/hook", "/hook/", "https://bot.example.org/scans/hook", "/hook"),
+        ("https://bot.example.org/scans", "/", "https://bot.example.org/scans", "/"),
+    ],
+)
+def test_the_webhook_is_served_where_it_is_announced(url: str, path: str | None, announced: str, served: str) -> None:
+    settings = load_settings(webhook_url=url, webhook_secret="s" * 32, webhook_path=path)
+    assert (settings.webhook_address, settings.webhook_served_path) == (announced, served)
+
+
+def test_a_webhook_path_that_is_none_is_refused() -> None:
+    with pytest.raises(StartError, match=r"^WEBHOOK_PATH: write a path such as /telegram"):
+        load_settings(webhook_path="telegram?x")

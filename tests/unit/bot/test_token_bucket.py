@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from bot.delivery.token_bucket import HeldTooLongError, PriorityQueue, TokenBucket
+from bot.delivery.token_bucket import PausedTooLongError, PriorityQueue, TokenBucket
 from tests.clock import HandClock, settled
 
 LATE = 1_000.0
@@ -39,7 +39,7 @@ class Counter:
 
     def __init__(self, rate: float = 1.0) -> None:
         self.clock = HandClock()
-        self.line = PriorityQueue(TokenBucket(burst=1, rate=rate), self.clock)
+        self.queue = PriorityQueue(TokenBucket(burst=1, rate=rate), self.clock)
         self.passed: list[tuple[str, float]] = []
 
     async def come(self, name: str, due: float = 0.0, latest: float = LATE) -> "asyncio.Task[None]":
@@ -48,7 +48,7 @@ class Counter:
         return task
 
     async def _go(self, name: str, due: float, latest: float) -> None:
-        await self.line.turn(due, latest)
+        await self.queue.acquire(due, latest)
         self.passed.append((name, self.clock.now()))
 
 
@@ -95,11 +95,11 @@ async def test_who_gives_up_waiting_holds_nobody_up(who: int) -> None:
 
 async def test_nobody_passes_a_line_that_is_held() -> None:
     desk = Counter(rate=10)
-    desk.line.hold(7)
+    desk.queue.pause(7)
     task = await desk.come("a")
     await desk.clock.advance(6.9)
     assert desk.passed == []
-    assert not desk.line.has_room(0)
+    assert not desk.queue.would_pass(0)
     await desk.clock.advance(0.2)
     assert desk.passed == [("a", 7)]
     await task
@@ -107,19 +107,19 @@ async def test_nobody_passes_a_line_that_is_held() -> None:
 
 async def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
     desk = Counter()
-    assert desk.line.hold(7) == 7
-    assert desk.line.hold(2) == 7
-    assert desk.line.held_for == 7
+    assert desk.queue.pause(7) == 7
+    assert desk.queue.pause(2) == 7
+    assert desk.queue.paused_for == 7
 
 
 async def test_a_hold_that_is_prolonged_sends_away_whom_it_takes_too_long_and_keeps_the_others() -> None:
     desk = Counter(rate=10)
-    desk.line.hold(7)
+    desk.queue.pause(7)
     hurried, patient = await desk.come("hurried", latest=60), await desk.come("patient")
     await desk.clock.advance(5)
-    desk.line.hold(100)
+    desk.queue.pause(100)
     await desk.clock.advance(3)
-    with pytest.raises(HeldTooLongError) as raised:
+    with pytest.raises(PausedTooLongError) as raised:
         await hurried
     assert raised.value.seconds == pytest.approx(98)
     await desk.clock.advance(100)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Database, NewScan, Person, Pictures
+from storage import Database, NewScan, Person, Pictures, Scan
 
 ANNA, BORIS = 700_000_000_001, 42
 
@@ -34,6 +34,11 @@ def a_scan(source_key: str = "1:photo", picture: bytes = b"\xff\xd8original") ->
         height=400,
         pictures=Pictures(original=picture, overlay=picture + b" with heat"),
     )
+
+
+async def add(database: Database, person_id: int, new: NewScan) -> Scan:
+    scan, _ = await database.scans.add(person_id, new)
+    return scan
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from sqlalchemy import Connection, text
 from bot.cli.main import main
 from storage import Database, StorageError
 from storage.migrations import config, upgrade
-from storage.schema import REVISION, Base
+from storage.schema import METADATA, REVISION
 from storage.sessions import opening_engine
 from storage.url import parse
 from tests.conftest import PROJECT
-from tests.unit.storage.conftest import a_scan
+from tests.unit.storage.conftest import a_scan, add
 
 
 def url(file: Path) -> str:
@@ -34,7 +34,7 @@ async def fill(file: Path, scans: int = 3) -> None:
     database = await Database.open(url(file))
     person = await database.people.register(1, "Anna", "en")
     for n in range(scans):
-        await database.scans.add(person.id, a_scan(f"{n}", os.urandom(50_000)))
+        await add(database, person.id, a_scan(f"{n}", os.urandom(50_000)))
     await database.close()
 
 
@@ -119,9 +119,7 @@ async def test_the_settings_that_keep_data_whole_are_on(tmp_path: Path) -> None:
 async def test_models_and_migrations_describe_the_same_schema(tmp_path: Path) -> None:
     def difference(connection: Connection) -> list[object]:
         upgrade(connection)
-        return list(
-            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
-        )
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA))
 
     engine = opening_engine(parse(url(tmp_path / "t.db")))
     async with engine.begin() as connection:
@@ -136,10 +134,10 @@ async def test_checks_and_uniques_of_models_and_migrations_are_the_same(tmp_path
             rows = connection.execute(
                 "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT IN ('alembic_version')"
             ).fetchall()
-        return {name: sorted(line.strip(" \t,)") for line in sql.splitlines()) for name, sql in rows}
+        return {name: sorted(line.strip(" \t,)").replace('"', "") for line in sql.splitlines()) for name, sql in rows}
 
     migrated, modelled = tmp_path / "migrated.db", tmp_path / "modelled.db"
-    for file, make in ((migrated, upgrade), (modelled, Base.metadata.create_all)):
+    for file, make in ((migrated, upgrade), (modelled, METADATA.create_all)):
         engine = opening_engine(parse(url(file)))
         async with engine.begin() as connection:
             await connection.run_sync(make)
@@ -319,7 +317,7 @@ async def test_check_changes_nothing_and_creates_nothing(tmp_path: Path) -> None
 async def test_a_backup_made_while_scans_come_in_is_whole(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path / "t.db"))
     person = await database.people.register(1, "Anna", "en")
-    adding = [database.scans.add(person.id, a_scan(f"{n}", os.urandom(100_000))) for n in range(20)]
+    adding = [add(database, person.id, a_scan(f"{n}", os.urandom(100_000))) for n in range(20)]
     await asyncio.gather(*adding[:5])
     await asyncio.gather(database.backup(tmp_path / "safe" / "copy.db"), *adding[5:])
     await database.close()
@@ -378,3 +376,25 @@ def test_the_command_line_says_what_is_wrong_in_one_line(file: Path, capsys: pyt
     file.write_bytes(b"")
     assert main(["db", "check"]) == 1
     assert "run 'tumorscan db upgrade'" in capsys.readouterr().out
+
+
+async def test_what_an_older_version_left_in_the_inbox_is_still_there(tmp_path: Path) -> None:
+    engine = opening_engine(parse(url(tmp_path / "t.db")))
+
+    def as_it_was(connection: Connection) -> None:
+        upgrade(connection, "0002")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(as_it_was)
+    await engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "t.db")) as old:
+        old.executemany(
+            "INSERT INTO inbox VALUES (?, ?, 7, 'x', ?, 0, 0, '{}', 'error', '2026-01-01', ?)",
+            [(1, 1, "held", None), (2, 2, "set_aside", "2026-01-02"), (3, 3, "waiting", None)],
+        )
+        old.commit()
+    database = await Database.open(url(tmp_path / "t.db"))
+    assert await database.inbox.awaiting_consent(7) == 1
+    assert [letter.update_id for letter in await database.inbox.dead_letters()] == [2]
+    assert [pending.update_id for pending in await database.inbox.recover()] == [3]
+    await database.close()

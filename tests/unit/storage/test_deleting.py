@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage import Database, Person, UnknownPersonError
-from tests.unit.storage.conftest import ANNA, BORIS, a_scan
+from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 
 
 async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
@@ -16,12 +16,12 @@ async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
 ) -> None:
     marks = [os.urandom(64) for _ in range(6)]
     for n, mark in enumerate(marks):
-        await db.scans.add(anna.id, replace(a_scan(f"{n}", mark * 2000), patient_label="Herr Geheimrat"))
-    other = await db.scans.add(boris.id, a_scan("b", b"boris" * 1000))
+        await add(db, anna.id, replace(a_scan(f"{n}", mark * 2000), patient_label="Herr Geheimrat"))
+    other = await add(db, boris.id, a_scan("b", b"boris" * 1000))
     raw.execute(
         "INSERT INTO inbox VALUES"
-        " (1, 1, ?, 'Herr Geheimrat', 'set_aside', 3, 0, '{}', 'Herr Geheimrat', '2026-01-01', '2026-01-02'),"
-        " (2, 2, ?, 'Herr Geheimrat', 'held', 0, 0, '{}', NULL, '2026-01-01', NULL),"
+        " (1, 1, ?, 'Herr Geheimrat', 'dead_letter', 3, 0, '{}', 'Herr Geheimrat', '2026-01-01', '2026-01-02'),"
+        " (2, 2, ?, 'Herr Geheimrat', 'awaiting_consent', 0, 0, '{}', NULL, '2026-01-01', NULL),"
         " (3, 3, ?, 'not yet answered', 'waiting', 0, 0, '{}', NULL, '2026-01-01', NULL)",
         (ANNA, ANNA, ANNA),
     )
@@ -40,7 +40,7 @@ async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
 
 async def test_deleting_a_scan_leaves_no_trace_in_the_file(db: Database, file: Path, anna: Person) -> None:
     mark = os.urandom(64)
-    scan = await db.scans.add(anna.id, a_scan("1", mark * 2000))
+    scan = await add(db, anna.id, a_scan("1", mark * 2000))
     assert mark in on_disk(file)
 
     await db.scans.delete(anna.id, scan.public_id)
@@ -54,7 +54,7 @@ async def test_a_scan_of_someone_who_was_deleted_meanwhile_finds_nobody(db: Data
 
     assert newcomer.id != anna.id
     with pytest.raises(UnknownPersonError):
-        await db.scans.add(anna.id, a_scan())
+        await add(db, anna.id, a_scan())
 
 
 def on_disk(file: Path) -> bytes:

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
-from storage import Database, Person
+from storage import Database, Person, ReceivedUpdate
 from storage.errors import StorageDownError
-from tests.unit.storage.conftest import a_scan
+from tests.unit.storage.conftest import a_scan, add
 
 
 @contextmanager
@@ -44,9 +44,9 @@ async def all_given(*tasks: "asyncio.Task[object]") -> None:
 async def test_what_waits_together_is_committed_together(db: Database, file: Path) -> None:
     with commits() as seen:
         with the_file_locked(file):
-            tasks = [asyncio.create_task(db.inbox.put(number, 1, "text")) for number in range(40)]
+            tasks = [asyncio.create_task(db.inbox.put(ReceivedUpdate(number, 1, "text"))) for number in range(40)]
             await all_given(*tasks)
-        assert await asyncio.gather(*tasks) == [True] * 40
+        assert await asyncio.gather(*tasks) == [{number} for number in range(40)]
     assert len(seen) <= 2  # the writer may have begun with the first of them alone
 
 
@@ -59,7 +59,7 @@ async def test_who_fails_takes_nothing_from_those_beside(db: Database, anna: Per
             asyncio.create_task(db.people.register(2, "B", "en")),
             asyncio.create_task(db._sessions.write(mistaken)),
             asyncio.create_task(db.people.set_blocked(999, blocked=True)),
-            asyncio.create_task(db.scans.add(anna.id, a_scan())),
+            asyncio.create_task(add(db, anna.id, a_scan())),
         ]
         await all_given(*tasks)
     kept, broken, unknown, scan = await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,3 +99,27 @@ async def test_closing_finishes_what_was_given_and_more_work_opens_the_file_anew
     await asyncio.gather(db.close(), db.people.register(9, "P", "en"), db.close())
     assert [(await task).chat_id for task in given] == list(range(1, 9))
     assert await db.people.get(9) is not None
+
+
+async def test_opening_anew_while_many_write_takes_no_time(db: Database) -> None:
+    """In a pool the writer's connection could be taken away between two transactions: it then waited for 30 s."""
+    done = 0
+    ended = asyncio.Event()
+
+    async def write(chat_id: int) -> None:
+        nonlocal done
+        while not ended.is_set():
+            await db.people.register(chat_id, "P", "en")
+            assert await db.people.get(chat_id) is not None
+            done += 1
+
+    writing = [asyncio.create_task(write(chat_id)) for chat_id in range(1, 9)]
+    async with asyncio.timeout(20):
+        for _ in range(20):
+            before = done
+            await db.mend()
+            while done == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    ended.set()
+    await asyncio.gather(*writing)
+    assert await db.check() == ()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from storage import Database, Person, StorageError
+from storage import Database, Person, ReceivedUpdate, StorageError
 from tests.conftest import PROJECT
 from tests.unit.storage.conftest import ANNA, BORIS
 
@@ -18,8 +18,8 @@ LATER = datetime.now(UTC) + timedelta(days=400)
 
 
 async def put(db: Database, *update_ids: int, chat_id: int = ANNA) -> None:
-    for update_id in update_ids:
-        assert await db.inbox.put(update_id, chat_id, f"update {update_id}")
+    updates = [ReceivedUpdate(update_id, chat_id, f"update {update_id}") for update_id in update_ids]
+    assert await db.inbox.put(*updates) == set(update_ids)
 
 
 async def ended_while_in_work(db: Database) -> tuple[int, ...]:
@@ -30,11 +30,12 @@ async def ended_while_in_work(db: Database) -> tuple[int, ...]:
 async def test_an_update_that_comes_again_is_known_in_every_state(db: Database) -> None:
     await put(db, 1, 2, 3, 4, 5)
     await db.inbox.begin(2)
-    await db.inbox.hold(3)
+    await db.inbox.await_consent(3)
     await db.inbox.done(4)
-    await db.inbox.set_aside(5, "broken")
-    assert [await db.inbox.put(update_id, ANNA, "again") for update_id in range(1, 6)] == [False] * 5
-    assert [kept.payload for kept in await db.inbox.recover()] == ["update 1", "update 2"]
+    await db.inbox.dead_letter(5, "broken")
+    again = [ReceivedUpdate(update_id, ANNA, "again") for update_id in range(1, 7)]
+    assert await db.inbox.put(*again) == {6}
+    assert [kept.payload for kept in await db.inbox.recover()] == ["update 1", "update 2", "again"]
 
 
 async def test_unfinished_updates_come_back_in_the_order_of_arrival_whatever_their_ids(db: Database) -> None:
@@ -46,10 +47,10 @@ async def test_unfinished_updates_come_back_in_the_order_of_arrival_whatever_the
 async def test_what_was_put_is_there_after_a_kill_at_once(file: Path, db: Database) -> None:
     program = (
         "import asyncio, sys\n"
-        "from storage import Database\n"
+        "from storage import Database, ReceivedUpdate\n"
         "async def main():\n"
         "    db = await Database.open(sys.argv[1])\n"
-        "    await db.inbox.put(77, 1, 'a text')\n"
+        "    await db.inbox.put(ReceivedUpdate(77, 1, 'a text'))\n"
         "    print('put', flush=True)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
@@ -108,7 +109,7 @@ async def test_a_kill_among_several_is_noted_and_counts_against_none(db: Databas
 async def test_a_kill_counts_against_none_that_rested(db: Database) -> None:
     await put(db, 1)
     await db.inbox.begin(1)
-    await db.inbox.rest(1)
+    await db.inbox.park(1)
     [kept] = await db.inbox.recover()
     assert (kept.attempts, kept.kills) == (0, 0)
 
@@ -138,19 +139,19 @@ async def test_held_updates_wait_across_a_restart_and_are_released_in_order(db: 
     await put(db, 9, chat_id=BORIS)
     for update_id in (1, 2, 3, 9):
         await db.inbox.begin(update_id)
-        await db.inbox.hold(update_id)
+        await db.inbox.await_consent(update_id)
         await db.inbox.done(update_id)  # what the processor says after every handler
     assert await ended_while_in_work(db) == ()
-    assert await db.inbox.held(ANNA) == 3
+    assert await db.inbox.awaiting_consent(ANNA) == 3
     assert [kept.update_id for kept in await db.inbox.release(ANNA)] == [3, 1, 2]
-    assert await db.inbox.held(ANNA) == 0
+    assert await db.inbox.awaiting_consent(ANNA) == 0
     assert await ended_while_in_work(db) == (3, 1, 2)
-    assert await db.inbox.held(BORIS) == 1
+    assert await db.inbox.awaiting_consent(BORIS) == 1
 
 
 async def test_dropping_finishes_what_is_held_and_what_is_named(db: Database) -> None:
     await put(db, 1, 2, 3)
-    await db.inbox.hold(1)
+    await db.inbox.await_consent(1)
     assert await db.inbox.drop(ANNA, 2) == 1
     assert await ended_while_in_work(db) == (3,)
 
@@ -167,17 +168,17 @@ async def test_an_update_that_is_set_aside_keeps_its_traceback_and_is_not_tried_
     db: Database, raw: sqlite3.Connection
 ) -> None:
     await put(db, 1)
-    await db.inbox.set_aside(1, "Traceback: \0 lone \ud800")
+    await db.inbox.dead_letter(1, "Traceback: \0 lone \ud800")
     assert await db.inbox.begin(1) is None
     row = raw.execute("SELECT state, payload, error FROM inbox").fetchone()
-    assert row == ("set_aside", "update 1", "Traceback:  lone ?")
+    assert row == ("dead_letter", "update 1", "Traceback:  lone ?")
 
 
 async def test_only_what_was_finished_long_ago_is_forgotten(db: Database, raw: sqlite3.Connection) -> None:
     await put(db, 1, 2, 3, 4)
     await db.inbox.done(1)
-    await db.inbox.set_aside(2, "broken")
-    await db.inbox.hold(3)
+    await db.inbox.dead_letter(2, "broken")
+    await db.inbox.await_consent(3)
     before = datetime.now(UTC) - timedelta(days=1)
     assert await db.inbox.prune(before, before) == 0
     assert await db.inbox.prune(LATER, before) == 1
@@ -189,11 +190,11 @@ async def test_deleting_a_person_leaves_of_their_updates_what_redelivery_needs(
     db: Database, anna: Person, raw: sqlite3.Connection
 ) -> None:
     await put(db, 1, 2)
-    await db.inbox.hold(1)
-    await db.inbox.set_aside(2, "Anna")
+    await db.inbox.await_consent(1)
+    await db.inbox.dead_letter(2, "Anna")
     await db.people.delete(ANNA)
     assert raw.execute("SELECT chat_id, payload, error FROM inbox").fetchall() == [(None, "", None)] * 2
-    assert not await db.inbox.put(1, ANNA, "again")
+    assert not await db.inbox.put(ReceivedUpdate(1, ANNA, "again"))
 
 
 async def test_many_at_once_are_all_kept_and_none_finds_the_file_locked(db: Database) -> None:
@@ -222,8 +223,8 @@ async def test_no_question_reads_through_all_that_was_ever_finished(db: Database
     await db.inbox.record(1, "status", 1)
     await db.inbox.recorded(1, 2)
     await db.inbox.move_on(1, 2)
-    await db.inbox.hold(2)
-    await db.inbox.held(ANNA)
+    await db.inbox.await_consent(2)
+    await db.inbox.awaiting_consent(ANNA)
     await db.inbox.release(ANNA)
     await db.inbox.drop(ANNA)
     await db.inbox.done(1, 2)
@@ -240,5 +241,5 @@ async def test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept(db: Da
     pages = await db._sessions.write(lambda at: at.scalar(text("PRAGMA page_count")))
     await db._sessions.write(lambda at: at.execute(text(f"PRAGMA max_page_count = {pages}")).close())
     with pytest.raises(StorageError, match="disk is full"):
-        await db.inbox.put(1, ANNA, "x" * 100_000)
+        await db.inbox.put(ReceivedUpdate(1, ANNA, "x" * 100_000))
     assert await db.inbox.recover() == ()

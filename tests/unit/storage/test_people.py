@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from storage import Database, Person, UnknownPersonError
-from tests.unit.storage.conftest import ANNA, BORIS, a_scan
+from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 
 
 async def test_registering_twice_keeps_one_person_with_the_new_name_and_the_chosen_language(db: Database) -> None:
@@ -19,7 +19,6 @@ async def test_registering_twice_keeps_one_person_with_the_new_name_and_the_chos
     assert second.created_at == first.created_at
     assert not second.has_consented
     assert not second.blocked
-    assert second.role == "user"
 
 
 async def test_many_first_messages_at_once_make_one_person(db: Database) -> None:
@@ -66,7 +65,7 @@ async def test_a_name_in_any_script_comes_back_as_it_was(db: Database, name: str
 async def test_text_that_no_database_can_hold_is_made_harmless(db: Database) -> None:
     hostile = "half \ud83e and \0 nothing"
     person = await db.people.register(ANNA, hostile, "en")
-    scan = await db.scans.add(person.id, replace(a_scan(), patient_label=hostile))
+    scan = await add(db, person.id, replace(a_scan(), patient_label=hostile))
 
     assert person.name == scan.patient_label == "half ? and  nothing"
     assert await db.people.get(ANNA) == person

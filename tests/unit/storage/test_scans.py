@@ -13,13 +13,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
 from storage import Database, NewScan, Person, StorageError, UnknownScanError, repositories
-from storage.repositories import ALPHABET, clean_public_id, new_public_id
-from tests.unit.storage.conftest import a_scan
+from storage.public_id import ALPHABET, new_public_id, public_id_of, read_public_id
+from tests.unit.storage.conftest import a_scan, add
 
 
 async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> None:
     new = a_scan()
-    scan = await db.scans.add(anna.id, new)
+    scan = await add(db, anna.id, new)
 
     for name in NewScan.__dataclass_fields__:
         if name != "pictures":
@@ -29,18 +29,17 @@ async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> N
     assert await db.scans.get(anna.id, scan.public_id) == scan
     assert await db.scans.by_number(anna.id, 1) == scan
     assert await db.scans.last(anna.id) == scan
-    assert await db.scans.same_picture(anna.id, scan.picture_sha256) == scan
     assert await db.scans.by_source(anna.id, new.source_key) == scan
     assert await db.scans.pictures(scan.id) == new.pictures
 
 
 async def test_numbers_are_not_used_again_after_a_deletion(db: Database, anna: Person) -> None:
-    first = await db.scans.add(anna.id, a_scan("1"))
-    second = await db.scans.add(anna.id, a_scan("2"))
+    first = await add(db, anna.id, a_scan("1"))
+    second = await add(db, anna.id, a_scan("2"))
     assert (first.number, second.number) == (1, 2)
 
     assert await db.scans.delete(anna.id, second.public_id) == second
-    third = await db.scans.add(anna.id, a_scan("3"))
+    third = await add(db, anna.id, a_scan("3"))
 
     assert third.number == 3
     assert third.id > second.id
@@ -48,21 +47,21 @@ async def test_numbers_are_not_used_again_after_a_deletion(db: Database, anna: P
 
 
 async def test_everybody_counts_their_own_scans(db: Database, anna: Person, boris: Person) -> None:
-    await db.scans.add(anna.id, a_scan())
+    await add(db, anna.id, a_scan())
 
-    assert (await db.scans.add(boris.id, a_scan())).number == 1
+    assert (await add(db, boris.id, a_scan())).number == 1
 
 
 async def test_the_same_source_key_again_returns_the_scan_that_exists(db: Database, anna: Person) -> None:
-    scan = await db.scans.add(anna.id, a_scan("7:photo"))
+    scan = await add(db, anna.id, a_scan("7:photo"))
 
-    assert await db.scans.add(anna.id, replace(a_scan("7:photo"), label="meningioma")) == scan
+    assert await add(db, anna.id, replace(a_scan("7:photo"), label="meningioma")) == scan
     assert (await db.scans.page(anna.id, 1, 5)).total == 1
-    assert (await db.scans.add(anna.id, a_scan("8:photo"))).number == 2
+    assert (await add(db, anna.id, a_scan("8:photo"))).number == 2
 
 
 async def test_the_same_source_key_twice_at_once_makes_one_scan(db: Database, anna: Person) -> None:
-    scans = await asyncio.gather(*(db.scans.add(anna.id, a_scan("7:photo")) for _ in range(8)))
+    scans = await asyncio.gather(*(add(db, anna.id, a_scan("7:photo")) for _ in range(8)))
 
     assert len({scan.public_id for scan in scans}) == 1
     assert (await db.scans.page(anna.id, 1, 5)).total == 1
@@ -74,7 +73,7 @@ async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(
     other = await Database.open(f"sqlite+aiosqlite:///{file}")
     try:
         scans = await asyncio.gather(
-            *(database.scans.add(anna.id, a_scan(f"{n}")) for n in range(10) for database in (db, other))
+            *(add(database, anna.id, a_scan(f"{n}")) for n in range(10) for database in (db, other))
         )
     finally:
         await other.close()
@@ -86,7 +85,7 @@ async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(
 async def test_a_hundred_scans_at_once_are_all_kept_and_the_database_is_never_locked(db: Database) -> None:
     people = [await db.people.register(chat_id, "x", "en") for chat_id in range(1, 11)]
 
-    await asyncio.gather(*(db.scans.add(person.id, a_scan(f"{n}")) for person in people for n in range(10)))
+    await asyncio.gather(*(add(db, person.id, a_scan(f"{n}")) for person in people for n in range(10)))
 
     for person in people:
         page = await db.scans.page(person.id, 1, 10)
@@ -99,15 +98,15 @@ async def test_a_public_id_that_is_taken_is_drawn_again(
     drawn = iter(["A7K2-Q9", "A7K2-Q9", "A7K2-Q9", "C3DF-X4"])
     monkeypatch.setattr("storage.repositories.new_public_id", lambda: next(drawn))
 
-    assert (await db.scans.add(anna.id, a_scan("1"))).public_id == "A7K2-Q9"
-    second = await db.scans.add(anna.id, a_scan("2"))
+    assert (await add(db, anna.id, a_scan("1"))).public_id == "A7K2-Q9"
+    second = await add(db, anna.id, a_scan("2"))
 
     assert (second.public_id, second.number) == ("C3DF-X4", 2)
 
 
 async def test_values_that_make_no_sense_are_refused_by_the_database_itself(db: Database, anna: Person) -> None:
     with pytest.raises(StorageError) as caught:
-        await db.scans.add(anna.id, replace(a_scan(), confidence=1.5))
+        await add(db, anna.id, replace(a_scan(), confidence=1.5))
 
     assert isinstance(caught.value.__cause__, IntegrityError)
     assert "Иван" not in f"{caught.value}{caught.value.__cause__}"
@@ -125,19 +124,24 @@ def test_public_ids_have_no_letter_that_is_taken_for_another() -> None:
 
 @pytest.mark.parametrize("typed", ["A7K2-Q9", "a7k2-q9", "A7K2Q9", " a7k2 q9 ", "A7K2–Q9"])
 def test_a_public_id_is_understood_as_people_type_it(typed: str) -> None:
-    assert clean_public_id(typed) == "A7K2-Q9"
+    assert read_public_id(typed) == "A7K2-Q9"
+
+
+def test_a_number_always_gives_the_same_public_id() -> None:
+    assert public_id_of(25**6 + 7) == public_id_of(7)
+    assert read_public_id(public_id_of(2**200)) == public_id_of(2**200)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2, 2**31, 10**40])
 async def test_a_number_that_no_scan_has_finds_nothing(db: Database, anna: Person, number: int) -> None:
-    await db.scans.add(anna.id, a_scan())
+    await add(db, anna.id, a_scan())
 
     assert await db.scans.by_number(anna.id, number) is None
 
 
 @pytest.mark.parametrize("typed", ["", "-", "A7K2-Q9" * 1000, "' OR 1=1 --", "\ud800\0", "АЯ", "%", "A7K2-__"])
 async def test_an_id_that_no_scan_has_finds_nothing(db: Database, anna: Person, typed: str) -> None:
-    await db.scans.add(anna.id, a_scan())
+    await add(db, anna.id, a_scan())
 
     assert await db.scans.get(anna.id, typed) is None
     assert await db.scans.delete(anna.id, typed) is None
@@ -145,7 +149,7 @@ async def test_an_id_that_no_scan_has_finds_nothing(db: Database, anna: Person, 
 
 async def test_the_history_is_paged_newest_first(db: Database, anna: Person) -> None:
     for n in range(1, 8):
-        await db.scans.add(anna.id, a_scan(f"{n}"))
+        await add(db, anna.id, a_scan(f"{n}"))
 
     pages = [await db.scans.page(anna.id, number, 3) for number in (1, 2, 3)]
 
@@ -189,21 +193,19 @@ async def test_no_look_up_walks_through_the_history(
     assert plan[0].endswith(f"({index})")
 
 
-async def test_the_newest_scan_of_a_picture_is_found(db: Database, anna: Person) -> None:
-    for number in range(3):
-        await db.scans.add(anna.id, a_scan(f"{number}"))
-    found = await db.scans.same_picture(anna.id, a_scan().picture_sha256)
-    assert found is not None
-    assert found.number == 3
+async def test_the_newest_other_scan_of_a_picture_is_found(db: Database, anna: Person, boris: Person) -> None:
+    added = [await db.scans.add(anna.id, a_scan(f"{number}")) for number in range(3)]
+    assert [other.number if other else None for _, other in added] == [None, 1, 2]
+    assert (await db.scans.add(anna.id, a_scan("0")))[1] == added[2][0]
+    assert (await db.scans.add(boris.id, a_scan("0")))[1] is None
 
 
 async def test_nobody_gets_another_persons_scan(db: Database, anna: Person, boris: Person) -> None:
-    scan = await db.scans.add(anna.id, a_scan())
+    scan = await add(db, anna.id, a_scan())
 
     assert await db.scans.get(boris.id, scan.public_id) is None
     assert await db.scans.by_number(boris.id, scan.number) is None
     assert await db.scans.last(boris.id) is None
-    assert await db.scans.same_picture(boris.id, scan.picture_sha256) is None
     assert await db.scans.by_source(boris.id, scan.source_key) is None
     assert (await db.scans.page(boris.id, 1, 5)).scans == ()
     assert await db.scans.delete(boris.id, scan.public_id) is None
@@ -211,7 +213,7 @@ async def test_nobody_gets_another_persons_scan(db: Database, anna: Person, bori
 
 
 async def test_messages_and_file_ids_are_recorded_step_by_step(db: Database, anna: Person) -> None:
-    scan = await db.scans.add(anna.id, a_scan())
+    scan = await add(db, anna.id, a_scan())
 
     await asyncio.gather(
         db.scans.record_message(scan.id, "status", 11),
@@ -226,7 +228,7 @@ async def test_messages_and_file_ids_are_recorded_step_by_step(db: Database, ann
 
 
 async def test_a_message_of_a_deleted_scan_is_left_alone(db: Database, anna: Person) -> None:
-    scan = await db.scans.add(anna.id, a_scan())
+    scan = await add(db, anna.id, a_scan())
     await db.scans.delete(anna.id, scan.public_id)
 
     await db.scans.record_message(scan.id, "report", 13)

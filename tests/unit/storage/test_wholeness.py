@@ -12,9 +12,9 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import registry
 
 from storage import Database, Person
-from storage.schema import UtcDateTime
+from storage.columns import UtcDateTime
 from tests.conftest import PROJECT
-from tests.unit.storage.conftest import a_scan
+from tests.unit.storage.conftest import a_scan, add
 
 DIALECTS = [registry.load(name)() for name in ("sqlite", "postgresql")]
 
@@ -45,19 +45,19 @@ async def test_times_on_the_disk_are_utc(db: Database, anna: Person, raw: sqlite
 KILLED_BEFORE_COMMIT = """
 import asyncio, os, signal, sys
 from sqlalchemy import Engine, event
-from tests.unit.storage.conftest import a_scan
+from tests.unit.storage.conftest import a_scan, add
 from storage import Database
 
 async def main():
     db = await Database.open(sys.argv[1])
     person = await db.people.register(1, "Anna", "en")
-    await db.scans.add(person.id, a_scan("first"))
+    await add(db, person.id, a_scan("first"))
 
     @event.listens_for(Engine, "commit")
     def die(connection):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    await db.scans.add(person.id, a_scan("second", b"half-written" * 100_000))
+    await add(db, person.id, a_scan("second", b"half-written" * 100_000))
 
 asyncio.run(main())
 """
@@ -75,7 +75,7 @@ async def test_a_kill_before_the_commit_leaves_nothing_half_written(file: Path) 
         assert person is not None
         page = await database.scans.page(person.id, 1, 5)
         assert [(scan.number, scan.source_key) for scan in page.scans] == [(1, "first")]
-        assert (await database.scans.add(person.id, a_scan("second"))).number == 2
+        assert (await add(database, person.id, a_scan("second"))).number == 2
     finally:
         await database.close()
     with closing(sqlite3.connect(file)) as connection:

@@ -1,0 +1,108 @@
+"""Column types that mean the same on SQLite and PostgreSQL, and how a record says which one keeps each field."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args, get_origin
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, ForeignKey, Integer, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+KEY = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both: SQLite makes a column its row id only when its type reads INTEGER, and that holds 64 bits."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC. SQLite forgets the zone, so it is checked on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn any aware time into UTC; ValueError for a naive one, whose meaning is anybody's guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def storable(text: str) -> str:
+    """Drop NUL, which PostgreSQL refuses, and replace lone surrogates, which UTF-8 cannot say."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+class PersonText(TypeDecorator[str]):
+    """Text that a person typed, so that it may hold anything."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """Make it storable."""
+        return None if value is None else storable(value)
+
+
+class JsonObject(TypeDecorator[Mapping[str, Any]]):
+    """A mapping from names to what JSON can say; any kind of mapping may be given, a dict comes back."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, _dialect: Dialect) -> dict[str, Any] | None:
+        """Make it a dict."""
+        return None if value is None else dict(value)
+
+
+class JsonTuple(TypeDecorator[Sequence[Any]]):
+    """A JSON list that is a tuple here, since records are frozen."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Any] | None, _dialect: Dialect) -> list[Any] | None:
+        """Make it a list."""
+        return None if value is None else list(value)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> tuple[Any, ...] | None:
+        """Make it a tuple."""
+        return None if value is None else tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """In a field's ``Annotated``: the column that keeps it; the row goes with what it ``refers_to`` (table.column)."""
+
+    kind: "TypeEngine[Any] | type[TypeEngine[Any]]"
+    refers_to: str | None = None
+    primary_key: bool = False
+
+    def column(self, name: str, *, nullable: bool) -> Column[Any]:
+        """A new column; one belongs to one table."""
+        keys = () if self.refers_to is None else (ForeignKey(self.refers_to, ondelete="CASCADE"),)
+        return Column(name, self.kind, *keys, primary_key=self.primary_key, nullable=nullable)
+
+
+def columns_of(record: type[Any]) -> list[Column[Any]]:
+    """The columns that keep a record, in the order of its fields; a field that may be None may be NULL."""
+    return [kept.column(name, nullable=type(None) in get_args(kind)) for name, kind, kept in _kept_fields(record)]
+
+
+def names_of(record: type[Any]) -> tuple[str, ...]:
+    """The names of the fields of a record that are kept in columns, in their order."""
+    return tuple(name for name, _, _ in _kept_fields(record))
+
+
+def _kept_fields(record: type[Any]) -> Iterator[tuple[str, Any, Kept]]:
+    for known in fields(record):
+        kind, *notes = get_args(known.type) if get_origin(known.type) is Annotated else (known.type,)
+        for kept in notes:
+            if isinstance(kept, Kept):
+                yield known.name, kind, kept
