@@ -16,10 +16,12 @@ from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
 from inference.decision import decide, likeliest_tumor
+from inference.decode.dicom_subject import Subject
 from inference.decode.imaging import Picture, decode, encode_jpeg
 from inference.decode.sheet import split
 from inference.explain import heat, heat_image, overlay
 from inference.gate.gate import Admission, Gate
+from inference.gate.rejection_reason import KINDS
 from inference.model import Model, Prediction
 from inference.registry import check_models
 
@@ -54,7 +56,7 @@ class Analyser:
         hint that is no organ of ``experts``.
         """
         digest = hashlib.sha256(picture).hexdigest()
-        decoded = decode(picture)
+        decoded = decode(picture, believe_tags=hint is None)
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
         admission = self.gate.admit(decoded.rgb)
@@ -111,7 +113,7 @@ class Analyser:
         return Analysis(
             organ=None,
             verdict=Verdict.NOT_READABLE,
-            reason=admission.reason,
+            reason=_told(admission.reason, picture),
             label=None,
             confidence=None,
             probabilities={},
@@ -126,6 +128,12 @@ class Analyser:
             overlay=None,
             heatmap=None,
         )
+
+
+def _told(reason: Reason, picture: Picture) -> Reason:
+    """The reason as far as the file does not contradict it: an MRI is not told that it is a CT or a photo."""
+    contradicted = reason in (*KINDS, Reason.NOT_A_SCAN) and picture.subject is Subject.MR
+    return Reason.MR_NOT_READ if contradicted else reason
 
 
 def tumor_heat(model: Model, prediction: Prediction) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from pydicom.uid import (
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 PATIENT = "Doe^Jane^Secret"
 GDCM_SYNTAXES = {
     "jpeg_lossless": gdcm.TransferSyntax.JPEGLosslessProcess14_1,
@@ -88,14 +89,14 @@ def jpeg(pixels: Pixels, **tags: Any) -> bytes:
     """Write baseline JPEG pixels."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
-    return _encapsulated(pixels, buffer.getvalue(), JPEGBaseline8Bit, **tags)
+    return encapsulated(pixels, buffer.getvalue(), JPEGBaseline8Bit, **tags)
 
 
 def jpeg2000(pixels: Pixels, **tags: Any) -> bytes:
     """Write lossless JPEG 2000 pixels."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG2000", no_jp2=True, irreversible=False)
-    return _encapsulated(pixels, buffer.getvalue(), JPEG2000Lossless, **tags)
+    return encapsulated(pixels, buffer.getvalue(), JPEG2000Lossless, **tags)
 
 
 def by_gdcm(name: str, pixels: Pixels, **tags: Any) -> bytes:
@@ -149,10 +150,11 @@ def several_frames(pixels: Pixels) -> bytes:
 
 def film() -> bytes:
     """Write a file that says that it holds MPEG-4."""
-    return _encapsulated(np.zeros((64, 64), np.uint8), b"\0\0\0\x18ftypmp42" + bytes(200), MPEG4HP41)
+    return encapsulated(np.zeros((64, 64), np.uint8), b"\0\0\0\x18ftypmp42" + bytes(200), MPEG4HP41)
 
 
-def _encapsulated(pixels: Pixels, stream: bytes, syntax: str, **tags: Any) -> bytes:
+def encapsulated(pixels: Pixels, stream: bytes, syntax: str, **tags: Any) -> bytes:
+    """Write a compressed stream; the tags are those of ``pixels``."""
     built = dataset(pixels, **tags)
     built.file_meta.TransferSyntaxUID = syntax
     built.PixelData = encapsulate([stream])

@@ -3,6 +3,8 @@
 import io
 import logging
 import warnings
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,40 +12,43 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode.bit_depth import stretch, to_levels
-from inference.decode.isolation import run_isolated
+from inference.decode import dicom_display
+from inference.decode.dicom_stream import PIXEL_TAGS, Element, Layout, find_element, significant, stored_values
+from inference.decode.dicom_subject import Subject, subject
+from inference.decode.dicom_tags import integer, text
 from inference.decode.limits import DECODER_ERRORS, check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _PREAMBLE: Final = 128
-_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
-_IMPLICIT: Final = "1.2.840.10008.1.2"
-_EXPLICIT: Final = "1.2.840.10008.1.2.1"
-_EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
-_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"  # with 12 bits no decoder at hand reads it
-_READABLE: Final = frozenset({
-    _IMPLICIT, _EXPLICIT, _EXPLICIT_BIG,
-    "1.2.840.10008.1.2.4.50", _JPEG_EXTENDED,  # JPEG baseline, extended
-    "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",  # JPEG lossless
-    "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",  # JPEG-LS
-    "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG 2000
-    "1.2.840.10008.1.2.5",  # RLE
-})  # fmt: skip
-# On damaged streams GDCM ends the whole process: Pillow decodes what it can, the rest is decoded behind a shield.
-_SOUND: Final = (_IMPLICIT, _EXPLICIT, _EXPLICIT_BIG, "1.2.840.10008.1.2.5")
-_BY_PILLOW: Final = ("1.2.840.10008.1.2.4.50", _JPEG_EXTENDED)
-_PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # PixelData, in either byte order
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_MOST_INFLATED: Final = 64 * 1024 * 1024
+_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+_FILMS: Final = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
+"""MPEG and HEVC: 1.2.840.10008.1.2.4.100 to .108, and what streams over a network."""
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
-_COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_PALETTE: Final = "PALETTE COLOR"
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00")
+_FIRST_GROUP_BIG_ENDIAN: Final = b"\x00\x08\x00"
 _FIRST_VRS: Final = (b"UL", b"UI", b"CS", b"OB", b"SH", b"DA", b"TM", b"LO")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A DICOM picture as a viewer shows it."""
+
+    pixels: NDArray[np.uint8]
+    """H x W or H x W x 3."""
+    subject: Subject | Reason
+    """What the tags say that it is; a Reason when it is refused for that."""
 
 
 def looks_like(data: bytes) -> bool:
     """Whether the bytes begin as DICOM does, with its preamble or (older archives) without."""
     if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        return True
+    if data.startswith(_FIRST_GROUP_BIG_ENDIAN) and data[4:6] in _FIRST_VRS:
         return True
     if data[:2] not in _FIRST_GROUPS or data[3:4] != b"\0":
         return False
@@ -52,159 +57,177 @@ def looks_like(data: bytes) -> bool:
     return data[4:6] in _FIRST_VRS or (len(data) > 64 and length <= 64 and length % 2 == 0)
 
 
-def read(data: bytes) -> NDArray[np.uint8]:
-    """Decode the one frame of a DICOM file: H x W or H x W x 3 uint8, windowed as the file asks.
+def read(data: bytes) -> Shown:
+    """Decode the one frame of a DICOM file, windowed as the file asks (see ``dicom_display``).
 
-    Rescale slope and intercept or the modality LUT, then the VOI LUT or window (DICOM PS3.3 C.11.1 and C.11.2; without
-    either, the range that the pixels use), MONOCHROME1 inverted, palette and YBR brought to RGB. Raises PictureError;
-    its text holds no tag.
+    Attributes that are empty, odd or missing are left out or take the standard's default, as other viewers do; only
+    missing pixels make a file a damaged one. Raises PictureError; its text holds no tag.
     """
-    if _DEFLATED in data:
-        # Inflating has no limit there: 20 MB could become 20 GB.
-        raise PictureError(Reason.DICOM_UNSUPPORTED, "deflated")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning may quote a tag
-        dataset = _parse(data)
-        _check(dataset, data)
         try:
-            return _square(_pixels(dataset), dataset)
-        except _faults():
+            dataset, element = _parse(_inflated(data))
+            layout, photometric = _layout(dataset, element)
+            pixels = _pixels(dataset, element, layout, photometric)
+            return Shown(_square(pixels, dataset), subject(dataset))
+        except DECODER_ERRORS:
             raise PictureError(Reason.BROKEN, "DICOM pixels") from None
 
 
-def _faults() -> tuple[type[Exception], ...]:
-    """All that pydicom and its decoders raise on damaged files; some of it quotes them."""
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    return (BytesLengthException, InvalidDicomError, *DECODER_ERRORS)
-
-
-def _parse(data: bytes) -> "Dataset":
+def _parse(data: bytes) -> tuple["Dataset", Element]:
+    """Read the tags up to the pixels, and find these."""
     import pydicom  # here, because one scan in a hundred needs it and it takes a tenth of a second
 
     logging.getLogger("pydicom").disabled = True  # it quotes tags
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     with_preamble = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
+    file = io.BytesIO(data)
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=not with_preamble)
-    except _faults():
+        dataset = pydicom.filereader.read_partial(file, lambda tag, *_: tag in PIXEL_TAGS, force=not with_preamble)
+    except DECODER_ERRORS:
         raise PictureError(Reason.BROKEN if with_preamble else Reason.UNKNOWN_FORMAT, "DICOM header") from None
     if not with_preamble and len(dataset) == 0:
         raise PictureError(Reason.UNKNOWN_FORMAT)
-    return dataset
+    implicit, little = dataset.original_encoding
+    element = find_element(data, file.tell(), explicit=not implicit, little=bool(little))
+    if element is None:
+        raise _without_pixels(dataset, was_cut=file.tell() < len(data) or not _ends_whole(dataset, len(data)))
+    return dataset, element
 
 
-def _check(dataset: "Dataset", data: bytes) -> None:
-    """Refuse what can't be shown as one picture, before a pixel is decoded."""
-    try:
-        if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-            # pydicom leaves an element out in silence when the file ends within it.
-            was_cut = any(tag in data for tag in _PIXEL_TAGS)
-            raise PictureError(Reason.BROKEN if was_cut else Reason.DICOM_WITHOUT_PICTURE, "no pixels")
-        if int(dataset.get("NumberOfFrames") or 1) > 1:
-            raise PictureError(Reason.DICOM_SEVERAL_FRAMES)
-        photometric, samples = str(dataset.PhotometricInterpretation), int(dataset.SamplesPerPixel)
-        if (photometric, samples) not in [
-            *((name, 1) for name in (*_GREY, "PALETTE COLOR")),
-            *((name, 3) for name in _COLOUR),
-        ]:
-            raise PictureError(Reason.DICOM_UNSUPPORTED, "colour model")
-        check_size(int(dataset.Columns), int(dataset.Rows))
-        syntax = _transfer_syntax(dataset)
-        if syntax not in _READABLE or (syntax == _JPEG_EXTENDED and int(dataset.BitsStored) > 8):
-            raise PictureError(Reason.DICOM_UNSUPPORTED, "compression")
-    except _faults():
-        raise PictureError(Reason.BROKEN, "DICOM header") from None
+def _ends_whole(dataset: "Dataset", size: int) -> bool:
+    """Whether the last element ends where the file does: pydicom leaves one out in silence that the file ends in."""
+    last = dataset.get_item(max(dataset.keys(), default=0)) if len(dataset) else None
+    at, length = getattr(last, "value_tell", None), getattr(last, "length", None)
+    return at is None or length is None or at + length >= size
 
 
-def _transfer_syntax(dataset: "Dataset") -> str:
-    """Tell the transfer syntax, also of a file without meta information (then as it was parsed)."""
-    named = dataset.file_meta.get("TransferSyntaxUID")
-    if named is None:
-        implicit, little = dataset.original_encoding
-        named = _IMPLICIT if implicit else _EXPLICIT if little else _EXPLICIT_BIG
-        dataset.file_meta.TransferSyntaxUID = named
-    return str(named)
+def _without_pixels(dataset: "Dataset", *, was_cut: bool) -> PictureError:
+    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
+        return PictureError(Reason.DICOM_DIRECTORY)
+    # Rows and columns promise pixels: a file that has them ends too early.
+    promised = integer(dataset, "Rows") and integer(dataset, "Columns")
+    return PictureError(Reason.BROKEN if was_cut and promised else Reason.DICOM_WITHOUT_PICTURE, "no pixels")
 
 
-def _pixels(dataset: "Dataset") -> NDArray[np.uint8]:
-    import gdcm
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+def _inflated(data: bytes) -> bytes:
+    """Unpack a deflated file, as far as the limit goes; any other comes back as it is."""
+    at = data.find(_DEFLATED.encode(), 0, 2048)
+    length = int.from_bytes(data[_PREAMBLE + 12 : _PREAMBLE + 16], "little")
+    start = _PREAMBLE + 16 + length
+    if at < 0 or data[_PREAMBLE : _PREAMBLE + 10] != b"DICM\x02\0\0\0UL" or not at < start < len(data):
+        return data
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = inflater.decompress(data[start:], _MOST_INFLATED)
+    if inflater.unconsumed_tail:
+        raise PictureError(Reason.TOO_MANY_PIXELS, "deflated")
+    # The name is the longer one: what it gives up is filled, as the standard pads names.
+    name = b"1.2.840.10008.1.2.1".ljust(len(_DEFLATED), b"\0")
+    return data[:at] + name + data[at + len(_DEFLATED) : start] + body
 
-    for silence in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
-        silence()
-    syntax = _transfer_syntax(dataset)
-    if syntax in _SOUND:
-        stored = pixel_array(dataset, index=0)
-    elif syntax in _BY_PILLOW:
-        stored = pixel_array(dataset, index=0, decoding_plugin="pillow")
-    else:
-        stored = run_isolated(lambda: pixel_array(dataset, index=0))
-    photometric = str(dataset.PhotometricInterpretation)
-    if photometric == "PALETTE COLOR":
-        colours = apply_color_lut(stored, dataset)[..., :3]
-        return _to_bytes(colours, 8 * colours.dtype.itemsize)
-    if photometric not in _GREY:
-        return _to_bytes(stored, int(dataset.BitsStored))
-    shown = _window(apply_modality_lut(stored, dataset), stored, dataset)
-    return 255 - shown if photometric == "MONOCHROME1" else shown
+
+def _layout(dataset: "Dataset", element: Element) -> tuple[Layout, str]:
+    """How the pixels lie, with the standard's defaults; and the colour model. Raises PictureError."""
+    if _syntax(dataset).startswith(_FILMS):
+        raise PictureError(Reason.DICOM_UNSUPPORTED, "a film")
+    if (integer(dataset, "NumberOfFrames") or 1) > 1:
+        raise PictureError(Reason.DICOM_SEVERAL_FRAMES)
+    rows, columns = integer(dataset, "Rows") or 0, integer(dataset, "Columns") or 0
+    if rows and columns:
+        check_size(columns, rows)
+    elif not element.fragments:  # a compressed frame tells its own size
+        raise PictureError(Reason.DICOM_UNSUPPORTED, "no size")
+    samples, photometric = _colours(dataset, element, rows * columns)
+    kind = {PIXEL_TAGS[0]: "f", PIXEL_TAGS[1]: "d"}.get(element.tag, "i")
+    allocated = _allocated(dataset, element, rows * columns * samples, kind)
+    stored = integer(dataset, "BitsStored") or 0
+    stored = stored if 0 < stored <= allocated else allocated
+    high = integer(dataset, "HighBit")
+    high = high if high is not None and stored - 1 <= high < allocated else stored - 1
+    layout = Layout(
+        rows,
+        columns,
+        samples,
+        allocated,
+        stored,
+        high,
+        signed=integer(dataset, "PixelRepresentation") == 1,
+        planar=integer(dataset, "PlanarConfiguration") == 1,
+        halved=photometric == "YBR_FULL_422" and not element.fragments and _is_halved(element, rows * columns),
+        kind=kind,
+    )
+    return layout, photometric
+
+
+def _is_halved(element: Element, pixels: int) -> bool:
+    """Uncompressed YBR_FULL_422 has two bytes a pixel; some writers say so and store three."""
+    return len(element.value) < 3 * pixels
+
+
+def _colours(dataset: "Dataset", element: Element, pixels: int) -> tuple[int, str]:
+    """Samples a pixel and the colour model; what is missing or unknown follows from the other, or from the length."""
+    photometric, samples = text(dataset, "PhotometricInterpretation"), integer(dataset, "SamplesPerPixel") or 0
+    if samples not in (1, 3, 4):
+        coloured = photometric.startswith(("RGB", "YBR")) or (len(element.value) >= 3 * pixels > 0 and not photometric)
+        # Twelve bits of grey in three bytes of nothing don't exist; three bytes a pixel are a colour.
+        samples = (
+            3
+            if (coloured and integer(dataset, "BitsAllocated") in (None, 8)) or photometric[:3] in ("RGB", "YBR")
+            else 1
+        )
+    if samples == 4 or photometric in ("CMYK", "ARGB", "HSV"):
+        raise PictureError(Reason.DICOM_UNSUPPORTED, "colour model")
+    if samples == 3:
+        return samples, photometric if photometric.startswith(("RGB", "YBR")) else "RGB"
+    if photometric == _PALETTE or (not photometric and dicom_display.has_palette(dataset)):
+        return samples, _PALETTE
+    return samples, photometric if photometric in _GREY else "MONOCHROME2"
+
+
+def _allocated(dataset: "Dataset", element: Element, values: int, kind: str) -> int:
+    """Bits of a value: as said, unless the pixels are so few bytes that it can't be."""
+    if kind != "i":
+        return 32 if kind == "f" else 64
+    said = integer(dataset, "BitsAllocated") or 0
+    if said in (8, 16, 32, 64) or (0 < said < 16 and not element.fragments):
+        return said
+    fitting = 8 * len(element.value) // values if values and element.value else 0
+    stored = integer(dataset, "BitsStored") or 16
+    return next((bits for bits in (32, 16, 8) if fitting >= bits), 16 if stored > 8 else 8)
+
+
+def _syntax(dataset: "Dataset") -> str:
+    return str(dataset.file_meta.get("TransferSyntaxUID") or "").strip("\0 ")
+
+
+def _pixels(dataset: "Dataset", element: Element, layout: Layout, photometric: str) -> NDArray[np.uint8]:
+    found = stored_values(element, layout, _syntax(dataset), as_rgb=photometric == "RGB")
+    check_size(found.values.shape[1], found.values.shape[0])
+    values = significant(found.values, layout)
+    if values.ndim == 3:
+        return _rgb(values[..., :3], layout, is_rgb=found.is_rgb or photometric == "RGB")
+    if photometric == _PALETTE:
+        colours = dicom_display.palette(values, dataset, signed=layout.signed)
+        if colours is not None:
+            return colours
+    return dicom_display.grey(values, dataset, signed=layout.signed, inverted=photometric == "MONOCHROME1")
+
+
+def _rgb(values: NDArray[Any], layout: Layout, *, is_rgb: bool) -> NDArray[np.uint8]:
+    eight = dicom_display.to_eight(values, layout.stored)
+    if is_rgb:
+        return eight
+    from pydicom.pixels import convert_color_space
+
+    return np.asarray(convert_color_space(eight, "YBR_FULL", "RGB"), np.uint8)
 
 
 def _square(pixels: NDArray[np.uint8], dataset: "Dataset") -> NDArray[np.uint8]:
     """Give pixels that are taller than wide (or wider than tall) their true proportions, as a viewer does."""
-    spacing = dataset.get("PixelSpacing") or dataset.get("PixelAspectRatio")
-    if not spacing or len(spacing) != 2 or float(spacing[0]) <= 0 or float(spacing[1]) <= 0:
-        return pixels
-    stretch_by = float(spacing[0]) / float(spacing[1])  # height of a pixel by its width
-    if not 0.25 <= stretch_by <= 4 or abs(stretch_by - 1) < 0.02:
+    stretch_by = dicom_display.pixel_height(dataset)
+    if abs(stretch_by - 1) < 0.02:
         return pixels
     height, width = pixels.shape[:2]
     size = (width, round(height * stretch_by)) if stretch_by > 1 else (round(width / stretch_by), height)
     check_size(*size)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-
-
-def _to_bytes(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    if bits > 8:
-        pixels = pixels >> (bits - 8)
-    return np.ascontiguousarray(np.clip(pixels, 0, 255), dtype=np.uint8)
-
-
-def _window(values: NDArray[Any], stored: NDArray[Any], dataset: "Dataset") -> NDArray[np.uint8]:
-    """Grey values (H x W, in rescaled units) to 0..255."""
-    if dataset.get("VOILUTSequence"):
-        from pydicom.pixels import apply_voi
-
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return _to_bytes(apply_voi(values if values.dtype.kind in "iu" else values.astype(np.int32), dataset), bits)
-    values = values.astype(np.float32)
-    centre, width = _number(dataset, "WindowCenter"), _number(dataset, "WindowWidth")
-    if centre is not None and width is not None and width >= 1:
-        function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
-        shown = _apply_window(values, centre, width, function)
-        saturated = np.count_nonzero((shown == 0) | (shown == 255)) / shown.size
-        if saturated < 0.99:  # a window that was meant for other values shows nothing
-            return shown
-    return stretch(
-        values, stored == padding if (padding := _number(dataset, "PixelPaddingValue")) is not None else None
-    )
-
-
-def _apply_window(values: NDArray[np.float32], centre: float, width: float, function: str) -> NDArray[np.uint8]:
-    """Apply a window as PS3.3 C.11.2.1.2 (linear), C.11.2.1.3.2 (exact) or C.11.2.1.3.1 (sigmoid) says."""
-    if function == "SIGMOID":
-        exponent = np.clip(-4 * (values - centre) / width, -80, 80)
-        shown = 1 / (1 + np.exp(exponent))
-    elif function == "LINEAR_EXACT" or width <= 1:
-        shown = (values - centre) / width + 0.5
-    else:
-        shown = (values - (centre - 0.5)) / (width - 1) + 0.5
-    return to_levels(shown)
-
-
-def _number(dataset: "Dataset", keyword: str) -> float | None:
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        return None
-    first = value if isinstance(value, (int, float, str)) else value[0]
-    return float(first)

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom, sheet
-from inference.decode.bit_depth import stretch
+from inference.decode import bmp, dicom, jpeg, newer_formats, sheet, tiff
+from inference.decode.bit_depth import stretch, to_levels
+from inference.decode.dicom_subject import Subject
+from inference.decode.icc import to_srgb
 from inference.decode.limits import DECODER_ERRORS, MAX_FILE_BYTES, SHEET_SIDE, SHOWN_SIDE, check_size, reduced_size
+from inference.decode.signatures import recognise
 
 __all__ = ["SHOWN_SIDE", "Picture", "Slice", "decode", "decode_sheet", "encode_jpeg", "recognise"]
 
 JPEG_QUALITY: Final = 88
 
 _BLANK_DEVIATION = 2.0  # grey levels
-_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,6 +42,8 @@ class Picture:
     width: int
     """Pixels of the picture as sent, the right way up."""
     height: int
+    subject: Subject = Subject.UNKNOWN
+    """What the file says that it shows; one that says that it is something else is not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,48 +74,44 @@ def decode_sheet(data: bytes) -> tuple[Slice, ...]:
     return tuple(slices)
 
 
-def decode(data: bytes, side: int = SHOWN_SIDE) -> Picture:
-    """Read a picture of an allowed format: JPEG, PNG, WebP, BMP, TIFF, GIF (first frame) or DICOM (one frame).
+def decode(data: bytes, side: int = SHOWN_SIDE, *, believe_tags: bool = True) -> Picture:
+    """Read a picture of an allowed format (see ``signatures``): the first frame, or the largest page.
 
-    Its long side is at most ``side``. Raises PictureError with the reason; its text holds no bytes or tags of the file.
+    Its long side is at most ``side``. ``believe_tags``: a DICOM file that says that it is a CT or a knee is refused.
+    Raises PictureError with the reason; its text holds no bytes or tags of the file.
     """
     if not data:
         raise PictureError(Reason.EMPTY)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError(Reason.TOO_LARGE_FILE, f"{len(data)} bytes")
     kind = recognise(data)
+    subject: Subject | Reason = Subject.UNKNOWN
     try:
-        image, size = _from_dicom(data, side) if kind == "DICOM" else _from_pillow(data, kind, side)
+        if kind == "DICOM":
+            shown = dicom.read(data)
+            image, size = _from_pixels(shown.pixels, side)
+            subject = shown.subject
+        elif kind in newer_formats.KINDS:
+            image, size = newer_formats.read(data, kind, side)
+        elif kind == "TIFF":
+            image, size = _from_tiff(data, side)
+        else:
+            image, size = _from_pillow(data, kind, side)
     except MemoryError:
         raise PictureError(Reason.TOO_MANY_PIXELS, "more than the memory of a worker holds") from None
+    if isinstance(subject, Reason):
+        if believe_tags:
+            raise PictureError(subject)
+        subject = Subject.UNKNOWN
     rgb = np.asarray(image)
     if _is_blank(rgb):
         raise PictureError(Reason.BLANK)
-    return Picture(rgb, *size)
+    return Picture(rgb, *size, subject)
 
 
 def _is_blank(rgb: NDArray[np.uint8]) -> bool:
     step = max(1, min(rgb.shape[:2]) // 96)  # a sample says as much and costs a twentieth
     return float(rgb[::step, ::step].std(axis=(0, 1)).max()) < _BLANK_DEVIATION
-
-
-def recognise(data: bytes) -> str:
-    """Name the format by the first bytes, never by a file name; raises PictureError (UNKNOWN_FORMAT)."""
-    if dicom.looks_like(data):  # first, because its preamble may hold the magic bytes of a TIFF
-        return "DICOM"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
-        return "BMP"
-    raise PictureError(Reason.UNKNOWN_FORMAT)
 
 
 def encode_jpeg(image: Image.Image) -> bytes:
@@ -121,36 +121,79 @@ def encode_jpeg(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _from_dicom(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
-    pixels = dicom.read(data)
+def _from_pixels(pixels: NDArray[np.uint8], side: int) -> tuple[Image.Image, tuple[int, int]]:
     image = Image.fromarray(pixels)
     return _reduce(image, side).convert("RGB"), image.size
 
 
-def _from_pillow(data: bytes, kind: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
+def _from_tiff(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    page = tiff.largest_page(data)
+    check_size(page.width, page.height)
+    if page.is_plain:
+        try:
+            return _from_pillow(data, "TIFF", side, page.index)
+        except PictureError as error:
+            if error.reason is not Reason.BROKEN or not page.is_within(len(data)):
+                raise
+    return _from_pixels(tiff.read_odd(data, page), side)
+
+
+def _from_pillow(data: bytes, kind: str, side: int, page: int = 0) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning may quote the file
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-                check_size(*image.size)
-                size = image.size
-                if kind == "JPEG":
-                    image.draft(None, reduced_size(*size, side))
-                image.load()
-                if kind == "TIFF":
-                    size = image.size  # Pillow has turned it already
-                turn = _TURNS.get(_orientation(image))
-                rgb = _to_rgb(image, side)
+            return _opened(data, kind, side, page)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise PictureError(Reason.TOO_MANY_PIXELS) from None
         except DECODER_ERRORS:
-            raise PictureError(Reason.BROKEN, kind) from None
+            pass  # not from here, or what the decoder said of the file would travel along
+        return _by_other_means(data, kind, side)
+
+
+def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, tuple[int, int]]:
+    with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+        if page:
+            image.seek(page)
+        check_size(*image.size)
+        size = image.size
+        if kind == "JPEG":
+            image.draft(None, reduced_size(*size, side))
+        image.load()
+        if kind == "TIFF":
+            size = image.size  # Pillow has turned it already
+        turn = _TURNS.get(_orientation(image))
+        rgb = _to_rgb(image, side)
     if turn is not None:
         rgb = rgb.transpose(turn)
         if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
             size = (size[1], size[0])
     return rgb, size
+
+
+def _by_other_means(data: bytes, kind: str, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """What Pillow refuses may be whole, and of a form that it does not know. Raises PictureError."""
+    try:
+        if kind == "BMP":
+            return _from_pixels(bmp.read_bit_fields(data), side)
+        if kind == "JPEG" and (header := jpeg.frame(data)):
+            if not header.is_plain:
+                return _from_deep_jpeg(data, header, side)
+            if mended := jpeg.repaired(data):
+                return _opened(mended, kind, side, 0)
+    except DECODER_ERRORS:
+        pass
+    raise PictureError(Reason.BROKEN, kind) from None
+
+
+def _from_deep_jpeg(data: bytes, header: jpeg.Frame, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    try:
+        values = jpeg.decode_deep(data, header)
+    except DECODER_ERRORS:
+        raise PictureError(Reason.FORM_UNSUPPORTED if jpeg.has_end(data) else Reason.BROKEN, "JPEG") from None
+    if values.ndim == 3:
+        return _from_pixels(to_levels(values / (2**header.precision - 1)), side)
+    return _from_pixels(stretch(values.astype(np.float32)), side)
 
 
 def _reduce(image: Image.Image, side: int) -> Image.Image:
@@ -180,7 +223,8 @@ def _to_rgb(image: Image.Image, side: int) -> Image.Image:
         image = _reduce(image, side).point(lambda value: 255 - value)
     if image.mode in ("1", "P"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return _reduce(image, side).convert("RGB")
+    profile = image.info.get("icc_profile")
+    return to_srgb(_reduce(image, side), profile).convert("RGB")
 
 
 def _reduce_deep(image: Image.Image, side: int) -> Image.Image:

@@ -198,15 +198,11 @@ def test_an_empty_file_is_called_empty() -> None:
     [
         b"Dear doctor, please find my scan attached.",
         b"BMW is a car maker, not a bitmap, whatever the first letters say",
-        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3",
-        b"PK\x03\x04" + bytes(60),
-        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60),
-        b"\0\0\0\x20ftypisom" + bytes(60),
         b"\x08\0\x05\0" + b"\xff" * 60,
         bytes(5000),
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     ],
-    ids=["text", "BM text", "PDF", "ZIP", "HEIC", "video", "like DICOM", "zeros", "SVG"],
+    ids=["text", "BM text", "like DICOM", "zeros", "SVG"],
 )
 def test_another_kind_of_file_is_an_unknown_format(data: bytes) -> None:
     assert reason_of(data) is Reason.UNKNOWN_FORMAT

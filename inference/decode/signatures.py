@@ -1,0 +1,90 @@
+"""What a file is by its first bytes, never by its name: a picture that can be read, or something with a way out."""
+
+from typing import Final
+
+from inference.analysis import PictureError, Reason
+from inference.decode import dicom
+from inference.decode.newer_formats import AVIF_BRANDS, HEIC_BRANDS, JPEG_2000_STARTS, JXL_STARTS
+
+_BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)
+_STARTS: Final = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    *((start, "JXL") for start in JXL_STARTS),
+    *((start, "JPEG2000") for start in JPEG_2000_STARTS),
+)
+_RAW_STARTS: Final = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
+_TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_FILM_STARTS: Final = (
+    b"\x1a\x45\xdf\xa3",
+    b"\0\0\x01\xba",
+    b"\0\0\x01\xb3",
+    b"OggS",
+    b"FLV\x01",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+)
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OFFICE: Final = (b"word/", b"ppt/", b"xl/", b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
+_ARCHIVES: Final = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"BZh")
+_CD_SECTOR: Final = 0x8001
+_NO_BOX_LENGTH: Final = 64
+
+
+def recognise(data: bytes) -> str:
+    """Name the format of a picture; raises PictureError with the way out for what is known to be something else."""
+    if dicom.looks_like(data):  # first, because its preamble may hold the magic bytes of a TIFF
+        return "DICOM"
+    for start, kind in _STARTS:
+        if data.startswith(start):
+            return kind
+    if data.startswith(b"RIFF"):
+        return _riff(data)
+    if data.startswith(_TIFF_STARTS):
+        if data[8:10] == b"CR":
+            raise PictureError(Reason.RAW_PHOTO)
+        return "TIFF"
+    if data[4:8] == b"ftyp":
+        return _boxes(data)
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    raise PictureError(_way_out(data))
+
+
+def _riff(data: bytes) -> str:
+    if data[8:12] == b"WEBP":
+        return "WEBP"
+    raise PictureError(Reason.FILM if data[8:12] == b"AVI " else Reason.UNKNOWN_FORMAT)
+
+
+def _boxes(data: bytes) -> str:
+    """An ISO base media file: its brands tell a picture from a film."""
+    length = min(int.from_bytes(data[:4], "big"), _NO_BOX_LENGTH)
+    brands = [data[8:12], *(data[i : i + 4] for i in range(16, length, 4))]
+    if brands[0] == b"crx ":
+        raise PictureError(Reason.RAW_PHOTO)
+    if any(brand in AVIF_BRANDS for brand in brands):
+        return "AVIF"
+    if any(brand in HEIC_BRANDS for brand in brands):
+        return "HEIC"
+    raise PictureError(Reason.FILM)
+
+
+def _way_out(data: bytes) -> Reason:
+    if data.startswith(_RAW_STARTS):
+        return Reason.RAW_PHOTO
+    if data.startswith(_FILM_STARTS):
+        return Reason.FILM
+    if data.startswith(b"%PDF-"):
+        return Reason.PDF_FILE
+    if data.startswith(_OLE) or (data.startswith(b"PK\x03\x04") and any(name in data[:4096] for name in _OFFICE)):
+        return Reason.OFFICE_FILE
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06", *_ARCHIVES)):
+        return Reason.ARCHIVE_FILE
+    if data[_CD_SECTOR : _CD_SECTOR + 5] == b"CD001":
+        return Reason.CD_COPY
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html")):
+        return Reason.WEB_LINK
+    return Reason.UNKNOWN_FORMAT

@@ -1,0 +1,171 @@
+"""TIFF beside what Pillow reads rightly: deep, signed, float, planar, BigTIFF, rare compressions; the largest page."""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis import PictureError, Reason
+from inference.decode.bit_depth import stretch, to_levels
+from inference.decode.isolation import run_isolated
+from inference.decode.limits import DECODER_ERRORS, check_size
+
+_MOST_PAGES: Final = 512
+_MOST_VALUES: Final = 65536
+_SIZES: Final = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
+_CODES: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_STRIPS, _STRIP_BYTES, _SAMPLES, _TILES, _TILE_BYTES, _FORMAT, _DNG = 273, 279, 277, 324, 325, 339, 50706
+_RAW_COLOURS: Final = (32803, 34892)
+_PLAIN_COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+_WHITE_IS_ZERO, _RGB, _PALETTE_COLOURS, _INKS = 0, 2, 3, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page's directory says."""
+
+    index: int
+    width: int
+    height: int
+    tags: dict[int, tuple[int, ...]]
+
+    def first(self, tag: int, default: int = 0) -> int:
+        """The first value of a tag."""
+        return next(iter(self.tags.get(tag, ())), default)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether Pillow reads it rightly: eight bits or fewer, unsigned, one of the old compressions."""
+        shallow = max(self.tags.get(_BITS, (1,)), default=1) <= 8
+        unsigned = all(form in (1, 4) for form in self.tags.get(_FORMAT, ()))
+        return shallow and unsigned and self.first(_COMPRESSION, 1) in _PLAIN_COMPRESSIONS
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it holds what a camera's sensor saw, before any development."""
+        return _DNG in self.tags or self.first(_PHOTOMETRIC) in _RAW_COLOURS
+
+    def is_within(self, size: int) -> bool:
+        """Whether all its strips or tiles lie within a file of ``size`` bytes."""
+        starts = self.tags.get(_STRIPS) or self.tags.get(_TILES) or ()
+        lengths = self.tags.get(_STRIP_BYTES) or self.tags.get(_TILE_BYTES) or ()
+        return bool(starts) and all(start + length <= size for start, length in zip(starts, lengths, strict=False))
+
+
+def largest_page(data: bytes) -> Page:
+    """The page with the most pixels: the first may be a thumbnail. Raises PictureError."""
+    try:
+        pages = _pages(data)
+    except (struct.error, IndexError, KeyError, ValueError):
+        raise PictureError(Reason.BROKEN, "TIFF") from None
+    if not pages:
+        raise PictureError(Reason.BROKEN, "TIFF")
+    best = max(pages, key=lambda page: (page.width * page.height, -page.index))
+    if any(page.is_raw for page in pages) or (best.index == 0 and best.first(_SUBFILE) & 1):
+        raise PictureError(Reason.RAW_PHOTO, "TIFF")
+    return best
+
+
+def read_odd(data: bytes, page: Page) -> NDArray[np.uint8]:
+    """Decode a page that Pillow can't to H x W or H x W x 3, in a process of its own. Raises PictureError."""
+    check_size(page.width, page.height)
+    if not page.is_within(len(data)):
+        raise PictureError(Reason.BROKEN, "TIFF")
+    try:
+        values = run_isolated(lambda: _values(data, page.index))
+        return _shown(values, page)
+    except DECODER_ERRORS:
+        raise PictureError(Reason.FORM_UNSUPPORTED, "TIFF") from None
+
+
+def _values(data: bytes, index: int) -> NDArray[Any]:
+    """H x W or H x W x samples."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[index]
+        check_size(page.imagewidth, page.imagelength)
+        values = page.asarray()
+        axes = page.axes
+        if "S" in axes:
+            values = np.moveaxis(values, axes.index("S"), -1)
+            axes = axes.replace("S", "") + "S"
+        if page.photometric == _PALETTE_COLOURS and page.colormap is not None:
+            return np.moveaxis(page.colormap, 0, -1)[values]
+        while axes[0] not in "YX":
+            values, axes = values[0], axes[1:]
+        return np.asarray(values)
+
+
+def _shown(values: NDArray[Any], page: Page) -> NDArray[np.uint8]:
+    colour = page.first(_PHOTOMETRIC)
+    if values.ndim == 3 and (values.shape[2] < 3 or colour == _INKS):
+        if colour == _INKS:
+            raise PictureError(Reason.FORM_UNSUPPORTED, "TIFF")
+        values = values[..., 0]
+    if values.ndim == 2:
+        if values.dtype == np.uint8:
+            grey = np.asarray(values)
+        elif values.dtype == np.bool_:
+            grey = np.asarray(values * np.uint8(255))
+        else:
+            grey = stretch(values.astype(np.float32))
+        return 255 - grey if colour == _WHITE_IS_ZERO else grey
+    return _eight(values[..., :3])
+
+
+def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours of any depth to 0..255: by the bits that they use, or by their range when these are no whole numbers."""
+    if values.dtype == np.uint8:
+        return values
+    values = np.nan_to_num(values.astype(np.float64))
+    low, high = float(values.min()), float(values.max())
+    if low >= 0:
+        return to_levels(values / (1.0 if high <= 1 else 2 ** int(np.ceil(np.log2(high + 1))) - 1))
+    return to_levels((values - low) / max(high - low, 1e-12))
+
+
+def _pages(data: bytes) -> list[Page]:
+    """The directories in a file, in their order; a chain that runs in a circle ends."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    word, entry, count_code, count_size = ("Q", 20, "Q", 8) if big else ("I", 12, "H", 2)
+    (at,) = struct.unpack_from(f"{order}{word}", data, 8 if big else 4)
+    seen: set[int] = set()
+    pages: list[Page] = []
+    while at and at not in seen and len(pages) < _MOST_PAGES:
+        seen.add(at)
+        if at + count_size > len(data):
+            break
+        (count,) = struct.unpack_from(f"{order}{count_code}", data, at)
+        at += count_size
+        if count > 4096 or at + count * entry > len(data):
+            break
+        tags = {}
+        for i in range(count):
+            tag, values = _entry(data, at + i * entry, order, big=big)
+            if values:
+                tags[tag] = values
+        width, height = (next(iter(tags.get(tag, ())), 0) for tag in (_WIDTH, _HEIGHT))
+        pages.append(Page(len(pages), width, height, tags))
+        end = at + count * entry
+        at = struct.unpack_from(f"{order}{word}", data, end)[0] if end + struct.calcsize(word) <= len(data) else 0
+    return pages
+
+
+def _entry(data: bytes, at: int, order: str, *, big: bool) -> tuple[int, tuple[int, ...]]:
+    """One tag and its whole numbers; none for other kinds of values."""
+    tag, kind = struct.unpack_from(f"{order}HH", data, at)
+    (count,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, at + 4)
+    if kind not in _CODES or count > _MOST_VALUES:
+        return tag, ()
+    place, room = (at + 12, 8) if big else (at + 8, 4)
+    if count * _SIZES[kind] > room:
+        (place,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, place)
+    if place + count * _SIZES[kind] > len(data):
+        return tag, ()
+    return tag, struct.unpack_from(f"{order}{count}{_CODES[kind]}", data, place)
