@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_tags import integer, items, number, numbers, raw_bytes, scopes, text
+from inference.decode.limits import DECODER_ERRORS
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -31,7 +32,10 @@ def palette(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArra
     """Stored values (H x W) to colours (H x W x 3) by the file's palette; None when it has none that is whole."""
     tables = [_table(dataset, f"{name}PaletteColorLookupTable", signed=signed) for name in _COLOURS]
     if not all(tables):
-        tables = _segmented(dataset)
+        try:
+            tables = _segmented(dataset)
+        except DECODER_ERRORS:
+            return None
     found = [table for table in tables if table is not None]
     if len(found) != 3:
         return None
@@ -93,12 +97,9 @@ def _table(dataset: "Dataset", prefix: str, *, signed: bool) -> _Table | None:
     packed = (
         bits <= 8 and len(data) < 2 * count and (count <= len(data) <= count + 1 or any(data[1 if little else 0 :: 2]))
     )
-    entries = (
-        np.frombuffer(data, np.uint8)
-        if packed
-        else np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
-    )
-    entries = entries[:count].astype(np.uint16)
+    words = np.dtype("<u2" if little else ">u2")
+    found = np.frombuffer(data, np.uint8) if packed else np.frombuffer(data[: len(data) // 2 * 2], words)
+    entries = np.asarray(found[:count], np.uint16)
     needed = int(entries.max()).bit_length()
     return _Table(entries, first, max(needed, 1) if needed > bits or needed < bits - 2 else bits)
 
@@ -170,19 +171,15 @@ def _padding(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArr
     value, limit = integer(dataset, "PixelPaddingValue"), integer(dataset, "PixelPaddingRangeLimit")
     if value is None:
         return None
-    # The tag may be written as the other of "US or SS".
-    value, limit = (
-        None
-        if end is None
-        else end - 0x10000
-        if signed and end > 0x7FFF
-        else end + 0x10000
-        if not signed and end < 0
-        else end
-        for end in (value, limit)
-    )
-    low, high = sorted((value, value if limit is None else limit))
+    low, high = sorted(_as_stored(end, signed=signed) for end in (value, value if limit is None else limit))
     return np.asarray((stored >= low) & (stored <= high))
+
+
+def _as_stored(value: int, *, signed: bool) -> int:
+    """A tag of "US or SS" may have been written as the other of the two."""
+    if signed:
+        return value - 0x10000 if value > 0x7FFF else value
+    return value + 0x10000 if value < 0 else value
 
 
 def to_eight(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -204,10 +204,10 @@ def _rle(stream: bytes, layout: Layout) -> NDArray[Any]:
     ends = [*offsets[1:count], len(stream)]
     planes = []
     for start, end in zip(offsets[:count], ends, strict=True):
-        plane = imagecodecs.packbits_decode(stream[start:end], out=2 * size + 1024)
-        if len(plane) < size:
+        unpacked = imagecodecs.packbits_decode(stream[start:end], out=2 * size + 1024)
+        if len(unpacked) < size:
             raise PictureError(Reason.BROKEN, "pixels are missing")
-        planes.append(np.frombuffer(plane, np.uint8)[:size])
+        planes.append(np.frombuffer(unpacked, np.uint8)[:size])
     samples = []
     for first in range(0, count, width):
         value = planes[first].astype(f"u{width}")

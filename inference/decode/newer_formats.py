@@ -89,7 +89,8 @@ def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _box_size(data: bytes) -> tuple[int, int]:
     """The largest of the sizes that a HEIC or AVIF file gives its items (ISO 23008-12, ``ispe``)."""
-    found, at = [], data.find(b"ispe")
+    found: list[tuple[int, int]] = []
+    at = data.find(b"ispe")
     while at >= 0 and at + 16 <= len(data) and len(found) < _MOST_ITEMS:
         found.append(struct.unpack_from(">II", data, at + 8))
         at = data.find(b"ispe", at + 4)

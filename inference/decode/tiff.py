@@ -95,7 +95,7 @@ def _values(data: bytes, index: int) -> NDArray[Any]:
             values = np.moveaxis(values, axes.index("S"), -1)
             axes = axes.replace("S", "") + "S"
         if page.photometric == _PALETTE_COLOURS and page.colormap is not None:
-            return np.moveaxis(page.colormap, 0, -1)[values]
+            return np.asarray(np.moveaxis(page.colormap, 0, -1)[values])
         while axes[0] not in "YX":
             values, axes = values[0], axes[1:]
         return np.asarray(values)

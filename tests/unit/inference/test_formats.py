@@ -129,7 +129,7 @@ def test_bit_fields_of_a_bmp_are_read(masks: tuple[int, int, int], bits: int) ->
 
 
 def test_a_jpeg_of_twelve_bits_is_read() -> None:
-    data = imagecodecs.jpeg8_encode(BRAIN.astype(np.uint16) << 4, level=95, bitspersample=12)
+    data = bytes(imagecodecs.jpeg8_encode(BRAIN.astype(np.uint16) << 4, level=95, bitspersample=12))
     assert difference(data, BRAIN) < 5
 
 
@@ -188,9 +188,9 @@ def test_avif_jpeg_2000_and_jpeg_xl_are_read() -> None:
     image = Image.fromarray(SMEAR)
     assert difference(pictures.encode(image, "AVIF", quality=95), SMEAR) < 5
     assert difference(pictures.encode(image, "JPEG2000"), SMEAR) < 5
-    assert difference(imagecodecs.jpegxl_encode(SMEAR, lossless=True), SMEAR) == 0
-    assert difference(imagecodecs.jpegxl_encode(SMEAR, lossless=True, usecontainer=True), SMEAR) == 0
-    deep = imagecodecs.jpeg2k_encode(DEEP, level=0, codecformat="J2K")
+    assert difference(bytes(imagecodecs.jpegxl_encode(SMEAR, lossless=True)), SMEAR) == 0
+    assert difference(bytes(imagecodecs.jpegxl_encode(SMEAR, lossless=True, usecontainer=True)), SMEAR) == 0
+    deep = bytes(imagecodecs.jpeg2k_encode(DEEP, level=0, codecformat="J2K"))
     assert difference(deep, BRAIN) < 5
 
 
