@@ -1,4 +1,4 @@
-"""The frozen values that leave this room."""
+"""The frozen values that enter and leave this room."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,3 +122,18 @@ class Analysis:
     shown: bytes
     overlay: bytes | None
     heatmap: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetWords:
+    """What is written on the picture that goes into the chat, each a few words long."""
+
+    sent: str
+    """Above the picture as it came."""
+    heat_map: str
+    """Above the heat map."""
+    none: str
+    """At the end of the colour bar that means nothing."""
+    strong: str
+    nothing_stood_out: str
+    """Below the picture when the heat map shows nothing."""

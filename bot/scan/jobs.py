@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from inference.analysis import Analysis
+from inference.analysis import Analysis, SheetWords
 from inference.workers.jobs import analyse, job
 from reports.data import ReportData
 
@@ -11,22 +11,22 @@ MODULES: Final = (__name__,)
 
 
 @job
-def look(data: bytes, labels: tuple[str, str]) -> tuple[Analysis, bytes | None]:
+def look(data: bytes, words: SheetWords) -> tuple[Analysis, bytes | None]:
     """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
 
     The bare heat map, which the chat does not show, is not made. Raises PictureError.
     """
     analysis = analyse(data, None, bare_map=False)
-    sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, labels)
+    sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words)
     return analysis, sheet
 
 
 @job
-def compose(original: bytes, overlay: bytes, labels: tuple[str, str]) -> bytes:
-    """See ``inference.explain.side_by_side``."""
-    from inference.explain import side_by_side
+def compose(original: bytes, overlay: bytes, words: SheetWords) -> bytes:
+    """See ``inference.chat_picture.stacked``."""
+    from inference.chat_picture import stacked
 
-    return side_by_side(original, overlay, labels)
+    return stacked(original, overlay, words)
 
 
 @job

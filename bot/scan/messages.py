@@ -4,6 +4,7 @@ import html
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from telegram.error import BadRequest, TelegramError
@@ -15,6 +16,7 @@ from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.scan import jobs, wording
 from bot.scan.report_data import report_data, topic_of
+from inference.analysis import SheetWords
 from inference.registry import Entry
 from storage.records import Pictures, Scan
 
@@ -55,15 +57,15 @@ async def send_picture(
         await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
 
 
-def sheet_labels(texts: Texts) -> tuple[str, str]:
-    """What stands at the ends of the colour bar."""
-    return texts.plain("figure.none"), texts.plain("figure.strong")
+def sheet_words(texts: Texts) -> SheetWords:
+    """What is written on the picture beside its heat map."""
+    return SheetWords(**{field.name: texts.plain(f"figure.{field.name}") for field in fields(SheetWords)})
 
 
 async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
     kept = await context.database.scans.pictures(scan.id)
-    labels = sheet_labels(context.texts)
-    return await context.services.executor.run(jobs.compose, kept.original, kept.overlay, labels)
+    words = sheet_words(context.texts)
+    return await context.services.executor.run(jobs.compose, kept.original, kept.overlay, words)
 
 
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:

@@ -18,7 +18,7 @@ from bot.delivery.inbox import REFUSAL
 from bot.errors import UserFacingError
 from bot.scan import jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
-from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_labels
+from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_words
 from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
 from inference.analysis import Analysis, PictureError, Reason, Verdict
@@ -171,9 +171,9 @@ class ScanJob:
     async def _look(self, data: bytes) -> tuple[Analysis, bytes | None]:
         """What the models see, and the sheet that shows it: read, classified and drawn in a worker process."""
         self._show("looking")
-        labels = sheet_labels(self.context.texts)
+        words = sheet_words(self.context.texts)
         try:
-            analysis, sheet = await self.context.services.executor.run(jobs.look, data, labels)
+            analysis, sheet = await self.context.services.executor.run(jobs.look, data, words)
         except PictureError as error:
             raise UserFacingError(f"refusal.{error.reason}") from error
         except AnalysisTimeoutError as error:

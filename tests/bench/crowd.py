@@ -24,7 +24,7 @@ from bot.settings import load_settings
 from inference.workers.executor import Executor
 from tests.bench.offline import InstantTelegram
 from tests.bench.samples import bench_scan, varied
-from tests.bench.steps import a_report
+from tests.bench.steps import WORDS, a_report
 from tests.processes import processor_seconds
 
 PEOPLE = 64
@@ -217,7 +217,7 @@ async def _workers_rate(executor: Executor, scans: int) -> float:
     picture = bench_scan()
 
     async def one() -> None:
-        analysis, _ = await executor.run(jobs.look, picture, ("none", "strong"))
+        analysis, _ = await executor.run(jobs.look, picture, WORDS)
         await executor.run(jobs.draw, a_report(analysis.shown, analysis.overlay or b""))
 
     began = time.perf_counter()

@@ -11,15 +11,18 @@ from PIL import Image
 
 from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
+from inference.analysis import SheetWords
 from inference.backends import BackendName
+from inference.chat_picture import stacked
 from inference.decode.imaging import decode, encode_jpeg
-from inference.explain import heat_image, overlay, side_by_side
+from inference.explain import heat_image, overlay
 from inference.model import Model, Prediction
 from reports import render
 from reports.data import Bar, ReportData
 from tests.bench.samples import LONGEST, bench_scan
 
 RUNS = 60
+WORDS = SheetWords("Your picture", "What counted for the model", "none", "strong", "No spot stood out.")
 
 
 def step_costs(backend: BackendName) -> dict[str, float]:
@@ -41,7 +44,7 @@ def step_costs(backend: BackendName) -> dict[str, float]:
         "heat map and overlay": _median(lambda: _draw_heat(model, prediction, shown)),
         "encode picture and overlay": _median(lambda: (encode_jpeg(shown), encode_jpeg(blended))),
         "all of analyse()": _median(lambda: analyser.analyse(data)),
-        "picture beside heat map": _median(lambda: side_by_side(original_jpeg, overlay_jpeg)),
+        "picture above heat map": _median(lambda: stacked(original_jpeg, overlay_jpeg, WORDS)),
         "PDF": _median(lambda: render(report)),
     }
 

@@ -21,6 +21,7 @@ from inference.workers.fork_server import ForkServer
 from inference.workers.local import MEMORY, LocalExecutor
 from inference.workers.worker import NICE
 from tests import pictures
+from tests.bench.steps import WORDS
 from tests.worker_jobs import (
     MODULES,
     die,
@@ -71,7 +72,7 @@ async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
     assert analysis.organ == "brain_mri"
     assert analysis.overlay is not None
     assert await executor.run(process_id) != os.getpid()
-    composite = await executor.run(jobs.compose, analysis.shown, analysis.overlay, ("none", "strong"))
+    composite = await executor.run(jobs.compose, analysis.shown, analysis.overlay, WORDS)
     assert composite.startswith(b"\xff\xd8")
 
 

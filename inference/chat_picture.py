@@ -1,0 +1,87 @@
+"""The picture that goes into the chat: what was sent, above the same with its heat map and the scale, for a phone.
+
+Stacked, since side by side each panel would be 145 px wide on a phone. Where no spot stood out there is one panel that
+says so, instead of the same picture twice.
+"""
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from inference.analysis import SheetWords
+from inference.decode.imaging import encode_jpeg
+from inference.explain import color_bar
+
+PHONE_WIDTH: Final = 390
+"""CSS pixels of a phone's screen, over which the picture is shown."""
+TEXT_ON_PHONE: Final = 13
+"""Height of the letters there, in CSS pixels."""
+FAINTEST: Final = 10.0
+"""Mean difference (0..255) of an 8 x 8 block between picture and overlay from which on something is seen to be hot."""
+_PAPER = (24, 26, 30)
+_INK = (225, 228, 232)
+_GAP = 8
+_MIN_WIDTH = 480  # below that the words would not fit beside the bar
+_MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
+
+
+def stacked(original: bytes, overlay: bytes, words: SheetWords, font: Path | None = None) -> bytes:
+    """Compose the sheet: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
+
+    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. JPEG in, JPEG out, no metadata.
+    """
+    picture, heat_map = (Image.open(io.BytesIO(data)).convert("RGB") for data in (original, overlay))
+    stands_out = _stands_out(picture, heat_map)
+    width = max(picture.width, _MIN_WIDTH)
+    scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    letters = _font(font, round(TEXT_ON_PHONE * width / PHONE_WIDTH))
+    line = round(letters.size * 1.9)
+    panels = [(words.sent, picture), (words.heat_map, heat_map)] if stands_out else [(words.sent, picture)]
+    sheet = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
+    draw, top = ImageDraw.Draw(sheet), 0
+    for title, panel in panels:
+        draw.text((_GAP, top + line / 2), title, fill=_INK, font=letters, anchor="lm")
+        sheet.paste(
+            panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel,
+            ((width - size[0]) // 2, top + line),
+        )
+        top += line + size[1]
+    if stands_out:
+        _draw_bar(sheet, top + line / 2, words, letters)
+    else:
+        draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
+    return encode_jpeg(sheet)
+
+
+def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
+    """Whether the overlay differs anywhere by more than what saving both as JPEG does."""
+    size = (max(1, picture.width // 8), max(1, picture.height // 8))
+    small = [np.asarray(panel.resize(size, Image.Resampling.BOX), np.float32) for panel in (picture, heat_map)]
+    return bool(np.abs(small[0] - small[1]).mean(axis=2).max() >= FAINTEST)
+
+
+def _draw_bar(sheet: Image.Image, middle: float, words: SheetWords, font: ImageFont.FreeTypeFont) -> None:
+    """Write the first word, the bar and the second word on one line of the sheet."""
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, middle), words.none, fill=_INK, font=font, anchor="lm")
+    draw.text((sheet.width - _GAP, middle), words.strong, fill=_INK, font=font, anchor="rm")
+    start = 3 * _GAP + round(draw.textlength(words.none, font))
+    end = sheet.width - 3 * _GAP - round(draw.textlength(words.strong, font))
+    thickness = max(8, round(font.size * 0.7))
+    if end - start >= 2 * thickness:
+        sheet.paste(color_bar(end - start, thickness), (start, round(middle - thickness / 2)))
+
+
+@cache
+def _font(path: Path | None, size: int) -> ImageFont.FreeTypeFont:
+    if path is not None:
+        return ImageFont.truetype(str(path), size)
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise TypeError("this build of Pillow has no FreeType: install Pillow's wheel, or name a font")
+    return font

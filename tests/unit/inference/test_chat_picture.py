@@ -1,0 +1,69 @@
+"""The picture for the chat: readable on a phone, and honest when nothing stood out."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.analysis import SheetWords
+from inference.chat_picture import PHONE_WIDTH, stacked
+from inference.explain import overlay
+from tests import pictures
+from tests.conftest import PROJECT
+
+WORDS = SheetWords("Your picture", "What counted", "none", "strong", "No spot stood out.")
+
+
+def sheet(size: tuple[int, int], level: int = 0, words: SheetWords = WORDS) -> Image.Image:
+    """The sheet of a plain picture whose middle has heat of ``level``."""
+    picture = Image.new("RGB", size, (90, 90, 90))
+    heat_map = np.zeros(size[::-1], np.uint8)
+    heat_map[size[1] // 4 : size[1] // 2, size[0] // 4 : size[0] // 2] = level
+    blended = overlay(picture, Image.fromarray(heat_map))
+    return Image.open(io.BytesIO(stacked(pictures.encode(picture), pictures.encode(blended), words)))
+
+
+def test_the_heat_map_stands_below_the_picture() -> None:
+    drawn = sheet((640, 480), 255)
+    pixels = np.asarray(drawn).astype(int)
+    colour = pixels.max(axis=2) - pixels.min(axis=2)
+    assert drawn.width == 640
+    assert drawn.height > 2 * 480
+    assert colour[: drawn.height // 2 - 20].max() < 30
+    assert colour[drawn.height // 2 :].max() > 100
+    assert not drawn.getexif()
+
+
+def test_without_a_hot_spot_there_is_one_panel() -> None:
+    drawn = sheet((640, 480))
+    assert drawn.height < 1.3 * 480
+    assert np.ptp(np.asarray(drawn)[-40:], axis=(0, 1)).max() > 150  # words below it
+
+
+def test_faint_heat_counts_as_nothing_and_clear_heat_does_not() -> None:
+    assert sheet((640, 480), 4).height < 1.3 * 480
+    assert sheet((640, 480), 60).height > 2 * 480
+
+
+@pytest.mark.parametrize("size", [(640, 480), (200, 300), (480, 640)])
+def test_letters_are_12_pixels_high_on_a_phone(size: tuple[int, int]) -> None:
+    drawn = sheet(size, words=SheetWords("HHHH", "", "", "", ""))
+    title = np.asarray(drawn.convert("L"))[: round(drawn.width / 16), : drawn.width // 2]
+    rows = np.flatnonzero((title > 150).any(axis=1))
+    cap_height = 0.7  # a capital letter is about 0.7 of the size of its font
+    assert (np.ptp(rows) + 1) / drawn.width * PHONE_WIDTH >= 12 * cap_height
+
+
+@pytest.mark.parametrize("size", [(32, 32), (640, 40), (40, 640), (33, 640)])
+def test_any_picture_becomes_one_that_telegram_takes(size: tuple[int, int]) -> None:
+    drawn = sheet(size, 255)
+    assert drawn.width + drawn.height <= 10_000
+    assert max(drawn.size) / min(drawn.size) <= 20
+
+
+def test_words_can_be_written_in_another_font() -> None:
+    font = next((PROJECT / "reports" / "fonts").rglob("*.ttf"))
+    picture = pictures.encode(Image.new("RGB", (400, 300), (90, 90, 90)))
+    words = SheetWords("Снимок", "Карта", "нет", "сильно", "Ничего")
+    assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)
