@@ -22,8 +22,7 @@ from bot.delivery.receiving import connected, listening
 from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
-from bot.handlers import errors, gatekeeper, history, knowledge, onboarding, other, privacy, report, scans
-from bot.knowledge.loader import DEFAULT_LANGUAGE
+from bot.handlers import errors, gatekeeper, history, knowledge, language, onboarding, other, privacy, report, scans
 from bot.scan import jobs
 from bot.settings import Settings
 from inference.card import ModelError
@@ -32,7 +31,7 @@ from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageError
 
-SUBJECTS = (onboarding, scans, history, report, privacy, knowledge, other)
+SUBJECTS = (onboarding, language, scans, history, report, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
 
@@ -61,7 +60,7 @@ async def open_services(
     An ``executor`` that runs already is used as it is, and left running. With a ``shutdown`` the workers start while
     the body runs, where pictures wait for them and nothing else does; that they can't start is then told to it.
     """
-    models, spoken = open_models(settings.models_dir)
+    models, languages = open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
             executor = EXECUTORS[settings.executor](settings)
@@ -83,8 +82,7 @@ async def open_services(
             deliveries=Deliveries(database.inbox, storage),
             executor=executor,
             models=models,
-            texts={code: language.texts for code, language in spoken.items()},
-            knowledge={code: language.knowledge for code, language in spoken.items()},
+            languages=languages,
         )
 
 
@@ -155,15 +153,16 @@ async def running(
 
 async def _warm_up(services: Services) -> None:
     """What the first question would have to wait for is made while nobody asks."""
-    for facts in services.knowledge.values():
-        await asyncio.to_thread(facts.warm_up)
+    for spoken in services.languages.values():
+        await asyncio.to_thread(spoken.knowledge.warm_up)
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:
     """Set the command menu and the descriptions; a bot without them works too."""
     bot = application.bot
-    for language, texts in services.texts.items():
-        code = None if language == DEFAULT_LANGUAGE else language
+    for spoken in services.languages.values():
+        texts = spoken.texts
+        code = None if spoken is services.languages.default else spoken.code.partition("-")[0]
         try:
             await asyncio.gather(
                 bot.set_my_commands(menu.bot_commands(texts), language_code=code),

@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from reports.data import Bar, ReportData, Source
+from reports.data import Bar, ReportData, Source, Words
 
 if TYPE_CHECKING:
     from reports.document import render
     from reports.pen import ReportError
 
-__all__ = ["Bar", "ReportData", "ReportError", "Source", "render"]
+__all__ = ["Bar", "ReportData", "ReportError", "Source", "Words", "render"]
 _DRAWING = {"render": "reports.document", "ReportError": "reports.pen"}
 
 

@@ -10,6 +10,8 @@ class Bar:
 
     words: str
     probability: float
+    chance: str
+    """The probability as the reader's language writes it, such as "91%"."""
     highlighted: bool
     """In the prediction set."""
 
@@ -23,6 +25,40 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """Headings and lines that every report has, in the reader's language.
+
+    ``number`` holds ``{number}``, ``model_line`` ``{name}`` and ``{version}``, ``page`` ``{page}`` and ``{pages}``.
+    """
+
+    title: str
+    patient: str
+    no_patient: str
+    received: str
+    scan: str
+    number: str
+    result: str
+    original: str
+    overlay: str
+    weak: str
+    strong: str
+    scores: str
+    scores_note: str
+    figure: str
+    limits: str
+    seek_help: str
+    sources: str
+    made_by: str
+    model: str
+    model_line: str
+    weights: str
+    picture: str
+    picture_hash: str
+    not_a_diagnosis: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything that one PDF shows; all texts are already in the reader's language.
 
@@ -33,7 +69,9 @@ class ReportData:
     public_id: str
     number: int
     created_at: datetime
-    """Aware, UTC."""
+    """Aware; the file says it too."""
+    created_words: str
+    """The same as the reader's language writes it."""
     patient_label: str | None
     organ_words: str
     verdict_words: str
@@ -54,4 +92,6 @@ class ReportData:
     """How the picture came: 'photo (Telegram made it smaller)' or 'file, exact bytes', and its size in pixels."""
     original: bytes
     overlay: bytes
-    language: str = "en"
+    words: Words
+    language: str
+    """The code of the reader's language."""

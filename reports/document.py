@@ -6,7 +6,7 @@ from datetime import UTC
 from reportlab.pdfgen.canvas import Canvas
 
 from reports import parts
-from reports.data import ReportData
+from reports.data import ReportData, Words
 from reports.layout import Section, paginate
 from reports.parts import baseline
 from reports.pen import Pen, Style
@@ -28,7 +28,6 @@ from reports.style import (
     WIDTH,
 )
 from reports.typefaces import REGULAR, load
-from reports.words import Words, words
 
 _LABEL_CHARACTERS = 600
 """More of a patient label is not looked at; two lines of it are shown."""
@@ -41,7 +40,7 @@ def render(data: ReportData) -> bytes:
     ``original`` and ``overlay`` are in it byte for byte. Texts may hold anything: nothing in them is read as markup.
     Raises ReportError when a picture is not a JPEG or a score not a number.
     """
-    own = words(data.language)
+    own = data.words
     label = (data.patient_label or "")[:_LABEL_CHARACTERS]
     label_lines = VALUE.wrap(label, _LABEL_WIDTH, 2) or VALUE.wrap(own.no_patient, _LABEL_WIDTH, 1)
     first_top = PAGE_HEIGHT - 130 - VALUE.leading * len(label_lines)
@@ -99,7 +98,7 @@ def _masthead(pen: Pen, data: ReportData, own: Words) -> None:
     pen.rule(LEFT, PAGE_HEIGHT - 92, WIDTH, RULE)
     _left(pen, PAGE_HEIGHT - 103, own.patient, CAPTION)
     _right(pen, PAGE_HEIGHT - 103, own.received, CAPTION)
-    _right(pen, PAGE_HEIGHT - 116, data.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"), VALUE)
+    _right(pen, PAGE_HEIGHT - 116, data.created_words, VALUE)
 
 
 def _running_head(pen: Pen, data: ReportData, own: Words, label: str) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from reports.data import Bar, ReportData, Source
+from reports.data import Bar, ReportData, Source, Words
 from reports.layout import Block, Draw, Section
 from reports.pen import Jpeg, Pen, ReportError, Style
 from reports.style import (
@@ -28,7 +28,6 @@ from reports.style import (
     heat_scale,
 )
 from reports.text import Line
-from reports.words import Words
 
 SECTION_GAP = 16.0
 _PAD = 14.0
@@ -125,15 +124,8 @@ def _draw_bar(pen: Pen, top: float, bar: Bar, label: Sequence[Line], style: Styl
     if share > 0:
         colour = ACCENT if bar.highlighted else PALE
         pen.box(x, middle - _BAR_HEIGHT / 2, max(1.2, width * share), _BAR_HEIGHT, colour, radius=2)
-    number = style.line(percent(share), _SCORE_WIDTH)
+    number = style.line(bar.chance, _SCORE_WIDTH)
     pen.text(RIGHT, baseline(middle + style.leading / 2, style), number, style, align="right")
-
-
-def percent(share: float) -> str:
-    """Write a probability without claiming certainty: nothing is 0 % or 100 %."""
-    if share < 0.01:
-        return "<1%"
-    return ">99%" if share > 0.99 else f"{share:.0%}"
 
 
 def paragraph(heading: str, text: str) -> Section:

@@ -88,7 +88,7 @@ class Scan(ScanFields):
     messages: Annotated[Mapping[str, int], Kept(JsonObject)] = field(default_factory=dict)
     """Step of the journey ('status', 'picture', 'report') -> Telegram message id it became."""
     file_ids: Annotated[Mapping[str, str], Kept(JsonObject)] = field(default_factory=dict)
-    """'picture' or 'report' -> Telegram file id, to send it again without uploading."""
+    """'picture' or 'report' -> Telegram file id, to send it again without uploading; with the language: 'report.de'."""
 
 
 @dataclass(frozen=True, slots=True)

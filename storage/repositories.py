@@ -146,8 +146,12 @@ class Scans:
             raise UnknownScanError("the pictures of this scan were deleted")
         return Pictures(row.original, row.overlay)
 
-    async def record_message(self, scan_id: int, step: str, message_id: int, file_id: str | None = None) -> None:
+    async def record_message(
+        self, scan_id: int, step: str, message_id: int, file_id: str | None = None, file_key: str | None = None
+    ) -> None:
         """Note which message a step of the journey became, and the file id to send it again without uploading.
+
+        The file id is kept under ``file_key``, which is the step unless there are several files of one step.
 
         A scan that was deleted meanwhile is left alone.
         """
@@ -156,7 +160,7 @@ class Scans:
             known = at.execute(_SENT, {"scan": scan_id}).first()
             if known is None:
                 return
-            file_ids = known.file_ids if file_id is None else {**known.file_ids, step: file_id}
+            file_ids = known.file_ids if file_id is None else {**known.file_ids, file_key or step: file_id}
             at.execute(_RECORD, {"scan": scan_id, "sent": {**known.messages, step: message_id}, "with_ids": file_ids})
 
         await self._sessions.write(record)

@@ -10,6 +10,7 @@ from telegram.error import BadRequest
 from telegram.ext import Application, CallbackContext, ExtBot
 
 from bot.chat.keyboards import ButtonPress
+from bot.chat.languages import ChatLanguages, Language, Languages
 from bot.chat.texts import Texts
 from bot.delivery.admission import AdmissionQueue
 from bot.delivery.inbox import Deliveries, Delivery
@@ -17,7 +18,6 @@ from bot.delivery.ordering import Albums, ChatQueues
 from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
-from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.settings import Settings
 from inference.registry import Entry
 from inference.workers.executor import Executor
@@ -40,11 +40,18 @@ class Services:
     executor: Executor
     models: Mapping[str, Entry]
     """Organ -> the folder of the model that reads it."""
-    texts: Mapping[str, Texts]
-    knowledge: Mapping[str, Knowledge]
+    languages: Languages
+    chat_languages: ChatLanguages = field(default_factory=ChatLanguages)
     chat_queues: ChatQueues = field(default_factory=ChatQueues)
     albums: Albums = field(default_factory=Albums)
     admission: AdmissionQueue = field(default_factory=AdmissionQueue)
+
+    def language_of(self, update: object) -> Language:
+        """What to speak with whoever sent an update, without asking the database: it may be what is out of order."""
+        chat = update.effective_chat if isinstance(update, Update) else None
+        user = update.effective_user if isinstance(update, Update) else None
+        known = self.chat_languages.get(chat.id) if chat else None
+        return self.languages.of(known or (user.language_code if user else None))
 
 
 class BotData:
@@ -89,16 +96,19 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
         return self.person.has_consented and self.person.consent_version == CONSENT_VERSION
 
     @property
+    def language(self) -> Language:
+        """What this person speaks."""
+        return self.services.languages.of(self.person.language)
+
+    @property
     def texts(self) -> Texts:
         """Texts in the person's language."""
-        texts = self.services.texts
-        return texts.get(self.person.language, texts[DEFAULT_LANGUAGE])
+        return self.language.texts
 
     @property
     def knowledge(self) -> Knowledge:
         """Facts in the person's language."""
-        knowledge = self.services.knowledge
-        return knowledge.get(self.person.language, knowledge[DEFAULT_LANGUAGE])
+        return self.language.knowledge
 
     @property
     def argument(self) -> str:
@@ -107,7 +117,13 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
 
     def admit(self, update: Update, person: Person) -> None:
         """Remember whose update this is."""
-        self._update, self._person = update, person
+        self._update = update
+        self.know(person)
+
+    def know(self, person: Person) -> None:
+        """Remember who it is, as they are known now."""
+        self._person = person
+        self.services.chat_languages.note(person.chat_id, person.language)
 
     async def say(self, key: str, buttons: InlineKeyboardMarkup | None = None, **values: object) -> Message:
         """Send the text of ``key``, with escaped values."""

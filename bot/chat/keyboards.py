@@ -1,18 +1,20 @@
 """What a pressed button says: built and read in this one place, so that nothing odd in it goes further."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import InlineKeyboardButtonLimit
 
+from bot.chat.languages import Language
 from storage import public_id
 
 _SCAN = public_id.PATTERN
 _PAGE = r"[1-9][0-9]{0,5}"
 _SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
+_LANGUAGE = r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?"
 _NOTHING = ""
 
 
@@ -37,6 +39,7 @@ class Action(Enum):
     GROUPS = ("groups", _NOTHING)
     GROUP = ("group", _SLUG)
     QUESTION = ("question", _SLUG)
+    LANGUAGE = ("language", _LANGUAGE)
 
     def __init__(self, word: str, argument: str) -> None:
         self.word = word
@@ -90,6 +93,12 @@ def says(verb: Action) -> Callable[[object], bool]:
 def button(words: str, verb: Action, argument: str = "") -> InlineKeyboardButton:
     """A button with plain (not HTML) words on it."""
     return InlineKeyboardButton(words, callback_data=ButtonPress(verb, argument).data)
+
+
+def language_buttons(languages: Mapping[str, Language]) -> InlineKeyboardMarkup:
+    """One button for each language, two in a row, with what it calls itself."""
+    buttons = [button(language.name, Action.LANGUAGE, code) for code, language in languages.items()]
+    return grid(*(tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2)))
 
 
 def column(*buttons: InlineKeyboardButton) -> InlineKeyboardMarkup:

@@ -4,8 +4,8 @@ from telegram import BotCommand
 
 from bot.chat.texts import Texts
 
-COMMANDS = ("start", "scan", "history", "report", "info", "faq", "help", "privacy", "delete", "cancel")
-"""In the order in which people see them; ``command.<name>`` in the locale files says what each one does."""
+COMMANDS = ("start", "scan", "history", "report", "info", "faq", "help", "language", "privacy", "delete", "cancel")
+"""In the order in which people see them; ``command.<name>`` in ``interface.toml`` says what each one does."""
 
 
 def bot_commands(texts: Texts) -> list[BotCommand]:

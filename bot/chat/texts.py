@@ -1,18 +1,26 @@
 """Interface texts of one language, from ``languages/<language>/interface.toml``; values are escaped on the way in."""
 
 import html
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from datetime import UTC, datetime
 from string import Formatter
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from bot.knowledge.loader import DEFAULT_LANGUAGE
-from bot.knowledge.organs import OrganTexts, load_organs, organ_folders
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, get_datetime_format
+from babel.numbers import format_decimal, format_percent
 
-LANGUAGES = Path(__file__).parents[1] / "languages"
+from bot.knowledge.loader import Folder
+from bot.knowledge.organs import OrganTexts, load_organs
+
+FILE = "interface.toml"
+COUNT = "count"
+"""The value that a text's plural forms are chosen by."""
+PLURALS = ("zero", "one", "two", "few", "many", "other")
+"""Unicode's plural categories; which of them a language has is in its locale."""
+Template: TypeAlias = str | Mapping[str, str]
+"""A text, or its plural forms by category."""
 
 
 class TextError(LookupError):
@@ -27,80 +35,97 @@ class Texts:
     """
 
     language: str
-    templates: Mapping[str, str]
+    templates: Mapping[str, Template]
+    locale: Locale
+    """Unicode's rules for plurals, dates and numbers (CLDR)."""
     organs: Mapping[str, OrganTexts]
     """By name: every organ that this language has words for."""
     served: tuple[str, ...]
     """Names of the organs that the models here read."""
 
     @classmethod
-    def load(
-        cls,
-        language: str = DEFAULT_LANGUAGE,
-        organs: Mapping[str, OrganTexts] | None = None,
-        served: tuple[str, ...] | None = None,
-    ) -> Self:
-        """Read a language's file; without ``organs`` and ``served`` with all organs that the language knows.
+    def load(cls, folder: Folder | None = None, served: tuple[str, ...] | None = None) -> Self:
+        """The texts of a language's folder, English ones by default, for the organs that are ``served`` or for all.
 
-        Raises FileNotFoundError for a language that is not in ``languages()``, ContentError for a file that is wrong.
+        Raises ContentError.
         """
-        templates = _templates(language)
-        if organs is None:
-            organs = load_organs(organ_folders(language, {}))
-        return cls(language, templates, organs, tuple(organs) if served is None else served)
+        folder = folder or Folder.read()
+        templates = dict(flat(folder.file(FILE)))
+        try:
+            locale = Locale.parse(str(templates.get("language.locale", "")), sep="-")
+        except (ValueError, UnknownLocaleError):
+            problem = 'language.locale: write a locale that Unicode knows, such as "de" or "en-GB"'
+            raise folder.error(FILE, problem) from None
+        organs = load_organs(folder, served or ())
+        return cls(folder.code, templates, locale, organs, tuple(organs) if served is None else served)
 
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of ``key`` as Telegram HTML, with every value escaped. Raises TextError."""
-        values = {"organs": self.pictures} | values
-        return self._fill(key, {name: html.escape(str(value), quote=False) for name, value in values.items()})
+        return self._fill(key, {"organs": self.pictures} | values, escape=True)
 
     def plain(self, key: str, /, **values: object) -> str:
         """The text of ``key`` for places that know no HTML: buttons, the PDF, the command menu. Raises TextError."""
-        return self._fill(key, {"organs": self.pictures} | values)
+        return self._fill(key, {"organs": self.pictures} | values, escape=False)
 
     @property
     def pictures(self) -> str:
         """What one may send, such as "a brain MRI slice or a blood smear"."""
         *others, last = (self.organs[organ].picture for organ in self.served)
-        return self._fill("list.or", {"others": self._listed(others), "last": last}) if others else last
+        values = {"others": self._listed(others), "last": last} if others else {}
+        return self._fill("list.or", values, escape=False) if others else last
 
     def _listed(self, words: Sequence[str]) -> str:
         first, *others = words
-        return self._fill("list.comma", {"first": first, "others": self._listed(others)}) if others else first
+        if not others:
+            return first
+        return self._fill("list.comma", {"first": first, "others": self._listed(others)}, escape=False)
 
     def __contains__(self, key: object) -> bool:
         return key in self.templates
 
-    def _fill(self, key: str, values: Mapping[str, object]) -> str:
+    def moment(self, when: datetime) -> str:
+        """A date and time, in UTC, as this language writes them."""
+        there = when.astimezone(UTC)
+        # Figures stay those of the scan numbers and of "UTC", and the clock has 24 hours, in every language.
+        day = format_date(there, "long", locale=self.locale)
+        return str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day) + " UTC"
+
+    def percent(self, share: float) -> str:
+        """A probability without claiming certainty: nothing is 0 % or 100 %."""
+        bounded = format_percent(min(max(share, 0.01), 0.99), locale=self.locale)
+        return f"<{bounded}" if share < 0.01 else f">{bounded}" if share > 0.99 else bounded
+
+    def _fill(self, key: str, values: Mapping[str, object], *, escape: bool) -> str:
         try:
-            return self.templates[key].format_map(values)
+            template = self.templates[key]
+            if isinstance(count := values.get(COUNT), int):
+                values = {**values, COUNT: format_decimal(count, locale=self.locale)}
+            if not isinstance(template, str):
+                form = self.locale.plural_form(count) if isinstance(count, int) else "other"
+                template = template.get(form, template["other"])
+            if escape:
+                values = {name: html.escape(str(value), quote=False) for name, value in values.items()}
+            return template.format_map(values)
         except KeyError as missing:
-            raise TextError(
-                f"{key}: {missing} is missing in {self.language}/interface.toml or among the values"
-            ) from None
-
-
-def languages() -> tuple[str, ...]:
-    """Codes of the languages that have a file, the default first."""
-    found = {path.parent.name for path in LANGUAGES.glob("*/interface.toml")}
-    return (DEFAULT_LANGUAGE, *sorted(found - {DEFAULT_LANGUAGE}))
+            raise TextError(f"{key}: {missing} is missing in {self.language}/{FILE} or among the values") from None
 
 
 def placeholders(template: str) -> frozenset[str]:
-    """Names of the values that a template asks for."""
-    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
+    """Names of the values that a template asks for. Raises ValueError for a brace that stands alone."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 
-@cache
-def _templates(language: str) -> Mapping[str, str]:
-    if language not in languages():
-        raise FileNotFoundError(f"no texts for the language {language!r}")
-    return dict(_flat(tomllib.loads((LANGUAGES / language / "interface.toml").read_text("utf-8"))))
+def is_plural(value: object) -> bool:
+    """Whether a value below a key is a table of plural forms."""
+    return isinstance(value, Mapping) and "other" in value and set(value) <= set(PLURALS)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Template]]:
+    """Keys of nested tables joined by points; plural forms stay together under their key."""
     for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+        if prefix and is_plural(value):
+            yield f"{prefix}{name}", {form: str(text).strip() for form, text in value.items()}
+        elif isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", str(value).strip()

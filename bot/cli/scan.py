@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from bot.chat.languages import Language, open_models
 from bot.errors import StartError
-from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import jobs, wording
 from bot.scan.report_data import new_scan, report_data
 from bot.settings import load_settings
@@ -105,7 +104,7 @@ async def _run(args: argparse.Namespace) -> int:
         async with LocalExecutor(
             workers, jobs=jobs.MODULES, models_dir=settings.models_dir, backend=settings.model_backend
         ) as executor:
-            reader = Reader(executor, models, spoken[DEFAULT_LANGUAGE], args.out, args.organ)
+            reader = Reader(executor, models, spoken.default, args.out, args.organ)
             await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 
@@ -141,7 +140,7 @@ class Reader:
     ) -> None:
         self._executor = executor
         self._models = models
-        self._texts, self._knowledge = language.texts, language.knowledge
+        self._language, self._texts = language, language.texts
         self._out = out
         self._organ = organ
 
@@ -189,7 +188,7 @@ class Reader:
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
-        data = report_data(scan, pictures, self._texts, self._knowledge, self._models.values())
+        data = report_data(scan, pictures, self._language, self._models.values())
         report = await self._executor.run(jobs.draw, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),

@@ -11,7 +11,6 @@ from bot.chat.context import BotContext, Services, replying
 from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.storage_health import Apology
 from bot.errors import UserFacingError
-from bot.knowledge.loader import DEFAULT_LANGUAGE
 from inference.workers.executor import AnalysisTimeoutError, WorkerDiedError
 from storage.errors import StorageDownError, UnknownPersonError
 
@@ -47,8 +46,8 @@ async def on_error(update: object, context: BotContext) -> None:
 def apology(bot: ExtBot[Guarantee], services: Services) -> Apology:
     """Tells a chat that nothing can be written down just now, and that the answer will take a while."""
 
-    async def apologise(_: Update, chat_id: int) -> None:
-        await bot.send_message(chat_id, services.texts[DEFAULT_LANGUAGE]("error.storage"))
+    async def apologise(update: Update, chat_id: int) -> None:
+        await bot.send_message(chat_id, services.language_of(update).texts("error.storage"))
 
     return apologise
 
@@ -69,7 +68,7 @@ async def _tell(context: BotContext, update: Update, problem: UserFacingError) -
     chat, message = update.effective_chat, update.message
     if chat is None or chat.type != chat.PRIVATE:
         return
-    sentence = context.services.texts[DEFAULT_LANGUAGE](problem.key, **problem.values)
+    sentence = context.services.language_of(update).texts(problem.key, **problem.values)
     delivery = context.services.deliveries.of(update)
     try:
         if delivery.status is not None and delivery.current == delivery.update_id:

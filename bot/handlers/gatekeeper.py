@@ -1,5 +1,6 @@
 """Before every handler: who writes, may they, and which button was pressed. What is not for us ends here."""
 
+import html
 import logging
 from contextlib import suppress
 from typing import Any
@@ -9,8 +10,7 @@ from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
 from bot.chat.context import BotContext
-from bot.chat.keyboards import parse
-from bot.knowledge.loader import DEFAULT_LANGUAGE
+from bot.chat.keyboards import language_buttons, parse
 from bot.scan.incoming import MAX_NAME, clean_line
 from storage.records import Person
 
@@ -51,10 +51,22 @@ async def _person(update: Update, user: User, chat_id: int, context: BotContext)
     person = await people.get(chat_id)
     if person is None:
         name = clean_line(user.first_name, MAX_NAME) or ""
-        return await people.register(chat_id, name, _language(context, user.language_code))
+        person = await people.register(chat_id, name, context.services.languages.of(user.language_code).code)
+        await _greet(user, person, context)
+        return person
     if person.blocked and update.message:
         return await people.set_blocked(chat_id, blocked=False)
     return person
+
+
+async def _greet(user: User, person: Person, context: BotContext) -> None:
+    """Say once to whoever uses Telegram in another language than ours which ones we speak."""
+    languages = context.services.languages
+    if sentence := languages.greeting(user.language_code):
+        with suppress(TelegramError):
+            await context.bot.send_message(
+                person.chat_id, html.escape(sentence, quote=False), reply_markup=language_buttons(languages)
+            )
 
 
 async def _point_to_private(update: Update, context: BotContext) -> None:
@@ -63,10 +75,5 @@ async def _point_to_private(update: Update, context: BotContext) -> None:
     if message is None or chat is None or chat.type not in (chat.GROUP, chat.SUPERGROUP):
         return
     if (message.text or "").startswith("/"):
-        texts = context.services.texts[DEFAULT_LANGUAGE]
+        texts = context.services.language_of(update).texts
         await message.reply_text(texts("other.group", username=context.bot.username))
-
-
-def _language(context: BotContext, code: str | None) -> str:
-    language = (code or "").partition("-")[0]
-    return language if language in context.services.texts else DEFAULT_LANGUAGE

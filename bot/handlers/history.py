@@ -35,7 +35,7 @@ def page_text(page: ScanPage, texts: Texts) -> str:
     """Telegram HTML: one line or two for each scan."""
     if not page.scans:
         return texts("history.empty")
-    title = texts("history.title", total=page.total)
+    title = texts("history.title", count=page.total)
     if page.pages > 1:
         title += "\n" + texts("history.page", page=page.page, pages=page.pages)
     return "\n\n".join([title, *(_entry(scan, texts) for scan in page.scans)])
@@ -62,7 +62,7 @@ def _entry(scan: Scan, texts: Texts) -> str:
         "history.entry",
         name=wording.name_of(scan, texts),
         public_id=scan.public_id,
-        when=f"{scan.created_at:%d %b %Y, %H:%M} UTC",
+        when=texts.moment(scan.created_at),
         organ=wording.organ_words(scan.organ, texts),
         result=wording.result_words(scan, texts),
     )

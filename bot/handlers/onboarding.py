@@ -80,7 +80,7 @@ async def cancel(_: Update, context: BotContext) -> None:
     chat_id = context.person.chat_id
     waiting = context.services.chat_queues.cancel(chat_id)
     dropped = len(waiting) + await context.database.inbox.drop(chat_id, *waiting)
-    await context.say("cancel.dropped" if dropped else "cancel.nothing", number=dropped)
+    await context.say("cancel.dropped" if dropped else "cancel.nothing", count=dropped)
 
 
 async def keep(_: Update, context: BotContext) -> None:

@@ -33,7 +33,7 @@ async def privacy(_: Update, context: BotContext) -> None:
     page = await context.database.scans.page(context.person.id, 1, 1)
     state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
     await context.send(
-        texts("privacy.text") + "\n\n" + texts("privacy.kept", total=page.total) + " " + state,
+        texts("privacy.text") + "\n\n" + texts("privacy.kept", count=page.total) + " " + state,
         grid((consent,), (delete,)),
     )
 
@@ -52,7 +52,7 @@ async def ask_delete_all(_: Update, context: BotContext) -> None:
     page = await context.database.scans.page(context.person.id, 1, 1)
     yes = button(context.texts.plain("button.yes_delete_all"), Action.DELETE_ALL)
     no = button(context.texts.plain("button.keep"), Action.KEEP)
-    await context.say("delete.ask_all", grid((yes,), (no,)), total=page.total)
+    await context.say("delete.ask_all", grid((yes,), (no,)), count=page.total)
 
 
 async def delete_all(_: Update, context: BotContext) -> None:
@@ -61,4 +61,4 @@ async def delete_all(_: Update, context: BotContext) -> None:
     await context.database.inbox.drop(chat_id, *services.chat_queues.cancel(chat_id))
     async with services.chat_queues.turn(chat_id, QueueKind.PICTURES):
         total = await context.database.people.delete(chat_id)
-    await context.replace(context.texts("delete.all_done", total=total))
+    await context.replace(context.texts("delete.all_done", count=total))

@@ -59,7 +59,7 @@ async def _reject(message: Message, context: BotContext) -> None:
     """Say once, of all of this person's pictures beyond the bound, that they have to be sent again."""
     chat_id, chat_queues, inbox = context.person.chat_id, context.services.chat_queues, context.database.inbox
     rejected = chat_queues.waiting(chat_id, QueueKind.REJECTED)
-    sentence = context.texts("other.no_room", number=len(rejected))
+    sentence = context.texts("other.no_room", count=len(rejected))
     await context.send(sentence, reply_to=message.message_id)
     await inbox.done(*rejected)
 

@@ -3,13 +3,12 @@
 All texts are plain text without markup; whoever shows them escapes and formats them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias
 
-from bot.knowledge.loader import CONTENT, ContentError, as_type, read
+from bot.knowledge.loader import SOURCES, Folder
 from bot.knowledge.red_flags import Ear, Listening, Signs
 from bot.knowledge.search import Index, Phrasing
 from bot.knowledge.words import Words
@@ -140,17 +139,18 @@ class Knowledge:
         self._listening, self._words = listening, words
 
     @classmethod
-    def load(cls, language: str = "en", organs: Iterable[Path] = (), subjects: Iterable[str] = ()) -> Self:
-        """Knowledge in ``language``, with what the folders of ``organs`` add and the words that it is asked by.
+    def load(cls, folder: Folder | None = None, subjects: Iterable[str] = ()) -> Self:
+        """Knowledge of a language's folder, the English one by default, and words that its organs are asked by.
 
-        Raises ContentError when a folder or file is missing or wrong.
+        Raises ContentError when a file is missing or wrong.
         """
-        folder = CONTENT / language
-        own = (folder, *organs)
-        sources = _load_sources(own)
-        words = as_type(Words, read(folder / "words.toml"), folder / "words.toml")
+        folder = folder or Folder.read()
+        sources = _load_sources(folder)
+        words = folder.typed(Words, folder.file("words.toml"), "words.toml")
         words = replace(words, subjects=(*words.subjects, *subjects))
-        return cls(_load_topics(own, sources), _load_groups(own, sources), *_load_red_flags(folder, sources), words)
+        return cls(
+            _load_topics(folder, sources), _load_groups(folder, sources), *_load_red_flags(folder, sources), words
+        )
 
     def warm_up(self) -> None:
         """Make what the first question would otherwise wait for; may be done in a thread."""
@@ -212,70 +212,54 @@ class Knowledge:
         return list(matches.values())[:most]
 
 
-@lru_cache(maxsize=8)
-def knowledge(language: str = "en") -> Knowledge:
-    """``Knowledge.load(language)``, read once."""
-    return Knowledge.load(language)
+def _load_sources(folder: Folder) -> dict[str, Source]:
+    tables = ((name, table) for name, _, table in folder.files(SOURCES))
+    return {source: folder.typed(Source, table[source], name) for name, table in tables for source in table}
 
 
-def _load_sources(folders: Sequence[Path]) -> dict[str, Source]:
-    sources: dict[str, Source] = {}
-    for path in _files(folders, "sources.toml"):
-        sources |= {name: as_type(Source, values, path) for name, values in read(path).items()}
-    return sources
-
-
-def _files(folders: Sequence[Path], pattern: str) -> Iterator[Path]:
-    """Files of the language, then of its organs."""
-    for folder in folders:
-        yield from sorted(folder.glob(pattern))
-
-
-def _load_topics(folders: Sequence[Path], sources: Mapping[str, Source]) -> tuple[Topic, ...]:
+def _load_topics(folder: Folder, sources: Mapping[str, Source]) -> tuple[Topic, ...]:
     topics = []
-    for path in _files(folders, "topics/*.toml"):
-        values = read(path)
+    for name, path, table in folder.files("topics/*.toml"):
+        values = {"slug": path.stem, "names": [], **table}
         order = values.pop("order", 0)
-        values = {"slug": path.stem, "names": [], **values}
-        values["sources"] = _sources(values.get("sources", ()), sources, path)
-        topics.append((order, as_type(Topic, values, path)))
+        values["sources"] = _sources(values.get("sources", ()), sources, folder, name)
+        topics.append((order, folder.typed(Topic, values, name)))
     return tuple(topic for _, topic in sorted(topics, key=lambda item: item[0]))
 
 
-def _load_groups(folders: Sequence[Path], sources: Mapping[str, Source]) -> tuple[Group, ...]:
+def _load_groups(folder: Folder, sources: Mapping[str, Source]) -> tuple[Group, ...]:
     groups = []
-    for path in _files(folders, "faq/*.toml"):
-        values = read(path)
+    for name, path, table in folder.files("faq/*.toml"):
+        values = {"slug": path.stem, "hidden": False, **table}
         order = values.pop("order", 0)
-        values = {"slug": path.stem, "hidden": False, **values}
         values["questions"] = [
             {
                 "group": path.stem,
                 "phrasings": [],
                 **question,
-                "sources": _sources(question.get("sources", ()), sources, path),
+                "sources": _sources(question.get("sources", ()), sources, folder, name),
             }
             for question in values.get("questions", ())
         ]
-        groups.append((order, as_type(Group, values, path)))
+        groups.append((order, folder.typed(Group, values, name)))
     return tuple(group for _, group in sorted(groups, key=lambda item: item[0]))
 
 
-def _load_red_flags(folder: Path, sources: Mapping[str, Source]) -> tuple[tuple[RedFlag, ...], Listening]:
-    path = folder / "red_flags.toml"
-    values = read(path)
+def _load_red_flags(folder: Folder, sources: Mapping[str, Source]) -> tuple[tuple[RedFlag, ...], Listening]:
+    name = "red_flags.toml"
+    values = folder.file(name)
     flags = tuple(
-        as_type(RedFlag, {**flag, "sources": _sources(flag.get("sources", ()), sources, path)}, path)
+        folder.typed(RedFlag, {**flag, "sources": _sources(flag.get("sources", ()), sources, folder, name)}, name)
         for flag in values.get("flags", ())
     )
-    return flags, as_type(Listening, values.get("listening", {}), path)
+    return flags, folder.typed(Listening, values.get("listening", {}), name)
 
 
-def _sources(names: Any, sources: Mapping[str, Source], path: Path) -> tuple[Source, ...]:
-    unknown = [name for name in names if name not in sources]
+def _sources(names: Any, sources: Mapping[str, Source], folder: Folder, name: str) -> tuple[Source, ...]:
+    unknown = [source for source in names if source not in sources]
     if unknown:
-        raise ContentError(f"{path}: no source is called {unknown[0]}: add it to sources.toml")
-    return tuple(sources[name] for name in names)
+        raise folder.error(name, f"no source is called {unknown[0]}: add it to sources.toml")
+    return tuple(sources[source] for source in names)
 
 
 def _phrasings(

@@ -1,46 +1,111 @@
-"""Reads the data files of one language folder, and says which file is wrong and why when one is."""
+"""Reads language folders, and says in one line which file is wrong and why when one is."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-CONTENT = Path(__file__).parents[1] / "languages"
+LANGUAGES = Path(__file__).parents[1] / "languages"
 DEFAULT_LANGUAGE = "en"
+"""Whoever speaks none of our languages is answered in this one; its folder is what the others are compared with."""
+CODE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})?", re.ASCII)
+"""A language's code, in small letters, as Telegram sends it: ``de``, ``pt-br``."""
+SOURCES = "sources.toml"
+"""The one file that a language may leave out: then it cites the sources of the default one."""
+ORGANS, ORGAN_FILE = "organs", "organ.toml"
+"""Where a language keeps what it says of the organs, and the file that each of them has."""
 T = TypeVar("T")
 _adapters: dict[object, TypeAdapter[Any]] = {}
 """Made once for each type: making one takes longer than reading a file with it."""
 
 
 class ContentError(Exception):
-    """A content file is missing or wrong; the message names the file and what to mend."""
+    """A file of a language is missing or wrong; the message is one line that names the file and what to mend."""
 
 
-def languages() -> tuple[str, ...]:
-    """Codes of the languages that have a content folder, in alphabetical order."""
-    return tuple(sorted(path.parent.name for path in CONTENT.glob("*/words.toml")))
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All files of one language, read once: ``tables`` holds them by their path inside the folder, in its order.
+
+    Texts that a model brings along stand among them as if they were in ``organs/<organ>/``; ``places`` says where
+    such files really are.
+    """
+
+    code: str
+    tables: Mapping[str, Mapping[str, Any]]
+    places: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, code: str = DEFAULT_LANGUAGE, parent: Path | None = None) -> Self:
+        """Read ``parent/code`` (default: the languages that ship). Raises ContentError when a file is not TOML."""
+        folder = (parent or LANGUAGES) / code
+        if not CODE.fullmatch(code) or not folder.is_dir():
+            raise ContentError(f"{code!r} is no language folder: see bot/languages/README.md for how to add one")
+        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.toml"))]
+        return cls(code, {name: read(folder / name, f"{code}/{name}") for name in names})
+
+    def file(self, name: str) -> Mapping[str, Any]:
+        """The tables of one file. Raises ContentError when it is missing."""
+        try:
+            return self.tables[name]
+        except KeyError:
+            raise self.error(name, "the file is missing: see bot/languages/README.md") from None
+
+    def files(self, pattern: str) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
+        """Every file like ``pattern`` (``topics/*.toml``), of the language and of its organs: name, path and tables."""
+        for form in (pattern, f"{ORGANS}/*/{pattern}"):
+            for name, table in self.tables.items():
+                path = Path(name)
+                if len(path.parts) == len(Path(form).parts) and path.match(form):
+                    yield name, path, table
+
+    def with_organ(self, organ: str, folder: Path) -> Self:
+        """The same with the texts in ``folder`` for an organ, in place of those that the language has for it."""
+        own = f"{ORGANS}/{organ}/"
+        paths = {own + path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.toml"))}
+        tables = {name: table for name, table in self.tables.items() if not name.startswith(own)}
+        tables |= {name: read(path, str(path)) for name, path in paths.items()}
+        return replace(self, tables=tables, places={**self.places, **paths, own + ORGAN_FILE: folder / ORGAN_FILE})
+
+    def typed(self, kind: type[T], values: Mapping[str, Any], name: str) -> T:
+        """``values`` of the file ``name`` as the dataclass ``kind``. Raises ContentError naming the wrong field."""
+        try:
+            if (adapter := _adapters.get(kind)) is None:
+                adapter = _adapters[kind] = TypeAdapter(kind)
+            found: T = adapter.validate_python(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise self.error(name, f"{field}: {first['msg']}") from None
+        return found
+
+    def completed(self, reference: Self) -> Self:
+        """The same with the sources of ``reference``, for facts are the same in every language, and its own."""
+        sources = {**reference.tables.get(SOURCES, {}), **self.tables.get(SOURCES, {})}
+        return replace(self, tables={**self.tables, SOURCES: sources})
+
+    def error(self, name: str, problem: str) -> ContentError:
+        """What to raise when something in the file ``name`` is wrong."""
+        return ContentError(f"{self.place(name)}: {problem}")
+
+    def place(self, name: str) -> str:
+        """Where a file is, for people."""
+        return str(self.places.get(name, f"{self.code}/{name}"))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The tables of one TOML file. Raises ContentError when it is missing or is not TOML."""
+def codes(parent: Path | None = None) -> tuple[str, ...]:
+    """Codes of the languages that have a folder, the default first."""
+    found = {path.name for path in (parent or LANGUAGES).iterdir() if path.is_dir() and any(path.glob("*.toml"))}
+    return (DEFAULT_LANGUAGE, *sorted(found - {DEFAULT_LANGUAGE}))
+
+
+def read(path: Path, name: str) -> dict[str, Any]:
+    """The tables of one file, called ``name`` in what is said of it. Raises ContentError when it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ContentError(f"{path} is missing: see bot/languages/README.md for the files of a language") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContentError(f"{path} is not valid TOML: {error}") from None
-
-
-def as_type(kind: type[T], values: Mapping[str, Any], path: Path) -> T:
-    """``values`` of ``path`` as the dataclass ``kind``. Raises ContentError naming the field that is wrong."""
-    try:
-        if (adapter := _adapters.get(kind)) is None:
-            adapter = _adapters[kind] = TypeAdapter(kind)
-        found: T = adapter.validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ContentError(f"{path}: {field}: {first['msg']}") from None
-    return found
+        raise ContentError(f"{name} is not valid TOML: {error}") from None

@@ -6,14 +6,12 @@ reads the organ, in ``MODELS_DIR/<model>/texts/<language>/``: so a new organ nee
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from bot.knowledge.loader import CONTENT, DEFAULT_LANGUAGE, as_type, read
+from bot.knowledge.loader import DEFAULT_LANGUAGE, ORGAN_FILE, ORGANS, Folder
 from inference.registry import Entry
 
-ORGAN_FILE = "organ.toml"
 _log = logging.getLogger(__name__)
 
 
@@ -45,25 +43,25 @@ class OrganTexts:
     """Words by which a message is known to be about this organ."""
 
 
-def organ_folders(language: str, models: Mapping[str, Entry]) -> dict[str, Path]:
-    """Organ -> the folder of its texts: of every organ that the language knows, and of those of ``models``."""
-    folders = {
-        path.parent.name: path.parent for path in sorted((CONTENT / language / "organs").glob(f"*/{ORGAN_FILE}"))
-    }
+def with_models(folder: Folder, models: Mapping[str, Entry]) -> Folder:
+    """A language with the texts that ``models``, by the organs that they read, bring along in it or in the default."""
     for organ, entry in models.items():
         own = entry.folder / "texts"
         if not own.is_dir():
-            folders.setdefault(organ, CONTENT / language / "organs" / organ)
             continue
-        folders[organ] = own / language
-        if not folders[organ].is_dir() and language != DEFAULT_LANGUAGE:
-            _log.warning("%s is missing: people read the texts of %s in %r", folders[organ], organ, DEFAULT_LANGUAGE)
-            folders[organ] = own / DEFAULT_LANGUAGE
-    return folders
+        texts = own / folder.code
+        if not texts.is_dir() and folder.code != DEFAULT_LANGUAGE:
+            _log.warning("%s is missing: people read the texts of %s in %r", texts, organ, DEFAULT_LANGUAGE)
+            texts = own / DEFAULT_LANGUAGE
+        folder = folder.with_organ(organ, texts)
+    return folder
 
 
-def load_organs(folders: Mapping[str, Path]) -> dict[str, OrganTexts]:
-    """Organ -> its texts. Raises ContentError naming the file and the key that is wrong."""
-    return {
-        organ: as_type(OrganTexts, read(folder / ORGAN_FILE), folder / ORGAN_FILE) for organ, folder in folders.items()
-    }
+def load_organs(folder: Folder, models: Iterable[str] = ()) -> dict[str, OrganTexts]:
+    """Organ -> its texts: of every organ that the language knows, and of those of ``models``.
+
+    Raises ContentError naming the file and the key that is wrong.
+    """
+    names = (path.parent.name for name, path, _ in folder.files(ORGAN_FILE) if name != ORGAN_FILE)
+    files = {organ: f"{ORGANS}/{organ}/{ORGAN_FILE}" for organ in (*names, *models)}
+    return {organ: folder.typed(OrganTexts, folder.file(name), name) for organ, name in files.items()}

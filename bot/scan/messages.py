@@ -14,6 +14,7 @@ from bot.chat.keyboards import Action, button, grid
 from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import jobs, wording
 from bot.scan.report_data import report_data, topic_of
 from inference.analysis import SheetWords
@@ -40,7 +41,7 @@ async def send_picture(
     """
     caption = picture_caption(scan, context.texts, context.services.models.values(), earlier)
     buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
-    known = scan.file_ids.get(PICTURE)
+    known = scan.file_ids.get(_file_key(PICTURE, context))
     if await _left_before_a_kill(context, scan, PICTURE):
         return
     async with _doubt_told(context, scan, PICTURE):
@@ -54,7 +55,8 @@ async def send_picture(
             reply_parameters=replying(reply_to),
             filename=f"TumorScan-{scan.public_id}.jpg",
         )
-        await context.database.scans.record_message(scan.id, PICTURE, message.message_id, message.photo[-1].file_id)
+        file_id, file_key = message.photo[-1].file_id, _file_key(PICTURE, context)
+        await context.database.scans.record_message(scan.id, PICTURE, message.message_id, file_id, file_key)
 
 
 def sheet_words(texts: Texts) -> SheetWords:
@@ -71,7 +73,7 @@ async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
-    data = report_data(scan, kept, context.texts, context.knowledge, context.services.models.values())
+    data = report_data(scan, kept, context.language, context.services.models.values())
     return await context.services.executor.run(jobs.draw, data)
 
 
@@ -79,7 +81,7 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
     """Send the PDF with the scan's buttons: by its file id where Telegram still has it, else ``drawn`` or drawn now."""
     caption = report_caption(scan, context.texts)
     buttons = scan_buttons(context, scan)
-    known = scan.file_ids.get(REPORT)
+    known = scan.file_ids.get(_file_key(REPORT, context))
     if await _left_before_a_kill(context, scan, REPORT):
         return
     async with _doubt_told(context, scan, REPORT):
@@ -93,7 +95,8 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
             filename=f"TumorScan-{scan.public_id}.pdf",
         )
         file_id = message.document.file_id if message.document else None
-        await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id)
+        file_key = _file_key(REPORT, context)
+        await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id, file_key)
 
 
 def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
@@ -180,6 +183,12 @@ async def _tell_doubt(context: BotContext, scan: Scan, step: str) -> None:
     await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
     if step not in scan.messages:
         await context.database.scans.record_message(scan.id, step, MAYBE_SENT)
+
+
+def _file_key(step: str, context: BotContext) -> str:
+    """What a file is kept under: there is one of each step in each language, for both hold words."""
+    code = context.language.code
+    return step if code == DEFAULT_LANGUAGE else f"{step}.{code}"
 
 
 def _under_way(scan: Scan, step: str) -> str:

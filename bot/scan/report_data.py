@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bot.chat.languages import Language
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
@@ -40,15 +41,15 @@ def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, 
     )
 
 
-def report_data(
-    scan: Scan, pictures: Pictures, texts: Texts, knowledge: Knowledge, models: Iterable[Entry]
-) -> ReportData:
+def report_data(scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry]) -> ReportData:
     """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``."""
-    topic = topic_of(scan, texts, knowledge)
+    texts = language.texts
+    topic = topic_of(scan, texts, language.knowledge)
     return ReportData(
         public_id=scan.public_id,
         number=scan.number,
         created_at=scan.created_at,
+        created_words=texts.moment(scan.created_at),
         patient_label=scan.patient_label,
         organ_words=wording.organ_words(scan.organ, texts),
         verdict_words=wording.result_words(scan, texts),
@@ -67,7 +68,8 @@ def report_data(
         picture_words=wording.picture_words(scan, texts),
         original=pictures.original,
         overlay=pictures.overlay,
-        language=texts.language,
+        words=language.report,
+        language=language.code,
     )
 
 
@@ -83,7 +85,12 @@ def topic_of(scan: Scan, texts: Texts, knowledge: Knowledge) -> Topic | None:
 def _bars(scan: Scan, texts: Texts) -> tuple[Bar, ...]:
     ranked = sorted(scan.probabilities.items(), key=lambda item: -item[1])
     return tuple(
-        Bar(wording.label_words(scan.organ, name, texts), probability, name in scan.prediction_set)
+        Bar(
+            wording.label_words(scan.organ, name, texts),
+            probability,
+            texts.percent(probability),
+            highlighted=name in scan.prediction_set,
+        )
         for name, probability in ranked
     )
 

@@ -75,7 +75,7 @@ def score(knowledge: Knowledge, *, held_out: bool) -> Score:
 
 def main() -> None:
     """Print the figures of both halves, the misses of the tuned half, and the time of a search."""
-    knowledge = Knowledge.load("en")
+    knowledge = Knowledge.load()
     lines = []
     for name, held_out in (("tuned", False), ("held_out", True)):
         figures = score(knowledge, held_out=held_out)

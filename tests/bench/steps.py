@@ -9,6 +9,7 @@ from functools import partial
 
 from PIL import Image
 
+from bot.chat.languages import load_language
 from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
 from inference.analysis import SheetWords
@@ -51,7 +52,7 @@ def step_costs(backend: BackendName) -> dict[str, float]:
 
 def text_costs() -> dict[str, float]:
     """Name of the step -> median milliseconds for the slowest of the longest messages that Telegram lets through."""
-    asked = Knowledge.load("en")
+    asked = Knowledge.load()
     return {
         "search of the longest message": max(_median(partial(asked.search, text)) for text in LONGEST.values()),
         "red flags of the longest message": max(_median(partial(asked.red_flag, text)) for text in LONGEST.values()),
@@ -79,11 +80,14 @@ def a_report(original: bytes, overlaid: bytes) -> ReportData:
         public_id="A7K2-Q9",
         number=1,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        created_words="1 January 2026, 00:00 UTC",
         patient_label="Ann",
         organ_words="brain MRI",
         verdict_words="I am not sure about this picture",
         explanation="The model can't tell.",
-        bars=tuple(Bar(words, 0.25, highlighted=True) for words in ("glioma", "meningioma", "pituitary", "none")),
+        bars=tuple(
+            Bar(words, 0.25, "25%", highlighted=True) for words in ("glioma", "meningioma", "pituitary", "none")
+        ),
         figure_words="Brighter means that the spot counted more.",
         limits=("It can be wrong.",) * 4,
         seek_help=("See a doctor when you feel unwell.",) * 4,
@@ -95,4 +99,6 @@ def a_report(original: bytes, overlaid: bytes) -> ReportData:
         picture_words=f"a file of {width} × {height} pixels",
         original=original,
         overlay=overlaid,
+        words=load_language().report,
+        language="en",
     )

@@ -112,7 +112,7 @@ class Bookkeeper:
         texts = Texts.load()
         self._database = database
         self._first_lines = {question: _first_line(answer) for question, answer in answers.items()}
-        patterns = {key: _pattern(template) for key, template in texts.templates.items()}
+        patterns = {key: _pattern(template) for key, template in texts.templates.items() if isinstance(template, str)}
         self._statuses = [patterns[key] for key in patterns if key.startswith("status.") and key != "status.place"]
         self._apologies = [patterns[key] for key in patterns if key.startswith("error.")]
         self._picture_offers = [patterns[key] for key in ("doubt.picture", "refusal.not_sent")]

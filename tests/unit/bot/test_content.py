@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.knowledge.knowledge import SECTION_KEYS, Question, Source, Topic, knowledge
+from bot.knowledge.knowledge import SECTION_KEYS, Knowledge, Question, Source, Topic
 from tests.reading import grade, syllables
 
-ENGLISH = knowledge("en")
+ENGLISH = Knowledge.load()
 HARDEST = 8.0
 MESSAGE = 4096
 """Characters of a Telegram message (telegram.constants.MessageLimit.MAX_TEXT_LENGTH)."""

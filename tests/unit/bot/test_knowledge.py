@@ -1,15 +1,12 @@
 """The knowledge base: what is loaded, what is found, and what is honestly not known."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 from telegram.constants import MessageLimit
 
-from bot.knowledge import loader
-from bot.knowledge.knowledge import SECTION_KEYS, Knowledge, knowledge
-from bot.knowledge.loader import ContentError
+from bot.knowledge.knowledge import SECTION_KEYS, Knowledge
 from tests.bench.faq_search import answer, cases, score
 from tests.bench.samples import LONGEST
 
@@ -20,7 +17,7 @@ HELD_OUT_FLOOR = 0.86
 
 @pytest.fixture(scope="module")
 def english() -> Knowledge:
-    return Knowledge.load("en")
+    return Knowledge.load()
 
 
 def test_what_does_not_exist_is_none(english: Knowledge) -> None:
@@ -168,44 +165,3 @@ def test_no_message_whatever_breaks_the_search(english: Knowledge) -> None:
         found = english.search(text)
         assert found is None or 0 < found.score <= 1
         english.red_flag(text)
-
-
-def test_loading_twice_gives_the_same_object() -> None:
-    assert knowledge("en") is knowledge("en")
-
-
-def test_the_languages_are_those_that_have_a_folder() -> None:
-    assert loader.languages() == ("en",)
-
-
-def test_an_unknown_language_is_named(english: Knowledge) -> None:
-    with pytest.raises(ContentError, match=r"xx.*README"):
-        Knowledge.load("xx")
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
-    [
-        ("topics/glioma.toml", 'title = "Glioma"', 'tittle = "Glioma"', "title"),
-        ("topics/glioma.toml", "gard-glioma", "gard-gout", "no source is called gard-gout"),
-        ("faq/result.toml", "[[questions]]", "[[questions", "not valid TOML"),
-        ("sources.toml", 'publisher = "Epilepsy Society"', "publisher = 3", "publisher"),
-        ("red_flags.toml", "always = true", 'always = "sometimes"', "always"),
-    ],
-)
-def test_a_wrong_file_is_named_with_its_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str, said: str
-) -> None:
-    for path in (loader.CONTENT / "en").rglob("*.toml"):
-        copy = tmp_path / path.relative_to(loader.CONTENT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    changed = tmp_path / "en" / file
-    text = changed.read_text(encoding="utf-8")
-    assert old in text
-    changed.write_text(text.replace(old, new, 1), encoding="utf-8")
-    monkeypatch.setattr("bot.knowledge.knowledge.CONTENT", tmp_path)
-    with pytest.raises(ContentError) as raised:
-        Knowledge.load("en")
-    assert changed.name in str(raised.value)
-    assert said in str(raised.value)

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.chat.languages import load_language, open_models
 from bot.errors import StartError
-from bot.knowledge.loader import CONTENT
+from bot.knowledge.loader import LANGUAGES
 from inference.card import MODELS_DIR
 from inference.registry import check_models
 
@@ -20,7 +21,7 @@ def models(tmp_path: Path) -> Path:
     """The shipped models, with the texts of brain slices brought along by their model."""
     folder = tmp_path / "models"
     shutil.copytree(MODELS_DIR, folder)
-    shutil.copytree(CONTENT / "en" / "organs" / "brain_mri", folder / "brain_mri" / "texts" / "en")
+    shutil.copytree(LANGUAGES / "en" / "organs" / "brain_mri", folder / "brain_mri" / "texts" / "en")
     return folder
 
 
@@ -41,7 +42,7 @@ def test_what_one_may_send_is_what_the_models_read() -> None:
 
 def test_three_organs_are_listed_as_people_would() -> None:
     texts = load_language("en", SHIPPED).texts
-    third = type(texts)(texts.language, texts.templates, texts.organs, ("blood_smear", "brain_mri", "blood_smear"))
+    third = replace(texts, served=("blood_smear", "brain_mri", "blood_smear"))
     assert third.pictures == "a blood smear, a brain MRI slice or a blood smear"
 
 
@@ -86,16 +87,15 @@ def test_an_organ_without_any_texts_is_refused(models: Path) -> None:
             path.read_text().replace('"name": "brain_mri",\n      "words"', '"name": "head_mri",\n      "words"')
         )
         path.write_text(json.dumps(card | {"organ": organ}))
-    assert "organs/head_mri/organ.toml is missing" in refused(models)
+    assert "organs/head_mri/organ.toml: the file is missing" in refused(models)
 
 
 def test_a_language_that_a_model_brings_no_texts_in_gets_those_in_english(
     models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shutil.copytree(CONTENT / "en", tmp_path / "languages" / "xx")
-    monkeypatch.setattr("bot.knowledge.organs.CONTENT", tmp_path / "languages")
-    monkeypatch.setattr("bot.knowledge.knowledge.CONTENT", tmp_path / "languages")
-    monkeypatch.setattr("bot.chat.texts.LANGUAGES", tmp_path / "languages")
+    shutil.copytree(LANGUAGES / "en", tmp_path / "languages" / "xx")
+    shutil.copytree(LANGUAGES / "en", tmp_path / "languages" / "en")
+    monkeypatch.setattr("bot.knowledge.loader.LANGUAGES", tmp_path / "languages")
     _, entries = check_models(models)
     assert load_language("xx", entries).texts.organs["brain_mri"].name == "brain MRI"
     assert "texts/xx is missing" in caplog.text

@@ -10,8 +10,8 @@ from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Question, Source, Topic
 from tests.unit.bot.test_wording import shown
 
-english = Texts.load("en")
-knowledge = Knowledge.load("en")
+english = Texts.load()
+knowledge = Knowledge.load()
 EVERY_PAGE = {
     "topics": pages.topics(knowledge, english),
     "groups": pages.groups(knowledge, english),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.knowledge.knowledge import Knowledge, knowledge
+from bot.knowledge.knowledge import Knowledge
 
 MESSAGES = tomllib.loads((Path(__file__).parents[2] / "data" / "red_flags.toml").read_text(encoding="utf-8"))
 RAISED = [(slug, text) for slug, texts in MESSAGES["raised"].items() for text in texts]
@@ -14,7 +14,7 @@ QUIET = [text for texts in MESSAGES["quiet"].values() for text in texts]
 
 @pytest.fixture(scope="module")
 def english() -> Knowledge:
-    return knowledge("en")
+    return Knowledge.load()
 
 
 @pytest.mark.parametrize(("slug", "text"), RAISED)

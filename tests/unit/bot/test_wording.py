@@ -10,9 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from telegram.constants import MessageLimit
 
-from bot.chat.texts import Texts
+from bot.chat.languages import load_language
 from bot.handlers.history import page_buttons, page_text
-from bot.knowledge.knowledge import Knowledge
 from bot.scan import wording
 from bot.scan.incoming import MAX_LABEL
 from bot.scan.messages import picture_caption, report_caption
@@ -22,8 +21,8 @@ from inference.card import MODELS_DIR, ScoreBin, load_card
 from inference.registry import Entry
 from storage.records import Pictures, Scan, ScanPage
 
-english = Texts.load("en")
-knowledge = Knowledge.load("en")
+language = load_language()
+english, knowledge = language.texts, language.knowledge
 BRAIN = {"glioma": 0.93, "meningioma": 0.04, "pituitary": 0.02, "no_tumor": 0.01}
 SMEAR = {"leukemia": 0.3, "no_leukemia": 0.7}
 
@@ -140,7 +139,7 @@ def test_an_answer_tells_what_such_scores_showed_in_tests(
     own = tested_model.card.sha256["model.tflite"]
     scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
     assert words in shown(picture_caption(scan, english, [tested_model]))
-    assert words in report_data(scan, Pictures(b"", b""), english, knowledge, [tested_model]).explanation
+    assert words in report_data(scan, Pictures(b"", b""), language, [tested_model]).explanation
     assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english, [tested_model])
 
 
@@ -177,7 +176,7 @@ def test_a_hostile_label_is_shown_as_it_was_typed() -> None:
     scan = replace(SCANS["signs"], patient_label=label)
     assert label in shown(picture_caption(scan, english, ()))
     assert label in shown(page_text(ScanPage((scan,), 1, 1, 1), english))
-    assert report_data(scan, Pictures(b"", b""), english, knowledge, ()).patient_label == label
+    assert report_data(scan, Pictures(b"", b""), language, ()).patient_label == label
 
 
 def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
@@ -209,7 +208,7 @@ def test_a_scan_is_explained_by_the_topic_of_its_result(kind: str, title: str) -
 @pytest.mark.parametrize("kind", ["signs", "none", "unsure", "smear"])
 def test_a_report_holds_everything_that_its_reader_needs(kind: str) -> None:
     scan = SCANS[kind]
-    data = report_data(scan, Pictures(b"original", b"overlay"), english, knowledge, ())
+    data = report_data(scan, Pictures(b"original", b"overlay"), language, ())
     assert (data.public_id, data.number, data.created_at) == (scan.public_id, scan.number, scan.created_at)
     assert [bar.probability for bar in data.bars] == sorted(scan.probabilities.values(), reverse=True)
     assert {bar.highlighted for bar in data.bars} == {True, False} or kind in {"none", "smear"}

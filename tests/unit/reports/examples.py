@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from reports import Bar, ReportData, Source
+from reports import Bar, ReportData, Source, Words
 from reports.style import HEAT
 
 
@@ -38,6 +38,17 @@ def drawn(size: tuple[int, int] = (640, 640), *, heat: bool = False, mode: str =
     return buffer.getvalue()
 
 
+WORDS = Words(
+    title="TumorScan report", patient="Patient label", no_patient="none given", received="Received", scan="Scan",
+    number="No. {number}", result="Result", original="The picture", overlay="The same picture with the heat map",
+    weak="no weight", strong="strong weight", scores="Scores",
+    scores_note="Dark bars: answers that the model cannot rule out. Pale bars: answers that it finds unlikely.",
+    figure="What the heat map shows", limits="Limits", seek_help="When to seek help", sources="Sources",
+    made_by="How this was made", model="Model", model_line="{name}, version {version}",
+    weights="Model file (SHA-256)", picture="Picture", picture_hash="Picture as received (SHA-256)",
+    not_a_diagnosis="This report is for learning. It is not a diagnosis: only a doctor can make one.",
+    page="Page {page} of {pages}",
+)  # fmt: skip
 ORIGINAL, OVERLAY = drawn(), drawn(heat=True)
 
 
@@ -46,6 +57,7 @@ def a_report() -> ReportData:
         public_id="A7K2-Q9",
         number=12,
         created_at=datetime(2026, 3, 29, 14, 7, 9, tzinfo=UTC),
+        created_words="29 March 2026, 14:07 UTC",
         patient_label="Ольга Петренко, follow-up 3",
         organ_words="brain MRI",
         verdict_words="The program sees signs that fit a meningioma",
@@ -56,10 +68,10 @@ def a_report() -> ReportData:
             "The program can be wrong, and it has seen only this one picture."
         ),
         bars=(
-            Bar("meningioma", 0.914, highlighted=True),
-            Bar("glioma", 0.066, highlighted=True),
-            Bar("pituitary tumour", 0.0174, highlighted=False),
-            Bar("no tumour signs", 0.0026, highlighted=False),
+            Bar("meningioma", 0.914, "91%", highlighted=True),
+            Bar("glioma", 0.066, "7%", highlighted=True),
+            Bar("pituitary tumour", 0.0174, "2%", highlighted=False),
+            Bar("no tumour signs", 0.0026, "<1%", highlighted=False),
         ),
         figure_words=(
             "The warm colours mark the places that spoke most for the answer, on a fixed scale: the brighter, the more "
@@ -95,4 +107,6 @@ def a_report() -> ReportData:
         picture_words="Sent as a photo (Telegram made it smaller), 1280 × 1280 pixels",
         original=ORIGINAL,
         overlay=OVERLAY,
+        words=WORDS,
+        language="en",
     )
