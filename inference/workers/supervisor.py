@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,6 +86,7 @@ class Worker:
         if kind != READY:
             raise WorkerLostError(str(value)[:500])
         self.is_ready = True
+        say_what_is_missing(tuple(value))
 
     def wait_for(self, signal: Signal) -> bool:
         """Block until the signal is given; False when the worker has ended, or spoke without having been asked."""
@@ -273,6 +275,13 @@ class WorkerSlot:
         else:
             self._queue.put(job, first=True)
         return False
+
+
+@cache
+def say_what_is_missing(missing: tuple[str, ...]) -> None:
+    """Tell the operator what this machine can't take from workers."""
+    for protection in missing:
+        _log.warning("workers keep rights that they don't need; this machine lacks: %s", protection)
 
 
 def _stands_still(process_id: int) -> bool:

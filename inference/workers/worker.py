@@ -4,6 +4,7 @@ import os
 import resource
 import select
 import socket
+import sys
 import threading
 import traceback
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import PictureError
 from inference.backends import BackendName
+from inference.workers import confinement
 from inference.workers.jobs import TABLE
 from inference.workers.wire import Channel, encode
 
@@ -43,6 +45,8 @@ class WorkerSettings:
     """Bytes of address space."""
     jobs: tuple[str, ...]
     """Modules whose jobs it does."""
+    scratch: Path | None = None
+    """A folder where it may write; without one it writes nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,15 @@ def analyser() -> "Analyser":
 def main(connection: socket.socket) -> None:
     """Do jobs one by one until the other end is closed. Leaves the process."""
     channel = Channel(connection)
-    threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
     try:
         _, value = channel.receive()
-        _initialise(TypeAdapter(WorkerSettings).validate_python(value))
+        settings = TypeAdapter(WorkerSettings).validate_python(value)
+        _initialise(settings)
+        missing = _confine(settings, connection)
     except Exception as error:  # noqa: BLE001 - told to the one who can do something about it
         channel.send(encode(FAILED, f"{type(error).__name__}: {error}"))
         return
-    channel.send(encode(READY))
+    channel.send(encode(READY, missing))
     orders = TypeAdapter(Order)
     while True:
         try:
@@ -89,8 +94,7 @@ def _initialise(settings: WorkerSettings) -> None:
     """Limit this process, open the models and read a blank picture, so that the first scan is as fast as the next."""
     global _analyser
     os.nice(NICE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's pictures
-    resource.setrlimit(resource.RLIMIT_AS, (settings.memory, settings.memory))
+    confinement.limit(settings.memory)
     # Decoders and LiteRT, in C, write to standard error what they find in a file; that must not reach the log.
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -100,6 +104,22 @@ def _initialise(settings: WorkerSettings) -> None:
 
     _analyser = Analyser.load(settings.models_dir, settings.backend)
     _analyser.warm_up()
+
+
+def _confine(settings: WorkerSettings, connection: socket.socket) -> list[str]:
+    """Give up all rights that no job needs, before the first byte of a stranger comes; returns what can't be given up.
+
+    The thread that watches the other end is started once there are no more files, so that it has none either.
+    """
+    packages = {name.partition(".")[0] for name in (__name__, "reports", *settings.jobs)}
+    folders = [Path(folder) for name in packages for folder in getattr(sys.modules.get(name), "__path__", ())]
+    libraries = [Path(entry) for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]
+    standard = [Path(sys.base_prefix, "lib"), Path(sys.prefix, "lib")]
+    confinement.drop_capabilities()
+    files = confinement.close_files([*folders, *libraries, *standard, settings.models_dir], settings.scratch)
+    threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
+    kernel = confinement.close_kernel()
+    return [missing for missing in (files, kernel) if missing]
 
 
 def _leave_with(connection: socket.socket) -> None:

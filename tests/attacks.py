@@ -1,0 +1,129 @@
+"""What whoever has taken over a worker would try; each returns when it has worked, and raises when it has not."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from inference.workers.jobs import job
+
+MODULES = (__name__,)
+PTRACE_ATTACH, PTRACE_DETACH, CLONE_NEWUSER = 16, 17, 0x10000000
+_kernel = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _read_memory(pid: int) -> None:
+    class Piece(ctypes.Structure):
+        _fields_ = [("start", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+    def piece(start: int) -> object:
+        return ctypes.byref(Piece(start, 8))
+
+    buffer = ctypes.create_string_buffer(8)
+    theirs = ctypes.addressof(_kernel.getpid)  # a page that is there in each copy of this process
+    here = piece(ctypes.addressof(buffer))
+    one = ctypes.c_ulong(1)
+    _checked(_kernel.process_vm_readv(pid, here, one, piece(theirs), one, ctypes.c_ulong(0)))
+
+
+def _attach(pid: int) -> None:
+    _checked(_kernel.ptrace(PTRACE_ATTACH, pid, None, None))
+
+
+def _run_in_a_child() -> None:
+    """Start a program in place of a forked child, as a shell code would."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.execv(sys.executable, [sys.executable, "-c", ""])  # noqa: S606 - it is an attack
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        raise PermissionError
+
+
+def _open_many_files() -> None:
+    with ExitStack() as files:
+        for _ in range(200):
+            files.enter_context(Path(os.devnull).open())
+
+
+def _grow_limit() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
+
+
+def _link(target: Path) -> None:
+    target.with_suffix(".link").symlink_to(target)
+
+
+ATTACKS: dict[str, Callable[[int, Path], object]] = {
+    "open a TCP socket": lambda _bot, _file: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+    "open a UDP socket": lambda _bot, _file: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+    "open a Unix socket": lambda _bot, _file: socket.socket(socket.AF_UNIX),
+    "resolve a name": lambda _bot, _file: socket.getaddrinfo("localhost", 80),
+    "run a program": lambda _bot, _file: subprocess.run([sys.executable, "-c", ""], check=True),
+    "run a shell": lambda _bot, _file: _checked(-os.system("true")),  # noqa: S605 - it is an attack
+    "become a program": lambda _bot, _file: _run_in_a_child(),
+    "read the bot's environment": lambda bot, _file: Path(f"/proc/{bot}/environ").read_bytes(),
+    "read the bot's memory map": lambda bot, _file: Path(f"/proc/{bot}/maps").read_bytes(),
+    "read its own environment": lambda _bot, _file: Path("/proc/self/environ").read_bytes(),
+    "read the bot's memory": lambda bot, _file: _read_memory(bot),
+    "trace the bot": lambda bot, _file: _attach(bot),
+    "signal the bot": lambda bot, _file: os.kill(bot, 0),
+    "get hold of the bot": lambda bot, _file: os.pidfd_open(bot),
+    "change the bot's limits": lambda bot, _file: resource.prlimit(bot, resource.RLIMIT_CORE, (0, 0)),
+    "slow down the bot": lambda bot, _file: os.setpriority(os.PRIO_PROCESS, bot, os.getpriority(os.PRIO_PROCESS, bot)),
+    "read a secret": lambda _bot, file: file.read_bytes(),
+    "list a folder": lambda _bot, file: list(file.parent.iterdir()),
+    "read the passwords": lambda _bot, _file: Path("/etc/passwd").read_bytes(),
+    "write to a file": lambda _bot, file: file.open("ab").write(b"x"),
+    "make a file": lambda _bot, file: file.with_suffix(".new").touch(),
+    "make a folder": lambda _bot, file: file.with_suffix(".folder").mkdir(),
+    "make a link": lambda _bot, file: _link(file),
+    "rename a file": lambda _bot, file: file.rename(file.with_suffix(".other")).rename(file),
+    "cut a file": lambda _bot, file: os.truncate(file, 1),
+    "lock a file": lambda _bot, file: file.chmod(0o600),
+    "age a file": lambda _bot, file: os.utime(file, (0, 0)),
+    "write 300 MB": lambda _bot, file: file.with_suffix(".big").write_bytes(bytes(300 << 20)),
+    "delete a file": lambda _bot, file: file.unlink(),
+    "open many files": lambda _bot, _file: _open_many_files(),
+    "get more open files": lambda _bot, _file: _grow_limit(),
+    "get a name space": lambda _bot, _file: _checked(_kernel.unshare(CLONE_NEWUSER)),
+    "change the root": lambda _bot, _file: os.chroot("/"),
+}
+NOT_EVERYWHERE = {"get a name space", "change the root", "get more open files", "open many files", "trace the bot",
+                  "read the bot's memory", "run a shell"}  # fmt: skip
+"""What may fail without any confinement too: without rights, in containers, or because there is room."""
+
+
+def outcome(name: str, bot: int, file: Path) -> str:
+    """What became of an attack."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        ATTACKS[name](bot, file)
+    except (OSError, RuntimeError, ValueError, MemoryError, subprocess.SubprocessError) as error:
+        return f"{type(error).__name__}: {getattr(error, 'errno', None)}"
+    return "it worked"
+
+
+@job
+def attack(name: str, bot: int, file: Path) -> str:
+    """Try one of ATTACKS from inside a worker."""
+    return outcome(name, bot, file)
+
+
+if __name__ == "__main__":
+    results = {name: outcome(name, os.getppid(), Path(sys.argv[1])) for name in ATTACKS if name not in NOT_EVERYWHERE}
+    sys.stdout.write(json.dumps(results))
