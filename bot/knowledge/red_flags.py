@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from bot.knowledge.words import Words
+from bot.knowledge.words import Words, is_spelled
 
 MOST_BETWEEN = 2
 """Words of weight that may stand between two words of a sign; small words ("of my", "is") are not counted."""
@@ -38,6 +38,9 @@ class Listening:
     it tells of somebody; one that begins like ``supposing`` is always a plain question. ``fillers`` are skipped
     at the start of a sentence. ``denials`` cancel a sign that follows, unless one of ``before`` follows the sign
     ("never had a fit before" tells of a first one).
+
+    For languages that put these elsewhere: ``asking`` shows a plain question anywhere in a sentence, as
+    ``information`` does at its start; ``denials_after`` cancel a sign that they follow.
     """
 
     fillers: Sequence[str]
@@ -46,6 +49,8 @@ class Listening:
     experience: Sequence[str]
     denials: Sequence[str]
     before: Sequence[str]
+    asking: Sequence[str] = ()
+    denials_after: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,14 @@ class Ear:
         self._experience = _phrases(words, listening.experience)
         self._denials = _all_words(words, listening.denials)
         self._before = _all_words(words, listening.before)
+        self._asking = _phrases(words, listening.asking)
+        self._denials_after = _all_words(words, listening.denials_after)
         self._flags = tuple(
             _Flag(flag.slug, tuple(self._sign(sign) for sign in flag.signs), flag.always, _all_words(words, flag.aside))
             for flag in flags
         )
         vocabulary = {word for flag in self._flags for word in flag.words()}
-        leads = (self._fillers, self._information, self._supposing, self._experience)
+        leads = (self._fillers, self._information, self._supposing, self._experience, self._asking)
         lead_words = {word for lead in leads for phrases in lead.values() for phrase in phrases for word in phrase}
         self._known = vocabulary.union(known, lead_words)
         self._vocabulary = sorted(word for word in vocabulary if len(word) >= SHORTEST_TYPO)
@@ -122,7 +129,7 @@ class Ear:
 
     def _corrections(self, words: set[str]) -> dict[str, str]:
         """Each word with the word of a sign that it is a typo of, or with itself."""
-        unknown = sorted(w for w in words if w not in self._known and len(w) >= SHORTEST_TYPO and w.isascii())
+        unknown = sorted(w for w in words if w not in self._known and len(w) >= SHORTEST_TYPO and is_spelled(w))
         found = {word: word for word in words}
         for word in unknown[:MOST_TYPOS]:
             edits = 1 if len(word) < LONG_WORD else 2
@@ -137,9 +144,9 @@ class Ear:
             start += filler
         if _at(sentence, start, self._supposing):
             return True
-        return bool(_at(sentence, start, self._information)) and not any(
-            _at(sentence, place, self._experience) for place in range(start, len(sentence))
-        )
+        places = range(start, len(sentence))
+        asks = _at(sentence, start, self._information) or any(_at(sentence, at, self._asking) for at in places)
+        return bool(asks) and not any(_at(sentence, at, self._experience) for at in places)
 
     def _tells(self, sentence: Sequence[str], part: Part, aside: frozenset[str]) -> bool:
         """Whether the words of ``part`` stand in ``sentence`` in order, not denied and not about something else."""
@@ -150,6 +157,7 @@ class Ear:
                 continue
             denied = not self._denials & first and bool(
                 self._denials & set(sentence[max(0, place - NEGATION_REACH) : place])
+                or self._denials_after & set(sentence[end + 1 : end + 1 + NEGATION_REACH])
             )
             if not denied or self._before & set(sentence[end + 1 :]):
                 return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
-from bot.knowledge.words import Words
+from bot.knowledge.words import Words, is_spelled
 
 SMALL_WEIGHT = 0.15
 """What a small word ("what", "is", "the") weighs against a rare one."""
@@ -130,7 +130,7 @@ class Index:
         return sentences
 
     def _mistyped(self, token: str) -> _Heard:
-        if len(token) >= SHORTEST_TYPO and token.isascii():
+        if len(token) >= SHORTEST_TYPO and is_spelled(token):
             nearest = process.extractOne(
                 token, self._vocabulary, scorer=OSA.normalized_similarity, score_cutoff=LIKE_ENOUGH
             )

@@ -9,9 +9,14 @@ from functools import cached_property
 LONGEST_WORD = 40
 """Letters of a word that are compared: no real one is longer."""
 
-_WORD = re.compile(r"[^\W_]+")
+_MARKS = "".join(chr(code) for code in range(0x300, 0x1B00) if unicodedata.category(chr(code)).startswith("M"))
+"""Signs that belong to the letter before them: in many scripts they are vowels, which "\\w" does not know."""
+_WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
-_SENTENCE_END = re.compile(r"[.?!;\n]+")
+_SENTENCE_END = re.compile("[.?!;\n।॥؟؛۔。？！]+")
+_NEVER = re.compile(r"(?!)")
+_IDEOGRAPHS = "\u2e80"
+"""Where scripts begin in which one character is a word, so that another one is no typo."""
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 
 
@@ -20,11 +25,11 @@ class Words:
     """The word rules of one language (``words.toml``).
 
     ``capitals`` are replaced where they stand in capitals among small letters; ``rewrites`` are regular expressions
-    with their replacements, applied to the whole text; ``contractions`` are replaced as whole words; ``spelling`` and
-    ``endings`` are regular expressions with their replacements, applied to each word in order; ``synonyms`` lists,
-    under the word they all become, the words and phrases that mean the same here; ``small`` words weigh little in the
-    search; ``subjects`` show that a message is about what the bot knows; ``sections`` says how people ask for one
-    section of a topic.
+    with their replacements, applied to the whole text, which by then has small letters without accents;
+    ``contractions`` are replaced as whole words; ``spelling`` and ``endings`` are regular expressions with their
+    replacements, applied to each word in order; ``synonyms`` lists, under the word they all become, the words and
+    phrases that mean the same here; ``small`` words weigh little in the search; ``subjects`` show that a message is
+    about what the bot knows; ``sections`` says how people ask for one section of a topic.
     """
 
     capitals: Mapping[str, str]
@@ -58,14 +63,13 @@ class Words:
         text = text.translate(_QUOTES)
         if not text.isupper() or text.strip() in self.capitals:
             text = self._in_capitals.sub(lambda match: self.capitals[match[0]], text)
-        text = unicodedata.normalize("NFKD", text).casefold()
-        text = "".join(character for character in text if not unicodedata.combining(character))
+        text = bare(text)
         for pattern, new in self._rewritten:
             text = pattern.sub(new, text)
         return _STRETCHED.sub(r"\1", text)
 
     def _write_out(self, sentence: str) -> str:
-        return self._contracted.sub(lambda match: self.contractions[match[0]], sentence)
+        return self._contracted.sub(lambda match: self._contractions[match[0]], sentence)
 
     def _fold(self, sentence: str) -> tuple[str, ...]:
         words = _WORD.findall(self._write_out(sentence))
@@ -79,17 +83,17 @@ class Words:
         return word
 
     def _stems(self, phrase: str) -> str:
-        return " ".join(self._stem(word) for word in _WORD.findall(self._write_out(phrase)))
+        return " ".join(self._stem(word) for word in _WORD.findall(self._write_out(bare(phrase))))
 
     @cached_property
     def small_words(self) -> frozenset[str]:
         """The words that weigh little, folded."""
-        return frozenset(word for entry in self.small for word in self._fold(entry))
+        return frozenset(word for entry in self.small for word in self._fold(bare(entry)))
 
     @cached_property
     def subject_words(self) -> frozenset[str]:
         """The words that show that a message is about what the bot knows, folded."""
-        return frozenset(word for entry in self.subjects for word in self._fold(entry))
+        return frozenset(word for entry in self.subjects for word in self._fold(bare(entry)))
 
     @cached_property
     def _rewritten(self) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -105,12 +109,16 @@ class Words:
 
     @cached_property
     def _contracted(self) -> re.Pattern[str]:
-        return _alternatives(self.contractions)
+        return _alternatives(self._contractions)
+
+    @cached_property
+    def _contractions(self) -> Mapping[str, str]:
+        return {bare(short): bare(whole) for short, whole in self.contractions.items()}
 
     @cached_property
     def _phrase_table(self) -> dict[str, str]:
         return {
-            self._stems(other): self._stem(word)
+            self._stems(other): self._stem(bare(word))
             for word, others in self.synonyms.items()
             for other in others
             if " " in other
@@ -123,14 +131,28 @@ class Words:
     @cached_property
     def _synonym(self) -> dict[str, str]:
         return {
-            self._stem(other): self._stem(word)
+            self._stem(bare(other)): self._stem(bare(word))
             for word, others in self.synonyms.items()
             for other in others
             if " " not in other
         }
 
 
+def bare(text: str) -> str:
+    """Small letters, without accents and without signs that can't be seen."""
+    text = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in text if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
+
+
+def is_spelled(word: str) -> bool:
+    """Whether a word is of letters, so that it may hold a typo."""
+    return word < _IDEOGRAPHS
+
+
 def _alternatives(phrases: Mapping[str, str]) -> re.Pattern[str]:
     """Whole words or phrases only, longest first."""
+    if not phrases:
+        return _NEVER
     ordered = sorted(phrases, key=len, reverse=True)
-    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(phrase) for phrase in ordered) + r")(?!\w)")
+    either = "|".join(re.escape(phrase) for phrase in ordered)
+    return re.compile(rf"(?<![\w{_MARKS}])(?:{either})(?![\w{_MARKS}])")

@@ -1,7 +1,8 @@
-"""How often the search answers a typed message with the right entry: ``python -m tests.bench.faq_search``.
+"""How often the search answers a typed message with the right entry: ``python -m tests.bench.faq_search [CODE]``.
 
-The messages (``tests/data/faq_queries.toml``) are split in two by a hash of their text. The search was tuned on the
-half called ``tuned`` alone; ``held_out`` says what to expect of messages it has never seen.
+The messages (``tests/data/languages/<code>/questions.toml``) are split in two by a hash of their
+text. The search was tuned on the half called ``tuned`` alone; ``held_out`` says what to expect of messages it has
+never seen.
 """
 
 import hashlib
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.chat.languages import load_language
 from bot.knowledge.knowledge import Knowledge
+from bot.knowledge.loader import DEFAULT_LANGUAGE
 
-QUERIES = Path(__file__).parent.parent / "data" / "faq_queries.toml"
+MESSAGES = Path(__file__).parent.parent / "data" / "languages"
 NOTHING = "none"
 
 
@@ -45,9 +48,10 @@ class Score:
         return self.right / self.total
 
 
-def cases() -> Iterator[Case]:
-    """All messages of the list."""
-    for table, entries in tomllib.loads(QUERIES.read_text(encoding="utf-8")).items():
+def cases(language: str = DEFAULT_LANGUAGE) -> Iterator[Case]:
+    """All messages of a language's list."""
+    text = (MESSAGES / language / "questions.toml").read_text(encoding="utf-8")
+    for table, entries in tomllib.loads(text).items():
         for key, texts in entries.items():
             accepted = frozenset() if key == NOTHING else frozenset(key.split("|"))
             for text in texts:
@@ -61,9 +65,9 @@ def answer(knowledge: Knowledge, text: str) -> str | None:
     return match.entry.slug if match else None
 
 
-def score(knowledge: Knowledge, *, held_out: bool) -> Score:
+def score(knowledge: Knowledge, language: str = DEFAULT_LANGUAGE, *, held_out: bool) -> Score:
     """How the search does on one half."""
-    half = [case for case in cases() if case.held_out == held_out]
+    half = [case for case in cases(language) if case.held_out == held_out]
     right = {case: case.is_right(answer(knowledge, case.text)) for case in half}
     return Score(
         right=sum(right.values()),
@@ -75,22 +79,23 @@ def score(knowledge: Knowledge, *, held_out: bool) -> Score:
 
 def main() -> None:
     """Print the figures of both halves, the misses of the tuned half, and the time of a search."""
-    knowledge = Knowledge.load()
+    language = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_LANGUAGE
+    knowledge = load_language(language).knowledge
     lines = []
     for name, held_out in (("tuned", False), ("held_out", True)):
-        figures = score(knowledge, held_out=held_out)
+        figures = score(knowledge, language, held_out=held_out)
         lines.append(
             f"{name}: {figures.right} of {figures.total} right ({figures.accuracy:.3f}); "
             f"with an answer {figures.on_topic:.3f}, without one {figures.off_topic:.3f}"
         )
     misses = [
         (case, found)
-        for case in cases()
+        for case in cases(language)
         if not case.held_out and not case.is_right(found := answer(knowledge, case.text))
     ]
     lines.extend(f"  {case.text!r}: found {found}, not {'|'.join(case.accepted) or NOTHING}" for case, found in misses)
     times = []
-    for case in cases():
+    for case in cases(language):
         started = time.perf_counter()
         knowledge.search(case.text)
         times.append(time.perf_counter() - started)

@@ -1,12 +1,15 @@
 """The knowledge base: what is loaded, what is found, and what is honestly not known."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from telegram.constants import MessageLimit
 
 from bot.knowledge.knowledge import SECTION_KEYS, Knowledge
+from bot.knowledge.red_flags import Ear, Listening, Signs
+from bot.knowledge.words import Words
 from tests.bench.faq_search import answer, cases, score
 from tests.bench.samples import LONGEST
 
@@ -165,3 +168,37 @@ def test_no_message_whatever_breaks_the_search(english: Knowledge) -> None:
         found = english.search(text)
         assert found is None or 0 < found.score <= 1
         english.red_flag(text)
+
+
+HINDI = Words(
+    capitals={}, rewrites=(), contractions={"क्यूँ": "क्यों"}, spelling=(), endings=(("(?<=..)यां$", "ी"),),
+    synonyms={"दौरा": ("मिर्गी", "दौरे")}, small=("क्या है मुझे",), subjects=("दौरा",), sections={},
+)  # fmt: skip
+
+
+def test_vowel_signs_are_part_of_their_words() -> None:
+    assert HINDI.fold("मस्तिष्क ट्यूमर") == HINDI.fold("मस्‍तिष्क  ट्यूमर,")
+    assert len(HINDI.fold("मुझे मिर्गी का दौरा पड़ा")) == 5
+    assert HINDI.fold("मिर्गी") == HINDI.fold("दौरे") == HINDI.fold("दौरा")
+
+
+def test_a_danda_ends_a_sentence() -> None:
+    assert len(HINDI.sentences("दौरा पड़ा। अब क्या करूँ?", 10, 100)) == 2
+
+
+def test_accents_in_the_words_of_a_language_do_not_matter() -> None:
+    words = replace(HINDI, contractions={"tév": "televisión"}, synonyms={"niño": ("bebé",)}, endings=())
+    assert words.fold("TEV") == words.fold("televisión")
+    assert words.fold("bebe") == words.fold("BEBÉ") == words.fold("nino")
+
+
+LISTENING = Listening((), (), (), (), denials=(), before=(), asking=("क्या होता है",), denials_after=("नहीं",))
+
+
+@pytest.mark.parametrize(
+    ("said", "flag"),
+    [("उसे दौरा पड़ा", "seizure"), ("दौरा क्या होता है", None), ("उसे दौरा नहीं पड़ा", None), ("सिर", None)],
+)
+def test_a_language_may_ask_and_deny_behind_the_sign(said: str, flag: str | None) -> None:
+    ear = Ear(HINDI, LISTENING, [Signs("seizure", ("दौरा",), always=False, aside=())], known=())
+    assert ear.hear(said) == flag

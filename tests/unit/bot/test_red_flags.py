@@ -7,7 +7,9 @@ import pytest
 
 from bot.knowledge.knowledge import Knowledge
 
-MESSAGES = tomllib.loads((Path(__file__).parents[2] / "data" / "red_flags.toml").read_text(encoding="utf-8"))
+MESSAGES = tomllib.loads(
+    (Path(__file__).parents[2] / "data" / "languages" / "en" / "red_flags.toml").read_text(encoding="utf-8")
+)
 RAISED = [(slug, text) for slug, texts in MESSAGES["raised"].items() for text in texts]
 QUIET = [text for texts in MESSAGES["quiet"].values() for text in texts]
 

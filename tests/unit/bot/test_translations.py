@@ -1,0 +1,123 @@
+"""What every language owes its readers: plain and calm texts, a search that finds, flags that are heard."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from telegram.constants import MessageLimit
+
+from bot.chat.languages import Language, load_language
+from bot.knowledge.knowledge import SECTION_KEYS
+from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
+from tests.bench.faq_search import MESSAGES, answer, cases, score
+
+OTHERS = [code for code in codes() if code != DEFAULT_LANGUAGE]
+LANGUAGES = codes()
+QUESTIONS = 60
+"""Messages at least by which a language's search is measured, written in it and not translated."""
+RIGHT = {"tuned": 0.9, "held_out": 0.75}
+LONGEST_MEAN, LONGEST_SENTENCE = 15, 30
+"""Words of a sentence: on the average of all texts, and at most."""
+_SENTENCE = re.compile(r"[.!?।؟:;]+(?=\s|$)|\n+")
+NUMBERS = ("112", "911", "999")
+
+
+@cache
+def spoken(code: str) -> Language:
+    return load_language(code)
+
+
+def messages(code: str, name: str) -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads((MESSAGES / code / f"{name}.toml").read_text("utf-8"))
+
+
+def shown(language: Language) -> Iterator[tuple[str, str]]:
+    """Each text that people read, with a name for it."""
+    for key, template in language.texts.templates.items():
+        yield key, re.sub(r"<[^>]+>|/\w+", "", template if isinstance(template, str) else "\n".join(template.values()))
+    for topic in language.knowledge.topics:
+        yield f"topic {topic.slug} summary", topic.summary
+        for section in topic.sections:
+            yield f"topic {topic.slug} {section.key}", section.text
+    for question in language.knowledge.questions:
+        yield f"question {question.slug}", question.answer
+    for flag in language.knowledge.red_flags:
+        yield f"flag {flag.slug}", flag.text
+
+
+def sentences(text: str) -> list[list[str]]:
+    return [words for part in _SENTENCE.split(text) if (words := part.split())]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_sentences_are_short(code: str) -> None:
+    texts = dict(shown(spoken(code)))
+    long = {name: words for name, text in texts.items() for words in sentences(text) if len(words) > LONGEST_SENTENCE}
+    assert long == {}
+    told = [len(words) for text in texts.values() for words in sentences(text)]
+    assert sum(told) / len(told) <= LONGEST_MEAN
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_text_alarms_reassures_or_claims_certainty(code: str) -> None:
+    tone = tomllib.loads((MESSAGES / code / "tone.toml").read_text("utf-8"))
+    assert all(len(tone[kind]) >= 8 for kind in ("alarming", "reassuring", "certain"))
+    pattern = re.compile("|".join(tone["alarming"] + tone["reassuring"] + tone["certain"]), re.IGNORECASE)
+    found = {}
+    for name, text in shown(spoken(code)):
+        for allowed in tone["meant_otherwise"]:
+            text = text.replace(allowed, "")
+        if match := pattern.search(text):
+            found[name] = match[0]
+    assert found == {}
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_topic_is_whole_and_fits_a_message(code: str) -> None:
+    for topic in spoken(code).knowledge.topics:
+        assert tuple(section.key for section in topic.sections) == SECTION_KEYS
+        whole = sum(len(section.title) + len(section.text) + 4 for section in topic.sections) + len(topic.summary)
+        assert whole <= MessageLimit.MAX_TEXT_LENGTH, topic.slug
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_red_flag_names_the_emergency_numbers(code: str) -> None:
+    for flag in spoken(code).knowledge.red_flags:
+        assert all(number in flag.text for number in NUMBERS), flag.slug
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_name_and_question_finds_its_own_entry(code: str) -> None:
+    knowledge = spoken(code).knowledge
+    asked = [(topic.slug, text) for topic in knowledge.topics for text in (topic.title, *topic.names)]
+    asked += [(one.slug, text) for one in knowledge.questions for text in (one.question, *one.phrasings)]
+    wrong = {text: (slug, found) for slug, text in asked if (found := answer(knowledge, text)) != slug}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+@pytest.mark.parametrize("half", RIGHT)
+def test_the_search_answers_messages_of_that_language(code: str, half: str) -> None:
+    assert len(list(cases(code))) >= QUESTIONS
+    assert score(spoken(code).knowledge, code, held_out=half == "held_out").accuracy >= RIGHT[half]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_what_needs_help_is_heard_and_a_plain_question_is_not(code: str) -> None:
+    knowledge = spoken(code).knowledge
+    lists = messages(code, "red_flags")
+    assert set(lists["raised"]) == {flag.slug for flag in knowledge.red_flags}
+    raised = [(slug, text) for slug, texts in lists["raised"].items() for text in texts]
+    quiet = [text for texts in lists["quiet"].values() for text in texts]
+    assert len(raised) >= 40
+    assert len(quiet) >= 40
+    heard = {text: (flag := knowledge.red_flag(text)) and flag.slug for _, text in raised}
+    assert {text: heard[text] for slug, text in raised if heard[text] != slug} == {}
+    assert [text for text in quiet if knowledge.red_flag(text)] == []
+
+
+def test_every_list_of_messages_is_of_a_language_that_ships() -> None:
+    assert {path.name for path in Path(MESSAGES).iterdir()} == set(LANGUAGES)
