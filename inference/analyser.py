@@ -55,8 +55,13 @@ class Analyser:
         verdict NOT_READABLE and, withheld, what the model of the nearest organ would have said. Raises KeyError for a
         hint that is no organ of ``experts``.
         """
-        digest = hashlib.sha256(picture).hexdigest()
         decoded = decode(picture, believe_tags=hint is None)
+        return self.analyse_decoded(decoded, hashlib.sha256(picture).hexdigest(), hint, bare_map=bare_map)
+
+    def analyse_decoded(
+        self, decoded: Picture, digest: str, hint: str | None = None, *, bare_map: bool = True
+    ) -> Analysis:
+        """Read a picture that is decoded already; ``digest`` (SHA-256, hex) names the bytes that it came in."""
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
         admission = self.gate.admit(decoded.rgb)

@@ -65,6 +65,28 @@ class ScoreBin(_Part):
     """How many of them show a tumour (for the blood smears: leukaemia)."""
 
 
+class StudyRule(_Part):
+    """How slices of one person become one answer (see ``inference.study.case``)."""
+
+    ordered: bool = True
+    """Whether slices lie one behind another, so that neighbours can agree; fields of a smear do not."""
+    extent_mm: Annotated[float, Field(gt=0)] = 8.0
+    """What a finding has to reach through, in millimetres."""
+    whole_mm: Annotated[float, Field(gt=0)] = 150.0
+    """What all slices of a series span where nothing tells their distance."""
+    least: Annotated[int, Field(ge=1)] = 2
+    most: Annotated[int, Field(ge=1)] = 8
+    """So many slices at least and at most, whatever the millimetres say."""
+    distance: Annotated[float, Field(gt=0)] = 0.2
+    """How far the strongest heat may move from a slice to the next, as a share of the picture's side."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.33
+    """Without an order: the share of the pictures that has to agree."""
+    series_share: Annotated[float, Field(gt=0, le=1)] = 0.33
+    """The share of the series that has to show signs."""
+    lone_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """The share of slices that may show signs alone in a study that is told "no signs"."""
+
+
 class ModelClass(_Part):
     """One output of the model and the words that people see for it."""
 
@@ -97,6 +119,8 @@ class ModelCard(_Part):
     """The answer is "not sure" when two views differ by more than this in the probability of any tumour."""
     reliability: tuple[ScoreBin, ...] = ()
     """What pictures with such a score really showed; empty when that was not measured."""
+    study: StudyRule = StudyRule()
+    """How several slices of one person are judged together."""
     sha256: dict[str, str]
     """File name -> SHA-256 (hex) of every weight file in the folder."""
     trained_on: list[dict[str, Any]]

@@ -39,7 +39,7 @@ def stacked(original: bytes, overlay: bytes, words: SheetWords, font: Path | Non
     width = max(picture.width, _MIN_WIDTH)
     scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    letters = _font(font, round(TEXT_ON_PHONE * width / PHONE_WIDTH))
+    letters = load_font(font, round(TEXT_ON_PHONE * width / PHONE_WIDTH))
     line = round(letters.size * 1.9)
     panels = [(words.sent, picture), (words.heat_map, heat_map)] if stands_out else [(words.sent, picture)]
     sheet = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
@@ -52,7 +52,7 @@ def stacked(original: bytes, overlay: bytes, words: SheetWords, font: Path | Non
         )
         top += line + size[1]
     if stands_out:
-        _draw_bar(sheet, top + line / 2, words, letters)
+        draw_bar(sheet, top + line / 2, words, letters)
     else:
         draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
     return encode_jpeg(sheet)
@@ -65,7 +65,7 @@ def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
     return bool(np.abs(small[0] - small[1]).mean(axis=2).max() >= FAINTEST)
 
 
-def _draw_bar(sheet: Image.Image, middle: float, words: SheetWords, font: ImageFont.FreeTypeFont) -> None:
+def draw_bar(sheet: Image.Image, middle: float, words: SheetWords, font: ImageFont.FreeTypeFont) -> None:
     """Write the first word, the bar and the second word on one line of the sheet."""
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, middle), words.none, fill=_INK, font=font, anchor="lm")
@@ -78,7 +78,8 @@ def _draw_bar(sheet: Image.Image, middle: float, words: SheetWords, font: ImageF
 
 
 @cache
-def _font(path: Path | None, size: int) -> ImageFont.FreeTypeFont:
+def load_font(path: Path | None, size: int) -> ImageFont.FreeTypeFont:
+    """Open a TrueType file, or the font that Pillow carries, at a size in pixels."""
     if path is not None:
         return ImageFont.truetype(str(path), size)
     font = ImageFont.load_default(size)

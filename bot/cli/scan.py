@@ -1,4 +1,4 @@
-"""``tumorscan scan FILE...``: read picture files offline, on all cores, and write overlays and reports."""
+"""``tumorscan scan FILE|FOLDER...``: read pictures and studies offline, on all cores; write overlays and reports."""
 
 import argparse
 import asyncio
@@ -17,14 +17,20 @@ from typing import Any
 from tqdm import tqdm
 
 from bot.chat.languages import Language, open_models
+from bot.cli.files import Job, find_jobs, is_odd, is_regular, printable, spelled_out
+from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
 from bot.scan import jobs, wording
 from bot.scan.report_data import new_scan, report_data
+from bot.scan.study_facts import StudyFacts
 from bot.settings import load_settings
 from inference.analysis import Analysis, PictureError, Verdict
 from inference.card import ModelError
 from inference.decode.limits import MAX_FILE_BYTES
 from inference.registry import Entry
+from inference.study.jobs import draw_slice, look, look_into_folder
+from inference.study.reading import OPEN_TIMEOUT, as_analysis, judge_study
+from inference.study.study import Study
 from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
 from inference.workers.local import LocalExecutor
 from storage.public_id import public_id_of
@@ -32,17 +38,10 @@ from storage.records import Scan
 
 SOME_NOT_READ = 3
 """Exit status when at least one file could not be read."""
+FOLDER_TIMEOUT = 300.0
+"""Seconds for the pictures of a folder to be found and decoded: there is no limit on its bytes."""
 AHEAD = 3
 """Files in work per core: enough to keep every worker busy, few enough to keep memory flat."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One file: its place in the call, and the stem of what is written for it."""
-
-    number: int
-    path: Path
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,19 @@ class Finding:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare files and options."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures, also DICOM")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="pictures, DICOM, ZIP or NIfTI of slices, or folders of these",
+    )
+    parser.add_argument("--study", action="store_true", help="a folder holds slices of one person: one answer for it")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write NAME.overlay.jpg, NAME.heatmap.png and NAME.report.pdf there"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON line a file")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a spreadsheet, one line a file")
     parser.add_argument(
         "--organ", metavar="NAME", help="what all pictures show, such as brain_mri; skips the check for it"
     )
@@ -86,45 +93,41 @@ async def _run(args: argparse.Namespace) -> int:
     models, spoken = open_models(settings.models_dir)
     if args.organ is not None and args.organ not in models:
         raise StartError(f"--organ {args.organ}: no model reads that; there are {', '.join(models)}")
-    files = name_jobs(args.files)
-    workers = min(settings.workers, len(files))
+    files = find_jobs(args.files, study=args.study)
+    if not files:
+        named = ", ".join(map(printable, args.files))
+        raise StartError(f"there is no file in {named}; name files, or a folder with some")
+    has_studies = any(file.files is not None or begins_as_container(file.path) for file in files)
+    workers = settings.workers if has_studies else min(settings.workers, len(files))
     findings: list[bool] = []
     with ExitStack() as stack:
         bar = None
         if len(files) > 1 and sys.stderr.isatty():
             bar = stack.enter_context(tqdm(total=len(files), unit="file", file=sys.stderr, dynamic_ncols=True))
 
+        sheet = stack.enter_context(Spreadsheet(args.csv)) if args.csv is not None else None
+
         def tell(finding: Finding) -> None:
-            line = json.dumps(finding.record, ensure_ascii=False) if args.json else finding.words
+            line = as_json(finding.record) if args.json else finding.words
+            if sheet is not None:
+                sheet.write(finding.record)
             tqdm.write(line, file=sys.stdout)  # keeps the bar below the lines when both go to one terminal
             findings.append(finding.was_read)
             if bar is not None:
                 bar.update()
 
         async with LocalExecutor(
-            workers, jobs=jobs.MODULES, models_dir=settings.models_dir, backend=settings.model_backend
+            workers,
+            jobs=jobs.MODULES,
+            models_dir=settings.models_dir,
+            backend=settings.model_backend,
+            readable=[
+                file.path.absolute() for file in files if file.files is not None or is_large_container(file.path)
+            ],
         ) as executor:
-            reader = Reader(executor, models, spoken.default, args.out, args.organ)
+            reader = Reader(executor, models, spoken.default, args.out, args.organ, workers)
             await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
-
-
-def name_jobs(files: Sequence[Path]) -> list[Job]:
-    """Give every file a name of its own to write under: its stem, with a number when another file has that already.
-
-    Compared without case, because some file systems see none.
-    """
-    taken: set[str] = set()
-    jobs = []
-    stems = {path.stem.casefold() for path in files}
-    for number, path in enumerate(files, start=1):
-        name, count = path.stem, 1
-        while name.casefold() in taken or (count > 1 and name.casefold() in stems):
-            count += 1
-            name = f"{path.stem}-{count}"
-        taken.add(name.casefold())
-        jobs.append(Job(number, path, name))
-    return jobs
 
 
 class Reader:
@@ -137,12 +140,14 @@ class Reader:
         language: Language,
         out: Path | None = None,
         organ: str | None = None,
+        at_once: int = 2,
     ) -> None:
         self._executor = executor
         self._models = models
         self._language, self._texts = language, language.texts
         self._out = out
         self._organ = organ
+        self._at_once = at_once
 
     async def read_all(self, jobs: Sequence[Job], ahead: int, tell: Callable[[Finding], None]) -> None:
         """Tell the findings in the order of ``jobs``, with at most ``ahead`` files in work or waiting to be told."""
@@ -160,12 +165,13 @@ class Reader:
 
     async def read(self, job: Job) -> Finding:
         """Read one file; whatever is wrong with it is said in its finding."""
+        if is_odd(job.path):
+            return self._unread(job, "This is no file but a pipe or a device.")
         try:
-            data = await asyncio.to_thread(_load, job.path)
-        except OSError as error:
-            return self._unread(job, f"This file can't be opened: {error.strerror}.")
-        try:
-            analysis = await self._executor.analyse(data, self._organ)
+            analysis, study = await self._look(job)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "no file can have this name"
+            return self._unread(job, f"This file can't be opened: {why}.")
         except PictureError as error:
             return self._unread(job, self._texts.plain(f"refusal.{error.reason}"))
         except ExecutorError as error:
@@ -174,21 +180,45 @@ class Reader:
         if analysis.verdict is Verdict.NOT_READABLE:
             return self._unread(job, self._texts.plain(f"refusal.{analysis.reason}"), analysis)
         scan = as_scan(job, analysis)
-        outputs = await self._write(job, analysis, scan) if self._out is not None else NO_OUTPUTS
-        reason = wording.result_words(scan, self._texts)
-        words = f"{job.path}: {reason}. {wording.explanation_words(scan, self._texts, self._models.values())}"
-        return Finding(_record(job, analysis, reason, outputs), words, was_read=True)
+        outputs = await self._write(job, analysis, scan, study) if self._out is not None else NO_OUTPUTS
+        reason = wording.result_words(scan, self._texts, study)
+        explained = wording.explanation_words(scan, self._texts, self._models.values(), study)
+        words = f"{printable(job.path)}: {reason}. {explained}"
+        return Finding(_record(job, analysis, reason, outputs, study), words, was_read=True)
+
+    async def _look(self, job: Job) -> tuple[Analysis, StudyFacts | None]:
+        """Read a picture, or open and judge what holds several. Raises OSError, PictureError, ExecutorError."""
+        if job.files is not None:
+            found = await self._executor.run(look_into_folder, list(job.files), self._organ, timeout=FOLDER_TIMEOUT)
+        elif await asyncio.to_thread(is_large_container, job.path):
+            files = [(job.path.name, job.path.absolute())]  # Telegram's limit does not hold here
+            found = await self._executor.run(look_into_folder, files, self._organ, timeout=FOLDER_TIMEOUT)
+        else:
+            data = await asyncio.to_thread(_load, job.path)
+            found = await self._executor.run(look, data, self._organ, timeout=OPEN_TIMEOUT)
+        return await self._case(found)
+
+    async def _case(self, found: Analysis | Study) -> tuple[Analysis, StudyFacts | None]:
+        """Judge what holds several slices."""
+        if isinstance(found, Analysis):
+            return found, None
+        cards = {organ: entry.card for organ, entry in self._models.items()}
+        case = await judge_study(self._executor, found, cards, self._organ, at_once=self._at_once)
+        best = case.best.finding
+        overlay, heatmap = await self._executor.run(draw_slice, best.shown, best.heat)
+        return as_analysis(case, overlay, heatmap), StudyFacts.of(case)
 
     def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
         reason = without_commands(sentences)
-        return Finding(_record(job, analysis, reason, NO_OUTPUTS), f"{job.path}: {reason}", was_read=False)
+        words = f"{printable(job.path)}: {reason}"
+        return Finding(_record(job, analysis, reason, NO_OUTPUTS), words, was_read=False)
 
-    async def _write(self, job: Job, analysis: Analysis, scan: Scan) -> dict[str, str | None]:
+    async def _write(self, job: Job, analysis: Analysis, scan: Scan, study: StudyFacts | None) -> dict[str, str | None]:
         """Write the overlay, the heat map and the report of a picture that was read."""
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
-        data = report_data(scan, pictures, self._language, self._models.values())
+        data = report_data(scan, pictures, self._language, self._models.values(), study)
         report = await self._executor.run(jobs.draw, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
@@ -216,7 +246,7 @@ NO_OUTPUTS: dict[str, str | None] = {"overlay": None, "heatmap": None, "report":
 
 def as_scan(job: Job, analysis: Analysis) -> Scan:
     """Build the scan that this would be in a chat, for the words and the report; nothing is stored."""
-    label = job.path.name.encode("utf-8", "replace").decode("utf-8")
+    label = spelled_out(os.fsencode(job.path.name).decode("utf-8", "replace"))
     kept = new_scan(analysis, source_key=str(job.number), patient_label=label, received_as="file")
     fields = {name: getattr(kept, name) for name in type(kept).__dataclass_fields__ if name != "pictures"}
     return Scan(
@@ -229,7 +259,22 @@ def as_scan(job: Job, analysis: Analysis) -> Scan:
     )
 
 
-def _record(job: Job, analysis: Analysis | None, reason: str, outputs: dict[str, str | None]) -> dict[str, Any]:
+def as_json(record: dict[str, Any]) -> str:
+    """One line, in which nothing commands a terminal."""
+    line = json.dumps(record, ensure_ascii=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+_UNSEEN = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _record(
+    job: Job,
+    analysis: Analysis | None,
+    reason: str,
+    outputs: dict[str, str | None],
+    study: StudyFacts | None = None,
+) -> dict[str, Any]:
     file = os.fsencode(job.path).decode("utf-8", "replace")
     if analysis is None:
         said: dict[str, Any] = {
@@ -248,13 +293,31 @@ def _record(job: Job, analysis: Analysis | None, reason: str, outputs: dict[str,
             "gate": dict(analysis.gate) if analysis.gate else None,
             "model": f"{analysis.model.name} {analysis.model.version}" if analysis.model else None,
         }
-    return {"file": file, **said, "reason": reason, "outputs": outputs}
+    told = study.to_json() if study else None
+    return {"file": file, **said, "study": told, "reason": reason, "outputs": outputs}
 
 
 def _load(path: Path) -> bytes:
     """Read at most one byte more than the limit, so that a film of 4 GB costs nothing."""
     with path.open("rb") as file:
         return file.read(MAX_FILE_BYTES + 1)
+
+
+def is_large_container(path: Path) -> bool:
+    """Whether a file is larger than a picture may be, and an archive. Raises OSError, ValueError."""
+    return begins_as_container(path) and path.stat().st_size > MAX_FILE_BYTES
+
+
+def begins_as_container(path: Path) -> bool:
+    """Whether a file begins as a ZIP, gzip or TAR does; False for what can't be opened."""
+    if not is_regular(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError:
+        return False
+    return head.startswith((b"PK\3\4", b"\x1f\x8b")) or head[257:262] == b"ustar"
 
 
 def _public_id(sha256: str) -> str:

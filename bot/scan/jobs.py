@@ -2,11 +2,12 @@
 
 from typing import Final
 
+import inference.study.jobs
 from inference.analysis import Analysis, SheetWords
 from inference.workers.jobs import analyse, job
 from reports.data import ReportData
 
-MODULES: Final = (__name__,)
+MODULES: Final = (__name__, inference.study.jobs.MODULE)
 """What an executor has to know to do these jobs."""
 
 

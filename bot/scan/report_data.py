@@ -6,12 +6,14 @@ from bot.chat.languages import Language
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
+from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, Verdict
 from inference.registry import Entry
 from reports.data import Bar, ReportData, Source
 from storage.records import NewScan, Pictures, Scan
 
 LIMITS = ("report.limit_program", "report.limit_slice", "report.limit_kinds", "report.limit_score")
+STUDY_LIMITS = ("report.limit_program", "study.limit_slice", "report.limit_kinds", "report.limit_score")
 
 
 def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, received_as: str) -> NewScan:
@@ -41,7 +43,9 @@ def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, 
     )
 
 
-def report_data(scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry]) -> ReportData:
+def report_data(
+    scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry], study: StudyFacts | None = None
+) -> ReportData:
     """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``."""
     texts = language.texts
     topic = topic_of(scan, texts, language.knowledge)
@@ -52,11 +56,11 @@ def report_data(scan: Scan, pictures: Pictures, language: Language, models: Iter
         created_words=texts.moment(scan.created_at),
         patient_label=scan.patient_label,
         organ_words=wording.organ_words(scan.organ, texts),
-        verdict_words=wording.result_words(scan, texts),
-        explanation=wording.explanation_words(scan, texts, models),
+        verdict_words=wording.result_words(scan, texts, study),
+        explanation=wording.explanation_words(scan, texts, models, study),
         bars=_bars(scan, texts),
-        figure_words=wording.figure_words(scan, texts),
-        limits=tuple(texts.plain(key) for key in LIMITS),
+        figure_words=wording.figure_words(scan, texts, study),
+        limits=tuple(texts.plain(key) for key in (STUDY_LIMITS if study else LIMITS)),
         seek_help=_lines(topic),
         sources=tuple(Source(f"{source.title}. {source.publisher}", source.url) for source in topic.sources)
         if topic

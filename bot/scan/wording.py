@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bot.chat.texts import Texts
+from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import observed_rate
 from inference.analysis import Verdict
 from inference.registry import Entry
@@ -35,14 +36,18 @@ def chance_words(probability: float, texts: Texts) -> str:
     return texts.plain("chance.about", number=of_hundred)
 
 
-def result_words(scan: Scan, texts: Texts) -> str:
+def result_words(scan: Scan, texts: Texts, study: StudyFacts | None = None) -> str:
     """The result in one line."""
+    if study is not None:
+        return texts.plain(f"study.{scan.verdict}", finding=finding_words(scan.organ, texts))
     return texts.plain(f"verdict.{scan.verdict}", finding=finding_words(scan.organ, texts))
 
 
-def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
+def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry], study: StudyFacts | None = None) -> str:
     """What the result means, in a few plain sentences, with what its model (if among ``models``) has shown in tests."""
     finding = finding_words(scan.organ, texts)
+    if study is not None:
+        return f"{_study_explanation(scan, finding, texts)} {slice_words(study, texts)}"
     if scan.verdict == Verdict.NOT_SURE:
         said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
     else:
@@ -55,8 +60,37 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     return f"{said} {texts.plain('explain.record', finding=finding, chance=chance_words(share, texts))}"
 
 
-def figure_words(scan: Scan, texts: Texts) -> str:
+def _study_explanation(scan: Scan, finding: str, texts: Texts) -> str:
+    if scan.verdict == Verdict.NOT_SURE:
+        return texts.plain("study.explain_not_sure", names=_still_possible(scan, texts))
+    return texts.plain(
+        f"study.explain_{scan.verdict}",
+        finding=finding,
+        label=label_words(scan.organ, scan.label, texts),
+        chance=chance_words(scan.probabilities.get(scan.label, scan.confidence), texts),
+    )
+
+
+def slice_words(study: StudyFacts, texts: Texts) -> str:
+    """How many slices were read, how many agree, and what was set aside."""
+    named = [name or texts.plain("study.unknown_series") for name in study.series]
+    series = ", ".join(dict.fromkeys(named)) if any(study.series) else ""
+    parts = [texts.plain("study.judged_series" if series else "study.judged", count=study.judged, series=series)]
+    if study.agreeing:
+        count, first, last = len(study.agreeing), study.agreeing[0], study.agreeing[-1]
+        parts.insert(0, texts.plain("study.agree", count=count, first=first, last=last))
+    if study.alone:
+        parts.append(texts.plain("study.alone", count=study.alone))
+    if study.set_aside:
+        aside = ", ".join(texts.plain(f"set_aside.{reason}", count=n) for reason, n in study.set_aside.items())
+        parts.append(texts.plain("study.set_aside", list=aside))
+    return " ".join(parts)
+
+
+def figure_words(scan: Scan, texts: Texts, study: StudyFacts | None = None) -> str:
     """What the heat map shows and what it does not."""
+    if study is not None:
+        return texts.plain("study.figure" if study.agreeing else "study.figure_none")
     return texts.plain("figure.signs" if scan.verdict == Verdict.TUMOR_SIGNS else "figure.other")
 
 

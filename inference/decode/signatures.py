@@ -49,7 +49,7 @@ def recognise(data: bytes) -> str:
         return _boxes(data)
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
-    raise PictureError(_way_out(data))
+    raise PictureError(way_out(data))
 
 
 def _riff(data: bytes) -> str:
@@ -71,7 +71,8 @@ def _boxes(data: bytes) -> str:
     raise PictureError(Reason.FILM)
 
 
-def _way_out(data: bytes) -> Reason:
+def way_out(data: bytes) -> Reason:
+    """Why these bytes are no picture, as far as their beginning tells."""
     if data.startswith(_RAW_STARTS):
         return Reason.RAW_PHOTO
     if data.startswith(_FILM_STARTS):

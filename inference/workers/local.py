@@ -39,8 +39,8 @@ class LocalExecutor:
     """Worker processes of this machine, each in a slot of its own; each opens the models once, at its start.
 
     ``workers`` processes do one job each. Besides ``read_picture`` they know the jobs of the modules ``jobs``, named
-    as they are imported. Workers can read their code and models and nothing else, and write to ``scratch`` alone, or
-    nowhere; see ``inference.workers.confinement``. For the rest see ``Executor``, which this is.
+    as they are imported. Workers can read their code, their models and what is ``readable``, and write to ``scratch``
+    alone, or nowhere; see ``inference.workers.confinement``. For the rest see ``Executor``, which this is.
     """
 
     def __init__(
@@ -53,12 +53,15 @@ class LocalExecutor:
         timeout: float = TIMEOUT,
         memory: int | None = None,
         scratch: Path | None = None,
+        readable: Sequence[Path] = (),
     ) -> None:
         if workers < 1:
             raise ValueError("at least one worker is needed")
         self.workers = workers
         modules = (inference_jobs.__name__, *jobs)
-        self._settings = WorkerSettings(models_dir.absolute(), backend, memory or MEMORY[backend], modules, scratch)
+        self._settings = WorkerSettings(
+            models_dir.absolute(), backend, memory or MEMORY[backend], modules, scratch, tuple(readable)
+        )
         self._timeout = timeout
         self._queue = JobQueue()
         self._slots: tuple[WorkerSlot, ...] = ()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 MOST_BYTES: Final = 64 << 20
 """Bytes of a frame; a picture of 20 MiB is the most that is sent, and what comes back is smaller."""
-MOST_BLOBS: Final = 256
+MOST_BLOBS: Final = 512
 _HEAD: Final = struct.Struct("!II")
 _LENGTH: Final = 8
 _BLOB: Final = "\0"

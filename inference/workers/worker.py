@@ -46,6 +46,8 @@ class WorkerSettings:
     jobs: tuple[str, ...]
     """Modules whose jobs it does."""
     scratch: Path | None = None
+    readable: tuple[Path, ...] = ()
+    """Files and folders that it may read besides its code and models."""
     """A folder where it may write; without one it writes nowhere."""
 
 
@@ -116,7 +118,9 @@ def _confine(settings: WorkerSettings, connection: socket.socket) -> list[str]:
     libraries = [Path(entry) for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]
     standard = [Path(sys.base_prefix, "lib"), Path(sys.prefix, "lib")]
     confinement.drop_capabilities()
-    files = confinement.close_files([*folders, *libraries, *standard, settings.models_dir], settings.scratch)
+    files = confinement.close_files(
+        [*folders, *libraries, *standard, settings.models_dir, *settings.readable], settings.scratch
+    )
     threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
     kernel = confinement.close_kernel()
     return [missing for missing in (files, kernel) if missing]

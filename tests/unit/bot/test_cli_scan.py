@@ -12,8 +12,8 @@ from PIL import Image
 from pypdf import PdfReader
 
 from bot.chat.languages import load_language
+from bot.cli.files import name_stems
 from bot.cli.main import main
-from bot.cli.scan import name_jobs
 from inference.analysis import Reason
 from inference.card import MODELS_DIR
 from inference.gate.rejection_reason import KINDS
@@ -22,7 +22,7 @@ from tests import dicom_files, pictures
 
 KEYS = {
     "file", "organ", "verdict", "label", "confidence", "probabilities", "withheld", "prediction_set", "gate", "model",
-    "reason", "outputs",
+    "study", "reason", "outputs",
 }  # fmt: skip
 VERDICTS = {"tumor_signs", "no_tumor_signs", "not_sure"}
 
@@ -89,7 +89,7 @@ def test_equal_names_in_different_folders_do_not_overwrite_each_other(capsys: py
 
 
 def test_a_numbered_name_never_takes_that_of_a_file() -> None:
-    names = [job.name for job in name_jobs([Path("a/x.jpg"), Path("b/x.jpg"), Path("x-2.jpg"), Path("c/x.png")])]
+    names = name_stems([Path("a/x.jpg"), Path("b/x.jpg"), Path("x-2.jpg"), Path("c/x.png")])
     assert names == ["x", "x-3", "x-2", "x-4"]
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.Captu
     no_scans = {"cat.jpg": pictures.cat(), "chest.jpg": pictures.chest_xray()}
     files = [put(name, data) for name, (data, _) in bad.items()]
     files += [put(name, data) for name, data in no_scans.items()]
-    status, lines = scan(capsys, "--out", "out", *files, "missing.jpg", ".")
+    status, lines = scan(capsys, "--out", "out", *files, "missing.jpg", "x" * 5000)
     assert status == 3
     # What is to be done in a chat is of no use here.
     assert [line["reason"] for line in lines[: len(bad)]] == [texts.plain(key) for _, key in bad.values()]
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.Captu
     assert {line["reason"] for line in lines[len(bad) : -2]} <= told
     assert not any("/scan" in line["reason"] for line in lines)
     assert "No such file" in lines[-2]["reason"]
-    assert "directory" in lines[-1]["reason"]
+    assert "name too long" in lines[-1]["reason"]
     for line in lines:
         assert set(line) == KEYS
         assert (line["verdict"], line["organ"], line["label"]) == ("not_readable", None, None)

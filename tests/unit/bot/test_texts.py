@@ -30,6 +30,7 @@ SAMPLES = {
     "topic": "Glioma", "organs": "a brain MRI slice or a blood smear",
     "others": "a brain MRI slice", "last": "a blood smear", "first": "a brain MRI slice",
     "width": 640, "height": 480, "place": 4, "count": 5, "languages": "English, Deutsch",
+    "series": "T1 axial", "list": "damaged ones (2)",
 }  # fmt: skip
 
 english = Texts.load()

@@ -1,0 +1,197 @@
+"""ZIP, TAR and gzip: what is in them, bounded before a byte of a file is unpacked. Nothing touches a disk."""
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Final
+
+from inference.analysis import PictureError, Reason
+from inference.decode.signatures import way_out
+from inference.study.limits import MAX_ENTRIES, MAX_UNPACKED, Budget, is_bomb
+
+_END_OF_DIRECTORY: Final = b"PK\5\6"
+_END_SIZE: Final = 22
+_MAX_COMMENT: Final = 0xFFFF
+_MAX_DIRECTORY: Final = 400 * MAX_ENTRIES
+"""Bytes of a ZIP's directory: the library reads all of it, whatever number of entries the file states."""
+_LINK, _KIND = 0o120000, 0o170000
+_LOCKED: Final = 1
+_STEP: Final = 1 << 20
+_ZIP_FAULTS: Final = (
+    zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError, ValueError, LookupError,
+    struct.error, zlib.error,
+)  # fmt: skip
+_TAR_FAULTS: Final = (tarfile.TarError, OSError, EOFError, ValueError, LookupError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an archive."""
+
+    path: str
+    """As the archive names it, with forward slashes; personal, so never shown and never logged."""
+    size: int
+    """Bytes, at most."""
+    read: Callable[[int], bytes]
+    """The first so many bytes of it. Raises PictureError (ARCHIVE_BROKEN) when they are damaged."""
+
+
+def kind_of(data: bytes) -> str | None:
+    """Name the archive that these bytes begin as: "zip", "tar" or "gzip"; None for anything else.
+
+    An office file is a ZIP too, and not one of slices.
+    """
+    if data.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\10")):
+        return None if way_out(data) is Reason.OFFICE_FILE else "zip"
+    if data.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    if data[257:262] == b"ustar":
+        return "tar"
+    return None
+
+
+def entries(data: bytes, kind: str, budget: Budget) -> Iterator[Entry]:
+    """Give the files of a ZIP or TAR, folders left out.
+
+    Raises PictureError before anything is unpacked: too many files, too many bytes, a suspicious ratio, a password,
+    names that lead out of the archive, links, or the same name twice.
+    """
+    yield from _zip(data, budget) if kind == "zip" else _tar(data, budget)
+
+
+def _zip(data: bytes, budget: Budget) -> list[Entry]:
+    _check_directory(data)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        found = archive.infolist()
+    except _ZIP_FAULTS:
+        raise PictureError(Reason.ARCHIVE_BROKEN) from None
+    names = _Names()
+    listed = []
+    for info in found:
+        if info.is_dir():
+            budget.take(0)
+            continue
+        if info.flag_bits & _LOCKED:
+            raise PictureError(Reason.ARCHIVE_LOCKED)
+        if info.external_attr >> 16 & _KIND == _LINK:
+            raise PictureError(Reason.ARCHIVE_UNSAFE, "link")
+        budget.take(info.file_size, info.compress_size)
+        listed.append(Entry(names.add(info.filename), info.file_size, partial(_from_zip, archive, info)))
+    return listed
+
+
+def _check_directory(data: bytes) -> None:
+    """Look at the last record alone: how many entries it states, and how long their directory is."""
+    at = data.rfind(_END_OF_DIRECTORY, max(0, len(data) - _END_SIZE - _MAX_COMMENT))
+    if at < 0 or at + _END_SIZE > len(data):
+        raise PictureError(Reason.ARCHIVE_BROKEN, "no directory")
+    entries_stated, length = struct.unpack_from("<HI", data, at + 10)
+    if entries_stated > MAX_ENTRIES or length > _MAX_DIRECTORY:  # 0xFFFF stands for more than fit in there
+        raise PictureError(Reason.ARCHIVE_TOO_MANY)
+
+
+def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> bytes:
+    try:
+        with archive.open(info) as file:  # gives no more bytes than the directory states, whatever the stream holds
+            return file.read(size)
+    except _ZIP_FAULTS:
+        raise PictureError(Reason.ARCHIVE_BROKEN, "a file in it") from None
+
+
+def _tar(data: bytes, budget: Budget) -> Iterator[Entry]:
+    names = _Names()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", ignore_zeros=False) as archive:
+            # One after the other: who lists a hundred thousand is stopped at the limit, not after reading them all.
+            while (info := archive.next()) is not None:
+                if info.issym() or info.islnk():
+                    raise PictureError(Reason.ARCHIVE_UNSAFE, "link")
+                if not info.isreg():
+                    budget.take(0)
+                    continue
+                budget.take(info.size)
+                if info.offset_data + info.size > len(data) or info.issparse():
+                    raise PictureError(Reason.ARCHIVE_BROKEN, "shorter than it states")
+                yield Entry(names.add(info.name), info.size, partial(_from_tar, data, info.offset_data, info.size))
+    except _TAR_FAULTS:
+        raise PictureError(Reason.ARCHIVE_BROKEN) from None
+
+
+def _from_tar(data: bytes, start: int, whole: int, size: int) -> bytes:
+    return data[start : start + min(whole, size)]
+
+
+class _Names:
+    """The names of an archive, checked as one would before writing them to a disk, which nobody does here."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def add(self, name: str) -> str:
+        """Give the name with forward slashes. Raises PictureError (ARCHIVE_UNSAFE)."""
+        path = name.replace("\\", "/")
+        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in path.split("/"):
+            raise PictureError(Reason.ARCHIVE_UNSAFE, "a name that leads out of it")
+        if path in self._taken:
+            raise PictureError(Reason.ARCHIVE_UNSAFE, "the same name twice")
+        self._taken.add(path)
+        return path
+
+
+class _TarWatch:
+    """Counts the entries of a TAR while it is being unpacked, so that a hundred thousand are not unpacked first."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._seen = 0
+
+    def look(self, unpacked: bytearray) -> None:
+        """Go from header to header as far as there are bytes. Raises PictureError (ARCHIVE_TOO_MANY)."""
+        while self._next + 512 <= len(unpacked) and unpacked[self._next + 257 : self._next + 262] == b"ustar":
+            self._seen += 1
+            if self._seen > 2 * MAX_ENTRIES:  # long names take a header of their own
+                raise PictureError(Reason.ARCHIVE_TOO_MANY)
+            try:
+                size = tarfile.nti(unpacked[self._next + 124 : self._next + 136])  # type: ignore[attr-defined]
+            except tarfile.HeaderError:
+                return
+            self._next += 512 + -(-size // 512) * 512
+
+
+def gunzip(data: bytes, most: int, budget: Budget | None = None) -> bytes:
+    """Unpack a gzip stream, stopping at ``most`` bytes. With a budget what comes out is counted, and bounded by it.
+
+    Raises PictureError (ARCHIVE_BROKEN, or ARCHIVE_TOO_LARGE as soon as the ratio is suspicious).
+    """
+    unpacker = zlib.decompressobj(wbits=31)
+    out = bytearray()
+    rest: bytes = data
+    watch = _TarWatch()
+    limit = min(most, budget.unpacked + 1 if budget else MAX_UNPACKED + 1)
+    try:
+        while len(out) < limit:
+            if unpacker.eof:
+                rest = unpacker.unused_data
+                if not rest.startswith(b"\x1f\x8b"):
+                    break
+                unpacker = zlib.decompressobj(wbits=31)  # tools that pack in parallel write one member after another
+            before = len(out)
+            out += unpacker.decompress(rest, min(_STEP, limit - before))
+            rest = unpacker.unconsumed_tail
+            if len(out) == before and not rest and not unpacker.eof:
+                raise PictureError(Reason.ARCHIVE_BROKEN, "cut off")
+            watch.look(out)
+            if budget and is_bomb(len(out), len(data) - len(rest)):
+                raise PictureError(Reason.ARCHIVE_TOO_LARGE)
+    except zlib.error:
+        raise PictureError(Reason.ARCHIVE_BROKEN) from None
+    if budget:
+        budget.take(len(out))
+    return bytes(out)

@@ -1,0 +1,88 @@
+"""What workers do for a study: open it, judge a few slices, draw what people see of it."""
+
+from pathlib import Path
+from typing import Final
+
+from inference.analysis import Analysis, PictureError, Reason, SheetWords
+from inference.study.study import Slice, SliceFinding, Study, Tile
+from inference.workers.jobs import analyse, job
+
+MODULE: Final = __name__
+"""What an executor has to know to do these jobs."""
+
+
+@job
+def look(data: bytes, hint: str | None) -> Analysis | Study:
+    """See ``read_or_open``; the bare heat map is included."""
+    return read_or_open(data, hint, bare_map=True)
+
+
+def read_or_open(data: bytes, hint: str | None, *, bare_map: bool) -> Analysis | Study:
+    """Read one picture, or open what holds several. Runs in a worker. Raises PictureError.
+
+    What holds only one slice after all is read as that one picture.
+    """
+    from inference.study.opening import holds_several, open_sheet, open_study
+
+    if holds_several(data):
+        return _alone_or_study(open_study(data), hint, bare_map=bare_map)
+    try:
+        return analyse(data, hint, bare_map=bare_map)
+    except PictureError as error:
+        if error.reason is not Reason.SEVERAL_SLICES or (sheet := open_sheet(data)) is None:
+            raise
+        return sheet
+
+
+@job
+def look_into_folder(files: list[tuple[str, Path]], hint: str | None) -> Analysis | Study:
+    """As ``look``, for files on disk (name within the folder, path) that are slices of one person."""
+    from inference.study.opening import open_folder
+
+    return _alone_or_study(open_folder(files), hint, bare_map=True)
+
+
+@job
+def look_at_album(files: list[bytes]) -> Study | None:
+    """Put an album together when its files are slices of one series; None otherwise."""
+    from inference.study.opening import open_album
+
+    return open_album(files)
+
+
+@job
+def judge_slices(slices: list[Slice], hint: str | None) -> list[SliceFinding]:
+    """Judge a few slices."""
+    from inference.study.judging import judge
+    from inference.workers.worker import analyser
+
+    return [judge(analyser(), one, hint) for one in slices]
+
+
+@job
+def draw_slice(shown: bytes, heat: bytes) -> tuple[bytes, bytes]:
+    """The overlay (JPEG) and the bare heat map (PNG) of a slice (JPEG) and its kept heat map."""
+    from inference.study.sheet import blend, enlarge
+
+    return blend(shown, heat), enlarge(shown, heat)
+
+
+@job
+def draw_study(best: Tile, tiles: list[Tile], words: SheetWords) -> bytes:
+    """See ``inference.study.sheet.study_sheet``."""
+    from inference.study.sheet import study_sheet
+
+    return study_sheet(best, tiles, words)
+
+
+def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:
+    """Give the answer about a study of one slice at once."""
+    if len(study.slices) != 1:
+        return study
+    from inference.decode.imaging import Picture
+    from inference.study.judging import as_rgb
+    from inference.workers.worker import analyser
+
+    one = study.slices[0]
+    decoded = Picture(as_rgb(one), one.width, one.height)
+    return analyser().analyse_decoded(decoded, study.sha256, hint, bare_map=bare_map)

@@ -1,0 +1,147 @@
+"""What lies in a container, found out file by file from first bytes and tags; nothing is decoded yet."""
+
+import hashlib
+import io
+import logging
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from inference.analysis import PictureError, Reason
+from inference.decode import dicom
+from inference.decode.limits import DECODER_ERRORS
+from inference.decode.signatures import recognise
+from inference.study import archives, frames, tags, volumes
+from inference.study.limits import MAX_DEPTH, MAX_UNPACKED, Budget
+from inference.study.study import SetAside
+
+HEAD: Final = 256 << 10
+"""Bytes of a file that are read to find out what it is; the tags of nearly all DICOM files lie within them."""
+_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+"""SOP class of a DICOMDIR."""
+_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
+_MOST_FRAMES: Final = 2_000
+Load = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One DICOM picture or frame that waits to be decoded."""
+
+    tags: tags.Tags
+    load: Load
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was found while containers were walked through."""
+
+    files: list[Found] = field(default_factory=list)
+    volumes: list[Load] = field(default_factory=list)
+    pictures: list[tuple[str, Load]] = field(default_factory=list)
+    """(folder, what gives the file), in the order of their names."""
+    aside: Counter[SetAside] = field(default_factory=Counter)
+    people: set[str] = field(default_factory=set)
+
+
+def walk(data: bytes, kind: str, contents: Contents, budget: Budget, depth: int) -> None:
+    """Note what an archive holds. Raises PictureError when its limits, or those of all that it lies in, are reached."""
+    if depth > MAX_DEPTH:
+        raise PictureError(Reason.ARCHIVE_NESTED)
+    if kind == "gzip":
+        inner = archives.gunzip(data, MAX_UNPACKED + 1, budget)
+        nested = archives.kind_of(inner)
+        if nested:
+            # A packed TAR is one archive, not two.
+            walk(inner, nested, contents, budget, depth if nested == "tar" else depth + 1)
+        else:
+            add(archives.Entry("", len(inner), lambda size: inner[:size]), contents, budget, depth)
+        return
+    for entry in sorted(archives.entries(data, kind, budget), key=lambda entry: natural_order(entry.path)):
+        add(entry, contents, budget, depth)
+
+
+def add(entry: archives.Entry, contents: Contents, budget: Budget, depth: int) -> None:
+    """Find out what a file of an archive is by its first bytes, never by its name."""
+    try:
+        head = entry.read(HEAD)
+        nested = archives.kind_of(head)
+    except PictureError:
+        contents.aside[SetAside.UNREADABLE] += 1
+        return
+    load = partial(entry.read, entry.size)
+    if volumes.looks_like(head):
+        contents.volumes.append(load)
+    elif nested:
+        try:
+            walk(load(), nested, contents, budget, depth + 1)
+        except PictureError as error:
+            if error.reason is not Reason.ARCHIVE_BROKEN:
+                raise
+            contents.aside[SetAside.UNREADABLE] += 1
+    elif dicom.looks_like(head):
+        add_dicom(head if len(head) < entry.size else load(), load, contents)
+    else:
+        try:
+            recognise(head)
+        except PictureError:
+            contents.aside[SetAside.OTHER_FILE] += 1
+        else:
+            contents.pictures.append((entry.path.rpartition("/")[0], load))
+
+
+def add_dicom(head: bytes, load: Load, contents: Contents, *, strict: bool = False) -> None:
+    """Note a DICOM file, or each of its frames. With ``strict`` what is wrong with it is raised, not counted."""
+    try:
+        header = parse_dicom(head, whole=False)
+        if "Rows" not in header and len(head) >= HEAD:
+            header = parse_dicom(load(), whole=False)
+        is_directory = str(header.file_meta.get("MediaStorageSOPClassUID")) == _DIRECTORY
+        if is_directory or "Rows" not in header:
+            contents.aside[SetAside.OTHER_FILE] += 1
+            return
+        if person := str(header.get("PatientID") or "").strip():
+            contents.people.add(hashlib.sha256(person.encode("utf-8", "replace")).hexdigest())
+        count = frames.frame_count(header)
+        if count == 1:
+            contents.files.append(Found(tags.read(header), load))
+            return
+        whole = parse_dicom(load(), whole=True)
+        files = frames.FrameFiles(whole)
+        contents.files += [Found(tags.read(whole, n), partial(files.one, n)) for n in range(min(count, _MOST_FRAMES))]
+    except PictureError:
+        if strict:
+            raise
+        contents.aside[SetAside.UNREADABLE] += 1
+    except DECODER_ERRORS:
+        if strict:
+            raise PictureError(Reason.BROKEN, "DICOM header") from None
+        contents.aside[SetAside.UNREADABLE] += 1
+
+
+def parse_dicom(data: bytes, *, whole: bool) -> Any:
+    """Parse a DICOM file, up to its pixels or with them. Raises what pydicom does (DECODER_ERRORS), or PictureError."""
+    if _DEFLATED in data[:HEAD]:
+        raise PictureError(Reason.DICOM_UNSUPPORTED, "deflated")  # inflating has no limit there
+    import pydicom
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    logging.getLogger("pydicom").disabled = True  # it quotes tags
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=not whole)
+        except (BytesLengthException, InvalidDicomError, *DECODER_ERRORS):
+            raise PictureError(Reason.BROKEN, "DICOM header") from None
+
+
+def natural_order(name: str) -> tuple[Any, ...]:
+    """Sort "slice 9" before "slice 10"."""
+    return tuple(
+        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", name.casefold())
+    )

@@ -1,0 +1,289 @@
+"""Bytes to a study: what a container holds is listed, put in order, and only then decoded. Runs in a limited worker."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from inference.analysis import PictureError, Reason
+from inference.decode import dicom
+from inference.decode.dicom_subject import subject
+from inference.decode.imaging import decode, decode_sheet
+from inference.decode.limits import MAX_FILE_BYTES, SHOWN_SIDE
+from inference.study import archives, frames, pdf, volumes
+from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, Budget
+from inference.study.listing import HEAD, Contents, Found, Load, add, add_dicom, natural_order, parse_dicom, walk
+from inference.study.study import Kind, Series, SetAside, Slice, Study
+
+_SMALL_SIDE: Final = 320
+"""Long side below which slices are not made smaller, however many there are: what models read is smaller."""
+_SAME_PLACE: Final = 0.05
+"""Millimetres; two slices of a series that lie closer show the same place twice."""
+
+T = TypeVar("T")
+
+
+def holds_several(data: bytes) -> bool:
+    """Whether these bytes are a container that ``open_study`` opens, rather than one picture."""
+    if len(data) > MAX_FILE_BYTES:
+        return False
+    if archives.kind_of(data) or volumes.looks_like(data) or pdf.looks_like(data):
+        return True
+    if dicom.looks_like(data):
+        return b"\x28\x00\x08\x00" in data[:HEAD] and frames.frame_count(parse_dicom(data, whole=False)) > 1
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and bool(frames.tiff_pages(data))
+
+
+def open_study(data: bytes) -> Study:
+    """Open a ZIP, TAR, volume, PDF, multi-frame DICOM or TIFF of several pages; decode its slices in their order.
+
+    Raises PictureError with the reason when the container as a whole can't be used, or holds no slice; single files of
+    it that can't be used are counted in ``set_aside``. No text of it holds a name or a tag.
+    """
+    contents, kind = Contents(), Kind.ZIP
+    archive = archives.kind_of(data)
+    if volumes.looks_like(data):
+        kind = Kind.VOLUME
+        contents.volumes.append(lambda: data)
+    elif archive:
+        kind = Kind.ZIP if archive == "zip" else Kind.TAR
+        walk(data, archive, contents, Budget(), 1)
+    elif pdf.looks_like(data):
+        kind = Kind.PDF
+        return _finished(kind, [_pdf_series(data, contents.aside)], contents.aside, data)
+    elif dicom.looks_like(data):
+        kind = Kind.DICOM
+        if isinstance(said := subject(parse_dicom(data, whole=False)), Reason):
+            raise PictureError(said)
+        add_dicom(data, lambda: data, contents, strict=True)
+    else:
+        kind = Kind.TIFF
+        contents.pictures += [("", load) for load in frames.tiff_pages(data)]
+    return _finished(kind, _decoded(contents), contents.aside, data)
+
+
+def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
+    """Put files on disk together as a study: (name within their folder, path) each. Raises PictureError, OSError.
+
+    They are read one after the other, so only their number is bounded; archives among them are as everywhere.
+    """
+    contents = Contents()
+    if len(files) > MAX_ENTRIES:
+        raise PictureError(Reason.ARCHIVE_TOO_MANY)
+    for name, path in sorted(files, key=lambda file: natural_order(file[0])):
+        size = path.stat().st_size
+        if size > MAX_UNPACKED:
+            contents.aside[SetAside.UNREADABLE] += 1
+            continue
+        add(archives.Entry(name, size, partial(_from_disk, path)), contents, Budget(), 1)
+    digest = hashlib.sha256()
+    for name, path in files:
+        digest.update(name.encode("utf-8", "surrogateescape") + hashlib.file_digest(path.open("rb"), "sha256").digest())
+    return _finished(Kind.FOLDER, _decoded(contents), contents.aside, digest.digest())
+
+
+def _from_disk(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def open_sheet(data: bytes) -> Study | None:
+    """Cut a picture of many slices into these, in reading order; None when it is one picture. Raises PictureError."""
+    tiles = decode_sheet(data)
+    if len(tiles) < 2:
+        return None
+    slices = tuple(_slice(one.picture.rgb, one.picture.width, one.picture.height) for one in tiles)
+    return _finished(Kind.SHEET, [Series(slices)], Counter(), data)
+
+
+def open_album(files: Sequence[bytes]) -> Study | None:
+    """Put the files of one album together as a study; None unless all are DICOM files of one series."""
+    contents = Contents()
+    for file in files:
+        if not dicom.looks_like(file):
+            return None
+        add_dicom(file, partial(bytes, file), contents)
+    keys = {found.tags.group for found in contents.files}
+    if len(keys) != 1 or not next(iter(keys))[0] or len(contents.people) > 1 or len(contents.files) < len(files):
+        return None
+    return _finished(Kind.ALBUM, _decoded(contents), contents.aside, b"".join(files))
+
+
+def _decoded(contents: Contents) -> list[Series]:
+    """Choose what is looked at and decode it: DICOM before volumes before pictures, which are then copies of them."""
+    if len(contents.people) > 1:
+        raise PictureError(Reason.ARCHIVE_SEVERAL_PEOPLE)
+    if contents.files:
+        contents.aside[SetAside.OTHER_FILE] += len(contents.volumes) + len(contents.pictures)
+        return _dicom_series(contents.files, contents.aside)
+    if contents.volumes:
+        contents.aside[SetAside.OTHER_FILE] += len(contents.pictures)
+        return _volume_series(contents.volumes, contents.aside)
+    folders: dict[str, list[Load]] = defaultdict(list)
+    for folder, load in contents.pictures:
+        folders[folder].append(load)
+    stride = _stride(len(contents.pictures))
+    series = []
+    for loads in folders.values():
+        slices = _decode_all(_thinned(loads, stride, contents.aside), contents.aside)
+        series += [Series(tuple(alike)) for alike in _by_size(slices)]
+    return series
+
+
+def _by_size(slices: Iterable[Slice]) -> list[list[Slice]]:
+    sizes: dict[tuple[int, ...], list[Slice]] = defaultdict(list)
+    for one in slices:
+        sizes[one.shape[:2]].append(one)
+    return list(sizes.values())
+
+
+def _dicom_series(files: Sequence[Found], aside: Counter[SetAside]) -> list[Series]:
+    groups: dict[tuple[Any, ...], list[Found]] = defaultdict(list)
+    scouts: list[Found] = []
+    for found in files:
+        if found.tags.set_aside is None:
+            groups[found.tags.group].append(found)
+        elif found.tags.set_aside is SetAside.SCOUT:
+            scouts.append(found)
+        else:
+            aside[found.tags.set_aside] += 1
+    if groups:
+        aside[SetAside.SCOUT] += len(scouts)
+    else:  # somebody who sends scouts alone wants these to be read
+        for found in scouts:
+            groups[found.tags.group].append(found)
+    ordered = [_in_order(group, aside) for group in groups.values()]
+    stride = _stride(sum(map(len, ordered)))
+    series = []
+    for group in sorted(ordered, key=lambda group: -len(group)):
+        chosen = _thinned(group, stride, aside)
+        slices = _decode_all([found.load for found in chosen], aside)
+        positions = [found.tags.position for found in chosen if found.tags.position is not None]
+        first = group[0].tags
+        series.append(Series(tuple(slices), first.sequence, first.plane, _spacing(positions)))
+    return series
+
+
+def _in_order(group: Sequence[Found], aside: Counter[SetAside]) -> list[Found]:
+    """Order a series by position where all slices have one, else by number; of two at one place keep the first."""
+    placed = all(found.tags.position is not None for found in group)
+    ordered = sorted(group, key=lambda found: found.tags.order if placed else (0.0, found.tags.instance))
+    kept: list[Found] = []
+    for found in ordered:
+        if placed and kept and abs((found.tags.position or 0.0) - (kept[-1].tags.position or 0.0)) < _SAME_PLACE:
+            aside[SetAside.THINNED] += 1
+        else:
+            kept.append(found)
+    return kept
+
+
+def _spacing(positions: Sequence[float]) -> float | None:
+    gaps = np.diff(np.asarray(positions, np.float64))
+    gaps = gaps[gaps > 0]
+    return float(np.median(gaps)) if gaps.size else None
+
+
+def _volume_series(loads: Sequence[Load], aside: Counter[SetAside]) -> list[Series]:
+    series = []
+    for number, load in enumerate(loads):
+        try:
+            found = list(volumes.slices(volumes.read(load())))
+        except PictureError:
+            if len(loads) == 1:
+                raise
+            aside[SetAside.UNREADABLE] += 1
+            continue
+        stride = _stride(len(found) * (len(loads) - number))
+        chosen = _thinned(found, stride, aside)
+        if chosen:
+            slices = tuple(_slice(one.pixels, one.pixels.shape[1], one.pixels.shape[0]) for one in chosen)
+            series.append(Series(slices, None, chosen[0].plane, _spacing([one.position for one in chosen])))
+    return series
+
+
+def _pdf_series(data: bytes, aside: Counter[SetAside]) -> Series:
+    return Series(tuple(_decode_all([partial(bytes, file) for _, file in pdf.pictures(data)], aside)))
+
+
+def _stride(count: int) -> int:
+    return max(1, -(-count // MAX_SLICES))
+
+
+def _thinned(found: Sequence[T], stride: int, aside: Counter[SetAside]) -> list[T]:
+    chosen = list(found[::stride])
+    aside[SetAside.THINNED] += len(found) - len(chosen)
+    return chosen
+
+
+def _decode_all(loads: Sequence[Load], aside: Counter[SetAside]) -> list[Slice]:
+    slices = []
+    for load in loads:
+        try:
+            picture = decode(load())
+        except PictureError as error:
+            aside[_ASIDE.get(error.reason, SetAside.UNREADABLE)] += 1
+            continue
+        slices.append(_slice(picture.rgb, picture.width, picture.height))
+    return slices
+
+
+_ASIDE: Final = {
+    Reason.EMPTY: SetAside.OTHER_FILE,
+    Reason.UNKNOWN_FORMAT: SetAside.OTHER_FILE,
+    Reason.TOO_SMALL: SetAside.OTHER_FILE,
+    Reason.DICOM_WITHOUT_PICTURE: SetAside.OTHER_FILE,
+    Reason.BLANK: SetAside.NOT_TAKEN,
+    **dict.fromkeys(
+        (
+            Reason.DICOM_CT, Reason.DICOM_XRAY, Reason.DICOM_ULTRASOUND, Reason.DICOM_NUCLEAR, Reason.DICOM_OTHER_KIND,
+            Reason.DICOM_OTHER_PART,
+        ),
+        SetAside.OTHER_PART,
+    ),
+}  # fmt: skip
+
+
+def _slice(pixels: Any, width: int, height: int) -> Slice:
+    if pixels.ndim == 3 and (pixels[..., :1] == pixels).all():
+        pixels = pixels[..., 0]
+    return Slice(pixels.tobytes(), pixels.shape, width, height)
+
+
+def _finished(kind: Kind, series: Sequence[Series], aside: Counter[SetAside], data: bytes) -> Study:
+    """Make the slices small enough to travel. Raises PictureError when there are none."""
+    kept = [one for one in series if one.slices]
+    if not kept:
+        if aside[SetAside.OTHER_PART]:
+            raise PictureError(Reason.DICOM_OTHER_PART)
+        broken, blank = aside[SetAside.UNREADABLE], aside[SetAside.NOT_TAKEN]
+        empty = Reason.PDF_EMPTY if kind is Kind.PDF else Reason.ARCHIVE_EMPTY
+        raise PictureError(Reason.ARCHIVE_BROKEN if broken else Reason.BLANK if blank else empty)
+    side = SHOWN_SIDE
+    while side > _SMALL_SIDE and sum(_bytes_at(one, side) for each in kept for one in each.slices) > MAX_PIXEL_BYTES:
+        side -= 64
+    fitted = [
+        Series(tuple(_fitted(one, side) for one in each.slices), each.sequence, each.plane, each.spacing)
+        for each in kept
+    ]
+    counted = {reason: count for reason, count in aside.items() if count}
+    return Study(kind, tuple(fitted), counted, hashlib.sha256(data).hexdigest())
+
+
+def _bytes_at(one: Slice, side: int) -> float:
+    return float(len(one.pixels) * min(1.0, side / max(one.shape[:2])) ** 2)
+
+
+def _fitted(one: Slice, side: int) -> Slice:
+    height, width = one.shape[:2]
+    if max(height, width) <= side:
+        return one
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray(np.frombuffer(one.pixels, np.uint8).reshape(one.shape))
+    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
+    return Slice(pixels.tobytes(), pixels.shape, one.width, one.height)

@@ -1,0 +1,100 @@
+"""A study as people see it: its most telling slice large beside the heat map, and all of it small below, numbered."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont
+
+from inference.analysis import SheetWords
+from inference.chat_picture import draw_bar, load_font
+from inference.decode.imaging import encode_jpeg
+from inference.explain import STOPS, overlay
+from inference.study.study import Tile
+
+COLUMNS: Final = 6
+_PAPER, _INK, _GROUND = (24, 26, 30), (225, 228, 232), (0, 0, 0)
+_MARK = STOPS[5]
+"""The frame of a slice that agrees: the colour of half the heat, which is no alarm."""
+_GAP = 6
+_FRAME = 4
+_WIDTH, _LETTERS = 1000, 30
+"""Pixels: a phone shows them over some 390."""
+
+
+def blend(shown: bytes, heat: bytes) -> bytes:
+    """Lay a kept heat map over its slice: JPEG of the slice's size."""
+    return encode_jpeg(_blended(shown, heat))
+
+
+def enlarge(shown: bytes, heat: bytes) -> bytes:
+    """A kept heat map at the size of its slice: PNG, 8-bit grey."""
+    size = Image.open(io.BytesIO(shown)).size
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(heat)).convert("L").resize(size, Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _blended(shown: bytes, heat: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(shown)).convert("RGB")
+    values = Image.open(io.BytesIO(heat)).convert("L").resize(picture.size, Image.Resampling.BICUBIC)
+    return overlay(picture, values)
+
+
+def contact_sheet(tiles: Sequence[Tile], width: int, font: Path | None = None, columns: int = COLUMNS) -> Image.Image:
+    """Draw tiles in rows over ``width`` pixels; marked ones carry a frame and their heat map."""
+    columns = min(columns, max(4, len(tiles)))
+    side = (width - _GAP * (columns - 1)) // columns
+    text = max(13, side // 9)
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (width, rows * (side + _GAP) - _GAP), _PAPER)
+    letters = load_font(font, text)
+    for place, tile in enumerate(tiles):
+        left, top = place % columns * (side + _GAP), place // columns * (side + _GAP)
+        picture = _blended(tile.shown, tile.heat) if tile.marked else Image.open(io.BytesIO(tile.shown)).convert("RGB")
+        sheet.paste(_boxed(picture, (side, side)), (left, top))
+        draw = ImageDraw.Draw(sheet)
+        if tile.marked:
+            draw.rectangle((left, top, left + side - 1, top + side - 1), outline=_MARK, width=_FRAME)
+        _write_number(draw, (left + _FRAME + 3, top + _FRAME + 1), str(tile.number), letters)
+    return sheet
+
+
+def _boxed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Fit a picture into a box, its proportions kept, on black."""
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    fitted = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    box = Image.new("RGB", size, _GROUND)
+    box.paste(
+        picture.resize(fitted, Image.Resampling.BICUBIC), ((size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2)
+    )
+    return box
+
+
+def _write_number(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: str, letters: ImageFont.FreeTypeFont) -> None:
+    draw.text(at, number, fill=_INK, font=letters, stroke_width=2, stroke_fill=_GROUND)
+
+
+def study_sheet(best: Tile, tiles: Sequence[Tile], words: SheetWords, font: Path | None = None) -> bytes:
+    """Compose what goes into the chat: ``best`` beside its heat map, then the contact sheet. JPEG, no metadata.
+
+    ``font`` is a TrueType file for other scripts; without it Pillow's own is used.
+    """
+    letters = load_font(font, _LETTERS)
+    line = round(letters.size * 1.9)
+    panel = (_WIDTH - _GAP) // 2
+    shown = Image.open(io.BytesIO(best.shown)).convert("RGB")
+    height = min(panel, max(1, round(shown.height * panel / shown.width)))
+    small = contact_sheet(tiles, _WIDTH, font)
+    sheet = Image.new("RGB", (_WIDTH, line + height + line + small.height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for left, title, picture in (
+        (0, f"{best.number} · {words.sent}", shown),
+        (panel + _GAP, words.heat_map, _blended(best.shown, best.heat)),
+    ):
+        draw.text((left + _GAP, line / 2), title, fill=_INK, font=letters, anchor="lm")
+        sheet.paste(_boxed(picture, (panel, height)), (left, line))
+    draw_bar(sheet, line + height + line / 2, words, letters)
+    sheet.paste(small, (0, 2 * line + height))
+    return encode_jpeg(sheet)
