@@ -8,6 +8,7 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, Mess
 from bot.chat import pages
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, says
+from bot.knowledge import cries
 from bot.knowledge.knowledge import Match, Question, RedFlag, Topic
 
 SUGGESTIONS = 3
@@ -69,8 +70,8 @@ async def answer(context: BotContext, typed: str) -> None:
 
 
 async def heed_red_flags(context: BotContext, typed: str) -> RedFlag | None:
-    """Say what to do when somebody writes of something that needs help; returns what was heard."""
-    flag = context.knowledge.red_flag(typed)
+    """Say what to do when somebody writes of something that needs help, in any language; returns what was heard."""
+    flag = context.knowledge.red_flag(typed) or cries.hear(typed)
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))
     return flag

@@ -1,0 +1,212 @@
+"""Hears a cry for help in any of the languages that ``cries/`` knows, whatever language the chat is set to.
+
+A second ear behind the red flags of the chat's own language (``red_flags.py``): simpler, and quicker to raise an alarm.
+A sign is words in their order, at most ``MOST_BETWEEN`` others between two of them; ``a/b`` are alternatives and
+``stem*`` is any word that begins so. Letters are compared without case and accents.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from bot.knowledge.knowledge import RedFlag
+from bot.knowledge.loader import read
+
+FOLDER = Path(__file__).parent / "cries"
+MOST_BETWEEN = 5
+DENIAL_REACH = 2
+"""How many words before a sign a denial may stand and still deny it."""
+WITHOUT = frozenset({"without", "sin", "ohne", "без", "sans", "sem", "بدون"})
+"""Denies what follows, whichever language its sign is of: many words are the same in several."""
+LONGEST_TEXT, MOST_WORDS = 4096, 900
+_BASES_WITH_ACCENTS = ("LATIN", "CYRILLIC", "GREEK", "ARABIC")
+_SPELLED_OUT = str.maketrans(
+    {"ß": "ss", "ı": "i", "ø": "o", "ł": "l", "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ئ": "ا"}
+)
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    questions: tuple[str, ...]
+    denials: tuple[str, ...]
+    self_harm_answer: str
+    emergency_answer: str
+    self_harm: tuple[str, ...]
+    emergency: tuple[str, ...]
+    questions_at_end: tuple[str, ...] = ()
+    asides: tuple[str, ...] = ()
+    """Sayings that hold a sign and mean something else."""
+
+
+Term = tuple[str, ...]
+Sign = tuple[Term, ...]
+Kind = Literal["self_harm", "emergency"]
+KINDS: tuple[Kind, ...] = ("self_harm", "emergency")
+STEM = 3
+"""Letters by which signs that begin with a stem are looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """The signs of one kind, by the words that may begin them."""
+
+    answer: str
+    by_word: Mapping[str, Sequence[Sign]]
+    by_stem: Mapping[str, Sequence[Sign]]
+
+    def beginning_with(self, word: str) -> Iterable[Sign]:
+        return (*self.by_word.get(word, ()), *self.by_stem.get(word[:STEM], ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ear:
+    code: str
+    questions: tuple[tuple[str, ...], ...]
+    questions_at_end: tuple[tuple[str, ...], ...]
+    denials: tuple[tuple[str, ...], ...]
+    asides: tuple[Sign, ...]
+    kinds: Mapping[Kind, _Signs]
+
+
+def languages() -> tuple[str, ...]:
+    """Codes of the languages in which cries are heard."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def hear(text: str) -> RedFlag | None:
+    """The gravest cry in ``text`` as a red flag in the language of the sign, or None; self-harm before all else."""
+    said = {way: _sentences(text, way) for way in {_way(ear.code) for ear in _ears()}}
+    for kind in KINDS:
+        for ear in _ears():
+            if any(_heard(sentence, ear, kind) for sentence in said[_way(ear.code)]):
+                title, _, rest = ear.kinds[kind].answer.partition("\n\n")
+                return RedFlag(f"{kind}-{ear.code}", title, rest, signs=(), always=kind == "self_harm")
+    return None
+
+
+def _heard(sentence: Sequence[str], ear: _Ear, kind: Kind) -> bool:
+    begun = [(place, sign) for place, word in enumerate(sentence) for sign in ear.kinds[kind].beginning_with(word)]
+    if not any(_fits(sentence[place], sign[0]) and _tells(sentence, place, sign, ear) for place, sign in begun):
+        return False
+    if kind == "emergency" and _asks(sentence, ear):
+        return False
+    return not any(_at(sentence, place, aside) for aside in ear.asides for place in range(len(sentence)))
+
+
+def _asks(sentence: Sequence[str], ear: _Ear) -> bool:
+    return any(tuple(sentence[: len(lead)]) == lead for lead in ear.questions) or any(
+        tuple(sentence[-len(end) :]) == end for end in ear.questions_at_end
+    )
+
+
+def _tells(sentence: Sequence[str], place: int, sign: Sign, ear: _Ear) -> bool:
+    """Whether ``sign``, which begins at ``place``, is there whole and not denied."""
+    if not _follows(sentence, place, sign[1:]):
+        return False
+    before = tuple(sentence[max(0, place - DENIAL_REACH) : place])
+    said = {word for term in sign for word in term}
+    return WITHOUT.isdisjoint(before) and not any(
+        before[at : at + len(denial)] == denial and denial[0] not in said
+        for denial in ear.denials
+        for at in range(len(before))
+    )
+
+
+def _follows(sentence: Sequence[str], place: int, rest: Sequence[Term]) -> bool:
+    if not rest:
+        return True
+    reach = range(place + 1, min(len(sentence), place + 2 + MOST_BETWEEN))
+    return any(_fits(sentence[at], rest[0]) and _follows(sentence, at, rest[1:]) for at in reach)
+
+
+def _at(sentence: Sequence[str], place: int, sign: Sign) -> bool:
+    """Whether ``sign`` stands at ``place``, word after word."""
+    words = sentence[place : place + len(sign)]
+    return len(words) == len(sign) and all(_fits(word, term) for word, term in zip(words, sign, strict=True))
+
+
+def _fits(word: str, term: Term) -> bool:
+    return any(word.startswith(part[:-1]) if part.endswith("*") else word == part for part in term)
+
+
+@cache
+def _ears() -> tuple[_Ear, ...]:
+    return tuple(_load(code) for code in languages())
+
+
+def _load(code: str) -> _Ear:
+    path = FOLDER / f"{code}.toml"
+    known = TypeAdapter(_Language).validate_python(read(path, f"cries/{path.name}"))
+    way = _way(code)
+
+    def phrases(texts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(_words(text, way)) for text in texts)
+
+    def signs(texts: Iterable[str]) -> tuple[Sign, ...]:
+        terms = ((tuple(_fold(part, way) for part in term.split("/")) for term in text.split()) for text in texts)
+        return tuple(tuple(sign) for sign in terms)
+
+    return _Ear(
+        code,
+        phrases(known.questions),
+        phrases(known.questions_at_end),
+        phrases(known.denials),
+        signs(known.asides),
+        {
+            "self_harm": _indexed(known.self_harm_answer, signs(known.self_harm)),
+            "emergency": _indexed(known.emergency_answer, signs(known.emergency)),
+        },
+    )
+
+
+def _indexed(answer: str, signs: Iterable[Sign]) -> _Signs:
+    by_word: dict[str, list[Sign]] = {}
+    by_stem: dict[str, list[Sign]] = {}
+    for sign in signs:
+        for word in sign[0]:
+            index, key = (by_stem, word[:-1][:STEM]) if word.endswith("*") else (by_word, word)
+            index.setdefault(key, []).append(sign)
+    return _Signs(answer, by_word, by_stem)
+
+
+def _way(code: str) -> str:
+    """Languages of one way are folded alike, so that a text is folded once for all of them."""
+    return code if code in {"de", "en"} else ""
+
+
+def _sentences(text: str, way: str) -> Sequence[Sequence[str]]:
+    """Words of each sentence; a comma ends none, since a sign may run over it."""
+    found, left = [], MOST_WORDS
+    for sentence in re.split(r"[.!?;\n\u061f\u0964]+", text[:LONGEST_TEXT]):
+        words = _words(sentence, way)[:left]
+        left -= len(words)
+        found.append(words)
+    return found
+
+
+def _words(text: str, way: str) -> list[str]:
+    # An apostrophe joins in English (won't) and parts in French (d'un).
+    folded = _fold(re.sub(r"['\u2019\u02bc]", "" if way == "en" else " ", text), way)
+    return "".join(letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in folded).split()
+
+
+@cache
+def _accent_free(character: str) -> str:
+    """A letter without its accents; signs of other scripts, such as Hindi's vowels, are no accents."""
+    if not unicodedata.name(character, "").startswith(_BASES_WITH_ACCENTS):
+        return character
+    return "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
+
+
+def _fold(text: str, way: str) -> str:
+    lowered = unicodedata.normalize("NFC", text.replace("İ", "i").lower())
+    if way == "de":
+        lowered = lowered.translate(_GERMAN)
+    return "".join(map(_accent_free, lowered)).translate(_SPELLED_OUT)

@@ -1,0 +1,51 @@
+"""``python -m tests.bench.cries``: how many cries for help are heard, and how many everyday sentences raise an alarm.
+
+The list was written before the rules, which were tuned on one half of it (by a hash of the text); the other half was
+looked at when they were done. Both are by the same author, so read the second half as kind.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+
+from bot.knowledge import cries
+from bot.knowledge.knowledge import Knowledge
+from bot.knowledge.loader import Folder
+from tests.conftest import TESTS
+
+LIST = TESTS / "data" / "cries_for_help.toml"
+TUNED_ON, KEPT_APART = 0, 1
+
+
+def half_of(text: str) -> int:
+    """TUNED_ON or KEPT_APART."""
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16) % 2
+
+
+def sentences(kind: str) -> Mapping[str, Sequence[str]]:
+    """Language -> sentences of ``kind``: "raised" or "quiet"."""
+    found: Mapping[str, Sequence[str]] = tomllib.loads(LIST.read_text("utf-8"))[kind]
+    return found
+
+
+def is_heard(text: str, knowledge: Knowledge) -> bool:
+    """Whether an English chat answers it with help."""
+    return (knowledge.red_flag(text) or cries.hear(text)) is not None
+
+
+def main() -> None:
+    """Print a line a language and half, and the sums."""
+    knowledge = Knowledge.load(Folder.read("en"))
+    for kind, name in (("raised", "heard"), ("quiet", "false alarms")):
+        for half in (TUNED_ON, KEPT_APART):
+            heard = total = 0
+            for language, texts in sentences(kind).items():
+                here = [text for text in texts if half_of(text) == half]
+                hits = sum(is_heard(text, knowledge) for text in here)
+                print(f"{name}, half {half + 1}, {language}: {hits} of {len(here)}")
+                heard, total = heard + hits, total + len(here)
+            print(f"{name}, half {half + 1}, all: {heard} of {total} ({100 * heard / total:.1f} %)")
+
+
+if __name__ == "__main__":
+    main()
