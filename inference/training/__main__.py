@@ -20,7 +20,7 @@ import keras
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
 from inference.training.data.dataset import DataError
-from inference.training.recipes import RECIPES
+from inference.training.recipes import RECIPES, RecipeError, read_recipe
 
 ON_ANY_BACKEND = ("data", "train")
 """Commands that don't need Keras on TensorFlow."""
@@ -35,6 +35,10 @@ def main(argv: list[str] | None = None) -> int:
         "--data",
         help="default: TUMORSCAN_DATA, else ../shared/data; or a folder of your own: CLASS/*.png or an index.csv",
     )
+    parser.add_argument(
+        "--recipe", type=Path, action="append", default=[], metavar="FILE",
+        help="a recipe of your own (TOML, see inference/training/recipes.py); a name known already is replaced",
+    )  # fmt: skip
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are kept")
     parser.add_argument("--models", type=Path, default=MODELS_DIR, help="where model folders are written")
     parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")
@@ -48,15 +52,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.2, help="export: how much of --earlier (default: 0.2)")
     parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")
     args = parser.parse_args(argv)
-    unknown = set(args.model) - set(RECIPES)
+    try:
+        own = {recipe.name: recipe for recipe in map(read_recipe, args.recipe)}
+    except RecipeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    recipes = RECIPES | own
+    unknown = set(args.model) - set(recipes)
     if unknown:
-        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(RECIPES)}")
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(recipes)}")
     backend = keras.backend.backend()
     if backend != "tensorflow" and args.command not in ON_ANY_BACKEND:
         parser.error(f"{args.command} needs Keras on tensorflow, not on {backend}: leave KERAS_BACKEND out")
     try:
-        for name in args.model or RECIPES:
-            commands.COMMANDS[args.command](RECIPES[name], args)
+        for name in args.model or own or RECIPES:
+            commands.COMMANDS[args.command](recipes[name], args)
     except (DataError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

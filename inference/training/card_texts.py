@@ -1,31 +1,30 @@
-"""What the cards say in words."""
+"""What the cards of the shipped models say in words."""
 
-INTENDED_USE = {
-    "brain_mri": (
-        "Education and research: shows what a small neural network sees in one slice of a brain MRI, and where. "
-        "It is not a medical device and makes no diagnosis."
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CardTexts:
+    """What a card says in words."""
+
+    intended_use: str
+    out_of_scope: str
+    known_failures: tuple[str, ...] = ()
+
+
+BRAIN_MRI = CardTexts(
+    intended_use=(
+        "Education and research: shows what a small neural network sees in one slice of a brain MRI, and where. It "
+        "is not a medical device and makes no diagnosis."
     ),
-    "blood_smear": (
-        "Education and research: finds the white cells in one picture of a stained blood smear, judges each of them, "
-        "and shows which of them counted. It is not a medical device and makes no diagnosis."
+    out_of_scope=(
+        "Any decision about a person's health. Whole volumes, CT, other body parts, other diseases (stroke, "
+        "bleeding, inflammation), tumour kinds other than glioma, meningioma and pituitary tumour, and follow-up "
+        "after treatment."
     ),
-    "gate": "Decides whether a picture is a brain MRI slice, a blood smear or neither, before an expert reads it.",
-}
-OUT_OF_SCOPE = {
-    "brain_mri": (
-        "Any decision about a person's health. Whole volumes, CT, other body parts, other diseases (stroke, bleeding, "
-        "inflammation), tumour kinds other than glioma, meningioma and pituitary tumour, and follow-up after treatment."
-    ),
-    "blood_smear": (
-        "Any decision about a person's health. Whole slides, cell counts, other blood diseases, stains other than "
-        "Wright, Giemsa and their like, bone marrow pathology, and telling one leukaemia from another."
-    ),
-    "gate": "Telling good pictures from bad ones, or one patient from another; pictures of other organs.",
-}
-KNOWN_FAILURES = {
-    "brain_mri": (
-        "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners are "
-        "read less well, in both directions.",
+    known_failures=(
+        "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners "
+        "are read less well, in both directions.",
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
         "It still leans on the look of the hospital: of slices of val whose tumour was covered by healthy tissue it "
         "calls more than one in four a tumour (the version before: one in six; water around a glioma is often still "
@@ -34,46 +33,61 @@ KNOWN_FAILURES = {
         "another kind.",
         "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
         "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
-        "The test pictures were looked at more than once, by the versions before; this one was chosen on val, beside "
-        "two nets that share the views.",
+        "The test pictures were looked at more than once, by the versions before; this one was chosen on val, beside"
+        " two nets that share the views.",
         "Ten slices of val, second visits of children whose first visit is in the training, were left out of the "
         "figures.",
     ),
-    "blood_smear": (
+)
+BLOOD_SMEAR = CardTexts(
+    intended_use=(
+        "Education and research: finds the white cells in one picture of a stained blood smear, judges each of them,"
+        " and shows which of them counted. It is not a medical device and makes no diagnosis."
+    ),
+    out_of_scope=(
+        "Any decision about a person's health. Whole slides, cell counts, other blood diseases, stains other than "
+        "Wright, Giemsa and their like, bone marrow pathology, and telling one leukaemia from another."
+    ),
+    known_failures=(
         "It knows eight things of each white cell (how large and how long the nucleus is, how pale in places, how "
         "grainy and how clumped inside, what lies around it, and how unlike its neighbours it is) and nothing of a "
         "doctor's other signs: granules, nucleoli, Auer rods, cell counts.",
         'A picture of one cell, or of two, often gets no other answer than "not sure": leukaemia shows in many cells.',
-        'In laboratories that it has not seen it says "not sure" to about two pictures of five, and "signs" to up to '
-        "one in twenty of the normal ones; large normal cells (monocytes, immature granulocytes, basophils) look to it "
-        "most like blasts.",
+        'In laboratories that it has not seen it says "not sure" to about two pictures of five, and "signs" to up to'
+        " one in twenty of the normal ones; large normal cells (monocytes, immature granulocytes, basophils) look to"
+        " it most like blasts.",
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the eight "
-        "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it "
-        "somewhat.",
+        "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it"
+        " somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
-        "Very bright pictures are read worse: at a gamma of 0.6 one in ten was told the wrong answer. Blurred ones and "
-        'photos of a screen are told "not sure" more often; in photos with a room around one in twenty was told wrong.',
+        "Very bright pictures are read worse: at a gamma of 0.6 one in ten was told the wrong answer. Blurred ones "
+        'and photos of a screen are told "not sure" more often; in photos with a room around one in twenty was told '
+        "wrong.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
-        "The test looks took no part in the training, but were looked at more than once while the measures "
-        "were chosen.",
+        "The test looks took no part in the training, but were looked at more than once while the measures were "
+        "chosen.",
     ),
-    "gate": (
-        "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what was "
-        "left out). Body parts and machines that were not in the data may pass in the same way: of bellies and skulls "
-        "that only the test draws about half got in.",
-        "A smear from a laboratory unlike all that it has seen may be refused as something else: without them in its "
-        "training, most cells of two laboratories were.",
+)
+GATE = CardTexts(
+    intended_use="Decides whether a picture is a brain MRI slice, a blood smear or neither, before an expert reads it.",
+    out_of_scope="Telling good pictures from bad ones, or one patient from another; pictures of other organs.",
+    known_failures=(
+        "A CT of the head looks much like an MRI: a gate that had seen none let most of them in (the table of what "
+        "was left out). Body parts and machines that were not in the data may pass in the same way: of bellies and "
+        "skulls that only the test draws about half got in.",
+        "A smear from a laboratory unlike all that it has seen may be refused as something else: without them in its"
+        " training, most cells of two laboratories were.",
         "MRI of the abdomen is let through now and then; slices at the base of the skull and the crown of the head, "
-        "and heads that fill only a small part of the picture, are refused most often, and of the web pictures of one "
-        "set (sartaj) one in ten.",
+        "and heads that fill only a small part of the picture, are refused most often, and of the web pictures of "
+        "one set (sartaj) one in ten.",
         "Photos of screens and films were simulated, not taken: of the slices in them about one in nine is refused, "
         "and glare and stripes make the expert's answer less good than the file itself would.",
         "What it says that a refused picture looks like is now and then wrong (histology taken for a page); of many "
         "pictures it says only that they are no scan.",
-        "The test pictures were looked at more than once: before this version, and while it was decided how much the "
-        "distance counts.",
-        "21 CT slices that the web sets call MRI were left out of its training and of its figures; 15 pictures of val "
-        "and test that have a near copy in the training (second visits of five children, one X-ray in two files, and "
-        "the like) were left out of the figures.",
+        "The test pictures were looked at more than once: before this version, and while it was decided how much the"
+        " distance counts.",
+        "21 CT slices that the web sets call MRI were left out of its training and of its figures; 15 pictures of "
+        "val and test that have a near copy in the training (second visits of five children, one X-ray in two files,"
+        " and the like) were left out of the figures.",
     ),
-}
+)

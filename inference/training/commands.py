@@ -14,17 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.analyser import Analyser
-from inference.card import ModelCard, OperatingPoints, load_card
+from inference.card import OTHER, ModelCard, OperatingPoints, load_card
 from inference.model import Model
 from inference.registry import Entry
-from inference.training import card_texts
 from inference.training.data import audit, dataset
 from inference.training.data.dataset import DataError
 from inference.training.fit import cells, export, gate_distances, gate_reasons, train
 from inference.training.fit.checkpoint import STATE_FILE
 from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts
 from inference.training.predict import probabilities, read_files
-from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
+from inference.training.recipes import Recipe
 from inference.training.report import gate_card, plots
 from inference.training.report.model_card import write_model_card
 
@@ -67,7 +66,7 @@ def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
 
 
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
+    """Train; a model of cells also keeps what is said of domains that were left out, for ``calibrate``."""
     folder = run_folder(recipe, args)
     if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
         raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
@@ -90,7 +89,7 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
             with (folder / LOG_FILE).open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
-        if recipe.name == BLOOD_SMEAR:
+        if recipe.of_cells:
             best = cells.train(recipe, examples, folder, progress, log)
         else:
             arrays, validation = train.prepare(recipe, root, log)
@@ -121,18 +120,18 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
     folder = Path(args.models) / recipe.name
-    card = load_card(folder).model_copy(update={"views": calibrate.VIEWS.get(recipe.name, ("plain",))})
+    card = load_card(folder).model_copy(update={"views": recipe.views})
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     validation = [e for e in examples if e.part == "val"]
     labels = evaluate.labels_of(recipe, validation)
     with bar(len(validation) * len(card.views), recipe.name) as progress:
         answer = read_files(Model.load(Entry(folder, card)), [e.path for e in validation], progress)
         scored = calibrate.Scored(answer.logits, labels, tuple(e.source for e in validation))
-        if recipe.name == BLOOD_SMEAR:
+        if recipe.of_cells:
             scored = unseen_looks(recipe, args) or scored
         if not recipe.organ:
-            familiar = gate_distances.of_shipped(folder, recipe, examples, answer)
-            scored = calibrate.Scored(familiar.weigh(answer.logits, answer.features), labels, scored.sources)
+            detector = gate_distances.of_shipped(folder, recipe, examples, answer)
+            scored = calibrate.Scored(detector.weigh(answer.logits, answer.features), labels, scored.sources)
         heat = calibrate.temperature(scored)
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
@@ -145,7 +144,7 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     if recipe.organ:
         tumor, ill = 1 - chances[:, free], scored.labels != free
         bins = calibrate.reliability(tumor, ill)
-        points = calibrate.expert_points(tumor, ill, scored.sources, calibrate.LIMITS[recipe.name])
+        points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits)
         changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
         right = (answer.chances[:, free] < 0.5) == (labels != free)
         changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
@@ -155,7 +154,7 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     else:
         changes["operating_points"] = OperatingPoints(positive=gate_distances.POINT, negative=gate_distances.POINT)
         reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
-        apart = gate_distances.save(familiar, folder)
+        apart = gate_distances.save(detector, folder)
         changes["sha256"] = card.sha256 | {path.name: export.checksum(path) for path in (reasons, apart)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
@@ -190,7 +189,7 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
             else:
                 gate = Analyser.load(args.models).gate
                 found = evaluate.gate_figures(recipe, gate, folder, examples, progress)
-        if recipe.name == BLOOD_SMEAR and (unseen := unseen_looks(recipe, args)):
+        if recipe.of_cells and (unseen := unseen_looks(recipe, args)):
             found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
             sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
             found["pairs_left_out"] = cells_compare.figures(sheets, (cells_compare.SHIPPED, cells_compare.COLOUR))
@@ -199,9 +198,9 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     updated = card.model_copy(
         update={
             "figures": card.figures | found,
-            "intended_use": card_texts.INTENDED_USE[recipe.name],
-            "out_of_scope": card_texts.OUT_OF_SCOPE[recipe.name],
-            "known_failures": list(card_texts.KNOWN_FAILURES[recipe.name]),
+            "intended_use": recipe.card.intended_use,
+            "out_of_scope": recipe.card.out_of_scope,
+            "known_failures": list(recipe.card.known_failures),
         }
     )
     export.write_card(updated, folder)

@@ -9,14 +9,14 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.card import Input
+from inference.card import OTHER, Input
 from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, tensor
 from inference.training.recipes import (
     BLOOD_SMEAR,
@@ -24,7 +24,6 @@ from inference.training.recipes import (
     LEUKEMIA,
     NO_LEUKEMIA,
     NO_TUMOR,
-    OTHER,
     Recipe,
 )
 
@@ -84,6 +83,15 @@ class Example:
     mask: Path | None = None
     detail: str = ""
     """Sequence, slide or kind: what figures are broken down by."""
+    slide: str = ""
+    """Where pictures of one slide or laboratory are alike: which one it is."""
+    scale_bar: bool = False
+    """Whether a scale bar is burned into the lower right corner, whose look tells the class."""
+
+    @property
+    def domain(self) -> str:
+        """What looks alike and is left out as a whole: the slide or laboratory, else the source."""
+        return self.slide or self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,8 @@ def blood_examples(root: Path) -> list[Example]:
                 group=row["field_group"],
                 weight=sizes[f"{row['slide']} {row['label']}"] ** -0.5,
                 detail=row["slide"],
+                slide=row["slide"],
+                scale_bar=row["source"] == "mehrad_all",
             )
         )
     return examples
@@ -209,7 +219,7 @@ def blood_examples(root: Path) -> list[Example]:
 
 def gate_examples(root: Path) -> list[Example]:
     """Brain slices, blood smears and everything else; ``gate_folds`` leaves whole kinds and sources out in turn."""
-    slices = [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
+    slices = slice_examples(root)
     sizes = Counter(e.source for e in slices)
     boost = {"sartaj": 2.5, "stripped_misc": 1.5, "btp": 2.0, "single_subjects": 1.5, "ptbp_children": 0.5}
     examples = [
@@ -224,9 +234,7 @@ def gate_examples(root: Path) -> list[Example]:
         )
         for e in slices
     ]
-    examples += [
-        Example(e.path, BLOOD_SMEAR, e.part, e.source, e.group, e.weight, None, e.detail) for e in blood_examples(root)
-    ]
+    examples += [replace(e, label=BLOOD_SMEAR) for e in blood_examples(root)]
     folder = root / "other"
     for row in read_index(folder / "index.csv", ("file", "kind")):
         if row["file"] in KNOWN_FROM_TRAINING:
@@ -239,17 +247,28 @@ def gate_examples(root: Path) -> list[Example]:
     return examples
 
 
+def slice_examples(root: Path) -> list[Example]:
+    """The brain slices without what the web sets wrongly call MRI."""
+    return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
+
+
+SHIPPED: dict[str, Callable[[Path], list[Example]]] = {
+    "gate": gate_examples,
+    BRAIN_MRI: slice_examples,
+    BLOOD_SMEAR: blood_examples,
+}
+"""Recipe -> how the examples of the shipped model are read."""
+
+
 def examples_for(recipe: Recipe, root: Path) -> list[Example]:
     """The examples of ``recipe``. Raises DataError when the data don't fit."""
     from inference.training.data.own_pictures import is_own, own_examples
 
     if is_own(root):
         return own_examples(recipe, root)
-    if recipe.name == BRAIN_MRI:
-        return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
-    if recipe.name == BLOOD_SMEAR:
-        return blood_examples(root)
-    return gate_examples(root)
+    if recipe.name not in SHIPPED:
+        raise DataError(f"{root} has no pictures of {recipe.name}: name a folder of your own by --data")
+    return SHIPPED[recipe.name](root)
 
 
 def load(
@@ -266,9 +285,7 @@ def load(
     has_masks = recipe.guidance > 0 or any(e.mask for e in examples)
     masks = np.zeros((len(examples), side, side) if has_masks else (len(examples), 1, 1), np.uint8)
     for i, example in enumerate(examples):
-        picture = read_picture(example.path)
-        if blank_bars and example.source == "mehrad_all":
-            picture = blank_scale_bar(picture)
+        picture = training_picture(example) if blank_bars else read_picture(example.path)
         pictures[i] = np.rint(tensor(picture, spec)[0] * (255 / level)).astype(np.uint8)
         if example.mask:
             masks[i] = read_mask(example.mask, side)
@@ -292,6 +309,12 @@ def read_mask(path: Path, side: int) -> NDArray[np.uint8]:
     square = np.zeros((side, side), np.uint8)
     square[box.top : box.top + box.height, box.left : box.left + box.width] = np.where(np.asarray(placed) > 96, 255, 0)
     return square
+
+
+def training_picture(example: Example) -> NDArray[np.uint8]:
+    """The picture as it is learned from: without its scale bar. Raises DataError naming the file."""
+    picture = read_picture(example.path)
+    return blank_scale_bar(picture) if example.scale_bar else picture
 
 
 def blank_scale_bar(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 With folders alone the parts are drawn by a hash of each picture's group, so that they are the same every time and the
 pictures of one person stay together: ``p12_003.png`` and ``p12_004.png`` are of the group ``p12``. What comes before
 the last number is a group only if it has a digit itself; ``scan_7.png`` and ``scan_8.png`` are of two groups. An index
-may hold the columns ``group``, ``part`` (train, val or test), ``mask``, ``source`` and ``detail`` as well.
+may hold the columns ``group``, ``part`` (train, val or test), ``mask``, ``source``, ``slide`` and ``detail`` as well.
 """
 
 import re
@@ -77,6 +77,7 @@ def _from_index(recipe: Recipe, root: Path, index: Path) -> list[Example]:
             source=row.get("source") or "own",
             mask=root / row["mask"] if row.get("mask") else None,
             detail=row.get("detail") or "",
+            slide=row.get("slide") or "",
         )
         examples.append(example)
     return examples
@@ -92,10 +93,11 @@ def _example(
     source: str = "own",
     mask: Path | None = None,
     detail: str = "",
+    slide: str = "",
 ) -> Example:
     share = stable_share(f"{recipe.name} {group}")
     drawn = PARTS[sum(share >= limit for limit in SHARES)]
-    return Example(path, label, part or drawn, source, group, 1.0, mask, detail)
+    return Example(path, label, part or drawn, source, group, 1.0, mask, detail, slide)
 
 
 def _known(recipe: Recipe, label: str, where: object) -> None:

@@ -36,9 +36,7 @@ def features(examples: Sequence[Example], *, blank_bars: bool) -> dict[str, Floa
     """What each baseline may know of the examples [N, F]; ``blank_bars`` as for training."""
     rows: dict[str, list[Floats]] = {name: [] for name in BASELINES}
     for example in examples:
-        picture = dataset.read_picture(example.path)
-        if blank_bars and example.source == "mehrad_all":
-            picture = dataset.blank_scale_bar(picture)
+        picture = dataset.training_picture(example) if blank_bars else dataset.read_picture(example.path)
         for name, take in BASELINES.items():
             rows[name].append(take(picture))
     return {name: np.array(found) for name, found in rows.items()}

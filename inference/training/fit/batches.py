@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from inference.card import OTHER
 from inference.training.data.dataset import LEVELS, Arrays, Example
 from inference.training.drawn import outliers
 from inference.training.fit import augment, gate_vary, lesions
-from inference.training.recipes import BRAIN_MRI, OTHER, Recipe
+from inference.training.recipes import Recipe
 
 AHEAD = 3
 """Batches that wait for the net, each thread's own not counted."""
@@ -29,20 +30,18 @@ class Batch:
 
 
 def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
-    """Endless batches: classes by ``recipe.class_shares``, within a class by the examples' weights."""
+    """Endless batches: classes by ``recipe.shares``, within a class by the examples' weights."""
     rng = np.random.default_rng(seed)
     weights = np.array([e.weight for e in arrays.examples])
     members = [np.flatnonzero(arrays.labels == k) for k in range(len(recipe.classes))]
     chances = [weights[m] / weights[m].sum() for m in members]
-    ellipses = (
-        lesions.strip_ellipses(arrays) if recipe.name == BRAIN_MRI else np.zeros((len(arrays.labels), 4), np.float32)
-    )
+    ellipses = lesions.strip_ellipses(arrays) if recipe.slices else np.zeros((len(arrays.labels), 4), np.float32)
     while True:
-        labels = rng.choice(len(members), recipe.batch, p=recipe.class_shares)
+        labels = rng.choice(len(members), recipe.batch, p=recipe.shares)
         chosen = np.array([rng.choice(members[k], p=chances[k]) for k in labels])
         masks = arrays.masks[chosen][..., None]
         cut = ellipses[chosen]
-        if recipe.name == BRAIN_MRI:
+        if recipe.slices:
             hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=chances[recipe.tumor_free])
             pictures, mended = lesions.transplant(arrays, recipe, chosen, hosts, rng)
             cut[mended] = 0
@@ -100,13 +99,18 @@ def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
     """Augment one batch (tensors in the order of ``Batch``): model input [B, S, S, C] and masks [B, S, S, 1]."""
     pictures, masks, ellipses = tf.cast(batch[0], tf.float32) / 255, tf.cast(batch[1], tf.float32) / 255, batch[4]
     side = recipe.input.side
-    if recipe.name == BRAIN_MRI:
+    if recipe.slices:
         pictures, masks = lesions.vary(pictures, masks, ellipses, side, pool)
     else:
-        pictures = augment.geometry(pictures, side, turn=0.4, zoom=(0.6, 1.35), shift=0.08, flip_up=0.2, quarter=True)
-        pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)
+        turn, flip = (0.1, 0.0) if recipe.upright else (0.4, 0.2)
+        pictures = augment.geometry(
+            pictures, side, turn=turn, zoom=(0.6, 1.35), shift=0.08, flip_up=flip, quarter=not recipe.upright
+        )
+        if recipe.organ is None:
+            pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)
         pictures = augment.levels(augment.curve(pictures, 0.3), 0.25, 0.35)
-        pictures = augment.colour_cast(pictures, 0.1)
+        if recipe.input.channels == 3:
+            pictures = augment.colour_cast(pictures, 0.1)
         pictures = augment.glare(pictures, 0.12)
         pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)
         pictures = augment.noise(pictures, 0.06)

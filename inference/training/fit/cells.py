@@ -78,19 +78,17 @@ def train(
 
 
 def measure(recipe: Recipe, examples: Sequence[Example], progress: Callable[[float], None]) -> Sheets:
-    """Find and measure the cells of every picture; the scale bars of the mehrad pictures are painted over first."""
+    """Find and measure the cells of every picture; scale bars are painted over first."""
     side, channels = recipe.input.side, recipe.input.channels
     tensors = np.zeros((len(examples), side, side, channels), np.float32)
     colours = []
     for i, example in enumerate(examples):
-        picture = dataset.read_picture(example.path)
-        if example.source == "mehrad_all":
-            picture = dataset.blank_scale_bar(picture)
+        picture = dataset.training_picture(example)
         tensors[i] = tensor(picture, recipe.input)[0]
         colours.append(baselines.colours(picture))
         progress((i + 1) / len(examples))
     labels = np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
-    looks, parts, sources = (np.array([getattr(e, name) for e in examples]) for name in ("detail", "part", "source"))
+    looks, parts, sources = (np.array([getattr(e, name) for e in examples]) for name in ("domain", "part", "source"))
     return Sheets(tensors, labels, looks, parts, sources, np.array(colours))
 
 

@@ -14,7 +14,6 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from inference.architecture import FEATURES, LOGITS, MAPS, save_weights
 from inference.card import ModelCard, OperatingPoints
-from inference.training import card_texts
 from inference.training.recipes import Recipe
 
 LITERT_FILE = "model.tflite"
@@ -37,6 +36,7 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
         name=recipe.name,
         version=model_version,
         organ=recipe.organ,
+        slices=recipe.slices,
         classes=recipe.classes,
         architecture=recipe.architecture,
         input=recipe.input,
@@ -47,9 +47,9 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
         sha256=checksums(folder),
         trained_on=[],
         figures={},
-        intended_use=card_texts.INTENDED_USE[recipe.name],
-        out_of_scope=card_texts.OUT_OF_SCOPE[recipe.name],
-        known_failures=list(card_texts.KNOWN_FAILURES[recipe.name]),
+        intended_use=recipe.card.intended_use,
+        out_of_scope=recipe.card.out_of_scope,
+        known_failures=list(recipe.card.known_failures),
         made_with={name: version(name) for name in ("keras", "numpy", "pillow", "ai-edge-litert")}
         | {"tensorflow": tf.__version__},
     )

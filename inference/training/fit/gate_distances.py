@@ -12,18 +12,15 @@ from inference.gate.ood_detector import DISTANCES_FILE, MahalanobisDetector
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.predict import Readings, predict
-from inference.training.recipes import BLOOD_SMEAR, Recipe
+from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
 SHRINKAGE: Final = 0.1
 """Share of the covariance that is taken to be alike in all directions."""
 FARTHEST: Final = 0.995
 """Of the scans of val, so many lie within the distance that half of is still usual."""
-REFUSED: Final = (0.01, 0.002)
-"""Share of the slices and of the smears of val that are refused where some other pictures of val score as high as they.
-
-Hardly anything else looks like a smear, and laboratories differ more than scanners do.
-"""
+REFUSED: Final = 0.01
+"""Share of an organ's pictures of val that is refused where some others of val score as high; a recipe may say less."""
 POINT: Final = 0.5
 """The probability that a picture is let in at: ``MahalanobisDetector.weigh`` puts each organ's own point there."""
 EVERY: Final = 3
@@ -39,24 +36,19 @@ class Seen:
     features: NDArray[np.float32]
     """[N, F]."""
     labels: NDArray[np.int32]
-    looks: NDArray[np.str_]
-    """Kind, source or look of each (``look``)."""
-
-
-def look(example: Example) -> str:
-    """What is left out as a whole: the look of a smear, the source of a slice, the kind of anything else."""
-    return example.detail if example.label == BLOOD_SMEAR else example.source
+    domains: NDArray[np.str_]
+    """``Example.domain`` of each."""
 
 
 def learn(
-    features: NDArray[np.float32], looks: NDArray[np.str_], shrinkage: float = SHRINKAGE
+    features: NDArray[np.float32], domains: NDArray[np.str_], shrinkage: float = SHRINKAGE
 ) -> tuple[Floats, Floats]:
     """Mean [F] and whitening matrix [F, F] (of the shrunk covariance) of one organ's features [N, F].
 
-    A look weighs by the square root of its pictures: no hospital alone says what a scan is.
+    A domain weighs by the square root of its pictures: no hospital alone says what a scan is.
     """
     wide = features.astype(np.float64)
-    _, index, counts = np.unique(looks, return_inverse=True, return_counts=True)
+    _, index, counts = np.unique(domains, return_inverse=True, return_counts=True)
     weights = counts[index] ** -0.5
     weights /= weights.sum()
     mean = weights @ wide
@@ -66,10 +58,13 @@ def learn(
     return mean, np.linalg.cholesky(np.linalg.inv(spread))
 
 
-def fit(train: Seen, val: Seen) -> MahalanobisDetector:
-    """Means and covariances by organ from scans of ``train``; what is usual, and the points, from ``val``."""
+def fit(train: Seen, val: Seen, refused: Sequence[float] = ()) -> MahalanobisDetector:
+    """Means and covariances by organ from scans of ``train``; what is usual, and the points, from ``val``.
+
+    ``refused`` is the share of each organ's scans that ``point`` may refuse; ``REFUSED`` of all when empty.
+    """
     other = val.logits.shape[1] - 1
-    learned = [learn(train.features[train.labels == k], train.looks[train.labels == k]) for k in range(other)]
+    learned = [learn(train.features[train.labels == k], train.domains[train.labels == k]) for k in range(other)]
     means, whitening = (np.stack(part).astype(np.float32) for part in zip(*learned, strict=True))
     start = MahalanobisDetector(means, whitening, np.ones(other, np.float32), np.zeros(other, np.float32))
     squared = start.squared(val.features)
@@ -78,7 +73,8 @@ def fit(train: Seen, val: Seen) -> MahalanobisDetector:
     weighed = measured.weigh(val.logits, val.features)
     above = weighed[:, :other] - weighed[:, other:]
     points = [
-        point(above[val.labels == k, k], above[val.labels == other, k], refused) for k, refused in enumerate(REFUSED)
+        point(above[val.labels == k, k], above[val.labels == other, k], share)
+        for k, share in enumerate(refused or (REFUSED,) * other)
     ]
     return MahalanobisDetector(means, whitening, measured.usual, np.array(points, np.float32))
 
@@ -94,10 +90,10 @@ def point(scans: NDArray[np.float32], others: NDArray[np.float32], refused: floa
     return (lowest + highest) / 2 if highest < lowest else float(np.quantile(scans, refused))
 
 
-def save(familiar: MahalanobisDetector, folder: Path) -> Path:
+def save(detector: MahalanobisDetector, folder: Path) -> Path:
     """Write ``distances.npz``: plain numbers."""
     path = folder / DISTANCES_FILE
-    arrays = {name: getattr(familiar, name) for name in ("means", "whitening", "usual", "points")}
+    arrays = {name: getattr(detector, name) for name in ("means", "whitening", "usual", "points")}
     np.savez(path, **arrays)
     return path
 
@@ -110,10 +106,11 @@ def of_shipped(folder: Path, recipe: Recipe, examples: Sequence[Example], answer
     return fit(
         Seen(seen.logits, seen.features, *truth(recipe, scans)),
         Seen(answer.logits, answer.features, *truth(recipe, validation)),
+        recipe.refused,
     )
 
 
 def truth(recipe: Recipe, examples: Sequence[Example]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
-    """Labels and looks of ``examples``."""
+    """Labels and domains of ``examples``."""
     labels = np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
-    return labels, np.array([look(e) for e in examples])
+    return labels, np.array([e.domain for e in examples])

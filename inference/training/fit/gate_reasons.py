@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.analysis import Reason
+from inference.card import OTHER
 from inference.gate.rejection_reason import KINDS, REFUSALS_FILE, RejectionReasons, signs
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.drawn import outliers
 from inference.training.predict import predict, probabilities
-from inference.training.recipes import OTHER, Recipe
+from inference.training.recipes import Recipe
 
 NO_NAME: Final = "no_name"
 GROUPS: Final = {
@@ -25,7 +26,8 @@ GROUPS: Final = {
     Reason.OTHER_CELLS: ("cytology_near", "histology"),
 }
 """What each kind of the data is called; other kinds have no name."""
-DRAWN: Final = 900
+DRAWN: Final = 0.375
+"""So many pictures are drawn for each that ``train`` draws."""
 PRECISION: Final = 0.94
 """A reason that is told is true so often, on val."""
 
@@ -41,9 +43,8 @@ def learn(folder: Path, recipe: Recipe, examples: Sequence[Example]) -> Rejectio
     for part, seed in (("train", 21), ("val", 22)):
         others = [e for e in examples if e.part == part and e.label == OTHER]
         scans = [e for e in examples if e.part == part and e.label != OTHER]
-        drawn = _drawn(
-            recipe, scans[:: max(1, len(scans) // 200)], others, DRAWN if part == "train" else DRAWN // 3, seed
-        )
+        count = round(recipe.drawn * DRAWN / (1 if part == "train" else 3))
+        drawn = _drawn(recipe, scans[:: max(1, len(scans) // 200)], others, count, seed)
         tensors = np.concatenate([dataset.tensors(others, recipe.input), drawn.astype(np.float32) / 255])
         colours = [signs(dataset.read_picture(e.path)) for e in others] + [signs(picture) for picture in drawn]
         features[part] = np.concatenate([predict(folder, tensors).features, np.stack(colours)], 1)

@@ -164,15 +164,16 @@ def implant(picture: Picture, mask: Mask, host: Picture) -> Picture | None:
 def transplant(arrays: Arrays, recipe: Recipe, chosen: NDArray[np.intp], hosts: Any, rng: Any) -> tuple[Any, Any]:
     """Pictures [B, S, S, 1] of the drawn examples, some of them mended from two; and which were [B].
 
-    Gliomas and meningiomas (they can lie anywhere) go into slices of other places. Slices without tumour get healthy
+    Lesions of the recipe's movable classes go into slices of other places. Slices without tumour get healthy
     tissue in the shape of somebody's tumour. ``hosts`` [B] are indices of slices without tumour.
     """
     pictures, mended = arrays.pictures[chosen], np.zeros(len(chosen), bool)
     outlined = np.flatnonzero(arrays.masked & (arrays.labels != recipe.tumor_free))
+    movable = tuple(recipe.class_names.index(name) for name in recipe.movable)
     luck = rng.random(len(chosen))
     for i, index in enumerate(chosen):
         label = arrays.labels[index]
-        if label < 2 and arrays.masked[index] and luck[i] < PASTED:
+        if label in movable and arrays.masked[index] and luck[i] < PASTED:
             result = implant(arrays.pictures[index], arrays.masks[index] > 0, arrays.pictures[hosts[i]])
         elif label == recipe.tumor_free and len(outlined) and luck[i] < PATCHED:
             shape = arrays.masks[rng.choice(outlined)] > 0

@@ -20,7 +20,7 @@ from inference.training.fit import lesions
 from inference.training.fit.batches import stream, with_drawn_outliers
 from inference.training.fit.checkpoint import STATE_FILE, Progress, go_on, keep
 from inference.training.fit.learner import Learner, learner
-from inference.training.recipes import BRAIN_MRI, Recipe
+from inference.training.recipes import Recipe
 
 CHECKS = 12
 """How often in the second half of a training ``val`` is looked at."""
@@ -51,10 +51,10 @@ def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[dataset.Array
     training = [e for e in examples if e.part == "train"]
     log(f"{recipe.name}: reading {len(training)} pictures")
     arrays = dataset.load(recipe, training, blank_bars=True)
-    if recipe.name == BRAIN_MRI:
+    if recipe.slices:
         arrays = lesions.with_tumors_removed(arrays, recipe)
-    elif recipe.organ is None:
-        arrays = with_drawn_outliers(arrays, recipe, 2400, seed=7)
+    if recipe.drawn:
+        arrays = with_drawn_outliers(arrays, recipe, recipe.drawn, seed=7)
     log(f"{recipe.name}: {len(arrays.labels)} pictures to train on")
     return arrays, [e for e in examples if e.part == "val"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.card import OperatingPoints, ScoreBin, View
+from inference.card import OperatingPoints, ScoreBin
 from inference.training.predict import probabilities
-from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI
+from inference.training.recipes import Limits
 
 COVERAGE = 0.95
 LEAST_QUANTILE = 0.5
@@ -24,9 +24,6 @@ FULL_SCALE_SHARE = 0.45
 PEAK_PERCENTILES = (50, 75, 90)
 """How many of the true tumours' peaks may stay below the full scale: the lower, the brighter the maps, and the more of
 them are cut off flat, so that they no longer tell where their highest place is (see ``heatmaps.clearest``)."""
-VIEWS: dict[str, tuple[View, ...]] = {BRAIN_MRI: ("plain", "mirrored")}
-"""What serving looks at. A head is nearly its own mirror image, and on val the two views differ where the model is
-wrong; for blood smears they tell nothing that one does not."""
 WITHHELD_FOR_VIEWS = 0.02
 """Share of the right answers on val that may become "not sure" because the views disagree."""
 LEAST_APART = 0.15
@@ -37,18 +34,6 @@ LEAST_IN_BIN = 10
 """Fewer pictures than that say too little of those that score alike; more would hide where the doubt begins."""
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Shares that the operating points may not pass: of all pictures, and of those of each source."""
-
-    false_alarms: tuple[float, float]
-    misses: tuple[float, float]
-
-
-LIMITS = {BRAIN_MRI: Limits((0.03, 0.1), (0.02, 0.1)), BLOOD_SMEAR: Limits((0.05, 0.05), (0.05, 0.1))}
-"""For the blood smears a source is a look that the model had not seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends import load_backend
-from inference.card import ModelCard
+from inference.card import OTHER, ModelCard
 from inference.gate.gate import Gate
 from inference.model import Model
 from inference.training.data import dataset
@@ -19,7 +19,7 @@ from inference.training.fit import baselines
 from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
 from inference.training.predict import Readings, Rgb, open_picture, probabilities, read_files, said
-from inference.training.recipes import BLOOD_SMEAR, OTHER, Recipe
+from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
 Part = tuple[list[Example], Readings]
@@ -148,7 +148,7 @@ def verdicts(
 ) -> dict[str, Any]:
     """What people are told, by source: shares of signs, no signs and not sure, each with its interval."""
     ill = labels != recipe.tumor_free
-    sources = np.array([e.detail if recipe.name == BLOOD_SMEAR else e.source for e in examples])
+    sources = np.array([e.domain for e in examples])
     groups = [e.group for e in examples]
 
     def shares(chosen: NDArray[np.bool_]) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def refusals(recipe: Recipe, taken_for: NDArray[np.int_], examples: Sequence[Exa
     """Scans refused and other pictures let in, by source or kind."""
     other = recipe.class_names.index(OTHER)
     result: dict[str, Any] = {"scans_refused": {}, "others_let_in": {}}
-    sources = np.array([e.detail if e.label == BLOOD_SMEAR else e.source for e in examples])
+    sources = np.array([e.domain for e in examples])
     labels, groups = labels_of(recipe, examples), [e.group for e in examples]
     for k, name in enumerate(recipe.class_names):
         chosen = labels == k

@@ -18,7 +18,7 @@ from inference.training.data.dataset import Arrays, DataError, Example
 from inference.training.drawn import ood_kinds
 from inference.training.fit import train
 from inference.training.fit.batches import with_drawn_outliers
-from inference.training.fit.gate_distances import Seen, fit, look
+from inference.training.fit.gate_distances import Seen, fit
 from inference.training.measure import metrics
 from inference.training.predict import open_picture
 from inference.training.recipes import Recipe
@@ -49,8 +49,8 @@ class Unseen:
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
     labels: NDArray[np.int32]
-    looks: NDArray[np.str_]
-    """Kind, source or look."""
+    domains: NDArray[np.str_]
+    """Kind, source, slide or laboratory."""
     roles: NDArray[np.str_]
     """``unseen``, ``val`` (seen kinds and sources, pictures of val) or ``train`` (a sample of what it learned)."""
 
@@ -65,10 +65,10 @@ def parts(examples: list[Example], fold: str) -> tuple[list[Example], list[Examp
     """Split into (training, val of what was seen, all that was left out), without ``test``."""
     rest = [e for e in examples if e.part != "test"]
     if fold == "base":
-        seen = [e for e in rest if look(e) in BASE]
+        seen = [e for e in rest if e.domain in BASE]
         return [e for e in seen if e.part == "train"], [e for e in seen if e.part == "val"], []
-    left_out = [e for e in rest if look(e) in FOLDS[fold]]
-    seen = [e for e in rest if look(e) not in FOLDS[fold]]
+    left_out = [e for e in rest if e.domain in FOLDS[fold]]
+    seen = [e for e in rest if e.domain not in FOLDS[fold]]
     return [e for e in seen if e.part == "train"], [e for e in seen if e.part == "val"], left_out
 
 
@@ -98,7 +98,7 @@ def train_folds(recipe: Recipe, root: Path, runs: Path, *, scale: float = 1.0, s
         if (folder / ("last.npz" if fold == "base" else "unseen.npz")).exists():
             log(f"{folder} is there already")
             continue
-        chosen = with_drawn_outliers(choose(arrays, training), recipe, 2400, seed=7)
+        chosen = with_drawn_outliers(choose(arrays, training), recipe, recipe.drawn, seed=7)
         log(f"gate fold {fold}: {len(chosen.labels)} pictures to train on")
         resume = fold != "base"
         if resume:
@@ -123,7 +123,7 @@ def _keep(recipe: Recipe, folder: Path, *groups: list[Example]) -> None:
         logits=answer["logits"],
         features=answer["features"],
         labels=np.array([recipe.class_names.index(e.label) for e in chosen], np.int32),
-        looks=np.array([look(e) for e in chosen]),
+        domains=np.array([e.domain for e in chosen]),
         roles=np.array(roles),
     )
 
@@ -134,7 +134,7 @@ def load_fold(recipe: Recipe, runs: Path, fold: str) -> Unseen:
     if not path.exists():
         raise DataError(f"{path} is missing: run python -m inference.training folds {recipe.name}")
     with np.load(path, allow_pickle=False) as kept:
-        return Unseen(*(kept[name] for name in ("logits", "features", "labels", "looks", "roles")))
+        return Unseen(*(kept[name] for name in ("logits", "features", "labels", "domains", "roles")))
 
 
 def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
@@ -150,12 +150,12 @@ def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
     other = recipe.tumor_free
     for fold in FOLDS:
         kept = load_fold(recipe, runs, fold)
-        signals = told(kept)
+        signals = told(recipe, kept)
         organ_points = {name: points(signals["as_shipped"], value, kept) for name, value in signals.items()}
         best = {name: (value - organ_points[name]).max(1) for name, value in signals.items()}
         unseen, scans = kept.roles == "unseen", (kept.roles == "val") & (kept.labels != other)
-        for look_ in np.unique(kept.looks[unseen]):
-            chosen = (kept.looks == look_) & unseen
+        for domain in np.unique(kept.domains[unseen]):
+            chosen = (kept.domains == domain) & unseen
             is_other = bool(kept.labels[chosen][0] == other)
             row: dict[str, Any] = {"fold": fold, "pictures": int(chosen.sum())}
             for name, value in best.items():
@@ -163,7 +163,7 @@ def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
                 row[name] = round(float(admitted.mean() if is_other else 1 - admitted.mean()), 4)
                 if is_other:
                     row[f"{name}_auroc"] = area(value, scans, chosen)
-            result["others_let_in" if is_other else "scans_refused"][str(look_)] = row
+            result["others_let_in" if is_other else "scans_refused"][str(domain)] = row
         left_out = unseen & (kept.labels != other), unseen & (kept.labels == other)
         known = (kept.roles == "val") & (kept.labels == other)
         result["folds"][fold] = {
@@ -174,17 +174,17 @@ def figures(recipe: Recipe, runs: Path) -> dict[str, Any]:
     return result
 
 
-def told(kept: Unseen) -> dict[str, NDArray[np.float64]]:
-    """What each signal has to say for either organ: [N, organs], more is more like it."""
+def told(recipe: Recipe, kept: Unseen) -> dict[str, NDArray[np.float64]]:
+    """What each signal has to say for each organ: [N, organs], more is more like it."""
     seen = {
-        role: Seen(*(values[kept.roles == role] for values in (kept.logits, kept.features, kept.labels, kept.looks)))
+        role: Seen(*(values[kept.roles == role] for values in (kept.logits, kept.features, kept.labels, kept.domains)))
         for role in ("train", "val")
     }
-    familiar = fit(seen["train"], seen["val"])
-    weighed = familiar.weigh(kept.logits, kept.features)
+    detector = fit(seen["train"], seen["val"], recipe.refused)
+    weighed = detector.weigh(kept.logits, kept.features)
     found = {
         "classifier": kept.logits[:, :-1] - kept.logits[:, -1:],
-        "distance": -np.log(familiar.squared(kept.features) / familiar.usual),
+        "distance": -np.log(detector.squared(kept.features) / detector.usual),
         "as_shipped": weighed[:, :-1] - weighed[:, -1:],
     }
     return {name: value.astype(np.float64) for name, value in found.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from inference.card import ModelCard
+from inference.card import OTHER, ModelCard
 
 Aim = tuple[str, tuple[str, ...], str, float]
 """Words, the way to the figure within a part, ">=" or "<=", and the bound."""
@@ -21,26 +21,34 @@ EXPERT: tuple[Aim, ...] = (
     ("Dice of the hot area with the tumour", ("heat_map", "pointing", "heat_map", "dice"), ">=", 0.6),
     ("healthy pictures with a bright spot", ("heat_map", "healthy_with_a_bright_spot"), "<=", 0.02),
 )
-BLOOD: tuple[Aim, ...] = (
-    ("leukaemia or not: area under the ROC curve", ("model", "auc_tumor"), ">=", 0.85),
+CELLS: tuple[Aim, ...] = (
+    ("signs or none: area under the ROC curve", ("model", "auc_tumor"), ">=", 0.85),
     ("healthy pictures told to show signs", ("verdicts", "without_tumor", "signs"), "<=", 0.05),
     *EXPERT[3:7],
     EXPERT[10],
 )
 GATE: tuple[Aim, ...] = (
     ("scan or not: area under the ROC curve", ("model", "auc_scan"), ">=", 0.99),
-    ("brain slices refused", ("gate", "scans_refused", "brain_mri"), "<=", 0.02),
-    ("blood smears refused", ("gate", "scans_refused", "blood_smear"), "<=", 0.02),
-    ("other pictures let in", ("gate", "others_let_in", "other"), "<=", 0.005),
+    ("other pictures let in", ("gate", "others_let_in", OTHER), "<=", 0.005),
 )
-AIMS = {"brain_mri": EXPERT, "blood_smear": BLOOD, "gate": GATE}
+MOST_REFUSED = 0.02
+
+
+def aims(card: ModelCard) -> tuple[Aim, ...]:
+    """What is aimed at: for a gate, for a model of measured cells (which come from few laboratories), for any other."""
+    if card.organ is None:
+        refused = [
+            (f"{c.words}: refused", ("gate", "scans_refused", c.name), "<=", MOST_REFUSED) for c in card.classes[:-1]
+        ]
+        return (GATE[0], *refused, GATE[1])
+    return CELLS if card.input.normalisation == "cells" else EXPERT
 
 
 def headline(card: ModelCard) -> list[str]:
     """The table as Markdown; nothing before the model was evaluated."""
     if "test" not in card.figures and "val" not in card.figures:
         return []
-    rows = [row for aim in AIMS.get(card.name, EXPERT) if (row := _row(card.figures, aim))]
+    rows = [row for aim in aims(card) if (row := _row(card.figures, aim))]
     sets = card.figures.get("test", card.figures.get("val", {})).get("prediction_sets")
     if sets:
         covered = [share["value"] for share in sets["coverage"].values()]

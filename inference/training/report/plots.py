@@ -12,7 +12,7 @@ from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import heatmaps, metrics
 from inference.training.predict import Readings
-from inference.training.recipes import BRAIN_MRI, Recipe
+from inference.training.recipes import Recipe
 from inference.training.report import svg
 from inference.training.report.svg import Panel, words
 
@@ -146,7 +146,7 @@ def _tile(
 ) -> list[str]:
     left, top = place
     parts = [f'<rect class="frame" x="{left}" y="{top}" width="{TILE}" height="{TILE}"/>']
-    if card.organ == BRAIN_MRI:
+    if card.slices:
         x, y, rx, ry = _head(dataset.read_picture(example.path), card.input.side)
         parts.append(
             f'<ellipse class="grid" cx="{left + x * TILE:.1f}" cy="{top + y * TILE:.1f}" rx="{rx * TILE:.1f}" '

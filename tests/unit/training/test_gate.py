@@ -18,17 +18,17 @@ from tests import pictures
 
 def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fold(shared_data: Path) -> None:
     examples = [e for e in dataset.gate_examples(shared_data) if e.part != "test"]
-    looks = {gate_distances.look(e) for e in examples}
+    domains = {e.domain for e in examples}
     left_out = [name for names in gate_folds.FOLDS.values() for name in names]
     assert len(left_out) == len(set(left_out))
-    assert looks == {*left_out, *gate_folds.BASE}
+    assert domains == {*left_out, *gate_folds.BASE}
 
 
 @pytest.mark.parametrize("fold", ["base", *gate_folds.FOLDS])
 def test_a_fold_learns_nothing_of_what_it_is_judged_on(shared_data: Path, fold: str) -> None:
     training, validation, left_out = gate_folds.parts(dataset.gate_examples(shared_data), fold)
     assert training
-    assert not {gate_distances.look(e) for e in [*training, *validation]} & {gate_distances.look(e) for e in left_out}
+    assert not {e.domain for e in [*training, *validation]} & {e.domain for e in left_out}
     assert all(e.part != "test" for e in [*training, *validation, *left_out])
     assert bool(left_out) == (fold != "base")
 
@@ -91,8 +91,8 @@ def unseen(rng: np.random.Generator) -> gate_folds.Unseen:
     features = (centres[labels] + rng.normal(0, 0.5, (len(labels), 4))).astype(np.float32)
     features[-20:] += np.array([0, 0, 0, 9], np.float32)  # a hospital that looks like nothing before
     roles = np.array(["train"] * 90 + ["val"] * 90 + ["unseen"] * 40)
-    looks = np.array(["seen"] * 180 + ["knee"] * 20 + ["clinic"] * 20)
-    return gate_folds.Unseen(features[:, :3], features, labels, looks, roles)
+    domains = np.array(["seen"] * 180 + ["knee"] * 20 + ["clinic"] * 20)
+    return gate_folds.Unseen(features[:, :3], features, labels, domains, roles)
 
 
 def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refused(
@@ -103,7 +103,7 @@ def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refu
     (tmp_path / "gate-one").mkdir()
     np.savez(
         tmp_path / "gate-one" / "unseen.npz",
-        **{name: getattr(kept, name) for name in ("logits", "features", "labels", "looks", "roles")},
+        **{name: getattr(kept, name) for name in ("logits", "features", "labels", "domains", "roles")},
     )
     found = gate_folds.figures(GATE, tmp_path)
     knee, clinic = found["others_let_in"]["knee"], found["scans_refused"]["clinic"]
@@ -146,11 +146,11 @@ def test_what_is_fitted_lets_scans_in_and_keeps_the_rest_out() -> None:
     kept = unseen(np.random.default_rng(3))
     role = {name: kept.roles == name for name in ("train", "val")}
     train, val = (
-        gate_distances.Seen(kept.logits[rows], kept.features[rows], kept.labels[rows], kept.looks[rows])
+        gate_distances.Seen(kept.logits[rows], kept.features[rows], kept.labels[rows], kept.domains[rows])
         for rows in role.values()
     )
-    familiar = gate_distances.fit(train, val)
-    weighed = familiar.weigh(val.logits, val.features)
+    detector = gate_distances.fit(train, val)
+    weighed = detector.weigh(val.logits, val.features)
     admitted = weighed[:, :2].max(1) >= weighed[:, 2]
     assert admitted[val.labels < 2].mean() >= 0.95
     assert not admitted[val.labels == 2].any()
