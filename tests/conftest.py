@@ -7,7 +7,9 @@ import pytest
 
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
-NEED_TRAINING = tuple(TESTS / path for path in ("unit/training", "unit/inference/test_backends.py"))
+NEED_TRAINING = tuple(
+    TESTS / path for path in ("unit/training", "unit/inference/test_backends.py", "integration/test_third_organ.py")
+)
 """Tests that import TensorFlow, JAX or scikit-learn, which serving does without."""
 
 
