@@ -13,7 +13,7 @@ from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
 from inference.training.measure import calibrate, metrics
 from inference.training.predict import probabilities
-from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR
+from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR, Limits
 
 
 def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path) -> None:
@@ -110,7 +110,7 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
     tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
 
-    points = calibrate.expert_points(tumor, ill, sources, calibrate.Limits((0.04, 0.05), (0.02, 0.05)))
+    points = calibrate.expert_points(tumor, ill, sources, Limits((0.04, 0.05), (0.02, 0.05)))
 
     assert (tumor[~ill] >= points.positive).mean() <= 0.04
     assert (tumor[ill] <= points.negative).mean() <= 0.02
