@@ -5,28 +5,25 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.analysis import Analysis, Reason, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
 from inference.decision import decide, likeliest_tumor
 from inference.decode.dicom_subject import Subject
 from inference.decode.imaging import Picture, decode, encode_jpeg
-from inference.decode.sheet import split
 from inference.explain import heat, heat_image, overlay
+from inference.gate import part_finder
 from inference.gate.gate import Admission, Gate
 from inference.gate.rejection_reason import KINDS
 from inference.model import Model, Prediction
 from inference.registry import check_models
-
-_TRIED_TILES: Final = 6
-"""So many slices of a sheet are shown to the gate before it is taken for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,12 @@ class Analyser:
         """Read a picture that is decoded already; ``digest`` (SHA-256, hex) names the bytes that it came in."""
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
-        admission = self.gate.admit(decoded.rgb)
-        if (admission.organ is None or self._in_slices(admission.organ)) and self._is_sheet(decoded):
-            raise PictureError(Reason.SEVERAL_SLICES)
+        admission = part_finder.admit(self.gate, decoded.rgb, self._in_slices)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
         admitted = replace(decoded, rgb=admission.picture)
-        return self._answer(admission.organ, admission.scores, admitted, digest, bare_map)
-
-    def _is_sheet(self, picture: Picture) -> bool:
-        """Whether a picture splits into slices of which the gate lets one of the first in as such."""
-        tiles = split(picture.rgb)
-        first = (self.gate.admit(tile.crop(picture.rgb)).organ for tile in tiles[:_TRIED_TILES])
-        return any(organ is not None and self._in_slices(organ) for organ in first)
+        answer = self._answer(admission.organ, admission.scores, admitted, digest, bare_map)
+        return answer if admission.picture is decoded.rgb else replace(answer, reason=Reason.READ_PART)
 
     def _in_slices(self, organ: str) -> bool:
         return self.experts[organ].card.slices

@@ -19,6 +19,8 @@ class Reason(StrEnum):
 
     READ = "read"
     """The model is sure enough."""
+    READ_PART = "read_part"
+    """Whatever the verdict, it is about a part of the picture that was cut out: the slice on a screen."""
     UNDECIDED = "undecided"
     """The prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
     NOT_A_SCAN = "not_a_scan"

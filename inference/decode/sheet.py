@@ -13,6 +13,8 @@ from PIL import Image
 
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Box = tuple[int, int, int, int]
+"""Top, bottom, left, right in a picture made small."""
 
 MOST_TILES: Final = 128
 _SIDE: Final = 288
@@ -27,6 +29,12 @@ _ASPECTS: Final = (0.55, 1.75)
 """A head is so wide for its height."""
 _ALIKE: Final = 0.4
 """Tiles have at least so much of the area of the largest."""
+_MARGIN: Final = 0.06
+"""What a tile of a sheet gets around its head, as a share of its longer side; a slice on a screen gets more."""
+_GROUND_MARGIN: Final = 0.1
+_MOST_OF_SCREEN: Final = 0.5
+_LEAST_OTHERS: Final = 0.003
+"""A screen shows at least so much beside the slice, as a share of what lies around it."""
 _LIGHT: Final = 128.0
 _MOST_ROWS: Final = 9
 _THUMB: Final = 24
@@ -49,21 +57,58 @@ class Tile:
         return rgb[self.top : self.bottom, self.left : self.right]
 
 
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """What lies in a picture: the slices of a sheet, or the one slice among the menus and letters of a screen."""
+
+    tiles: tuple[Tile, ...] = ()
+    """In reading order, at most ``MOST_TILES``; empty when it is no sheet."""
+    viewport: Tile | None = None
+    """The head alone, without a margin; None when the picture shows nothing else."""
+
+
 def split(rgb: Rgb) -> tuple[Tile, ...]:
     """The slices of a sheet (H x W x 3) in reading order, at most ``MOST_TILES``; empty when it is one picture."""
+    return find_regions(rgb).tiles
+
+
+def find_regions(rgb: Rgb) -> Regions:
+    """Find the slices of a sheet, or the slice on a screen, in a picture (H x W x 3)."""
     grey, scale = _small(rgb)
     boxes = _leaves(grey)
     tiles = _heads(grey, boxes)
+    alone = tiles[0] if len(tiles) == 1 else None
     if len(tiles) < 2 or _are_halves(grey, tiles):
         tiles = _grid(grey)
     if len(tiles) < 2:
-        return ()
-    tiles = _completed(grey, tiles, boxes)
-    return tuple(_at_full_size(box, grey.shape, rgb.shape, scale) for box in _reading_order(tiles)[:MOST_TILES])
+        viewport = alone and _is_among_others(grey, alone) and _at_full_size(alone, grey.shape, rgb.shape, scale, 0)
+        return Regions(viewport=viewport or None)
+    tiles = _reading_order(_completed(grey, tiles, boxes))
+    return Regions(tuple(_at_full_size(box, grey.shape, rgb.shape, scale, _MARGIN) for box in tiles[:MOST_TILES]))
 
 
-Box = tuple[int, int, int, int]
-"""Top, bottom, left, right in the small picture."""
+def cut_out(rgb: Rgb, tile: Tile) -> Rgb:
+    """The slice within ``tile`` on a ground of its own: letters beside the head don't come along."""
+    part = tile.crop(rgb)
+    margin = max(1, round(_GROUND_MARGIN * max(part.shape[:2])))
+    rim = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
+    ground = np.percentile(rim, 25, axis=0).astype(np.uint8)
+    height, width = part.shape[:2]
+    whole = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
+    whole[:] = ground
+    whole[margin : margin + height, margin : margin + width] = part
+    return whole
+
+
+def _is_among_others(grey: Floats, box: Box) -> bool:
+    """Whether a head takes so little of a picture that shows other things too that this is a screen."""
+    if _area(box) > _MOST_OF_SCREEN * grey.size:
+        return False
+    around = grey.copy()
+    margin = 6
+    around[max(0, box[0] - margin) : box[1] + margin, max(0, box[2] - margin) : box[3] + margin] = np.nan
+    others = around[np.isfinite(around)]
+    return float((np.abs(others - np.median(others)) > 2 * _LEAST_FLAT).mean()) > _LEAST_OTHERS
 
 
 def _small(rgb: Rgb) -> tuple[Floats, float]:
@@ -274,8 +319,8 @@ def _reading_order(boxes: list[Box]) -> list[Box]:
     return ordered
 
 
-def _at_full_size(box: Box, small: tuple[int, ...], full: tuple[int, ...], scale: float) -> Tile:
-    margin = 0.06 * max(box[1] - box[0], box[3] - box[2])
+def _at_full_size(box: Box, small: tuple[int, ...], full: tuple[int, ...], scale: float, margin: float) -> Tile:
+    margin *= max(box[1] - box[0], box[3] - box[2])
     top, left = max(0.0, box[0] - margin) / scale, max(0.0, box[2] - margin) / scale
     bottom, right = min(small[0], box[1] + margin) / scale, min(small[1], box[3] + margin) / scale
     return Tile(int(left), int(top), min(full[1], round(right)), min(full[0], round(bottom)))

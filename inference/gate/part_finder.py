@@ -1,0 +1,46 @@
+"""Lets in the part of a picture that is a slice: on a screen among menus, or on a screen that was photographed."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis import PictureError, Reason
+from inference.decode.sheet import cut_out, find_regions
+from inference.gate.gate import Admission, Gate
+from inference.gate.screen_finder import find_frames, is_photo, lay_flat
+
+Rgb = NDArray[np.uint8]
+_TRIED_TILES: Final = 6
+"""So many slices of a sheet are shown to the gate before it is taken for none."""
+
+
+def admit(gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool]) -> Admission:
+    """Judge a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
+
+    What was cut out is the ``picture`` of the answer. Raises PictureError (SEVERAL_SLICES) for a sheet of slices.
+    """
+    whole = gate.admit(rgb)
+    if whole.organ is not None and not comes_in_slices(whole.organ):
+        return whole
+    for picture in _views(whole, rgb):
+        regions = find_regions(picture)
+        tried = (gate.admit(tile.crop(picture)).organ for tile in regions.tiles[:_TRIED_TILES])
+        if any(organ is not None and comes_in_slices(organ) for organ in tried):
+            raise PictureError(Reason.SEVERAL_SLICES)
+        if regions.viewport is None:
+            continue
+        part = gate.admit(cut_out(picture, regions.viewport))
+        if part.organ is not None and comes_in_slices(part.organ):
+            return part
+    return whole
+
+
+def _views(whole: Admission, rgb: Rgb) -> Iterator[Rgb]:
+    """The picture as it was judged; where it is refused, the screens in it too, laid flat."""
+    yield whole.picture
+    if whole.organ is None:
+        for frame in find_frames(rgb):
+            if is_photo(rgb, frame):
+                yield lay_flat(rgb, frame)
