@@ -30,6 +30,7 @@ class Action(Enum):
     OPEN = ("open", _SCAN)
     PDF = ("pdf", _SCAN)
     ABOUT = ("about", _SCAN)
+    NOT_PART = ("not-part", _SCAN)
     ASK_DELETE_SCAN = ("ask-delete", _SCAN)
     DELETE_SCAN = ("delete", _SCAN)
     HISTORY = ("history", _PAGE)

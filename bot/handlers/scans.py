@@ -27,6 +27,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         CallbackQueryHandler(open_scan, says(Action.OPEN)),
         CallbackQueryHandler(pdf_again, says(Action.PDF)),
         CallbackQueryHandler(about, says(Action.ABOUT)),
+        CallbackQueryHandler(not_part, says(Action.NOT_PART)),
         CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
         CallbackQueryHandler(delete, says(Action.DELETE_SCAN)),
     ]
@@ -92,6 +93,13 @@ async def about(_: Update, context: BotContext) -> None:
     """Explain what the scan shows."""
     if (scan := await _own_scan(context)) and (topic := topic_of(scan, context.texts, context.knowledge)):
         await show_topic(context, topic)
+
+
+async def not_part(_: Update, context: BotContext) -> None:
+    """Say how to send the right part, where the one that was cut out of a screenshot is another; offer to delete."""
+    if scan := await _own_scan(context):
+        delete_it = button(context.texts.plain("button.delete_scan"), Action.ASK_DELETE_SCAN, scan.public_id)
+        await context.say("scan.not_part", grid((delete_it,)), number=scan.number)
 
 
 async def ask_delete(_: Update, context: BotContext) -> None:

@@ -17,7 +17,7 @@ from bot.errors import MaybeSentError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import jobs, wording
 from bot.scan.report_data import report_data, topic_of
-from inference.analysis import SheetWords
+from inference.analysis import Reason, SheetWords
 from inference.registry import Entry
 from storage.records import Pictures, Scan
 
@@ -40,7 +40,7 @@ async def send_picture(
     no PDF with buttons comes after it.
     """
     caption = picture_caption(scan, context.texts, context.services.models.values(), earlier)
-    buttons = scan_buttons(context, scan) if follow_up else _open_earlier(context.texts, earlier)
+    buttons = scan_buttons(context, scan) if follow_up else _picture_buttons(context.texts, scan, earlier)
     known = scan.file_ids.get(_file_key(PICTURE, context))
     if await _left_before_a_kill(context, scan, PICTURE):
         return
@@ -104,6 +104,8 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: 
     parts = [f"<b>{_safe(wording.result_words(scan, texts))}</b>"]
     if scan.patient_label:
         parts[0] += "\n" + texts("caption.label", label=scan.patient_label)
+    if scan.reason == Reason.READ_PART:
+        parts.append(texts("caption.part"))
     parts.append(_safe(wording.explanation_words(scan, texts, models)))
     parts.append(_safe(wording.figure_words(scan, texts)))
     parts.append(texts("caption.program"))
@@ -136,6 +138,7 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
     if topic := topic_of(scan, texts, context.knowledge):
         about = (button(texts.plain("button.about", topic=topic.title), Action.ABOUT, scan.public_id),)
     return grid(
+        _not_part(texts, scan) if scan.reason == Reason.READ_PART else (),
         (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
         about,
         (
@@ -195,10 +198,16 @@ def _under_way(scan: Scan, step: str) -> str:
     return f"{step} of {scan.public_id} under way"
 
 
-def _open_earlier(texts: Texts, earlier: Scan | None) -> InlineKeyboardMarkup | None:
-    if earlier is None:
-        return None
-    return grid((button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id),))
+def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup | None:
+    rows = [_not_part(texts, scan)] if scan.reason == Reason.READ_PART else []
+    if earlier is not None:
+        open_earlier = button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id)
+        rows.append((open_earlier,))
+    return grid(*rows) if rows else None
+
+
+def _not_part(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:
+    return (button(texts.plain("button.not_part"), Action.NOT_PART, scan.public_id),)
 
 
 async def _sent_again(

@@ -32,6 +32,7 @@ _ALIKE: Final = 0.4
 _MARGIN: Final = 0.06
 """What a tile of a sheet gets around its head, as a share of its longer side; a slice on a screen gets more."""
 _GROUND_MARGIN: Final = 0.1
+_LETTERS_SIDE: Final = 128
 _MOST_OF_SCREEN: Final = 0.5
 _LEAST_OTHERS: Final = 0.003
 """A screen shows at least so much beside the slice, as a share of what lies around it."""
@@ -90,14 +91,50 @@ def find_regions(rgb: Rgb) -> Regions:
 def cut_out(rgb: Rgb, tile: Tile) -> Rgb:
     """The slice within ``tile`` on a ground of its own: letters beside the head don't come along."""
     part = tile.crop(rgb)
-    margin = max(1, round(_GROUND_MARGIN * max(part.shape[:2])))
     rim = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
     ground = np.percentile(rim, 25, axis=0).astype(np.uint8)
-    height, width = part.shape[:2]
+    head, letters = _head_and_letters(part, ground)
+    cleaned = np.where(letters[..., None], ground, part)
+    rows, columns = (np.nonzero(head.any(axis))[0] for axis in (1, 0))
+    if len(rows):
+        cleaned = cleaned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = cleaned.shape[:2]
+    margin = max(1, round(_GROUND_MARGIN * max(height, width)))
     whole = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
     whole[:] = ground
-    whole[margin : margin + height, margin : margin + width] = part
+    whole[margin : margin + height, margin : margin + width] = cleaned
     return whole
+
+
+def _head_and_letters(part: Rgb, ground: Rgb) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What is lit and hangs together with the middle rows and columns, and what is lit without that: each H x W.
+
+    The skin is apart from the brain, but it crosses these rows and columns as well; letters stand in the corners.
+    """
+    height, width = part.shape[:2]
+    scale = min(1.0, _LETTERS_SIDE / max(height, width))
+    size = max(4, round(width * scale)), max(4, round(height * scale))
+    small = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BOX), np.int16)
+    lit = np.abs(small - ground.astype(np.int16)).max(-1) > 2 * _LEAST_FLAT
+    head = np.zeros_like(lit)
+    rows, columns = slice(size[1] // 4, -(size[1] // 4)), slice(size[0] // 4, -(size[0] // 4))
+    head[rows], head[:, columns] = lit[rows], lit[:, columns]
+    while True:
+        grown = lit & _widened(head)
+        if (grown == head).all():
+            break
+        head = grown
+    letters = _widened(lit & ~head) & ~head
+    return tuple(  # type: ignore[return-value]  # two masks in, two masks out
+        np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)) for mask in (head, letters)
+    )
+
+
+def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask with its eight neighbours."""
+    padded = np.pad(mask, 1)
+    across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+    return np.asarray(across[:-2] | across[1:-1] | across[2:])
 
 
 def _is_among_others(grey: Floats, box: Box) -> bool:

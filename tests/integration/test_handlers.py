@@ -24,7 +24,7 @@ from tests import pictures
 from tests.integration.conftest import RunningBot, settings_for
 from tests.worker_jobs import process_id
 
-SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
+SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.NOT_PART, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
 
 
 def is_report(message: Message) -> bool:

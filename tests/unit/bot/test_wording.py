@@ -236,6 +236,13 @@ def kept(analysis: Analysis) -> Mapping[str, object]:
     return {name: getattr(new, name) for name in new.__dataclass_fields__}
 
 
+def test_a_caption_says_when_a_part_alone_was_read() -> None:
+    part = english.plain("caption.part")
+    for scan in SCANS.values():
+        assert part not in shown(picture_caption(scan, english, ()))
+        assert part in shown(picture_caption(replace(scan, reason=Reason.READ_PART), english, ()))
+
+
 def test_an_analysis_is_kept_with_plain_values() -> None:
     values = kept(an_analysis())
     assert values["gate"] == {"brain_mri": 0.98, "blood_smear": 0.01, "other": 0.01}
