@@ -73,10 +73,13 @@ def split(rgb: Rgb) -> tuple[Tile, ...]:
     return find_regions(rgb).tiles
 
 
-def find_regions(rgb: Rgb) -> Regions:
-    """Find the slices of a sheet, or the slice on a screen, in a picture (H x W x 3)."""
+def find_regions(rgb: Rgb, unevenness: float = 1.0) -> Regions:
+    """Find the slices of a sheet, or the slice on a screen, in a picture (H x W x 3).
+
+    A strip counts as flat up to ``unevenness`` times what is usual: a photo of a screen has glare and stripes.
+    """
     grey, scale = _small(rgb)
-    boxes = _leaves(grey)
+    boxes = _leaves(grey, unevenness)
     tiles = _heads(grey, boxes)
     alone = tiles[0] if len(tiles) == 1 else None
     if len(tiles) < 2 or _are_halves(grey, tiles):
@@ -157,9 +160,9 @@ def _small(rgb: Rgb) -> tuple[Floats, float]:
     return np.asarray(image, np.float32), scale
 
 
-def _leaves(grey: Floats) -> list[Box]:
+def _leaves(grey: Floats, unevenness: float = 1.0) -> list[Box]:
     """What is left when a picture is cut along its flat strips, again and again."""
-    flat = max(_LEAST_FLAT, _FLAT * float(np.ptp(np.percentile(grey, (1, 99)))))
+    flat = unevenness * max(_LEAST_FLAT, _FLAT * float(np.ptp(np.percentile(grey, (1, 99)))))
     leaves: list[Box] = []
     todo: list[tuple[Box, int]] = [((0, grey.shape[0], 0, grey.shape[1]), 0)]
     while todo:

@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 from inference.analysis import PictureError, Reason
 from inference.decode.sheet import cut_out, find_regions
 from inference.gate.gate import Admission, Gate
-from inference.gate.screen_finder import find_frames, is_photo, lay_flat
+from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
 """So many slices of a sheet are shown to the gate before it is taken for none."""
+
+_BEZEL: Final = 0.04
+"""What is left of a screen's frame once it is laid flat, as a share of its shorter side."""
+_UNEVENNESS: Final = (1.5, 3.0)
+"""Glare and stripes of a photo: first as if there were few."""
 
 
 def admit(gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool]) -> Admission:
@@ -24,8 +29,8 @@ def admit(gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool]) -> Admis
     whole = gate.admit(rgb)
     if whole.organ is not None and not comes_in_slices(whole.organ):
         return whole
-    for picture in _views(whole, rgb):
-        regions = find_regions(picture)
+    for picture, unevenness in _views(whole, rgb):
+        regions = find_regions(picture, unevenness)
         tried = (gate.admit(tile.crop(picture)).organ for tile in regions.tiles[:_TRIED_TILES])
         if any(organ is not None and comes_in_slices(organ) for organ in tried):
             raise PictureError(Reason.SEVERAL_SLICES)
@@ -37,10 +42,14 @@ def admit(gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool]) -> Admis
     return whole
 
 
-def _views(whole: Admission, rgb: Rgb) -> Iterator[Rgb]:
-    """The picture as it was judged; where it is refused, the screens in it too, laid flat."""
-    yield whole.picture
-    if whole.organ is None:
-        for frame in find_frames(rgb):
-            if is_photo(rgb, frame):
-                yield lay_flat(rgb, frame)
+def _views(whole: Admission, rgb: Rgb) -> Iterator[tuple[Rgb, float]]:
+    """The picture as it was judged, and the screens in a photo, laid flat; each with how uneven its ground may be."""
+    yield whole.picture, 1.0
+    if whole.organ is not None and not rim_is_lit(rgb):
+        return  # a slice has a black rim
+    for frame in find_frames(rgb):
+        if is_photo(rgb, frame):
+            flat = lay_flat(rgb, frame)
+            rim = round(_BEZEL * min(flat.shape[:2]))
+            for unevenness in _UNEVENNESS:
+                yield flat[rim : flat.shape[0] - rim, rim : flat.shape[1] - rim], unevenness

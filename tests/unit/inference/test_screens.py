@@ -30,7 +30,7 @@ def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
         rows, columns = np.nonzero(lit.any(1))[0], np.nonzero(lit.any(0))[0]
         head = Image.fromarray(rgb[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, 0])
         thumbs.append(np.asarray(head.resize((64, 64), Image.Resampling.BOX), np.float32).ravel())
-    return float(np.corrcoef(*thumbs)[0, 1])
+    return float(np.corrcoef(thumbs[0], thumbs[1])[0, 1])
 
 
 @pytest.mark.parametrize("style", ON_SCREENS)
