@@ -1,52 +1,20 @@
-"""Right-to-left text in the order in which it is seen: Arabic letters joined, then the Unicode bidi algorithm.
+"""The direction of each character and the order in which a line is seen: the implicit rules of UAX #9.
 
-Covers what a label holds: the implicit rules of UAX #9 (W1 to W7, N0 to N2, I1, I2, L1 to L4) without embeddings and
-isolates, whose control characters are removed before. Arabic letters take their joined shapes from
-the presentation forms of Unicode, which a font for them carries.
+W1 to W7, N0 to N2, I1, I2, L2 and L4, without embeddings and isolates, whose control characters are removed before.
+Of the libraries for this, those that reorder a string do not tell where each character went, which shaping needs.
 """
 
 import unicodedata
-from collections.abc import Callable, Sequence
-from functools import cache
-from itertools import groupby, pairwise
+from collections.abc import Sequence
+from itertools import groupby
 
 _MIRRORED = dict(zip("()[]{}<>«»‹›", ")(][}{><»«›‹", strict=True))
 _STRONG = {"L": "L", "R": "R", "EN": "R", "AN": "R"}  # numbers count as right-to-left beside neutrals (N1)
-_LAM = "\u0644"
-_TATWEEL = "\u0640"
 
 
 def is_right_to_left(text: str) -> bool:
     """Whether any character runs from right to left, so that the rest of this module is needed."""
     return not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-
-
-def join_arabic(text: str, has: Callable[[str], bool]) -> str:
-    """Give Arabic letters the shape of their place in the word, in logical order; ``has`` asks for a glyph."""
-    joined: list[str] = []
-    letters = [i for i, c in enumerate(text) if unicodedata.category(c) != "Mn"]
-    before = {i: text[j] for j, i in pairwise(letters)}
-    after = {j: text[i] for j, i in pairwise(letters)}
-    swallowed: set[int] = set()
-    for i, char in enumerate(text):
-        forms = _forms().get(char)
-        if i in swallowed:
-            continue
-        if forms is None:
-            joined.append(char)
-            continue
-        follower = after.get(i, "")
-        back = "final" in forms and _joins_forward(before.get(i, ""))
-        ligature = _forms().get(char + follower) if char == _LAM and text[i + 1 : i + 2] == follower else None
-        if ligature and has(shape := ligature["final" if back else "isolated"]):
-            swallowed.add(i + 1)
-            joined.append(shape)
-            continue
-        forward = "initial" in forms and _joins_backward(follower)
-        place = ("medial" if forward else "final") if back else ("initial" if forward else "isolated")
-        shape = forms.get(place, char)
-        joined.append(shape if has(shape) else char)
-    return "".join(joined)
 
 
 def levels(text: str) -> list[int]:
@@ -62,33 +30,30 @@ def levels(text: str) -> list[int]:
     return [{"L": 0, "R": 1}.get(kind, 2) for kind in kinds]
 
 
-def visual(text: str, line_levels: Sequence[int]) -> str:
-    """Reorder one line from the order of speaking to the order of seeing (L1, L2, L4)."""
-    base = min(line_levels, default=0) & 1 if text else 0
-    cells = list(zip(text, line_levels, strict=True))
-    for i in range(len(cells) - 1, -1, -1):  # L1: spaces at the end of a line stay at its end
-        if not cells[i][0].isspace():
-            break
-        cells[i] = (cells[i][0], base)
-    cells = [(_MIRRORED.get(c, c) if level & 1 else c, level) for c, level in cells]
-    for level in range(max(line_levels, default=0), 0, -1):
-        reordered: list[tuple[str, int]] = []
-        for turned, group in groupby(cells, key=lambda cell, level=level: cell[1] >= level):  # type: ignore[misc]
-            run = list(group)
-            reordered += _turn(run) if turned else run
-        cells = reordered
-    return "".join(c for c, _ in cells)
+def visual_runs(line_levels: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(start, end, level) of each stretch of one direction on a line, from left to right as it is seen (L2)."""
+    runs: list[tuple[int, int, int]] = []
+    for level, group in groupby(line_levels):
+        start = runs[-1][1] if runs else 0
+        runs.append((start, start + len(list(group)), level))
+    for lowest in range(max(line_levels, default=0), 0, -1):
+        reordered: list[tuple[int, int, int]] = []
+        for turned, part in groupby(runs, key=lambda run, lowest=lowest: run[2] >= lowest):  # type: ignore[misc]
+            stretch = list(part)
+            reordered += reversed(stretch) if turned else stretch
+        runs = reordered
+    return runs
 
 
-def _turn(run: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Reverse a run, each mark staying behind its letter (L3)."""
-    clusters: list[list[tuple[str, int]]] = []
-    for cell in run:
-        if clusters and unicodedata.category(cell[0]) == "Mn":
-            clusters[-1].append(cell)
+def turned(text: str) -> str:
+    """What runs from right to left as it is seen: the last letter first, with its marks, and brackets mirrored (L4)."""
+    clusters: list[str] = []
+    for char in text:
+        if clusters and unicodedata.category(char) == "Mn":
+            clusters[-1] += char
         else:
-            clusters.append([cell])
-    return [cell for cluster in reversed(clusters) for cell in cluster]
+            clusters.append(_MIRRORED.get(char, char))
+    return "".join(reversed(clusters))
 
 
 def _resolve_weak(kinds: list[str], side: str) -> None:
@@ -158,23 +123,3 @@ def _resolve_neutral(kinds: list[str], side: str) -> None:
             right = _STRONG[kinds[end]] if end < len(kinds) else side
             kinds[start:end] = [left if left == right else side] * (end - start)
         start = end
-
-
-def _joins_forward(char: str) -> bool:
-    return char == _TATWEEL or "initial" in _forms().get(char, {})
-
-
-def _joins_backward(char: str) -> bool:
-    return char == _TATWEEL or "final" in _forms().get(char, {})
-
-
-@cache
-def _forms() -> dict[str, dict[str, str]]:
-    """Letter (or lam with alef) -> place in the word -> presentation form, read from the Unicode database."""
-    table: dict[str, dict[str, str]] = {}
-    for code in (*range(0xFE70, 0xFF00), *range(0xFB50, 0xFC00)):
-        place, *letters = unicodedata.decomposition(chr(code)).split() or [""]
-        base = "".join(chr(int(letter, 16)) for letter in letters)
-        if len(base) == 1 or (len(base) == 2 and base[0] == _LAM):
-            table.setdefault(base, {}).setdefault(place.strip("<>"), chr(code))
-    return table

@@ -95,3 +95,5 @@ class ReportData:
     words: Words
     language: str
     """The code of the reader's language."""
+    right_to_left: bool = False
+    """Whether that language is written so; then left and right of the page change places."""

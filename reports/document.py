@@ -61,7 +61,7 @@ def render(data: ReportData) -> bytes:
     canvas.setSubject(own.not_a_diagnosis)
     made = data.created_at.astimezone(UTC)
     canvas.setDateFormatter(lambda *_: made.strftime("D:%Y%m%d%H%M%SZ"))
-    pen = Pen(canvas)
+    pen = Pen(canvas, mirror=PAGE_WIDTH if data.right_to_left else None)
     for number, placed in enumerate(pages, 1):
         if number == 1:
             _masthead(pen, data, own)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +11,9 @@ from reportlab.lib.colors import Color
 from reportlab.pdfbase.pdfutils import readJPEGInfo
 from reportlab.pdfgen.canvas import Canvas
 
-from reports.text import Line, wrap
-from reports.typefaces import load
+from reports.shaping import INVISIBLE
+from reports.text import Line, Run, wrap
+from reports.typefaces import GLYPH_TEXTS, load
 
 # As text (ASCII85) every picture and font would be a quarter larger and take many times as long to write.
 rl_config.useA85 = 0
@@ -68,9 +70,17 @@ class Jpeg:
 class Pen:
     """Draws on the current page; y grows upwards, as everywhere in a PDF. Units are points."""
 
-    def __init__(self, canvas: Canvas) -> None:
+    def __init__(self, canvas: Canvas, mirror: float | None = None) -> None:
+        """``mirror``: the page's width, when its left and right change places, as for a language that runs leftward."""
         self._canvas: Any = canvas
+        self._mirror = mirror
         self._colour: Colour | None = None
+        self._texts: dict[str, dict[str, str]] = defaultdict(dict)
+        setattr(self._canvas._doc, GLYPH_TEXTS, self._texts)
+
+    def _left(self, x: float, width: float) -> float:
+        """Where something ``width`` points wide begins whose place in a page that runs rightward is ``x``."""
+        return x if self._mirror is None else self._mirror - x - width
 
     def next_page(self) -> None:
         """End the page; the next one begins with nothing set."""
@@ -89,16 +99,47 @@ class Pen:
         if not line.runs:
             return
         self._fill(style.colour)
-        pen = self._canvas.beginText(x - line.width if align == "right" else x, baseline)
-        for name, part in line.runs:
-            load(name)
-            pen.setFont(name, style.size)
-            pen.textOut(part)
+        x = self._left(x - line.width if align == "right" else x, line.width)
+        pen = self._canvas.beginText(x, baseline)
+        for run in line.runs:
+            load(run.font)
+            pen.setFont(run.font, style.size)
+            if run.glyphs:
+                self._shaped(pen, run, x, baseline, style.size / 1000)
+            else:
+                pen.textOut(run.text)
+            x += run.width(bold=style.bold) * style.size
         self._canvas.drawText(pen)
+
+    def _shaped(self, pen: Any, run: Run, x: float, baseline: float, scale: float) -> None:
+        """Write glyphs, each where shaping has put it; a reader who copies them is given the text itself."""
+        texts, widths = self._texts[run.font], load(run.font).face.charWidths
+        pen._code.append(f"/Span <</ActualText <{_utf16(run.text)}>>> BDC")
+        start, together = x, ""
+        for glyph in run.glyphs:
+            texts.setdefault(glyph.char, glyph.text or INVISIBLE)
+            if glyph.is_moved and together:
+                _put(pen, start, baseline, together)
+                start, together = x, ""
+            if glyph.is_moved:
+                _put(pen, x + glyph.x * scale, baseline + glyph.y * scale, glyph.char)
+            else:
+                together += glyph.char
+            x += glyph.advance * scale
+            if together and (glyph.is_moved or abs(glyph.advance - widths[ord(glyph.char)]) > 0.01):
+                _put(pen, start, baseline, together)
+                together = ""
+            if not together:
+                start = x
+        if together:
+            _put(pen, start, baseline, together)
+        pen._code.append("EMC")
+        pen.setTextOrigin(x, baseline)
 
     def box(self, x: float, y: float, width: float, height: float, colour: Colour, radius: float = 0) -> None:
         """Fill a rectangle with its lower left corner at (x, y)."""
         self._fill(colour)
+        x = self._left(x, width)
         if radius and width >= 2 * radius:
             self._canvas.roundRect(x, y, width, height, radius, stroke=0, fill=1)
         else:
@@ -108,15 +149,18 @@ class Pen:
         """Draw a horizontal line."""
         self._canvas.setStrokeColorRGB(*colour)
         self._canvas.setLineWidth(thickness)
+        x = self._left(x, width)
         self._canvas.line(x, y, x + width, y)
 
     def picture(self, jpeg: Jpeg, x: float, y: float, width: float, height: float) -> None:
         """Place a picture with its lower left corner at (x, y)."""
-        self._canvas.drawImage(jpeg, x, y, width, height)
+        self._canvas.drawImage(jpeg, self._left(x, width), y, width, height)
 
     def gradient(self, x: float, y: float, width: float, height: float, colours: tuple[Colour, ...]) -> None:
         """Fill a rectangle with colours that flow from left to right, as vectors."""
-        canvas = self._canvas
+        canvas, x = self._canvas, self._left(x, width)
+        if self._mirror is not None:
+            colours = colours[::-1]
         canvas.saveState()
         path = canvas.beginPath()
         path.rect(x, y, width, height)
@@ -127,4 +171,14 @@ class Pen:
     def link(self, url: str, x: float, y: float, width: float, height: float) -> None:
         """Make a rectangle lead to a web address; anything but http and https leads nowhere."""
         if url.startswith(("https://", "http://")):
+            x = self._left(x, width)
             self._canvas.linkURL(url, (x, y, x + width, y + height), relative=0, thickness=0)
+
+
+def _put(pen: Any, x: float, y: float, chars: str) -> None:
+    pen.setTextOrigin(x, y)
+    pen.textOut(chars)
+
+
+def _utf16(text: str) -> str:
+    return f"\ufeff{text}".encode("utf-16-be").hex().upper()

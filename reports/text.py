@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reports import bidi
-from reports.typefaces import ADVANCES, BOLD, PLACEHOLDER, REGULAR, face_of, has_glyph
+from reports.shaping import Glyph, advance, shape
+from reports.typefaces import ADVANCES, BOLD, PLACEHOLDER, REGULAR, face_of, has_glyph, is_shaped
 
 ELLIPSIS = "…"
 _MARKS_PER_LETTER = 4
@@ -18,11 +19,34 @@ _NO_SPACES = r"\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef
 _PIECE = re.compile(rf"(?:[{_NO_SPACES}][\u0300-\u036f\u3099\u309a]*|[^ {_NO_SPACES}/–—-]+[/–—-]*|[/–—-]+| ) *")
 
 
+_JOINERS = "\u200c\u200d"
+"""Invisible, but they decide how letters of many scripts look; elsewhere they only glue emoji."""
+_LEADING_VOWELS = frozenset("เแโใไເແໂໃໄ")
+_VIRAMA = 9
+"""Unicode's combining class of the sign that ties a consonant to the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of one font and one direction. ``text`` is drawn as it is, or by ``glyphs`` where letters are shaped.
+
+    Then ``text`` stands in the order of speaking, for whoever copies it; else in that of seeing.
+    """
+
+    font: str
+    text: str
+    glyphs: tuple[Glyph, ...] = ()
+
+    def width(self, *, bold: bool) -> float:
+        """In units of the font size."""
+        return sum(glyph.advance for glyph in self.glyphs) / 1000 if self.glyphs else ADVANCES[bold].of(self.text)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text: (font name, text) runs in visual order, and its width in points."""
+    """One line of text: its runs from left to right as they are seen, and its width in points."""
 
-    runs: tuple[tuple[str, str], ...]
+    runs: tuple[Run, ...]
     width: float
 
 
@@ -45,6 +69,8 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
             kept.append(PLACEHOLDER)
         elif char.isspace():
             kept.append(" ")
+        elif char in _JOINERS and kept and "\u0600" <= kept[-1] < "\u1b00":
+            kept.append(char)
         elif category in ("Cc", "Cf") or ord(char) in _EMOJI_ONLY or (ord(char) in _SKIN_TONES and _is_emoji(kept)):
             continue
         elif category in ("Mn", "Me"):
@@ -70,7 +96,7 @@ def runs(text: str, *, bold: bool = False) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, list[str]]] = []
     for char in text:
         last = found[-1][0] if found else None
-        if last and unicodedata.category(char) == "Mn" and has_glyph(last, char):
+        if last and (char in _JOINERS or (unicodedata.category(char) in ("Mn", "Mc") and has_glyph(last, char))):
             name: str | None = last  # a mark is drawn by the font of its letter
         else:
             name = face_of(char, bold=bold)
@@ -90,45 +116,61 @@ def wrap(text: str, size: float, width: float, *, bold: bool = False, max_lines:
     """
     pieces: list[tuple[str, list[int]]] = []
     for paragraph in clean(text, keep_newlines=True).split("\n"):
-        joined, levels = _directed(paragraph, bold=bold)
-        for start, end in _breaks(joined, width / size, bold=bold):
+        levels = _levels(paragraph)
+        for start, end in _breaks(paragraph, width / size, bold=bold):
             if len(pieces) == max_lines:
                 cut = _cut(pieces.pop()[0], width / size, bold=bold)
-                pieces.append((cut, _directed(cut, bold=bold)[1]))
+                pieces.append((cut, _levels(cut)))
                 return tuple(_line(*piece, size, bold=bold) for piece in pieces)
-            pieces.append((joined[start:end], levels[start:end]))
+            pieces.append((paragraph[start:end], levels[start:end]))
     return tuple(_line(*piece, size, bold=bold) for piece in pieces)
 
 
-def _directed(text: str, *, bold: bool) -> tuple[str, list[int]]:
-    """Join Arabic letters and find each character's direction; most texts need neither."""
-    if not bidi.is_right_to_left(text):
-        return text, []
-    joined = bidi.join_arabic(text, lambda shape: face_of(shape, bold=bold) is not None)
-    return joined, bidi.levels(joined)
+def measure(text: str, *, bold: bool) -> float:
+    """Width of a text on one line, in units of the font size."""
+    if text.isascii():
+        return ADVANCES[bold].of(text)
+    return sum(
+        advance(name, part) if is_shaped(name) else ADVANCES[bold].of(part) for name, part in runs(text, bold=bold)
+    )
+
+
+def _levels(text: str) -> list[int]:
+    """Each character's direction; most texts run from left to right and need no look at it."""
+    return bidi.levels(text) if bidi.is_right_to_left(text) else []
 
 
 def _breaks(text: str, width: float, *, bold: bool) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of each line, with ``width`` in units of the font size."""
-    advances = ADVANCES[bold]
+    space = ADVANCES[bold][" "]
     start, used = 0, 0.0
     for first, last in _words(text):
         piece = text[first:last]
-        step = advances.of(piece.rstrip(" "))
+        step = measure(piece.rstrip(" "), bold=bold)
         if used + step > width and first > start:
             yield start, first
             start, used = first, 0.0
         if step > width:  # a word that is wider than a line
-            for i in range(first, last):
-                wide = advances[text[i]]
-                if used + wide > width and i > start and unicodedata.category(text[i]) != "Mn":
+            for i in range(first + 1, last):
+                if _may_part(text, i) and measure(text[start : _next_part(text, i, last)], bold=bold) > width:
                     yield start, i
-                    start, used = i, 0.0
-                used += wide
+                    start = i
+            used = measure(text[start:last], bold=bold)
         else:
-            used += step + advances[" "] * piece.endswith(" ")
+            used += step + space * piece.endswith(" ")
     if start < len(text):
         yield start, len(text)
+
+
+def _next_part(text: str, place: int, end: int) -> int:
+    return next((i for i in range(place + 1, end) if _may_part(text, i)), end)
+
+
+def _may_part(text: str, place: int) -> bool:
+    """Whether a word may be parted before ``text[place]``: not within a letter with its signs."""
+    before, after = text[place - 1], text[place]
+    joined = before in _JOINERS or before in _LEADING_VOWELS or unicodedata.combining(before) == _VIRAMA
+    return not joined and after not in _JOINERS and unicodedata.category(after) not in ("Mn", "Mc", "Me")
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:
@@ -139,13 +181,23 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
 
 def _line(text: str, levels: list[int], size: float, *, bold: bool) -> Line:
     bare = text.rstrip(" ")
-    if levels:
-        bare = bidi.visual(bare, levels[: len(bare)])
-    return Line(runs(bare, bold=bold), size * ADVANCES[bold].of(bare))
+    found: list[Run] = []
+    for start, end, level in bidi.visual_runs(levels[: len(bare)] or [0] * len(bare)):
+        backwards = bool(level & 1)
+        parts = runs(bare[start:end], bold=bold)
+        for name, part in reversed(parts) if backwards else parts:
+            if is_shaped(name):
+                found.append(Run(name, part, shape(name, part, right_to_left=backwards)))
+            else:
+                found.append(Run(name, bidi.turned(part) if backwards else part))
+    return Line(tuple(found), size * sum(run.width(bold=bold) for run in found))
 
 
 def _cut(text: str, width: float, *, bold: bool) -> str:
-    advances = ADVANCES[bold]
-    while text and advances.of(text) + advances[ELLIPSIS] > width:
-        text = text[:-1]
+    room = width - ADVANCES[bold][ELLIPSIS]
+    while text and measure(text, bold=bold) > room:
+        end = len(text) - 1
+        while end > 0 and not _may_part(text, end):
+            end -= 1
+        text = text[:end]
     return text.rstrip() + ELLIPSIS

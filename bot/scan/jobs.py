@@ -1,5 +1,6 @@
 """What the bot has workers do. The bot's own process names these jobs and does without what they need."""
 
+from dataclasses import fields
 from typing import Final
 
 import inference.study.jobs
@@ -24,10 +25,12 @@ def look(data: bytes, words: SheetWords) -> tuple[Analysis, bytes | None]:
 
 @job
 def compose(original: bytes, overlay: bytes, words: SheetWords) -> bytes:
-    """See ``inference.chat_picture.stacked``."""
+    """See ``inference.chat_picture.stacked``; the words are in a font that has their letters."""
     from inference.chat_picture import stacked
+    from reports.typefaces import file_for
 
-    return stacked(original, overlay, words)
+    said = "".join(getattr(words, field.name) for field in fields(words))
+    return stacked(original, overlay, words, file_for(said))
 
 
 @job

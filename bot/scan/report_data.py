@@ -74,6 +74,7 @@ def report_data(
         overlay=pictures.overlay,
         words=language.report,
         language=language.code,
+        right_to_left=texts.locale.text_direction == "rtl",
     )
 
 

@@ -83,11 +83,45 @@ def test_a_label_in_any_script_or_markup_stands_there_as_it_was_typed(label: str
     assert len(reader.pages) <= 2
 
 
-@pytest.mark.parametrize(("label", "letters"), [("שלום", "שלום"), ("مرحبا بالعالم", "مرحبا"), ("Dana (דנה)", "דנה")])
-def test_a_label_from_right_to_left_can_be_copied_as_letters(label: str, letters: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "letters"),
+    [
+        ("שלום", "שלום"),
+        ("مرحبا بالعالم", "مرحبا"),
+        ("Dana (דנה)", "דנה"),
+        ("हिन्दी क्षत्रिय", "हिनदक"),
+        ("বাংলা தமிழ் తెలుగు", "বাংলাதமிழ"),
+        ("မြန်မာ ខ្មែរ አማርኛ", "မနአማርኛ"),
+    ],
+)
+def test_a_label_in_shaped_letters_can_be_copied_as_letters(label: str, letters: str) -> None:
     text = text_of(read(replace(a_report(), patient_label=label)))
 
     assert set(letters) <= set(text)
+
+
+def test_a_shaped_label_is_in_the_file_as_it_was_typed_too() -> None:
+    pdf = render(replace(a_report(), patient_label="हिन्दी"))
+    page = PdfReader(io.BytesIO(pdf)).pages[0].get_contents()
+
+    assert page is not None
+    assert "हिन्दी".encode("utf-16-be").hex().upper().encode() in page.get_data()
+
+
+def test_a_language_that_runs_leftward_has_its_page_mirrored() -> None:
+    def lefts(data: ReportData) -> dict[str, float]:
+        found: dict[str, float] = {}
+
+        def note(part: str, _cm: Any, tm: list[float], _font: Any, _size: float) -> None:
+            found.setdefault(part.strip(), tm[4])
+
+        read(data).pages[0].extract_text(visitor_text=note)
+        return found
+
+    usual, mirrored = lefts(a_report()), lefts(replace(a_report(), right_to_left=True))
+    assert usual["A7K2-Q9"] > PAGE_WIDTH / 2 > mirrored["A7K2-Q9"]
+    assert usual["Scores"] < PAGE_WIDTH / 2 < mirrored["Scores"]
+    assert usual["91%"] > PAGE_WIDTH / 2 > mirrored["91%"]
 
 
 def test_an_override_cannot_disguise_a_label() -> None:
