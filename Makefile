@@ -25,7 +25,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench soak audit picture lock clean
+.PHONY: help run test check lint bench soak mutants audit picture lock clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,6 +51,10 @@ bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 
 soak: $(CHECK) ## kill and restart the bot thirty times while 64 people send, and count what was lost
 	$(BIN)/python -m tests.soak --minutes 3.5 --scans 500 --kills 30 --kill-every 7 --people 64 --faults
+
+mutants: $(CHECK) ## change what safety hangs on bit by bit, and list the changes that no test notices (takes an hour or more)
+	$(BIN)/python -m mutmut run --max-children 2
+	$(BIN)/python -m mutmut results
 
 audit: $(CHECK) ## licences, known vulnerabilities, bill of materials and checksums of the weights
 	$(BIN)/python -m tests.audit
