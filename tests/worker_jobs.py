@@ -141,3 +141,11 @@ def when(number: int) -> tuple[int, int, float]:
 @job
 def sleep_a_little() -> None:
     time.sleep(0.8)
+
+
+@job
+def usage() -> tuple[float, float, int, int, int]:
+    """Processor seconds of this worker and of its children, the most memory of either (MiB), and which worker it is."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = (own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime)
+    return *seconds, own.ru_maxrss >> 10, children.ru_maxrss >> 10, os.getpid()

@@ -67,14 +67,16 @@ def sheet_words(texts: Texts) -> SheetWords:
 async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
     kept = await context.database.scans.pictures(scan.id)
     words = sheet_words(context.texts)
-    return await context.services.executor.run(jobs.compose, kept.original, kept.overlay, words)
+    return await context.services.executor.run(
+        jobs.compose, kept.original, kept.overlay, words, client=context.person.id
+    )
 
 
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
     data = report_data(scan, kept, context.language, context.services.models.values())
-    return await context.services.executor.run(jobs.draw, data)
+    return await context.services.executor.run(jobs.draw, data, client=context.person.id)
 
 
 async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:

@@ -173,7 +173,9 @@ class ScanJob:
         self._show("looking")
         words = sheet_words(self.context.texts)
         try:
-            analysis, sheet = await self.context.services.executor.run(jobs.look, data, words)
+            analysis, sheet = await self.context.services.executor.run(
+                jobs.look, data, words, client=self.context.person.id
+            )
         except PictureError as error:
             raise UserFacingError(f"refusal.{error.reason}") from error
         except AnalysisTimeoutError as error:

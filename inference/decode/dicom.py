@@ -16,7 +16,7 @@ from inference.decode import dicom_display
 from inference.decode.dicom_stream import PIXEL_TAGS, Element, Layout, find_element, significant, stored_values
 from inference.decode.dicom_subject import Subject, subject
 from inference.decode.dicom_tags import integer, text
-from inference.decode.limits import DECODER_ERRORS, check_size
+from inference.decode.limits import DECODER_ERRORS, MOST_ELEMENTS, check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -83,7 +83,7 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
     with_preamble = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
     file = io.BytesIO(data)
     try:
-        dataset = pydicom.filereader.read_partial(file, lambda tag, *_: tag in PIXEL_TAGS, force=not with_preamble)
+        dataset = pydicom.filereader.read_partial(file, _StopAtPixels(), force=not with_preamble)
     except DECODER_ERRORS:
         raise PictureError(Reason.BROKEN if with_preamble else Reason.UNKNOWN_FORMAT, "DICOM header") from None
     if not with_preamble and len(dataset) == 0:
@@ -93,6 +93,19 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
     if element is None:
         raise _without_pixels(dataset, was_cut=file.tell() < len(data) or not _ends_whole(dataset, len(data)))
     return dataset, element
+
+
+class _StopAtPixels:
+    """Ends pydicom's reading at the pixels. Raises PictureError when there are too many elements before them."""
+
+    def __init__(self) -> None:
+        self._left = MOST_ELEMENTS
+
+    def __call__(self, tag: int, _vr: str | None, _length: int) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            raise PictureError(Reason.FORM_UNSUPPORTED, "elements")
+        return tag in PIXEL_TAGS
 
 
 def _ends_whole(dataset: "Dataset", size: int) -> bool:

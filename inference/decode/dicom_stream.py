@@ -239,7 +239,7 @@ def _jpeg_2000(stream: bytes) -> Stored:
     right, down, left, top = struct.unpack_from(">4I", stream, start + 8)
     if right <= left or down <= top:
         raise ValueError("no size")
-    check_size(right - left, down - top)
+    check_size(right - left, down - top, "DICOM in JPEG 2000")
     at = start + 2
     mixed = False
     while (marker := stream[at : at + 2]) != _TILE_PART:

@@ -10,17 +10,26 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, dicom, jpeg, newer_formats, sheet, tiff
+from inference.decode import bmp, budget, dicom, jpeg, newer_formats, sheet, tiff
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
-from inference.decode.limits import DECODER_ERRORS, MAX_FILE_BYTES, SHEET_SIDE, SHOWN_SIDE, check_size, reduced_size
+from inference.decode.limits import (
+    DECODER_ERRORS,
+    MAX_FILE_BYTES,
+    MOST_SCANS,
+    SHEET_SIDE,
+    SHOWN_SIDE,
+    check_size,
+    reduced_size,
+)
 from inference.decode.signatures import recognise
 
 __all__ = ["SHOWN_SIDE", "Picture", "Slice", "decode", "decode_sheet", "encode_jpeg", "recognise"]
 
 JPEG_QUALITY: Final = 88
 
+_START_OF_SCAN = b"\xff\xda"  # in coded data every 0xff has a 0 behind it, so that this is nothing else
 _BLANK_DEVIATION = 2.0  # grey levels
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,8 +87,14 @@ def decode(data: bytes, side: int = SHOWN_SIDE, *, believe_tags: bool = True) ->
     """Read a picture of an allowed format (see ``signatures``): the first frame, or the largest page.
 
     Its long side is at most ``side``. ``believe_tags``: a DICOM file that says that it is a CT or a knee is refused.
-    Raises PictureError with the reason; its text holds no bytes or tags of the file.
+    Raises PictureError with the reason; its text holds no bytes or tags of the file. In a worker it also raises
+    TooCostlyError; see ``budget``.
     """
+    with budget.spending():
+        return _decode(data, side, believe_tags=believe_tags)
+
+
+def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
     if not data:
         raise PictureError(Reason.EMPTY)
     if len(data) > MAX_FILE_BYTES:
@@ -155,9 +170,11 @@ def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, 
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         if page:
             image.seek(page)
-        check_size(*image.size)
+        check_size(*image.size, kind)
         size = image.size
         if kind == "JPEG":
+            if data.count(_START_OF_SCAN) > MOST_SCANS:
+                raise PictureError(Reason.FORM_UNSUPPORTED, "scans")
             image.draft(None, reduced_size(*size, side))
         image.load()
         if kind == "TIFF":

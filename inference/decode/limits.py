@@ -10,6 +10,13 @@ MAX_FILE_BYTES: Final = 20 * 1024 * 1024
 """What a bot may download from Telegram."""
 MAX_PIXELS: Final = 60_000_000
 """Width times height as the header says; checked before anything is decoded."""
+MOST_PIXELS: Final = {"WEBP": 20_000_000, "JXL": 20_000_000, "HEIC": 30_000_000, "AVIF": 30_000_000,
+                     "DICOM in JPEG 2000": 25_000_000}  # fmt: skip
+"""The same of formats whose decoders need more memory for each pixel than ``budget`` has for MAX_PIXELS."""
+MOST_SCANS: Final = 100
+"""Scans of a progressive JPEG, each of which is a pass over the whole picture: programs write ten."""
+MOST_ELEMENTS: Final = 50_000
+"""Elements of a DICOM file outside of sequences: devices write some hundreds."""
 MIN_SIDE: Final = 32
 """Pixels of the shorter side; below that there is nothing to see."""
 SHOWN_SIDE: Final = 640
@@ -37,9 +44,9 @@ DECODER_ERRORS: Final = (
 )
 
 
-def check_size(width: int, height: int) -> None:
-    """Raise PictureError (TOO_MANY_PIXELS or TOO_SMALL) unless the picture may be decoded."""
-    if width * height > MAX_PIXELS:
+def check_size(width: int, height: int, kind: str = "") -> None:
+    """Raise PictureError (TOO_MANY_PIXELS or TOO_SMALL) unless a picture of this kind may be decoded."""
+    if width * height > MOST_PIXELS.get(kind, MAX_PIXELS):
         raise PictureError(Reason.TOO_MANY_PIXELS, f"{width} x {height}")
     if min(width, height) < MIN_SIDE or min(reduced_size(width, height)) < _MIN_REDUCED_SIDE:
         raise PictureError(Reason.TOO_SMALL, f"{width} x {height}")

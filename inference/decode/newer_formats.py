@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from inference.analysis import PictureError, Reason
 from inference.decode.bit_depth import stretch
@@ -22,6 +23,8 @@ AVIF_BRANDS: Final = (b"avif", b"avis")
 JXL_STARTS: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 JPEG_2000_STARTS: Final = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
 KINDS: Final = ("HEIC", "AVIF", "JPEG2000", "JXL")
+_MOST_SAMPLES: Final = 20_000_000
+"""Values of a JPEG 2000 that are decoded at once; OpenJPEG needs some twelve bytes for each."""
 _MOST_ITEMS: Final = 4096
 _RATIOS: Final = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
@@ -31,9 +34,9 @@ def read(data: bytes, kind: str, side: int = SHOWN_SIDE) -> tuple[Image.Image, t
     sizes = {"HEIC": _box_size, "AVIF": _box_size, "JPEG2000": _codestream_size, "JXL": _jxl_size}
     try:
         size = sizes[kind](data)
-        check_size(*size)
-        decode = {"HEIC": _heic, "AVIF": _by_pillow, "JPEG2000": _by_pillow, "JXL": _jxl}[kind]
-        rgb = run_isolated(lambda: _reduced(decode(data), side))
+        check_size(*size, kind)
+        decode = {"HEIC": _heic, "AVIF": _by_pillow, "JPEG2000": _jpeg_2000, "JXL": _jxl}[kind]
+        rgb = run_isolated(lambda: _reduced(decode(data, side), side))
     except DECODER_ERRORS:
         raise PictureError(Reason.BROKEN, kind) from None
     was_turned = (size[0] > size[1]) != (rgb.shape[1] > rgb.shape[0]) and size[0] != size[1]
@@ -54,7 +57,7 @@ def _reduced(image: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.asarray(to_srgb(image, profile).convert("RGB"))
 
 
-def _heic(data: bytes) -> Image.Image:
+def _heic(data: bytes, _side: int) -> Image.Image:
     import pi_heif
 
     found = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
@@ -63,14 +66,28 @@ def _heic(data: bytes) -> Image.Image:
     return image
 
 
-def _by_pillow(data: bytes) -> Image.Image:
+def _by_pillow(data: bytes, _side: int) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=("AVIF", "JPEG2000"))
     check_size(*image.size)
     image.load()
     return image
 
 
-def _jxl(data: bytes) -> Image.Image:
+def _jpeg_2000(data: bytes, side: int) -> Image.Image:
+    """Leave out the finest of its resolutions, as far as they are not shown: each costs four times the next."""
+    image = Jpeg2KImageFile(io.BytesIO(data))
+    check_size(*image.size)
+    coding = data.find(b"\xff\x52")  # COD (ITU T.800, A.6.1): its tenth byte says how often the picture was halved
+    halved = data[coding + 9] if 0 <= coding < len(data) - 9 else 0
+    left_out = min(halved, (max(image.size) // side).bit_length() - 1) if max(image.size) > side else 0
+    image.reduce = left_out
+    if image.width * image.height * len(image.getbands()) >> 2 * left_out > _MOST_SAMPLES:
+        raise MemoryError
+    image.load()
+    return image
+
+
+def _jxl(data: bytes, _side: int) -> Image.Image:
     import imagecodecs
 
     values = np.asarray(imagecodecs.jpegxl_decode(data))

@@ -1,6 +1,6 @@
 """What the bot asks of whatever runs its jobs, and how that can go wrong. Any machine behind it will do."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Hashable
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, TypeVarTuple
 
@@ -44,7 +44,7 @@ class JobFailedError(Exception):
 
 
 class Executor(Protocol):
-    """Runs jobs by their names, away from the process that asks; first come, first served.
+    """Runs jobs by their names, away from the process that asks; among equals first come, first served.
 
     ``start`` and ``close`` and the jobs may belong to different event loops. Also an async context manager.
     """
@@ -82,11 +82,15 @@ class Executor(Protocol):
         """Read one picture, its bare heat map included. Raises PictureError and all that ``run`` raises."""
         ...
 
-    def run(self, job: Job[T, *Ts], *args: *Ts, timeout: float | None = None) -> Coroutine[Any, Any, T]:
+    def run(
+        self, job: Job[T, *Ts], *args: *Ts, timeout: float | None = None, client: Hashable | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Do a job; ``timeout`` in seconds counts from when a worker takes it up.
 
-        A job whose worker died is done once more. Cancelling takes the job out of the queue, or ends it. Raises
-        PictureError as the job did; JobFailedError for anything else that it raised; AnalysisTimeoutError,
-        WorkerDiedError or NotRunningError when there was no answer.
+        ``client`` is for whom: of jobs that wait, one of the client who has used the workers least of late comes first,
+        and after a job that ran out of time the client's next ones wait for a while that grows. Nobody in particular
+        has used nothing. A job whose worker died is done once more. Cancelling takes the job out of the queue, or
+        ends it. Raises PictureError as the job did; JobFailedError for anything else that it raised;
+        AnalysisTimeoutError, WorkerDiedError or NotRunningError when there was no answer.
         """
         ...

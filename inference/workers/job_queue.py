@@ -3,12 +3,13 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from inference.workers.executor import NotRunningError
+from inference.workers.fairness import WorkerTime
 from inference.workers.jobs import Job
 from inference.workers.wire import encode
 
@@ -53,9 +54,12 @@ class Signal:
 class QueuedJob:
     """A job on its way: what to send, how long it may run, and where its answer goes."""
 
-    def __init__(self, job: Job[Any, *tuple[Any, ...]], args: tuple[Any, ...], limit: float) -> None:
+    def __init__(
+        self, job: Job[Any, *tuple[Any, ...]], args: tuple[Any, ...], limit: float, client: Hashable | None = None
+    ) -> None:
         self.job = job
         self.limit = limit
+        self.client = client
         self.result = job.gives
         """The schema that the answer has to fit."""
         self.frame = encode("job", {"name": job.name, "seconds": limit, "arguments": args})
@@ -63,6 +67,11 @@ class QueuedJob:
         self.worker: Worker | None = None
         """Who has it; changed with the queue's lock held."""
         self._deaths = self._losses = 0
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether it has lost a worker."""
+        return self._losses > 0
 
     def is_given_up(self, *, taken_up: bool) -> bool:
         """Note that it lost a worker, which may be to blame for if it was ``taken_up``; whether that is enough."""
@@ -80,9 +89,14 @@ class QueuedJob:
 
 
 class JobQueue:
-    """Jobs that wait for a worker, first come, first served. For any thread."""
+    """Jobs that wait for a worker. For any thread.
 
-    def __init__(self) -> None:
+    The next is one of the client who has used the workers least of late; among equals, first come, first served. One
+    that lost its worker comes before all others.
+    """
+
+    def __init__(self, used: WorkerTime | None = None) -> None:
+        self.time = used or WorkerTime()
         self.jobs_wait = Signal()
         """Given as long as there are jobs. Closed by the one who owns the queue."""
         self._changed = threading.Condition()
@@ -119,13 +133,19 @@ class JobQueue:
     def take(self, worker: "Worker") -> QueuedJob | None:
         """The next job, now this worker's, if there is one."""
         with self._changed:
-            job = self._jobs.popleft() if self._jobs else None
+            job = min(self._jobs, key=self._claim, default=None)
+            if job is not None:
+                self._jobs.remove(job)
             if not self._jobs:
                 self.jobs_wait.take_back()
             if job is not None:
                 job.worker = worker
                 self._busy += 1
             return job
+
+    def _claim(self, job: QueuedJob) -> tuple[bool, float]:
+        """What sorts those who wait; ``min`` keeps the order of arrival among equals."""
+        return not job.was_lost, self.time.used(job.client)
 
     def finish(self, job: QueuedJob) -> None:
         """Its worker has done with a job, whatever came of it."""

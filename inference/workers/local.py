@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
@@ -15,6 +15,7 @@ from inference.card import MODELS_DIR
 from inference.registry import check_models
 from inference.workers import jobs as inference_jobs
 from inference.workers.executor import NotRunningError, WorkerDiedError
+from inference.workers.fairness import WorkerTime
 from inference.workers.job_queue import JobQueue, QueuedJob
 from inference.workers.jobs import Job, read_picture
 from inference.workers.supervisor import WorkerLostError, WorkerSlot
@@ -63,7 +64,8 @@ class LocalExecutor:
             models_dir.absolute(), backend, memory or MEMORY[backend], modules, scratch, tuple(readable)
         )
         self._timeout = timeout
-        self._queue = JobQueue()
+        self._time = WorkerTime()
+        self._queue = JobQueue(self._time)
         self._slots: tuple[WorkerSlot, ...] = ()
 
     @property
@@ -103,16 +105,20 @@ class LocalExecutor:
         """Read one picture in a worker. Raises PictureError, AnalysisTimeoutError or WorkerDiedError."""
         return await self.run(read_picture, data, hint)
 
-    def run(self, job: Job[T, *Ts], *args: *Ts, timeout: float | None = None) -> Coroutine[Any, Any, T]:
+    def run(
+        self, job: Job[T, *Ts], *args: *Ts, timeout: float | None = None, client: Hashable | None = None
+    ) -> Coroutine[Any, Any, T]:
         """See ``Executor.run``."""
-        return self._run(job, args, timeout or self._timeout)
+        return self._run(job, args, timeout or self._timeout, client)
 
-    async def _run(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float) -> T:
+    async def _run(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
+        if pause := self._time.pause(client):
+            await asyncio.sleep(pause)
         if not self._queue.is_open:
             raise NotRunningError
         if self._slots and all(slot.empty for slot in self._slots):
             raise WorkerDiedError
-        queued = QueuedJob(job, args, limit)
+        queued = QueuedJob(job, args, limit, client)
         self._queue.put(queued)
         try:
             answer: T = await asyncio.wrap_future(queued.answer)

@@ -6,6 +6,7 @@ holds up nobody but its own slot, and is ended by force.
 
 import logging
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,11 +18,12 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import PictureError, Reason
+from inference.decode import budget
 from inference.workers.executor import AnalysisTimeoutError, JobFailedError, WorkerDiedError
 from inference.workers.fork_server import FORK_SERVER, Forked, ForkServerError
 from inference.workers.job_queue import JobQueue, QueuedJob, Signal
 from inference.workers.wire import Channel, FrameError, Wait, encode
-from inference.workers.worker import DONE, FAILED, READY, REFUSED, TAKEN, WorkerSettings
+from inference.workers.worker import DONE, FAILED, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
 
 START_TIMEOUT: Final = 60.0
 """Seconds until a worker must have its models open."""
@@ -39,6 +41,8 @@ FIRST_TRIES: Final = 3
 _log = logging.getLogger(__name__)
 
 
+OUT_OF_TIME_STATUSES: Final = (-budget.OVER_BUDGET, -signal.SIGXCPU)
+"""Of workers that the kernel ended because their job took too much processor time."""
 _REFUSAL: Final = TypeAdapter(tuple[Reason, str])
 
 
@@ -72,6 +76,8 @@ class Worker:
         self._channel = Channel(self._process.connection)
         self._lock = threading.Lock()
         self._closed = False
+        self._has_ended = False
+        self._status: int | None = None
 
     def make_ready(self) -> None:
         """Wait until it has its models open. Raises WorkerLostError."""
@@ -88,11 +94,11 @@ class Worker:
         self.is_ready = True
         say_what_is_missing(tuple(value))
 
-    def wait_for(self, signal: Signal) -> bool:
+    def wait_for(self, called: Signal) -> bool:
         """Block until the signal is given; False when the worker has ended, or spoke without having been asked."""
         poll = select.poll()
         poll.register(self._process.connection, select.POLLIN)
-        poll.register(signal, select.POLLIN)
+        poll.register(called, select.POLLIN)
         return self._process.connection.fileno() not in {handle for handle, _ in poll.poll()}
 
     def do(self, job: QueuedJob) -> None:
@@ -111,6 +117,8 @@ class Worker:
         except (OSError, EOFError, MemoryError, FrameError, ValidationError) as error:
             if isinstance(error, FrameError | ValidationError):
                 _log.error("a worker's answer made no sense; it is ended")
+            elif taken_up and self._exit_status() in OUT_OF_TIME_STATUSES:
+                job.settle(error=AnalysisTimeoutError())
             raise WorkerLostError("it ended", taken_up=taken_up) from None
 
     def _settle(self, job: QueuedJob, kind: str, value: Any) -> None:
@@ -119,6 +127,8 @@ class Worker:
         elif kind == REFUSED:
             refusal = _REFUSAL.validate_python(value)
             job.settle(error=PictureError(*refusal))
+        elif kind == OUT_OF_TIME:
+            job.settle(error=AnalysisTimeoutError())
         elif kind == FAILED and isinstance(value, str):
             job.settle(error=JobFailedError(value))
         else:
@@ -161,6 +171,20 @@ class Worker:
 
         return wait
 
+    def was_hurt_by(self, job: QueuedJob, loss: WorkerLostError | None) -> bool:
+        """Whether a job is one to be careful with: it ran out of time, or the worker ended over it by itself."""
+        answer = job.answer
+        if answer.done() and not answer.cancelled() and isinstance(answer.exception(), AnalysisTimeoutError):
+            return True
+        return loss is not None and loss.taken_up and not self.was_wanted_gone
+
+    def _exit_status(self) -> int | None:
+        """Wait for the end, once; how it came."""
+        if not self._has_ended:
+            self._process.kill()  # it is at its end, or has closed its socket and should be
+            self._has_ended, self._status = True, self._process.wait()
+        return self._status
+
     def end(self) -> None:
         """End the process by force, whatever it is doing. Its slot notices and looks for another. For any thread."""
         self.was_wanted_gone = True
@@ -172,8 +196,7 @@ class Worker:
     def clear(self) -> None:
         """See that it is gone, and tidy up after it."""
         self.is_ready = False
-        self._process.kill()
-        status = self._process.wait()
+        status = self._exit_status()
         if not self.was_wanted_gone:
             _log.warning("a worker ended with status %s", status)
         with self._lock:
@@ -262,12 +285,14 @@ class WorkerSlot:
         if job is None:
             return True
         loss: WorkerLostError | None = None
+        began = time.monotonic()
         try:
             worker.do(job)
         except WorkerLostError as error:
             loss = error
         finally:
             self._queue.finish(job)
+            self._queue.time.charge(job.client, time.monotonic() - began, failed=worker.was_hurt_by(job, loss))
         if loss is None:
             return True
         if job.is_given_up(taken_up=loss.taken_up):

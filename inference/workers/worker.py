@@ -16,6 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import PictureError
 from inference.backends import BackendName
+from inference.decode import budget
+from inference.decode.budget import TooCostlyError
 from inference.workers import confinement
 from inference.workers.jobs import TABLE
 from inference.workers.wire import Channel, encode
@@ -28,6 +30,7 @@ NICE: Final = 5
 READY: Final = "ready"
 TAKEN: Final = "taken"
 DONE: Final = "done"
+OUT_OF_TIME: Final = "out of time"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
 """Kinds of frames that a worker sends: the first once, the second and one of the others for each job."""
@@ -104,6 +107,7 @@ def _initialise(settings: WorkerSettings) -> None:
         import_module(name)
     from inference.analyser import Analyser
 
+    budget.enforce()
     _analyser = Analyser.load(settings.models_dir, settings.backend)
     _analyser.warm_up()
 
@@ -143,6 +147,8 @@ def _do(order: Order) -> list[bytes]:
         return encode(DONE, job(*job.takes.validate_python(order.arguments)))
     except PictureError as error:
         return encode(REFUSED, (error.reason, error.detail))
+    except TooCostlyError:
+        return encode(OUT_OF_TIME)
     except ValidationError:  # its text would quote the values
         return encode(FAILED, f"the arguments of {order.name} don't fit it")
     except Exception as error:  # noqa: BLE001 - a fault of ours, told to the one who asked

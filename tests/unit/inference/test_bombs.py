@@ -1,0 +1,64 @@
+"""A small file that asks for much costs its sender an answer, and nobody else more than a moment."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from inference.analysis import PictureError, Reason
+from inference.decode import budget
+from inference.decode.limits import MAX_FILE_BYTES
+from inference.workers.executor import AnalysisTimeoutError
+from inference.workers.local import LocalExecutor
+from tests import bombs, pictures
+from tests.worker_jobs import MODULES, usage
+
+MOST_MEMORY = 400
+"""MiB of a worker, or of the process that it forks for a decoder, all in all."""
+OVERHEAD = 0.5
+"""Processor seconds for the rest of a refusal, and for what the kernel counts late."""
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[LocalExecutor]:
+    running = LocalExecutor(1, jobs=MODULES)
+    asyncio.run(running.start())
+    yield running
+    asyncio.run(running.close())
+
+
+@pytest.mark.parametrize("name", [name for name in bombs.BOMBS if name != "JPEG of 90 scans"])
+def test_a_bomb_stays_within_its_budget(executor: LocalExecutor, name: str) -> None:
+    data = bombs.BOMBS[name]()
+    assert len(data) < MAX_FILE_BYTES
+
+    async def explode() -> tuple[tuple[float, float, int, int, int], tuple[float, float, int, int, int]]:
+        before = await executor.run(usage)
+        with pytest.raises((PictureError, AnalysisTimeoutError)):
+            await executor.analyse(data)
+        return before, await executor.run(usage)
+
+    (own, children, _, _, worker), after = asyncio.run(explode())
+    if after[4] == worker:  # else the kernel has ended it at LAST_SECONDS
+        assert after[0] - own < budget.LAST_SECONDS + OVERHEAD
+        assert after[1] - children < budget.LAST_SECONDS + OVERHEAD
+        assert max(after[2], after[3]) < MOST_MEMORY
+
+
+def test_a_bomb_that_runs_out_of_time_is_not_tried_again(executor: LocalExecutor) -> None:
+    with pytest.raises(AnalysisTimeoutError):  # its second worker would end like the first: WorkerDiedError
+        asyncio.run(executor.analyse(bombs.progressive_jpeg(85, 7000)))
+
+
+@pytest.mark.parametrize("name", ["WebP", "JPEG XL", "DICOM in runs, palette"])
+def test_what_has_too_many_pixels_for_its_kind_is_told_so(executor: LocalExecutor, name: str) -> None:
+    with pytest.raises(PictureError) as refused:
+        asyncio.run(executor.analyse(bombs.BOMBS[name]()))
+    assert refused.value.reason is Reason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_cameras_take_is_read_within_the_budget(executor: LocalExecutor, kind: str) -> None:
+    options = {"compress_level": 1} if kind == "PNG" else {}
+    image = pictures.smear_image(1200, 900).resize((8000, 6000) if kind == "JPEG" else (6000, 4000))
+    assert asyncio.run(executor.analyse(pictures.encode(image, kind, **options), "blood_smear")).width > 5000

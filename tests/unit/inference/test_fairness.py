@@ -1,0 +1,83 @@
+"""Who sends what is slow waits for themselves, and not the others for them."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from inference.workers import fairness
+from inference.workers.executor import AnalysisTimeoutError
+from inference.workers.fairness import FIRST_PAUSE, FORGIVEN_AFTER, HALF_LIFE, LONGEST_PAUSE, WorkerTime
+from tests.clock import HandClock
+from tests.unit.inference.test_executor import LONG, local_executor
+from tests.worker_jobs import hang, process_id, sleep_a_little, wait_for
+
+ANNA, BORIS = 1, 2
+
+
+async def test_what_was_used_is_forgotten_by_halves() -> None:
+    clock = HandClock()
+    time = WorkerTime(clock.now)
+    time.charge(ANNA, 8.0)
+    await clock.advance(HALF_LIFE)
+    assert time.used(ANNA) == pytest.approx(4.0)
+    time.charge(ANNA, 1.0)
+    assert time.used(ANNA) == pytest.approx(5.0)
+    assert time.used(BORIS) == time.used(None) == 0.0
+
+
+async def test_each_failure_in_a_row_doubles_the_pause() -> None:
+    clock = HandClock()
+    time = WorkerTime(clock.now)
+    pauses = []
+    for _ in range(8):
+        time.charge(ANNA, 3.0, failed=True)
+        pauses.append(time.pause(ANNA))
+        await clock.advance(time.pause(ANNA))
+        assert time.pause(ANNA) == 0.0
+    assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+    assert pauses[-1] == LONGEST_PAUSE
+    await clock.advance(2 * FORGIVEN_AFTER)
+    time.charge(ANNA, 3.0, failed=True)
+    assert time.pause(ANNA) == FIRST_PAUSE
+
+
+async def test_what_nobody_remembers_is_not_kept() -> None:
+    clock = HandClock()
+    time = WorkerTime(clock.now)
+    for client in range(2000):
+        time.charge(client, 1.0)
+        await clock.advance(1.0)
+    assert len(time._accounts) < 1100
+
+
+async def test_of_those_who_wait_the_one_who_used_least_comes_first(tmp_path: Path) -> None:
+    async with local_executor(1) as executor:
+        await executor.run(sleep_a_little, client=ANNA)
+        told, go = tmp_path / "told", tmp_path / "go"
+        os.mkfifo(told)
+        os.mkfifo(go)
+        running = asyncio.ensure_future(executor.run(wait_for, told, go))
+        await asyncio.to_thread(told.read_text)
+        order: list[int] = []
+        jobs = []
+        for client in (ANNA, ANNA, BORIS):
+            job = asyncio.ensure_future(executor.run(process_id, client=client))
+            job.add_done_callback(lambda _, client=client: order.append(client))  # type: ignore[misc]
+            jobs.append(job)
+        await asyncio.sleep(0)
+        await asyncio.to_thread(go.write_text, "go")
+        await asyncio.gather(running, *jobs)
+        assert order == [BORIS, ANNA, ANNA]
+
+
+async def test_after_a_job_that_took_too_long_only_its_sender_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fairness, "FIRST_PAUSE", LONG)
+    async with local_executor(1) as executor:
+        with pytest.raises(AnalysisTimeoutError):
+            await executor.run(hang, None, timeout=1.0, client=ANNA)
+        waiting = asyncio.ensure_future(executor.run(process_id, client=ANNA))
+        assert await executor.run(process_id, client=BORIS)
+        assert not waiting.done()
+        waiting.cancel()
