@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--organ", metavar="NAME", help="what all pictures show, such as brain_mri; skips the check for it"
     )
+    parser.add_argument("--language", metavar="CODE", help="what words and reports are in (default en)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,6 +94,9 @@ async def _run(args: argparse.Namespace) -> int:
     models, spoken = open_models(settings.models_dir)
     if args.organ is not None and args.organ not in models:
         raise StartError(f"--organ {args.organ}: no model reads that; there are {', '.join(models)}")
+    language = spoken.default if args.language is None else spoken.named(args.language)
+    if language is None:
+        raise StartError(f"--language {printable(Path(args.language))}: there are {', '.join(spoken)}")
     files = find_jobs(args.files, study=args.study)
     if not files:
         named = ", ".join(map(printable, args.files))
@@ -125,7 +129,7 @@ async def _run(args: argparse.Namespace) -> int:
                 file.path.absolute() for file in files if file.files is not None or is_large_container(file.path)
             ],
         ) as executor:
-            reader = Reader(executor, models, spoken.default, args.out, args.organ, workers)
+            reader = Reader(executor, models, language, args.out, args.organ, workers)
             await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 

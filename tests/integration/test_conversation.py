@@ -61,7 +61,7 @@ async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it
     assert "Anna Müller" in picture.text
     assert "This is not a diagnosis" in picture.text
     with Image.open(io.BytesIO(await anna.download(picture))) as shown:
-        assert shown.width > 1.5 * shown.height  # two pictures side by side
+        assert shown.height > 1.5 * shown.width  # two pictures, one above the other
     text = pdf_text(await anna.download(report))
     assert "Anna Müller" in text
     assert "not a diagnosis" in text.lower()

@@ -14,6 +14,7 @@ from pypdf import PdfReader
 from bot.chat.languages import load_language
 from bot.cli.files import name_stems
 from bot.cli.main import main
+from bot.knowledge.loader import codes
 from inference.analysis import Reason
 from inference.card import MODELS_DIR
 from inference.gate.rejection_reason import KINDS
@@ -208,3 +209,13 @@ def test_the_models_can_be_listed_verified_and_described(capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["name"] == "gate"
     assert main(["model", "card", "liver"]) == 2
     assert "there is no model 'liver'" in capsys.readouterr().err
+
+
+def test_a_language_that_is_not_there_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", "--language", "klingon", put("slice.jpg", b"")]) == 2
+    assert capsys.readouterr().err == "tumorscan: --language klingon: there are " + ", ".join(codes()) + "\n"
+
+
+def test_words_can_be_asked_for_in_a_language(capsys: pytest.CaptureFixture[str]) -> None:
+    _, (line,) = scan(capsys, "--language", "English", put("slice.jpg", b""))
+    assert "This file is empty" in line["reason"]
