@@ -2,8 +2,9 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from inference.cells import measures
 from inference.decision import decide, likeliest_tumor
 from inference.decode.dicom_subject import Subject
 from inference.decode.imaging import Picture, decode, encode_jpeg
+from inference.decode.limits import FINE_SIDE
 from inference.explain import heat, heat_image, overlay
 from inference.gate import part_finder
 from inference.gate.gate import Admission, Gate
@@ -53,15 +55,27 @@ class Analyser:
         hint that is no organ of ``experts``.
         """
         decoded = decode(picture, believe_tags=hint is None)
-        return self.analyse_decoded(decoded, hashlib.sha256(picture).hexdigest(), hint, bare_map=bare_map)
+        has_more = max(decoded.width, decoded.height) > 1.2 * max(decoded.rgb.shape)
+        finer = cache(lambda: decode(picture, FINE_SIDE, believe_tags=False).rgb) if has_more else None
+        digest = hashlib.sha256(picture).hexdigest()
+        return self.analyse_decoded(decoded, digest, hint, bare_map=bare_map, finer=finer)
 
     def analyse_decoded(
-        self, decoded: Picture, digest: str, hint: str | None = None, *, bare_map: bool = True
+        self,
+        decoded: Picture,
+        digest: str,
+        hint: str | None = None,
+        *,
+        bare_map: bool = True,
+        finer: Callable[[], NDArray[np.uint8]] | None = None,
     ) -> Analysis:
-        """Read a picture that is decoded already; ``digest`` (SHA-256, hex) names the bytes that it came in."""
+        """Read a picture that is decoded already; ``digest`` (SHA-256, hex) names the bytes that it came in.
+
+        ``finer`` gives it with more pixels, where a part of it is to be cut out.
+        """
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
-        admission = part_finder.admit(self.gate, decoded.rgb, self._in_slices)
+        admission = part_finder.admit(self.gate, decoded.rgb, self._in_slices, finer)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
         admitted = replace(decoded, rgb=admission.picture)

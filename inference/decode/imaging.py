@@ -76,10 +76,7 @@ def decode_sheet(data: bytes) -> tuple[Slice, ...]:
     for tile in sheet.split(whole.rgb):
         rgb = tile.crop(whole.rgb)
         reduced = np.asarray(_reduce(Image.fromarray(rgb), SHOWN_SIDE))
-        place = sheet.Tile(
-            int(tile.left * across), int(tile.top * down), round(tile.right * across), round(tile.bottom * down)
-        )
-        slices.append(Slice(Picture(reduced, rgb.shape[1], rgb.shape[0]), place))
+        slices.append(Slice(Picture(reduced, rgb.shape[1], rgb.shape[0]), tile.scaled(across, down)))
     return tuple(slices)
 
 

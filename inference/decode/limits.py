@@ -21,6 +21,8 @@ MIN_SIDE: Final = 32
 """Pixels of the shorter side; below that there is nothing to see."""
 SHOWN_SIDE: Final = 640
 """Long side of what the models read and people see; smaller pictures are not enlarged."""
+FINE_SIDE: Final = 1920
+"""Long side of a screenshot or of a photo of a screen, before the slice in it is cut out."""
 SHEET_SIDE: Final = 2560
 """Long side of a sheet of many slices, before these are cut out: each keeps enough pixels of its own."""
 

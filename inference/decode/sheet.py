@@ -57,6 +57,12 @@ class Tile:
         """Cut the tile out of its picture (H x W x 3)."""
         return rgb[self.top : self.bottom, self.left : self.right]
 
+    def scaled(self, across: float, down: float) -> "Tile":
+        """The same place in a picture that is so many times as wide and as high."""
+        return Tile(
+            int(self.left * across), int(self.top * down), round(self.right * across), round(self.bottom * down)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Regions:
