@@ -16,6 +16,8 @@ from bot.scan.pipeline import read_pictures
 from bot.scan.report_data import topic_of
 from storage.records import Scan
 
+PICTURES = filters.PHOTO | filters.Document.MimeType("image/gif") | (filters.Document.ALL & ~filters.ANIMATION)
+"""A GIF sent as a file is also an animation; where its bytes are still those of a picture its first one is read."""
 MOST_HELD = 10
 """Pictures of one person that wait for their yes: an album holds no more."""
 
@@ -23,7 +25,7 @@ MOST_HELD = 10
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """Pictures, and the buttons under an answer."""
     return [
-        MessageHandler((filters.PHOTO | filters.Document.ALL) & ~filters.ANIMATION, receive),
+        MessageHandler(PICTURES, receive),
         CallbackQueryHandler(open_scan, says(Action.OPEN)),
         CallbackQueryHandler(pdf_again, says(Action.PDF)),
         CallbackQueryHandler(about, says(Action.ABOUT)),

@@ -147,7 +147,12 @@ def _from_tiff(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
         except PictureError as error:
             if error.reason is not Reason.BROKEN or not page.is_within(len(data)):
                 raise
-    return _from_pixels(tiff.read_odd(data, page), side)
+    try:
+        return _from_pixels(tiff.read_odd(data, page), side)
+    except PictureError as error:
+        if error.reason is not Reason.FORM_UNSUPPORTED or not page.is_of_inks:
+            raise
+        return _from_pillow(data, "TIFF", side, page.index)
 
 
 def _from_pillow(data: bytes, kind: str, side: int, page: int = 0) -> tuple[Image.Image, tuple[int, int]]:

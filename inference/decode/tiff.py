@@ -49,6 +49,11 @@ class Page:
         """Whether it holds what a camera's sensor saw, before any development."""
         return _DNG in self.tags or self.first(_PHOTOMETRIC) in _RAW_COLOURS
 
+    @property
+    def is_of_inks(self) -> bool:
+        """Whether its colours are those of a print, which need more than a table to become light."""
+        return self.first(_PHOTOMETRIC) == _INKS
+
     def is_within(self, size: int) -> bool:
         """Whether all its strips or tiles lie within a file of ``size`` bytes."""
         starts = self.tags.get(_STRIPS) or self.tags.get(_TILES) or ()

@@ -60,8 +60,8 @@ def _slice_in(picture: Rgb, viewport: Tile, finer: Callable[[], Rgb] | None) -> 
 
 
 def _views(whole: Admission, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Iterator[tuple[Rgb, float]]:
-    """The picture as it was judged, and the screens in a photo, laid flat; each with how uneven its ground may be."""
-    yield whole.picture, 1.0
+    """The picture, and the screens in a photo of some, laid flat; each with how uneven its ground may be."""
+    yield rgb, 1.0
     if whole.organ is not None and not rim_is_lit(rgb):
         return  # a slice has a black rim
     for frame in find_frames(rgb):

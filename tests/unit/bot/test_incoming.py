@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from telegram import Chat, Document, Message, PhotoSize
+from telegram import Animation, Chat, Document, Message, PhotoSize, Update
 
+from bot.handlers.scans import PICTURES
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
 
 
@@ -26,6 +27,13 @@ def test_a_document_is_taken_as_it_is_and_an_albums_label_serves_all() -> None:
 
 def test_a_caption_of_its_own_goes_before_the_albums_label() -> None:
     assert Incoming.of(a_message(document=Document("f", "u"), caption="Boris"), label="Anna").label == "Boris"
+
+
+@pytest.mark.parametrize(("mime", "is_read"), [("image/gif", True), ("video/mp4", False)])
+def test_an_animation_is_read_when_its_file_is_still_a_gif(mime: str, *, is_read: bool) -> None:
+    moving = Animation("file", "unique", 320, 240, 2, mime_type=mime)
+    message = a_message(animation=moving, document=Document("file", "unique", mime_type=mime))
+    assert bool(PICTURES.check_update(Update(1, message))) is is_read
 
 
 def test_a_message_without_a_picture_is_a_mistake() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inference.analyser import Analyser
 from inference.analysis import Reason
-from inference.decode.imaging import decode
+from inference.decode.imaging import SHOWN_SIDE, decode
 from inference.decode.sheet import cut_out, find_regions
 from inference.training.drawn.screens import STYLES
 from tests import pictures
@@ -68,6 +68,23 @@ def test_nothing_is_cut_out_of_what_is_no_screen(kind: str) -> None:
 @pytest.fixture(scope="module")
 def analyser() -> Analyser:
     return Analyser.load()
+
+
+def test_the_slice_is_cut_from_all_the_pixels_of_a_large_screen(analyser: Analyser) -> None:
+    large = STYLES["portal_dark"](SLICE, np.random.default_rng(1)).resize((2560, 1600), Image.Resampling.BICUBIC)
+    small = large.resize((640, 400), Image.Resampling.BICUBIC)
+    sides = [
+        max(Image.open(io.BytesIO(analyser.analyse(pictures.encode(image, "PNG")).shown)).size)
+        for image in (large, small)
+    ]
+    assert sides[0] == SHOWN_SIDE
+    assert sides[1] < SHOWN_SIDE * 0.75
+
+
+def test_a_screen_that_was_photographed_is_laid_flat_and_its_slice_cut_out(analyser: Analyser) -> None:
+    shown = analyser.analyse(screenshot("photographed", seed=2))
+    assert shown.reason is Reason.READ_PART
+    assert alike(np.asarray(Image.open(io.BytesIO(shown.shown)).convert("RGB")), SLICE) > 0.85
 
 
 @pytest.mark.parametrize("style", ["portal_dark", "phone_light"])
