@@ -112,7 +112,7 @@ async def test_an_album_before_the_yes_is_asked_for_once_and_read_whole(bot: Run
 async def test_cancel_drops_pictures_that_wait_for_a_yes(bot: RunningBot, anna: Person) -> None:
     await anna.send_photo(pictures.brain())
     await anna.wait_for(lambda message: bool(message.buttons))
-    assert "(1)" in (await answer_to(anna, "/cancel")).text
+    assert "1 picture" in (await answer_to(anna, "/cancel")).text
     assert await bot.services.database.inbox.awaiting_consent(anna.id) == 0
 
 
