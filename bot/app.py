@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 from telegram import LinkPreviewOptions
 from telegram.constants import ParseMode
@@ -14,6 +15,7 @@ from bot.chat import menu
 from bot.chat.context import BotApplication, BotContext, BotData, Services
 from bot.chat.languages import open_models
 from bot.delivery.background import running_in_background
+from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import Deliveries
 from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.polling import PollingTimeouts
@@ -29,11 +31,13 @@ from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
 from inference.workers.local import LocalExecutor
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageBusyError, StorageError
 
 SUBJECTS = (onboarding, language, scans, history, report, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
+UNTIL_OPEN = Backoff(0.5, 10.0)
+"""Before a database that is full or locked at the start is tried again."""
 
 
 def local_executor(settings: Settings, workers: int | None = None) -> LocalExecutor:
@@ -69,21 +73,32 @@ async def open_services(
                 await _start(executor)
             else:
                 await stack.enter_async_context(running_in_background(_start_in_background(executor, shutdown)))
-        try:
-            database = await Database.open(settings.database_url)
-            stack.push_async_callback(database.close)
-        except StorageError as error:
-            raise StartError(str(error)) from error
+        database = await _open_database(settings)
+        stack.push_async_callback(database.close)
         storage = StorageHealth(database)
         yield Services(
             settings=settings,
             database=database,
             storage=storage,
-            deliveries=Deliveries(database.inbox, storage),
+            deliveries=Deliveries(database, storage, timedelta(days=settings.consent_wait_days)),
             executor=executor,
             models=models,
             languages=languages,
         )
+
+
+async def _open_database(settings: Settings) -> Database:
+    """The database; one that is full or locked is waited for, as a running bot does. Raises StartError."""
+    failures = 0
+    while True:
+        try:
+            return await Database.open(settings.database_url)
+        except StorageBusyError as error:
+            _log.error("%s (trying again until it works)", error)
+            await asyncio.sleep(UNTIL_OPEN.pause(failures))
+            failures += 1
+        except StorageError as error:
+            raise StartError(str(error)) from error
 
 
 async def _start(executor: Executor) -> None:
@@ -147,6 +162,7 @@ async def running(
         stack.push_async_callback(drain, application, shutdown, settings.stop_grace)
         await stack.enter_async_context(listening(application, queue, storage, settings, apology, shutdown, timeouts))
         await stack.enter_async_context(running_in_background(_warm_up(services)))
+        await stack.enter_async_context(running_in_background(_check_database(services)))
         await _introduce(application, services)
         yield application
 
@@ -155,6 +171,12 @@ async def _warm_up(services: Services) -> None:
     """What the first question would have to wait for is made while nobody asks."""
     for spoken in services.languages.values():
         await asyncio.to_thread(spoken.knowledge.warm_up)
+
+
+async def _check_database(services: Services) -> None:
+    """Say what is damaged, while the bot goes on with what is not."""
+    for problem in await services.database.check():
+        _log.error("DATABASE_URL: %s: put back a copy made by 'tumorscan db backup'", problem)
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:

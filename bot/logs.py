@@ -5,16 +5,30 @@ import re
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
 _OURS = ("bot", "inference", "storage", "reports")
+LONGEST_FOREIGN = 200
 _TALKATIVE = ("httpx", "httpcore", "alembic")
 """Libraries that at INFO log the address of each request, or much of no use."""
 
 
-class WithoutTokens(logging.Formatter):
-    """Blanks out whatever looks like a bot token, in messages and tracebacks alike."""
+class Discreet(logging.Formatter):
+    """Blanks out whatever looks like a bot token, and what libraries say of the values that they were given.
+
+    Telegram's library logs an answer that it can't read whole, with all that people wrote; asyncio names the exception
+    of a task, with its words. Of both only what stands in their own code is shown, and the kind of the error.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or the lines of a traceback, without tokens."""
+        """The line, or the lines of a traceback, without tokens and without other people's words."""
+        if record.name.partition(".")[0] not in _OURS:
+            record = _bare(record)
         return _TOKEN.sub("<token>", super().format(record))
+
+
+def _bare(record: logging.LogRecord) -> logging.LogRecord:
+    words = str(record.msg).partition("\n")[0][:LONGEST_FOREIGN]
+    if record.exc_info and record.exc_info[0] is not None:
+        words += f" ({record.exc_info[0].__name__})"
+    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, words, None, None)
 
 
 def configure(level: str) -> None:
@@ -23,7 +37,7 @@ def configure(level: str) -> None:
     DEBUG is for our own code: libraries would log messages, names and database rows there.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(WithoutTokens("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     wanted = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=max(wanted, logging.INFO), handlers=[handler], force=True)
     for name in _OURS:

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
     models_dir: Path = MODELS_DIR
+    consent_wait_days: Annotated[float, Field(gt=0, le=365)] = 7
     stop_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -13,6 +13,10 @@ class StorageDownError(StorageError):
     """The database itself fails, whatever is asked of it: full, read-only, damaged, locked or away."""
 
 
+class StorageBusyError(StorageDownError):
+    """It fails in a way that may pass by itself or with some room on the disk: worth waiting for, also at a start."""
+
+
 class UnknownPersonError(StorageError):
     """Nobody is registered under this id (any more)."""
 
@@ -32,6 +36,7 @@ _FIXES = {
     "SQLITE_BUSY": "is kept locked by another program: stop that program",
     "SQLITE_LOCKED": "is kept locked by another program: stop that program",
 }
+_MAY_PASS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED")
 _SQLSTATES = {
     "28P01": "check user and password",
     "28000": "check user and password",
@@ -51,7 +56,8 @@ def explain(error: Exception, where: str) -> StorageError:
             fix = "has lost its tables: put back a copy made by 'tumorscan db backup'"
         if fix is None:  # the statement is wrong, not the database
             return StorageError(f"DATABASE_URL: {where} failed ({name})")
-        return StorageDownError(f"DATABASE_URL: {where} {fix}")
+        down = StorageBusyError if name.startswith(_MAY_PASS) else StorageDownError
+        return down(f"DATABASE_URL: {where} {fix}")
     fix = _SQLSTATES.get(getattr(cause, "sqlstate", ""), "check the address, and that the server is up")
     kind = StorageError if isinstance(error, DataError | ProgrammingError) else StorageDownError
     return kind(f"DATABASE_URL: {where} does not answer as expected ({type(cause).__name__}): {fix}")

@@ -46,16 +46,19 @@ class OwnConnection:
 
     @contextmanager
     def kept_sound(self) -> Iterator[None]:
-        """Undo what the body leaves open; a connection that can't even do that is closed."""
+        """Undo what the body leaves when it fails; a connection that can't be brought back to its beginning is closed.
+
+        A commit that fails half-way is such a case: the driver may still be inside the transaction.
+        """
         try:
             yield
-        finally:
+        except BaseException:
             connection = self._connection
-            if connection is not None and connection.in_transaction():
-                try:
-                    connection.rollback()
-                except DBAPIError:
-                    self.close()
+            if connection is not None and not _undone(connection):
+                with suppress(DBAPIError):
+                    connection.invalidate()  # closes what is below without another word to it
+                self.close()
+            raise
 
     def close(self) -> None:
         """Close it, if it is open; whoever needs it again gets another one."""
@@ -63,6 +66,19 @@ class OwnConnection:
         if connection is not None:
             with suppress(DBAPIError):
                 connection.close()
+
+
+def _undone(connection: Connection) -> bool:
+    transaction = connection.get_transaction()
+    if transaction is None:
+        return True
+    if not transaction.is_active:
+        return False
+    try:
+        transaction.rollback()
+    except DBAPIError:
+        return False
+    return True
 
 
 class Writer:

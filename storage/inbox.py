@@ -29,6 +29,8 @@ class ReceivedUpdate:
     payload: str
     unreadable: str | None = None
     """Why no handler can be given it, a traceback: it is kept for the operator alone."""
+    is_merged: bool = False
+    """Whether another one's answer is to do for it, too: its id alone is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,23 @@ class Inbox:
         rows = await self._sessions.read(lambda at: at.execute(statement).all())
         return {update_id: dict(messages) for update_id, messages in rows}
 
+    async def expire_consent(self, received_before: datetime) -> int:
+        """Erase what has awaited consent since before this time; returns how many updates that was."""
+        awaiting = (_COLUMN.finished_at.is_(None), _COLUMN.state == "awaiting_consent")
+        statement = (
+            update(INBOX)
+            .where(*awaiting, _COLUMN.received_at < received_before)
+            .values(**BARE, finished_at=datetime.now(UTC))
+        )
+        expired = await self._sessions.write(lambda at: at.execute(statement).rowcount)
+        if expired:
+            await self._sessions.scrub()
+        return expired
+
+    async def scrub(self) -> None:
+        """Leave nothing on the disk of what was finished or deleted before."""
+        await self._sessions.scrub()
+
     async def prune(self, done_before: datetime, dead_before: datetime) -> int:
         """Forget what was finished before these times; returns how many updates. Telegram repeats none after a day."""
         limit = case((_COLUMN.state == "dead_letter", dead_before), else_=done_before)
@@ -217,19 +236,23 @@ def _insert(on_sqlite: bool) -> Any:
 
 
 def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
-    dead = update.unreadable is not None
-    return {
+    row: dict[str, Any] = {
         "update_id": update.update_id,
         "chat_id": update.chat_id,
         "payload": storable(update.payload),
-        "state": "dead_letter" if dead else "waiting",
+        "state": "waiting",
         "attempts": 0,
         "kills": 0,
         "messages": {},
-        "error": storable(update.unreadable) if update.unreadable is not None else None,
+        "error": None,
         "received_at": now,
-        "finished_at": now if dead else None,
+        "finished_at": None,
     }
+    if update.is_merged:
+        return {**row, **BARE, "finished_at": now}
+    if update.unreadable is not None:
+        return row | {"state": "dead_letter", "error": storable(update.unreadable), "finished_at": now}
+    return row
 
 
 def _recover(at: Connection) -> tuple[PendingUpdate, ...]:

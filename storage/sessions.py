@@ -19,6 +19,8 @@ from storage.group_commit import OwnConnection, Work, Writer
 from storage.url import Address
 
 BUSY_TIMEOUT_S = 30
+SCRUB_ATTEMPTS, SCRUB_PAUSE = 10, 0.1
+"""How often the log is tried to be emptied; in seconds. Each attempt holds up the writer, so it is a short one."""
 READERS = 4
 
 T = TypeVar("T")
@@ -57,11 +59,14 @@ class Sessions:
     async def scrub(self) -> None:
         """Make a deletion real: move the zeroed pages from the write-ahead log into the file and empty the log.
 
-        Readers that are busy for longer than a second leave it to the next checkpoint.
+        Readers that are busy all the while leave it to the next checkpoint.
         """
         with self._explained():
-            if isinstance(self._side, _File) and not await self._side.scrub():
-                log.info("deleted pages stay in the write-ahead log until its next checkpoint")
+            for _ in range(SCRUB_ATTEMPTS):
+                if not isinstance(self._side, _File) or await self._side.scrub():
+                    return
+                await asyncio.sleep(SCRUB_PAUSE)
+            log.warning("deleted pages stay in the write-ahead log until its next checkpoint")
 
     async def prove(self) -> None:
         """Write, so that a database that can only be read shows it. Raises StorageDownError."""
@@ -176,7 +181,7 @@ class _Server:
 
 def _empty_log(connection: Connection) -> bool:
     raw: Any = connection.connection.driver_connection
-    raw.execute("PRAGMA busy_timeout = 1000")
+    raw.execute("PRAGMA busy_timeout = 100")
     try:
         (busy, *_) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:

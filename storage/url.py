@@ -1,5 +1,7 @@
 """DATABASE_URL, read and checked before anything is opened."""
 
+import errno
+import logging
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage.errors import StorageError
+from storage.errors import StorageBusyError, StorageError
 
 EXAMPLE = "sqlite+aiosqlite:///data/tumorscan.db"
+_log = logging.getLogger(__name__)
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -64,9 +67,13 @@ def prepare_file(path: Path, *, create: bool) -> None:
             raise StorageError(f"DATABASE_URL: {path} does not exist: check the path, or run 'tumorscan db upgrade'")
         # Scans are nobody else's business: neither the folder nor the file is readable for other users.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if create and path.exists() and path.stat().st_size == 0:
+            _log.warning("DATABASE_URL: %s is empty: a new database is made in it; if there was one, put it back", path)
         if create:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageBusyError(f"DATABASE_URL: {path} cannot grow: the disk is full, make room") from None
         raise StorageError(
             f"DATABASE_URL: {path} cannot be written ({error.strerror}): "
             "make its folder writable for this user, or choose another one"

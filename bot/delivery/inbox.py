@@ -9,6 +9,7 @@ its update is marked as done, a few milliseconds later.
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_pictur
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
 from inference.workers.executor import ExecutorError, NotRunningError
+from storage.database import Database
 from storage.errors import StorageDownError, UnknownPersonError, UnknownScanError
 from storage.inbox import Attempt, Inbox, PendingUpdate
 
@@ -43,6 +45,10 @@ PARK_AFTER = 1.0
 """Seconds after which a handler is taken to wait for the network: what would end the process does so sooner."""
 QUARANTINE_FOR = 1.5
 """Seconds after the start for which others wait while such updates are handled one by one; then all go on together."""
+CONSENT_WAIT = timedelta(days=7)
+"""For so long what somebody sent waits for their yes."""
+MOST_COMMANDS_OF_CHAT = 30
+"""Texts and presses of one chat that may wait; Telegram lets us answer one a second. Those beyond share one answer."""
 DONE_KEPT, DEAD_KEPT = timedelta(days=2), timedelta(days=30)
 """Telegram delivers nothing again after a day."""
 TIDY_EVERY = 3600.0
@@ -71,13 +77,13 @@ class ErrorClass(Enum):
     """A fault of ours that this update brings to light."""
 
 
-TRANSIENT = (NetworkError, RetryAfter, StorageDownError, NotRunningError)
-"""What will be mended: the network, Telegram's patience, the database, workers that have not started yet."""
+TRANSIENT = (NetworkError, RetryAfter, InvalidToken, StorageDownError, NotRunningError)
+"""What will be mended: the network, Telegram's patience, a token that was taken back, the database, the workers."""
 
 
 def classify(error: BaseException) -> ErrorClass:
     """Read an error that a handler let through."""
-    final = (UserFacingError, BadRequest, Forbidden, InvalidToken, MaybeSentError, ExecutorError)
+    final = (UserFacingError, BadRequest, Forbidden, MaybeSentError, ExecutorError)
     if isinstance(error, (*final, UnknownPersonError, UnknownScanError)):
         return ErrorClass.FINAL
     return ErrorClass.TRANSIENT if isinstance(error, TRANSIENT) else ErrorClass.BUG
@@ -95,6 +101,10 @@ class DurableQueue(asyncio.Queue[object]):
         super().__init__()
         self._rows = rows
         self._has_ended = False
+        self._commands: Counter[int] = Counter()
+        """Of each chat, those that wait or are in work."""
+        self._excess: dict[int, int] = {}
+        """Chats that sent too many -> the update that tells them so, for itself and all that come until its turn."""
 
     async def put(self, item: object) -> None:
         """Keep and queue up one update."""
@@ -110,10 +120,27 @@ class DurableQueue(asyncio.Queue[object]):
         await asyncio.shield(self._keep(updates))
 
     async def _keep(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
-        fresh = set(await self._rows.put(*map(as_received, updates)))
+        admitted = [self._admit(update) for update in updates]
+        try:
+            fresh = set(
+                await self._rows.put(
+                    *(
+                        as_received(update, is_merged=not is_admitted)
+                        for update, is_admitted in zip(updates, admitted, strict=True)
+                    )
+                )
+            )
+        except BaseException:
+            for update, is_admitted in zip(updates, admitted, strict=True):
+                if is_admitted:
+                    self.finished(update)
+            raise
         readable: list[Update] = []
-        for update in updates:
+        for update, is_admitted in zip(updates, admitted, strict=True):
+            if not is_admitted:
+                continue
             if update.update_id not in fresh:
+                self.finished(update)
                 continue
             fresh.discard(update.update_id)
             if isinstance(update, UnparsableUpdate):
@@ -126,6 +153,38 @@ class DurableQueue(asyncio.Queue[object]):
             for update in _questions_first(readable):
                 self.put_nowait(update)
 
+    def put_again(self, update: Update) -> None:
+        """Queue up what an earlier process has kept, however many there are of a chat."""
+        if (chat_id := _commanding_chat(update)) is not None:
+            self._commands[chat_id] += 1
+        self.put_nowait(update)
+
+    def finished(self, update: Update | UnparsableUpdate) -> None:
+        """An update that was queued up has come to its end."""
+        if (chat_id := _commanding_chat(update)) is None:
+            return
+        self._commands[chat_id] -= 1
+        if not self._commands[chat_id]:
+            del self._commands[chat_id]
+        if self._excess.get(chat_id) == update.update_id:
+            del self._excess[chat_id]
+
+    def is_excess(self, update: Update) -> bool:
+        """Whether this update's answer is to be that there were too many."""
+        chat_id = _commanding_chat(update)
+        return chat_id is not None and self._excess.get(chat_id) == update.update_id
+
+    def _admit(self, update: Update | UnparsableUpdate) -> bool:
+        """Count an update in; False when another one's answer does for it. Done before anything is awaited."""
+        if (chat_id := _commanding_chat(update)) is None:
+            return True
+        if self._commands[chat_id] >= MOST_COMMANDS_OF_CHAT:
+            if chat_id in self._excess:
+                return False
+            self._excess[chat_id] = update.update_id
+        self._commands[chat_id] += 1
+        return True
+
 
 def _questions_first(updates: Sequence[Update]) -> Sequence[Update]:
     """Put what is quickly answered before the pictures of others, so that it does not wait while those begin.
@@ -134,6 +193,13 @@ def _questions_first(updates: Sequence[Update]) -> Sequence[Update]:
     """
     with_pictures = {_chat_id(update) for update in updates if brings_picture(update)}
     return sorted(updates, key=lambda update: _chat_id(update) in with_pictures)  # a stable sort
+
+
+def _commanding_chat(update: Update | UnparsableUpdate) -> int | None:
+    """The chat of a text or press; None for pictures, whose number is bounded elsewhere, and for news of a chat."""
+    if isinstance(update, UnparsableUpdate) or brings_picture(update):
+        return None
+    return _chat_id(update) if update.message or update.callback_query else None
 
 
 def _chat_id(update: Update) -> int | None:
@@ -151,6 +217,8 @@ class Delivery:
         self.failed = self.transient_failures = 0
         """Attempts; the latter were not its fault, and are counted in this process alone."""
         self.error: Exception | None = None
+        self.erases = False
+        """Whether its handler has deleted something: then nothing of the update itself may stay on the disk either."""
         self.deadline = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
         self._rows = rows
         self._sent: dict[int, dict[str, int]] = {}
@@ -221,10 +289,12 @@ class Delivery:
 class Deliveries:
     """Everything between the receipt of an update and its end."""
 
-    def __init__(self, rows: Inbox, storage: StorageHealth) -> None:
-        self.rows = rows
-        self.queue = DurableQueue(rows)
+    def __init__(self, database: Database, storage: StorageHealth, consent_wait: timedelta = CONSENT_WAIT) -> None:
+        self.rows = database.inbox
+        self.queue = DurableQueue(self.rows)
+        self._people = database.people
         self._storage = storage
+        self._consent_wait = consent_wait
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
         self._in_work: dict[int, Delivery] = {}
         self._accepted: set[int] = set()
@@ -247,7 +317,7 @@ class Deliveries:
 
     async def refill(self) -> None:
         """At the start: queue up what the process before has left, oldest first."""
-        pending = await self.rows.recover()
+        pending = await self._storage.persist(self.rows.recover)
         if pending:
             _log.info("%d updates were left unfinished: they come first", len(pending))
         self._quarantine = {
@@ -275,7 +345,7 @@ class Deliveries:
             self._leave_quarantine(pending.update_id)
         else:
             self._accepted.add(pending.update_id)
-            self.queue.put_nowait(update)
+            self.queue.put_again(update)
 
     def was_accepted(self, update: Update) -> bool:
         """Whether it was once promised that this update will be handled."""
@@ -339,7 +409,7 @@ class Deliveries:
         ``coroutine`` is the first attempt; each attempt needs a ``slot``, which pauses between attempts don't hold.
         """
         delivery = self._in_work[update.update_id] = Delivery(update.update_id, self.rows)
-        delivery.rejected = rejected
+        delivery.rejected = rejected or self.queue.is_excess(update)
         try:
             while is_wanted():
                 async with slot():
@@ -351,6 +421,7 @@ class Deliveries:
             await self._storage.persist(lambda: self.rows.done(*delivery.members))
         finally:
             close_unrun(coroutine)
+            self.queue.finished(update)
             self._accepted.discard(update.update_id)
             if self._in_work.get(update.update_id) is delivery:
                 del self._in_work[update.update_id]
@@ -376,7 +447,7 @@ class Deliveries:
     async def _end_of(self, delivery: Delivery) -> float | None:
         error, current = delivery.error, delivery.current
         if error is None:
-            await self.rows.done(*delivery.members)
+            await self._finish(delivery, *delivery.members)
             return None
         if self._will_retry(delivery, error):
             if classify(error) is ErrorClass.BUG:
@@ -385,11 +456,16 @@ class Deliveries:
             delivery.transient_failures += 1
             return AFTER_TROUBLE.pause(delivery.transient_failures - 1)
         if classify(error) is ErrorClass.FINAL:
-            await self.rows.done(current)
+            await self._finish(delivery, current)
         else:
             await self.rows.dead_letter(current, traceback_of(error))
         # The others of its album go on without it, led by this one or, if it was the leader, by the next.
         return None if current == delivery.update_id else 0.0
+
+    async def _finish(self, delivery: Delivery, *update_ids: int) -> None:
+        await self.rows.done(*update_ids)
+        if delivery.erases:  # after the press itself is erased: it holds the name of who pressed
+            await self.rows.scrub()
 
     def _will_retry(self, delivery: Delivery, error: Exception) -> bool:
         if classify(error) is ErrorClass.BUG:
@@ -397,12 +473,20 @@ class Deliveries:
         return classify(error) is ErrorClass.TRANSIENT and asyncio.get_running_loop().time() < delivery.deadline
 
     async def keep_tidy(self) -> None:
-        """Forget, every hour, what was finished long ago."""
+        """Do so every hour, from now on."""
         while True:
-            now = datetime.now(UTC)
             with suppress(StorageDownError):
-                await self.rows.prune(now - DONE_KEPT, now - DEAD_KEPT)
+                await self.tidy()
             await asyncio.sleep(TIDY_EVERY)
+
+    async def tidy(self) -> None:
+        """Forget what was finished long ago, and whoever has said no yes: there is no leave to keep what they sent."""
+        now = datetime.now(UTC)
+        await self.rows.prune(now - DONE_KEPT, now - DEAD_KEPT)
+        before = now - self._consent_wait
+        updates, people = await self.rows.expire_consent(before), await self._people.forget_strangers(before)
+        if updates or people:
+            _log.info("no yes came: %d updates and %d people are forgotten", updates, people)
 
 
 def close_unrun(coroutine: Awaitable[Any]) -> None:

@@ -12,7 +12,7 @@ from telegram import Update
 from telegram.ext import BaseUpdateProcessor
 
 from bot.delivery.inbox import Deliveries, close_unrun
-from bot.delivery.rate_limiter import Priority, priority
+from bot.delivery.rate_limiter import Priority, lend_slot, priority
 from bot.delivery.raw_update import brings_picture
 
 ALBUM_QUIET = 0.8
@@ -177,6 +177,55 @@ class ChatQueues:
         return self._cancelled.get(chat_id, 0)
 
 
+class _CommandSlot:
+    """One of the slots, held while a handler works, and lent to others while it waits for Telegram.
+
+    Otherwise as many groups as there are slots, each waiting for its limit, would keep everybody else from being heard.
+    """
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._is_held = False
+        self._requests = 0
+        """How many wait at the same moment: the first of them gives the slot up, the last takes it back."""
+
+    async def __aenter__(self) -> None:
+        await self._slots.acquire()
+        self._is_held = True
+        lend_slot.set(self.lent)
+
+    async def __aexit__(self, *_: object) -> None:
+        lend_slot.set(nullcontext)
+        self._give_up()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Hold no slot while the body runs."""
+        self._requests += 1
+        self._give_up()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._requests -= 1
+            raise  # and take nothing back: whoever gives up waits for nothing more
+        except BaseException:
+            await self._take_back()
+            raise
+        else:
+            await self._take_back()
+
+    async def _take_back(self) -> None:
+        self._requests -= 1
+        if not self._requests and not self._is_held:
+            await self._slots.acquire()
+            self._is_held = True
+
+    def _give_up(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._slots.release()
+
+
 class PerChatProcessor(BaseUpdateProcessor):
     """Runs handlers in each chat's order: pictures in one queue, and ``COMMAND_SLOTS`` commands at once in another.
 
@@ -236,17 +285,19 @@ class PerChatProcessor(BaseUpdateProcessor):
         chat_id, kind = queue_of(update) or (None, QueueKind.COMMANDS)
         if kind is QueueKind.PICTURES:
             # What pictures are answered with lets answers to commands go first, also those that came after them.
-            priority.set(Priority.RECEIPT)
+            priority.set(Priority.BACKGROUND)
             await self._picture(update, coroutine, chat_id or 0)
         else:
             await self._command(update, coroutine, chat_id)
 
     async def _command(self, update: Update, coroutine: Awaitable[Any], chat_id: int | None) -> None:
+        if chat_id is not None and chat_id < 0:  # a group or channel
+            priority.set(Priority.BACKGROUND)
         queues = self._chat_queues
         turn = nullcontext() if chat_id is None else queues.turn(chat_id, QueueKind.COMMANDS, update.update_id)
         # The slot is taken last: whoever waits in their chat's queue would hold it from other chats.
         async with self._deliveries.isolated(update), turn:
-            await self._deliveries.handle(update, coroutine, slot=lambda: self._command_slots)
+            await self._deliveries.handle(update, coroutine, slot=lambda: _CommandSlot(self._command_slots))
 
     async def _picture(self, update: Update, coroutine: Awaitable[Any], chat_id: int) -> None:
         queues = self._chat_queues

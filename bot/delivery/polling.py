@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -125,15 +126,10 @@ class Poller:
         if not updates:
             self._storage.nothing_failed()
             return
-        try:
-            await self._keep(updates)
-        except StorageDownError as error:
-            self._storage.failed(error)
-            await asyncio.gather(*(self._storage.apologise(refused, self._apology) for refused in updates))
-            return
-        # The next request confirms them to Telegram, which forgets them then: not before they are kept.
-        self._offset = updates[-1].update_id + 1
-        self._storage.worked()
+        with suppress(StorageDownError):  # said already; run() waits until that is mended
+            await self._storage.keep(self._keep(updates), updates, self._apology)
+            # The next request confirms them to Telegram, which forgets them then: not before they are kept.
+            self._offset = updates[-1].update_id + 1
 
     def _answered(self) -> None:
         if self._failures:

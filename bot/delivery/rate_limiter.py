@@ -10,7 +10,7 @@ import random
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,9 +41,9 @@ FILES_SPARE = 1
 """What files leave of the limit over all chats: a short answer finds its place free."""
 FILES_AFTER = 30.0
 """Seconds by which a file lets texts go first: they are not to wait behind a hundred pictures."""
-RECEIPTS_SPARE = 1
-"""The same for what tells people about their pictures: an answer to a command finds its place free."""
-RECEIPTS_AFTER = 5.0
+BACKGROUND_SPARE = 1
+"""The same for what goes on in the background: an answer to a command finds its place free."""
+BACKGROUND_AFTER = 5.0
 """Seconds by which those let answers to commands go first: a hundred pictures at once bring a hundred texts."""
 AFTER_A_FAILURE = Backoff(0.5, 15.0)
 """Before something that failed is tried again."""
@@ -96,12 +96,16 @@ class Priority(Enum):
 
     ANSWER = "answer"
     """Somebody asked, and looks at the chat."""
-    RECEIPT = "receipt"
-    """About a picture that somebody sent: its answer takes a while anyway."""
+    BACKGROUND = "background"
+    """About a picture, whose answer takes a while anyway, or in a group, where nobody waits for us."""
 
 
 priority: ContextVar[Priority] = ContextVar("priority", default=Priority.ANSWER)
 """That of all that is sent while one update is handled; set by whoever hands the update to its handler."""
+
+
+lend_slot: ContextVar[Callable[[], AbstractAsyncContextManager[None]]] = ContextVar("lend_slot", default=nullcontext)
+"""Gives up, while a request waits for its turn and for Telegram, what whoever sends it holds from others."""
 
 
 class Outcome(Enum):
@@ -162,14 +166,14 @@ class _Request:
     def due(self) -> float:
         if self.guarantee is Guarantee.AT_MOST_ONCE:
             return self.began + FILES_AFTER
-        return self.began + (RECEIPTS_AFTER if self.priority is Priority.RECEIPT else 0.0)
+        return self.began + (BACKGROUND_AFTER if self.priority is Priority.BACKGROUND else 0.0)
 
     @property
     def spare(self) -> int:
         """What it leaves of the limit over all chats."""
         if self.guarantee is Guarantee.AT_MOST_ONCE:
             return FILES_SPARE
-        return RECEIPTS_SPARE if self.priority is Priority.RECEIPT else 0
+        return BACKGROUND_SPARE if self.priority is Priority.BACKGROUND else 0
 
     @property
     def latest(self) -> float:
@@ -269,6 +273,16 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
     ) -> Answer:
         """Send a request when its turn has come, as often as its guarantee allows."""
         request = _Request(endpoint, data, rate_limit_args or guarantee_of(endpoint), priority.get(), self._clock.now())
+        async with lend_slot.get()():
+            return await self._send(request, callback, args, kwargs)
+
+    async def _send(
+        self,
+        request: _Request,
+        callback: Callable[..., Coroutine[Any, Any, Answer]],
+        args: Any,
+        kwargs: dict[str, Any],
+    ) -> Answer:
         while await self._admit(request):
             try:
                 if request.guarantee is Guarantee.AT_MOST_ONCE and (note := leaving.get()):
@@ -280,7 +294,7 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
             except ChatMigrated as error:
                 if request.migrated:
                     raise
-                request.migrated, data["chat_id"] = True, error.new_chat_id
+                request.migrated, request.data["chat_id"] = True, error.new_chat_id
             except TelegramError as error:
                 if isinstance(error, BadRequest) and request.has_its_effect(error):
                     break

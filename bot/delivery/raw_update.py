@@ -63,8 +63,10 @@ def brings_picture(update: Update) -> bool:
     return message is not None and (bool(message.photo) or message.document is not None)
 
 
-def as_received(update: Update | UnparsableUpdate) -> ReceivedUpdate:
+def as_received(update: Update | UnparsableUpdate, *, is_merged: bool = False) -> ReceivedUpdate:
     """The update as the inbox keeps it; one that can't be read is kept for the operator."""
+    if is_merged:
+        return ReceivedUpdate(update.update_id, None, "", is_merged=True)
     if isinstance(update, UnparsableUpdate):
         return ReceivedUpdate(update.update_id, update.chat_id, json.dumps(update.raw), traceback_of(update.error))
     chat = update.effective_chat

@@ -19,7 +19,7 @@ from bot.delivery.shutdown import Shutdown
 from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
 from bot.settings import Settings
-from storage.errors import StorageDownError, StorageError
+from storage.errors import StorageError
 
 UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 """What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
@@ -94,14 +94,8 @@ async def _webhook(
 
     async def take(raw: Raw) -> None:
         update = read(raw, application.bot)
-        try:
-            # Posts come side by side; the writer commits those that wait for it together.
-            await queue.put_all((update,))
-        except StorageDownError as error:
-            storage.failed(error)
-            await storage.apologise(update, apology)
-            raise
-        storage.worked()
+        # Posts come side by side; the writer commits those that wait for it together.
+        await storage.keep(queue.put_all((update,)), (update,), apology)
 
     async def announce() -> None:
         await application.bot.set_webhook(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from telegram import Update
@@ -16,6 +16,8 @@ T = TypeVar("T")
 BETWEEN_LOOKS = Backoff(0.5, 5.0)
 """Pauses between two looks at a database that fails."""
 TELL_WITHIN = 5.0
+LONG = 3.0
+"""Seconds that keeping an update may take, as when another program locks the database, until its sender is told."""
 Apology = Callable[[Update, int], Awaitable[object]]
 """Tells a chat that the answer to its update will take a while."""
 MOST_TOLD = 10_000
@@ -53,7 +55,7 @@ class StorageHealth:
             _log.warning("DATABASE_URL: the database works again")
             self._trouble, self._looks_in_vain, self._seems_mended = None, 0, False
             self._broken.clear()
-            self._told.clear()
+        self._told.clear()
 
     def nothing_failed(self) -> None:
         """Some time went by without work: when the database seemed mended before, take it as proven."""
@@ -89,6 +91,31 @@ class StorageHealth:
             else:
                 self.worked()
                 return result
+
+    async def keep(
+        self, work: Awaitable[None], updates: Sequence[object], apology: Apology, tell_after: float = LONG
+    ) -> None:
+        """Wait for work that keeps these updates; their senders are told when it takes long, or fails.
+
+        Raises StorageDownError when it fails: the updates are not to be confirmed.
+        """
+        keeping = asyncio.ensure_future(work)
+        try:
+            done, _ = await asyncio.wait({keeping}, timeout=tell_after)
+            if not done:
+                _log.warning("DATABASE_URL: the database has not answered for %.0f s", tell_after)
+                await self._apologise_all(updates, apology)
+            await keeping
+        except StorageDownError as error:
+            self.failed(error)
+            await self._apologise_all(updates, apology)
+            raise
+        finally:
+            keeping.cancel()  # nothing happens to what is done
+        self.worked()
+
+    async def _apologise_all(self, updates: Sequence[object], apology: Apology) -> None:
+        await asyncio.gather(*(self.apologise(update, apology) for update in updates))
 
     async def look_after(self) -> None:
         """Look again and again after each failure, until cancelled; for when nobody else waits for it to be mended."""

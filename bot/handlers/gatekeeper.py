@@ -2,6 +2,7 @@
 
 import html
 import logging
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -9,12 +10,14 @@ from telegram import CallbackQuery, Update, User
 from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
+from bot.chat import menu
 from bot.chat.context import BotContext
 from bot.chat.keyboards import language_buttons, parse
-from bot.scan.incoming import MAX_NAME, clean_line
+from bot.delivery.raw_update import brings_picture
 from storage.records import Person
 
 _log = logging.getLogger(__name__)
+_COMMAND = re.compile(r"/(\w{1,32})(?:@(\w{1,64}))?(?!\S)", re.ASCII)
 GATE = -1
 """The handler group that runs before all others."""
 
@@ -30,11 +33,23 @@ async def let_in(update: Update, context: BotContext) -> None:
     if chat is None or user is None or chat.type != chat.PRIVATE:
         await _point_to_private(update, context)
         raise ApplicationHandlerStop
-    if not (update.message or update.callback_query or update.my_chat_member):
+    is_ours = update.message or update.callback_query or update.my_chat_member
+    if user.id != chat.id or not is_ours:  # a private chat has its person's number: nobody else speaks in it
         raise ApplicationHandlerStop
     if update.callback_query:
         await _answer_press(update.callback_query, context)
     context.admit(update, await _person(update, user, chat.id, context))
+    await _stop_what_no_handler_may_see(update, context)
+
+
+async def _stop_what_no_handler_may_see(update: Update, context: BotContext) -> None:
+    """A press that says nothing of ours must not reach a handler: the library gives one without data to the first."""
+    if update.callback_query and context.press is None:
+        await context.say("other.button")
+        raise ApplicationHandlerStop
+    if context.delivery.rejected and not brings_picture(update):
+        await context.say("other.too_many")
+        raise ApplicationHandlerStop
 
 
 async def _answer_press(query: CallbackQuery, context: BotContext) -> None:
@@ -50,8 +65,8 @@ async def _person(update: Update, user: User, chat_id: int, context: BotContext)
     people = context.database.people
     person = await people.get(chat_id)
     if person is None:
-        name = clean_line(user.first_name, MAX_NAME) or ""
-        person = await people.register(chat_id, name, context.services.languages.of(user.language_code).code)
+        # Without the name: there is no leave to keep it yet, and no use for it.
+        person = await people.register(chat_id, "", context.services.languages.of(user.language_code).code)
         await _greet(user, person, context)
         return person
     if person.blocked and update.message:
@@ -70,10 +85,18 @@ async def _greet(user: User, person: Person, context: BotContext) -> None:
 
 
 async def _point_to_private(update: Update, context: BotContext) -> None:
-    """In a group only commands are answered: medical pictures belong in a private chat."""
+    """In a group only our commands are answered: medical pictures belong in a private chat."""
     message, chat = update.message, update.effective_chat
     if message is None or chat is None or chat.type not in (chat.GROUP, chat.SUPERGROUP):
         return
-    if (message.text or "").startswith("/"):
+    if _is_our_command(message.text or message.caption or "", context.bot.username):
         texts = context.services.language_of(update).texts
         await message.reply_text(texts("other.group", username=context.bot.username))
+
+
+def _is_our_command(words: str, username: str) -> bool:
+    """Whether this is a command of ours, not addressed to another bot."""
+    command = _COMMAND.match(words)
+    if command is None or command[1].lower() not in menu.COMMANDS:
+        return False
+    return command[2] is None or command[2].lower() == username.lower()

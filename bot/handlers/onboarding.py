@@ -28,9 +28,8 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 async def start(update: Update, context: BotContext) -> None:
     """Say what the bot does and doesn't, and ask for consent where it is not given."""
-    person, user = context.person, update.effective_user
-    name = clean_line(user.first_name if user else None, MAX_NAME) or person.name
-    await context.database.people.register(person.chat_id, name, person.language)
+    user = update.effective_user
+    name = clean_line(user.first_name if user else None, MAX_NAME)  # every message brings it, so it is not kept
     await context.say("start.welcome", name=name or context.texts.plain("start.friend"))
     if context.has_consented:
         await context.say("start.again")

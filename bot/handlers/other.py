@@ -3,7 +3,7 @@
 from typing import Any
 
 from telegram import Update
-from telegram.ext import BaseHandler, CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
+from telegram.ext import BaseHandler, ChatMemberHandler, MessageHandler, filters
 
 from bot.chat.context import BotContext
 
@@ -21,7 +21,6 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """These come last: they take what no other handler wants."""
     return [
         ChatMemberHandler(note_blocking, ChatMemberHandler.MY_CHAT_MEMBER),
-        CallbackQueryHandler(old_button),
         MessageHandler(~filters.StatusUpdate.ALL, hint),
     ]
 
@@ -31,11 +30,6 @@ async def note_blocking(update: Update, context: BotContext) -> None:
     if change := update.my_chat_member:
         blocked = change.new_chat_member.status in (change.new_chat_member.BANNED, change.new_chat_member.LEFT)
         await context.database.people.set_blocked(context.person.chat_id, blocked=blocked)
-
-
-async def old_button(_: Update, context: BotContext) -> None:
-    """A button of an older version, or one that no version of ours made."""
-    await context.say("other.button")
 
 
 async def hint(update: Update, context: BotContext) -> None:

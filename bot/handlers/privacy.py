@@ -58,6 +58,7 @@ async def ask_delete_all(_: Update, context: BotContext) -> None:
 async def delete_all(_: Update, context: BotContext) -> None:
     """Delete the person with all scans; a scan in work is waited for, so that it leaves nothing behind."""
     chat_id, services = context.person.chat_id, context.services
+    context.delivery.erases = True
     await context.database.inbox.drop(chat_id, *services.chat_queues.cancel(chat_id))
     async with services.chat_queues.turn(chat_id, QueueKind.PICTURES):
         total = await context.database.people.delete(chat_id)

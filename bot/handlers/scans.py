@@ -114,6 +114,7 @@ async def ask_delete(_: Update, context: BotContext) -> None:
 
 async def delete(_: Update, context: BotContext) -> None:
     """Delete a scan, and its answers in the chat where Telegram still allows that."""
+    context.delivery.erases = True
     scan = await context.database.scans.delete(context.person.id, context.argument)
     if scan is None:
         await context.say("scan.not_found")

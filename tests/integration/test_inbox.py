@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from telegram import Update
-from telegram.error import NetworkError
+from telegram.error import InvalidToken, NetworkError
 
 from bot.chat.context import BotContext
 from bot.delivery import inbox
@@ -220,12 +220,18 @@ async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_trace
     assert errors[0].exc_info is None
 
 
+@pytest.mark.parametrize("error", [NetworkError("away"), InvalidToken("Unauthorized")], ids=["network", "token"])
 async def test_what_is_not_the_updates_fault_is_tried_until_it_works(
-    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    settings: Settings,
+    workers: LocalExecutor,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
     monkeypatch.setattr(inbox, "AFTER_TROUBLE", Backoff(0.01, 0.01))
-    monkeypatch.setattr(onboarding, "show_help", failing(5, NetworkError("away"), calls))
+    monkeypatch.setattr(onboarding, "show_help", failing(5, error, calls))
     async with bot_here(settings, workers):
         anna = await sandbox.person("Anna")
         await anna.send_text("/help")

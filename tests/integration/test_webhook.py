@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from bot.app import open_services, running
+from bot.delivery import webhook
 from bot.delivery.raw_update import Raw
 from bot.delivery.webhook import WebhookServer, kept_answering
 from bot.sandbox import Sandbox
@@ -106,6 +108,36 @@ async def test_what_can_not_be_kept_is_answered_so_that_it_comes_again(taken: Ta
     taken.refused = 1
     assert await status(port, b'{"update_id": 7}', with_secret()) == 503
     assert await status(port, b'{"update_id": 7}', with_secret()) == 200
+
+
+async def test_strangers_can_not_jam_it(
+    server: WebhookServer, taken: Taken, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half-open posts, slow headers and idle connections, many more than there may be."""
+    monkeypatch.setattr(webhook, "PATIENCE", 1.0)
+    await server.stop()
+    server.start()
+    beginnings = (b"", b"POST /telegram HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", b"GET / HT")
+    opened = []
+    for number in range(webhook.MOST_CONNECTIONS + 100):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(beginnings[number % len(beginnings)])
+        opened.append((reader, writer))
+    assert server._http is not None
+    assert len(server._http._connections) <= webhook.MOST_CONNECTIONS
+    async with asyncio.timeout(60):
+        for reader, _ in opened:
+            with suppress(ConnectionError):
+                await reader.read()  # until it is closed for them
+    assert await status(port, b'{"update_id": 7}', with_secret()) == 200
+    assert taken.raw == [{"update_id": 7}]
+    assert len(caplog.records) < 5
+    for _, writer in opened:
+        writer.close()
+
+
+def test_it_listens_to_this_machine_alone_unless_told_otherwise() -> None:
+    assert load_settings(_env_file=None).webhook_host == "127.0.0.1"
 
 
 async def test_a_server_that_answers_no_more_is_started_again(

@@ -17,6 +17,8 @@ _NEW = "state IN ('waiting', 'working', 'awaiting_consent', 'done', 'dead_letter
 
 def upgrade() -> None:
     _rename(_NAMES, _NEW)
+    # Names are not kept any more: nobody needs them, and there was no leave to keep those of people who said no yes.
+    op.execute(sa.text("UPDATE people SET name = ''"))
 
 
 def downgrade() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, text
 from telegram import Chat, Message, Update
-from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TimedOut
+from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter, TimedOut
 from telegram.ext import Application
 
 from bot.delivery import inbox
@@ -34,7 +34,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def deliveries_of(database: Database) -> Deliveries:
     """A new process's, on what the one before has left."""
     application = Application.builder().token("1:" + "t" * 35).updater(None).job_queue(None).build()
-    deliveries = Deliveries(database.inbox, StorageHealth(database))
+    deliveries = Deliveries(database, StorageHealth(database))
     deliveries.bind(application)
     return deliveries
 
@@ -66,6 +66,7 @@ async def settled() -> None:
         (UnknownScanError("gone"), ErrorClass.FINAL),
         (NetworkError("away"), ErrorClass.TRANSIENT),
         (TimedOut(), ErrorClass.TRANSIENT),
+        (InvalidToken("Unauthorized"), ErrorClass.TRANSIENT),
         (StorageDownError("full"), ErrorClass.TRANSIENT),
         (NotRunningError(), ErrorClass.TRANSIENT),
         (ZeroDivisionError(), ErrorClass.BUG),

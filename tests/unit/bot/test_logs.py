@@ -4,16 +4,18 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from telegram.error import TelegramError
+from telegram.request import BaseRequest
 
-from bot.logs import WithoutTokens, configure
+from bot.logs import Discreet, configure
 
 TOKEN = "123456:" + "t" * 35
 
 
 def test_a_token_is_blanked_out_in_messages_and_tracebacks() -> None:
-    formatter = WithoutTokens("%(message)s")
+    formatter = Discreet("%(message)s")
     error = RuntimeError(f"POST https://api.telegram.org/bot{TOKEN}/getMe failed")
-    record = logging.LogRecord("x", 40, "x", 1, "url %s", (f"/bot{TOKEN}/x",), (type(error), error, None))
+    record = logging.LogRecord("bot.x", 40, "x", 1, "url %s", (f"/bot{TOKEN}/x",), (type(error), error, None))
     line = formatter.format(record)
     assert TOKEN not in line
     assert line.count("<token>") == 2
@@ -40,3 +42,22 @@ def test_libraries_that_log_addresses_and_messages_are_kept_quiet(level: str) ->
     assert not logging.getLogger("telegram.ext.ExtBot").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("aiosqlite").isEnabledFor(logging.DEBUG)
     assert logging.getLogger("bot.scan.pipeline").getEffectiveLevel() == getattr(logging, level)
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_what_people_wrote_is_not_in_the_log_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    with pytest.raises(TelegramError):
+        BaseRequest.parse_json_payload(b'{"ok": true, "result": [{"text": "my secret"')
+    said = capsys.readouterr().err
+    assert "secret" not in said
+    assert said.count("\n") == 1
+    assert "Can not load invalid JSON data" in said
+    assert "(JSONDecodeError)" in said
+
+
+def test_a_task_that_failed_is_named_without_its_words() -> None:
+    error = RuntimeError("Anna has a headache")
+    words = f"Task exception was never retrieved\nfuture: <Task exception={error!r}>"
+    record = logging.LogRecord("asyncio", 40, "x", 1, words, None, (type(error), error, None))
+    assert Discreet("%(message)s").format(record) == "Task exception was never retrieved (RuntimeError)"

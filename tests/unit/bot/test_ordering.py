@@ -10,6 +10,7 @@ from telegram import Chat, Document, Message, Update
 
 from bot.delivery.inbox import Deliveries
 from bot.delivery.ordering import COMMAND_SLOTS, Albums, ChatQueues, PerChatProcessor, QueueKind, queue_of
+from bot.delivery.rate_limiter import lend_slot
 from bot.delivery.storage_health import StorageHealth
 from storage import Database
 
@@ -33,7 +34,7 @@ class Desk:
 
     def __init__(self, database: Database, chat_queues: ChatQueues | None = None) -> None:
         self.chat_queues = chat_queues or ChatQueues()
-        self.deliveries = Deliveries(database.inbox, StorageHealth(database))
+        self.deliveries = Deliveries(database, StorageHealth(database))
         self.processor = PerChatProcessor(self.chat_queues, Albums(0.0), self.deliveries)
         self.begun: list[str] = []
         self.ended: list[str] = []
@@ -245,3 +246,39 @@ async def test_an_item_that_comes_too_late_takes_nothing_from_its_album() -> Non
     assert numbers(await albums.gather(early)) == [1]
     albums.leave(early)
     assert numbers(await albums.gather(late)) == [2]
+
+
+async def test_who_waits_for_telegram_keeps_no_slot_from_others(desk: Desk) -> None:
+    limit = asyncio.Event()
+
+    async def answer_in_a_group() -> None:
+        async with lend_slot.get()():
+            await limit.wait()
+        desk.ended.append("group")
+
+    tasks = []
+    for number in range(1, 2 * COMMAND_SLOTS + 1):
+        update = a_text(-number, number)
+        await desk.deliveries.queue.put(update)
+        tasks.append(asyncio.create_task(desk.processor.process_update(update, answer_in_a_group())))
+    await settled()
+    await (await desk.process(a_text(1, 1_000), "private", wait=False))
+    assert desk.ended == ["private"]
+    limit.set()
+    await asyncio.gather(*tasks)
+    assert desk.ended.count("group") == 2 * COMMAND_SLOTS
+
+
+async def test_a_slot_that_was_lent_is_taken_back_once(desk: Desk) -> None:
+    async def two_requests_at_once() -> None:
+        async def request() -> None:
+            async with lend_slot.get()():
+                await asyncio.sleep(0)
+
+        await asyncio.gather(request(), request())
+
+    for number in range(1, 2 * COMMAND_SLOTS):
+        update = a_text(number, number)
+        await desk.deliveries.queue.put(update)
+        await desk.processor.process_update(update, two_requests_at_once())
+    assert desk.processor._command_slots._value == COMMAND_SLOTS

@@ -470,7 +470,7 @@ async def test_chats_that_are_held_are_not_forgotten_and_keep_no_others_in_memor
 
 
 async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> None:
-    priority.set(Priority.RECEIPT)
+    priority.set(Priority.BACKGROUND)
     receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 196)]
     await settled()
     priority.set(Priority.ANSWER)
@@ -483,7 +483,7 @@ async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> N
 
 
 async def test_receipts_do_not_wait_for_ever_behind_answers(telegram: Telegram) -> None:
-    priority.set(Priority.RECEIPT)
+    priority.set(Priority.BACKGROUND)
     receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 120)]
     priority.set(Priority.ANSWER)
     answers = []

@@ -1,6 +1,7 @@
 """Opening, migrating and caring for the database file; what is wrong with it is said in one line."""
 
 import asyncio
+import errno
 import os
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, text
 
 from bot.cli.main import main
 from storage import Database, StorageError
+from storage.errors import StorageBusyError
 from storage.migrations import config, upgrade
 from storage.schema import METADATA, REVISION
 from storage.sessions import opening_engine
@@ -398,3 +400,20 @@ async def test_what_an_older_version_left_in_the_inbox_is_still_there(tmp_path: 
     assert [letter.update_id for letter in await database.inbox.dead_letters()] == [2]
     assert [pending.update_id for pending in await database.inbox.recover()] == [3]
     await database.close()
+
+
+async def test_an_empty_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "t.db").touch()
+    await (await Database.open(url(tmp_path / "t.db"))).close()
+    assert "t.db is empty: a new database is made in it" in caplog.text
+
+
+async def test_a_disk_that_is_full_at_the_start_is_worth_waiting_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("storage.url.os.open", no_room)
+    with pytest.raises(StorageBusyError, match="the disk is full, make room"):
+        await Database.open(url(tmp_path / "t.db"))

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from storage import Database, Person, ReceivedUpdate
-from storage.errors import StorageDownError
+from storage.errors import StorageBusyError
 from tests.unit.storage.conftest import a_scan, add
 
 
@@ -89,7 +90,7 @@ async def test_a_file_that_can_not_be_written_is_told_to_all_at_once_and_later_w
     with the_file_locked(file):
         given = [db.people.register(number, "P", "en") for number in range(1, 9)]
         answers = await asyncio.gather(*given, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {StorageDownError}
+    assert {type(answer) for answer in answers} == {StorageBusyError}
     assert (await db.people.register(1, "P", "en")).chat_id == 1
 
 
@@ -122,4 +123,15 @@ async def test_opening_anew_while_many_write_takes_no_time(db: Database) -> None
                 await asyncio.sleep(0.001)
     ended.set()
     await asyncio.gather(*writing)
+    assert await db.check() == ()
+
+
+async def test_after_a_commit_that_failed_the_next_one_works(db: Database, anna: Person) -> None:
+    def orphan(at: Connection) -> None:
+        at.execute(text("PRAGMA defer_foreign_keys = ON"))  # looked at when it is committed, not before
+        at.execute(text("INSERT INTO pictures (scan_id, original, overlay) VALUES (999, x'00', x'00')"))
+
+    with pytest.raises(IntegrityError):
+        await db._sessions.write(orphan)
+    assert (await db.people.register(2, "B", "en")).chat_id == 2
     assert await db.check() == ()

@@ -1,0 +1,221 @@
+"""Who is let in, and what of them is kept: the real application and database, Telegram answered inside the process."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from telegram import Update
+
+from bot.app import build, local_executor, open_services
+from bot.chat.context import CONSENT_VERSION, BotApplication, Services
+from bot.delivery import inbox
+from bot.delivery.ordering import PerChatProcessor
+from bot.delivery.shutdown import Shutdown, drain
+from bot.settings import load_settings
+from tests.bench.crowd import TOKEN
+from tests.bench.offline import InstantTelegram
+
+ANNA = 7_315_224_601
+NAME, USERNAME = "Quixotria", "zwrtlbrmft"
+
+
+@dataclass
+class Stage:
+    """A bot that is given updates by hand; its workers are not started."""
+
+    application: BotApplication
+    services: Services
+    requests: list[tuple[str, int | None]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def an_update(self, **content: Any) -> Update:
+        self.number += 1
+        return Update.de_json({"update_id": self.number, **content}, self.application.bot)
+
+    async def handle(self, *updates: Update) -> None:
+        """Put updates in the queue, and wait until they are done."""
+        await self.services.deliveries.queue.put_all(updates)
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        async with asyncio.timeout(60):
+            await self.application.update_queue.join()
+            processor = self.application.update_processor
+            assert isinstance(processor, PerChatProcessor)
+            while processor.pending:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+class Listening(InstantTelegram):
+    """Also notes what the texts say."""
+
+    def __init__(self, stage_texts: list[str], requests: list[tuple[str, int | None]]) -> None:
+        super().__init__(lambda _: b"", lambda endpoint, chat_id: requests.append((endpoint, chat_id)))
+        self._texts = stage_texts
+
+    def _result(self, endpoint: str, chat_id: int | None, data: dict[str, Any]) -> object:
+        if "text" in data and endpoint != "answerCallbackQuery":
+            self._texts.append(str(data["text"]))
+        return super()._result(endpoint, chat_id, data)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    settings = load_settings(
+        _env_file=None, telegram_bot_token=TOKEN, database_url=f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
+    )
+    async with open_services(settings, local_executor(settings, 1)) as services:
+        application = build(settings, services)
+        stage = Stage(application, services)
+        telegram = Listening(stage.texts, stage.requests)
+        application.bot._request = (telegram, telegram)
+        async with application:
+            await application.start()
+            yield stage
+            shutdown = Shutdown()
+            shutdown.ask()
+            await drain(application, shutdown, 0.0)
+
+
+def chat(chat_id: int = ANNA, kind: str = "private") -> dict[str, Any]:
+    named = {"first_name": NAME, "username": USERNAME} if kind == "private" else {"title": "Family"}
+    return {"id": chat_id, "type": kind, **named}
+
+
+def sender(user_id: int = ANNA) -> dict[str, Any]:
+    return {"id": user_id, "is_bot": False, "first_name": NAME, "username": USERNAME, "language_code": "en"}
+
+
+def said(text: str, *, at: dict[str, Any] | None = None, by: int = ANNA, number: int = 1) -> dict[str, Any]:
+    entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}] if text.startswith("/") else []
+    return {
+        "message": {
+            "message_id": number,
+            "date": int(time.time()),
+            "chat": at or chat(),
+            "from": sender(by),
+            "text": text,
+            "entities": entities,
+        }
+    }
+
+
+def pressed(data: str | None, by: int = ANNA) -> dict[str, Any]:
+    message = {"message_id": 1, "date": int(time.time()), "chat": chat(), "text": "agree?"}
+    query: dict[str, Any] = {"id": "1", "from": sender(by), "chat_instance": "1", "message": message}
+    return {"callback_query": query | ({} if data is None else {"data": data})}
+
+
+async def has_consented(stage: Stage) -> bool:
+    person = await stage.services.database.people.get(ANNA)
+    return person is not None and person.has_consented
+
+
+@pytest.mark.parametrize("data", [None, "", "agre", "agree:x", "agree\n"])
+async def test_a_press_that_says_nothing_is_no_yes(stage: Stage, data: str | None) -> None:
+    await stage.handle(stage.an_update(**said("/start")), stage.an_update(**pressed(data)))
+    assert not await has_consented(stage)
+    assert "button" in stage.texts[-1]
+    await stage.handle(stage.an_update(**pressed("agree")))
+    assert await has_consented(stage)
+
+
+async def test_nobody_else_presses_or_writes_in_a_private_chat(stage: Stage) -> None:
+    await stage.handle(stage.an_update(**said("/start")))
+    before = len(stage.requests)
+    await stage.handle(stage.an_update(**pressed("agree", by=99)), stage.an_update(**said("/privacy", by=99)))
+    assert not await has_consented(stage)
+    assert len(stage.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        ("/faq", 1), ("/faq@tumorscan_bot", 1), ("/faq@TumorScan_Bot glioma", 1), ("/scan@tumorscan_bot", 1),
+        ("/faq@another_bot", 0), ("/", 0), ("/ faq", 0), ("/nonsense", 0), ("hello", 0), ("/faq@", 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["text", "caption"])
+async def test_in_a_group_only_our_own_commands_are_answered(
+    stage: Stage, words: str, answers: int, place: str
+) -> None:
+    update = said(words, at=chat(-5, "supergroup"))
+    if place == "caption":
+        message = update["message"]
+        message["caption"], message["caption_entities"] = message.pop("text"), message.pop("entities")
+        message["photo"] = [{"file_id": "f", "file_unique_id": "u", "width": 9, "height": 9}]
+    await stage.handle(stage.an_update(**update))
+    assert len(stage.texts) == answers
+    assert await stage.services.database.people.get(-5) is None
+
+
+async def test_no_name_is_kept(stage: Stage, tmp_path: Path) -> None:
+    await stage.handle(stage.an_update(**said("/start")), stage.an_update(**pressed("agree")))
+    assert NAME in stage.texts[0]
+    person = await stage.services.database.people.get(ANNA)
+    assert person is not None
+    assert person.name == ""
+
+
+async def test_a_flood_of_texts_is_bounded_and_answered_once(stage: Stage) -> None:
+    flood = [stage.an_update(**said("/nonsense", number=number)) for number in range(1, 1_001)]
+    for start in range(0, len(flood), 100):
+        await stage.services.deliveries.queue.put_all(flood[start : start + 100])
+    other = chat(42)
+    asked = stage.an_update(**said("/faq", at=other, by=42))
+    began = time.perf_counter()
+    await stage.services.deliveries.queue.put(asked)
+    async with asyncio.timeout(60):
+        while ("sendMessage", 42) not in stage.requests:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert len([1 for _, chat_id in stage.requests if chat_id == ANNA]) <= inbox.MOST_COMMANDS_OF_CHAT
+    assert time.perf_counter() - began < 30
+    assert len(stage.services.deliveries._in_work) <= inbox.MOST_COMMANDS_OF_CHAT + 1
+
+
+async def test_deleting_leaves_nothing_on_the_disk(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.handle(stage.an_update(**said("/start")), stage.an_update(**pressed("agree")))
+    await stage.handle(stage.an_update(**said(f"what is {USERNAME}?")), stage.an_update(**pressed("delete-all")))
+    assert residues(tmp_path) == []
+    assert not any(mark.decode() in caplog.text for mark in marks()[:2])
+
+
+def residues(folder: Path) -> list[tuple[str, bytes]]:
+    """What can still be found of her, in which file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [(path.name, mark) for mark in marks() for path in files if mark in path.read_bytes()]
+
+
+def marks() -> tuple[bytes, ...]:
+    """Name, user name and chat id, as text and as SQLite writes a number."""
+    return NAME.encode(), USERNAME.encode(), str(ANNA).encode(), ANNA.to_bytes(6, "big")
+
+
+async def test_who_says_no_yes_is_forgotten_after_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = said("", number=3)
+    photo["message"] |= {"photo": [{"file_id": "f", "file_unique_id": "u", "width": 9, "height": 9}], "caption": NAME}
+    del photo["message"]["text"]
+    await stage.handle(stage.an_update(**photo))
+    database = stage.services.database
+    assert await database.inbox.awaiting_consent(ANNA) == 1
+    deliveries = stage.services.deliveries
+    monkeypatch.setattr(deliveries, "_consent_wait", -inbox.CONSENT_WAIT)  # as if that time had gone by
+    await deliveries.tidy()
+    assert await database.inbox.awaiting_consent(ANNA) == 0
+    assert await database.people.get(ANNA) is None
+    await database.people.register(ANNA, "", "en")
+    await database.people.give_consent(ANNA, CONSENT_VERSION)
+    await deliveries.tidy()
+    assert await database.people.get(ANNA) is not None
+
+
+def test_the_marks_would_be_found() -> None:
+    assert NAME in json.dumps(said("/start"))
