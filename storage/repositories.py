@@ -171,6 +171,21 @@ class Scans:
 
         await self._sessions.write(record)
 
+    async def relabel(self, scan_id: int, label: str | None) -> None:
+        """Give a scan another label; a report that was sent shows the old one, so it is not sent again by its file id.
+
+        A scan that was deleted meanwhile is left alone.
+        """
+
+        def change(at: Connection) -> None:
+            known = at.execute(_SENT, {"scan": scan_id}).first()
+            if known is not None:
+                file_ids = {step: file_id for step, file_id in known.file_ids.items() if step != "report"}
+                values = {"patient_label": label, "file_ids": file_ids}
+                at.execute(update(SCANS).where(SCANS.c.id == scan_id).values(**values))
+
+        await self._sessions.write(change)
+
     async def delete(self, person_id: int, public_id: str) -> Scan | None:
         """Delete a scan of this person with its pictures; returns what it was. Its number is not used again."""
         where = {"person": person_id, "public_id": read_public_id(public_id)}

@@ -23,7 +23,7 @@ from telegram.ext import Application
 
 from bot.delivery.background import running_in_background
 from bot.delivery.backoff import Backoff
-from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, traceback_of
+from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, message_of, traceback_of
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
 from inference.workers.executor import ExecutorError, NotRunningError
@@ -199,7 +199,7 @@ def _commanding_chat(update: Update | UnparsableUpdate) -> int | None:
     """The chat of a text or press; None for pictures, whose number is bounded elsewhere, and for news of a chat."""
     if isinstance(update, UnparsableUpdate) or brings_picture(update):
         return None
-    return _chat_id(update) if update.message or update.callback_query else None
+    return _chat_id(update) if message_of(update) or update.callback_query else None
 
 
 def _chat_id(update: Update) -> int | None:

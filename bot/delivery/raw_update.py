@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import Bot, Update
+from telegram import Bot, Message, Update
 
 from storage.inbox import ReceivedUpdate
 
@@ -57,9 +57,14 @@ def read(raw: Raw, bot: Bot) -> Update | UnparsableUpdate:
     return update
 
 
+def message_of(update: Update) -> Message | None:
+    """What somebody has written, or has changed of what they wrote."""
+    return update.message or update.edited_message
+
+
 def brings_picture(update: Update) -> bool:
     """Whether it has a photo or a file to be read."""
-    message = update.message
+    message = message_of(update)
     return message is not None and (bool(message.photo) or message.document is not None)
 
 

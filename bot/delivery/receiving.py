@@ -21,8 +21,8 @@ from bot.errors import StartError
 from bot.settings import Settings
 from storage.errors import StorageError
 
-UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
-"""What we ask Telegram for: edits, channel posts and the like are not even sent to us."""
+UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
+"""What we ask Telegram for: channel posts, reactions and the like are not even sent to us."""
 UNTIL_REACHED = Backoff(1.0, 30.0)
 """Before Telegram is tried again at the start."""
 CONFIRM_WITHIN = 1.0

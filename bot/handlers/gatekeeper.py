@@ -13,7 +13,7 @@ from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 from bot.chat import menu
 from bot.chat.context import BotContext
 from bot.chat.keyboards import language_buttons, parse
-from bot.delivery.raw_update import brings_picture
+from bot.delivery.raw_update import brings_picture, message_of
 from storage.records import Person
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ async def let_in(update: Update, context: BotContext) -> None:
     if chat is None or user is None or chat.type != chat.PRIVATE:
         await _point_to_private(update, context)
         raise ApplicationHandlerStop
-    is_ours = update.message or update.callback_query or update.my_chat_member
+    is_ours = message_of(update) or update.callback_query or update.my_chat_member
     if user.id != chat.id or not is_ours:  # a private chat has its person's number: nobody else speaks in it
         raise ApplicationHandlerStop
     if update.callback_query:

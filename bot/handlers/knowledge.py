@@ -8,6 +8,7 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, Mess
 from bot.chat import pages
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, says
+from bot.delivery.raw_update import message_of
 from bot.knowledge import cries
 from bot.knowledge.knowledge import Match, Question, RedFlag, Topic
 
@@ -47,9 +48,10 @@ async def faq(_: Update, context: BotContext) -> None:
 
 
 async def free_text(update: Update, context: BotContext) -> None:
-    """An ordinary message is a question."""
-    if update.message and update.message.text:
-        await answer(context, update.message.text)
+    """An ordinary message is a question, and so is one that was put in other words."""
+    message = message_of(update)
+    if message and message.text:
+        await answer(context, message.text)
 
 
 async def forwarded(_: Update, context: BotContext) -> None:

@@ -21,7 +21,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """These come last: they take what no other handler wants."""
     return [
         ChatMemberHandler(note_blocking, ChatMemberHandler.MY_CHAT_MEMBER),
-        MessageHandler(~filters.StatusUpdate.ALL, hint),
+        MessageHandler(filters.UpdateType.MESSAGE & ~filters.StatusUpdate.ALL, hint),
     ]
 
 

@@ -9,8 +9,10 @@ from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, button, grid, says
 from bot.delivery.inbox import RED_FLAG
 from bot.delivery.ordering import QueueKind
+from bot.delivery.raw_update import message_of
 from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
+from bot.scan.incoming import Incoming
 from bot.scan.messages import send_picture, send_report
 from bot.scan.pipeline import read_pictures
 from bot.scan.report_data import topic_of
@@ -25,6 +27,7 @@ MOST_HELD = 10
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """Pictures, and the buttons under an answer."""
     return [
+        MessageHandler(filters.UpdateType.EDITED_MESSAGE & PICTURES, change),
         MessageHandler(PICTURES, receive),
         CallbackQueryHandler(open_scan, says(Action.OPEN)),
         CallbackQueryHandler(pdf_again, says(Action.PDF)),
@@ -37,7 +40,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 async def receive(update: Update, context: BotContext) -> None:
     """Start the journey of a picture or of the album that it belongs to."""
-    message = update.message
+    message = message_of(update)
     if message is None:
         return
     if RED_FLAG not in context.delivery.sent() and await heed_red_flags(context, message.caption or ""):
@@ -50,6 +53,19 @@ async def receive(update: Update, context: BotContext) -> None:
         await _let_wait(update, context)
     elif updates := await context.services.albums.gather(update):
         await read_pictures(context, updates)
+
+
+async def change(update: Update, context: BotContext) -> None:
+    """A caption that was corrected is the new label; a picture in another one's place is read like any other."""
+    message = update.edited_message
+    picture = Incoming.of(message) if message else None
+    scan = await context.database.scans.by_source(context.person.id, picture.source_key) if picture else None
+    if scan is None or picture is None:
+        await receive(update, context)
+    elif picture.label != scan.patient_label and (picture.label or not picture.is_of_album):
+        await context.database.scans.relabel(scan.id, picture.label)
+        key = "caption.renamed" if picture.label else "caption.unnamed"
+        await context.say(key, number=scan.number, label=picture.label)
 
 
 def _is_own_answer(message: Message, context: BotContext) -> bool:

@@ -24,6 +24,8 @@ class Incoming:
     """Bytes, as Telegram says."""
     received_as: Literal["photo", "document"]
     label: str | None
+    is_of_album: bool = False
+    """Whether it may have its label from the caption of another picture."""
 
     @classmethod
     def of(cls, message: Message, label: str | None = None) -> Self:
@@ -38,6 +40,7 @@ class Incoming:
             size=file.file_size,
             received_as="photo" if message.photo else "document",
             label=clean_line(message.caption, MAX_LABEL) or label,
+            is_of_album=message.media_group_id is not None,
         )
 
     @property

@@ -15,6 +15,7 @@ from bot.chat.context import BotContext
 from bot.delivery.admission import LONG
 from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import REFUSAL
+from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
 from bot.scan import jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
@@ -36,7 +37,7 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     """Read the picture of one message, or those of an album one after the other, under one status message."""
     delivery = context.delivery
     await delivery.gather(tuple(update.update_id for update in updates))
-    messages = [(update.update_id, update.message) for update in updates if update.message]
+    messages = [(update.update_id, message) for update in updates if (message := message_of(update))]
     label = next((label for _, one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
     pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
     begun = [(*one, await _begun(context, *one)) for one in pictures]
@@ -149,6 +150,8 @@ class ScanJob:
             try:
                 file = await self.context.bot.get_file(self.picture.file_id)
             except BadRequest as error:
+                if "temporarily" in error.message.lower() and attempt < FETCHES - 1:
+                    continue  # Telegram's word for a file that it has not at hand just now
                 too_big = "too big" in error.message.lower()
                 raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
             try:

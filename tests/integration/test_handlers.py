@@ -322,7 +322,9 @@ def odd_updates(person: Person) -> list[dict[str, Any]]:
     channel = {"id": -1_000_000_000_005, "type": "channel", "title": "News"}
     said = {"message_id": 1, "date": 1_700_000_000, "text": "glioma", "from": sender}
     return [
-        {"edited_message": {**said, "chat": private, "edit_date": 1_700_000_001}},
+        {"edited_message": {**said, "chat": group, "edit_date": 1_700_000_001}},
+        {"edited_message": {"message_id": 9, "date": 1, "chat": private, "from": sender, "edit_date": 2,
+                            "location": {"latitude": 1.0, "longitude": 1.0, "live_period": 60}}},
         {"message": {**said, "chat": group}},
         {"message": {"message_id": 2, "date": 1, "chat": private, "from": sender, "group_chat_created": True}},
         {"channel_post": {"message_id": 1, "date": 1, "chat": channel, "text": "glioma"}},
@@ -411,3 +413,32 @@ async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: Lo
             while len(answered) < 6:
                 answer = await anna.wait_for(lambda message: message.id not in answered, timeout=60, since=0)
                 answered.add(answer.id)
+
+
+async def test_a_corrected_caption_is_the_new_label(bot: RunningBot, agreed: Person) -> None:
+    sent = await agreed.send_document(pictures.brain(), caption="Ana")
+    await agreed.wait_for(is_report, timeout=60)
+    await agreed.edit(sent, "Anna B.")
+    await agreed.wait_for(lambda message: "Anna B." in message.text and message.id > sent.id, timeout=60)
+    [scan] = await scans_of(bot, agreed)
+    assert scan.patient_label == "Anna B."
+    assert "report" not in scan.file_ids, "the report that was sent shows the old name"
+
+
+async def test_a_question_in_other_words_is_answered(anna: Person) -> None:
+    sent = await anna.send_text("qwertz")
+    await anna.wait_for(lambda message: message.from_bot)
+    await anna.edit(sent, "what is a glioma")
+    await anna.wait_for(lambda message: "glioma" in message.text.lower() and message.id > sent.id)
+
+
+async def test_a_picture_in_another_ones_place_is_read(bot: RunningBot, agreed: Person) -> None:
+    sent = await agreed.send_document(pictures.brain(seed=1))
+    await agreed.wait_for(is_report, timeout=60)
+    other = await agreed.send_document(pictures.brain(seed=2))
+    await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
+    replaced = {**sent.raw, "document": {**other.raw["document"], "file_unique_id": "another"}, "edit_date": 1}
+    await bot.application.update_queue.put(
+        Update.de_json({"update_id": 2**40, "edited_message": replaced}, bot.application.bot)
+    )
+    await agreed.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=60)

@@ -1,6 +1,7 @@
 """Nothing is lost and nothing comes twice: a real bot is killed and started again, and what goes wrong is contained."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from bot.handlers import onboarding
 from bot.sandbox import Message, Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
-from tests import pictures
+from tests import pictures, processes
 from tests.integration.kills import (
     BOT,
     LONG,
@@ -173,6 +174,24 @@ async def test_an_update_that_kills_the_process_is_set_aside_and_all_others_are_
     assert len(await answers(anna)) == 1
     [(error,)] = rows(tmp_path, "SELECT error FROM inbox WHERE state = 'dead_letter'")
     assert "the process ended during each of 3 attempts" in error
+
+
+async def test_a_worker_killed_while_the_bot_starts_loses_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with bot_process(sandbox, tmp_path) as process:
+        anna = await someone_agreed(sandbox)
+        await sandbox.client.set_faults({"download": {"hang": 1}}, **LONG)
+        for seed in range(5):
+            await anna.send_document(pictures.brain(seed=seed))
+        await until(lambda: len(rows(tmp_path, "SELECT 1 FROM inbox WHERE finished_at IS NULL")) == 5)
+        process.kill()
+    await sandbox.client.set_faults()
+    async with bot_process(sandbox, tmp_path) as process:
+        await until(lambda: bool(processes.workers(process.pid)))
+        os.kill(processes.workers(process.pid)[0], signal.SIGKILL)
+        await anna.wait_for(lambda message: is_report(message) and "scan 5" in message.text, timeout=60)
+        await all_is_done(tmp_path)
+    assert rows(tmp_path, "SELECT count(*) FROM scans") == [(5,)]
+    assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'dead_letter'") == [(0,)]
 
 
 # Failing in one process
