@@ -39,8 +39,8 @@ def deliveries_of(database: Database) -> Deliveries:
     return deliveries
 
 
-def a_text(update_id: int) -> Update:
-    chat = Chat(1, Chat.PRIVATE)
+def a_text(update_id: int, chat_id: int = 1) -> Update:
+    chat = Chat(chat_id, Chat.PRIVATE)
     return Update(update_id, message=Message(update_id, datetime.now(UTC), chat, text="/faq"))
 
 
@@ -310,7 +310,7 @@ async def test_a_batch_is_kept_in_one_transaction(database: Database) -> None:
     note = commits.append
     event.listen(Engine, "commit", note)
     try:
-        await deliveries.queue.put_all([a_text(number) for number in range(1, 101)])
+        await deliveries.queue.put_all([a_text(number, chat_id=number) for number in range(1, 101)])
     finally:
         event.remove(Engine, "commit", note)
     assert len(commits) == 1
