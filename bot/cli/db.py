@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.delivery.inbox import KilledError
+from bot.delivery.error_class import KilledError
 from bot.errors import StartError
 from bot.settings import load_settings
 from storage import Database, StorageError

@@ -9,30 +9,25 @@ its update is marked as done, a few milliseconds later.
 import asyncio
 import json
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from inspect import iscoroutine
 from typing import Any
 
 from telegram import Update
-from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter
 from telegram.ext import Application
 
 from bot.delivery.background import running_in_background
 from bot.delivery.backoff import Backoff
-from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, message_of, traceback_of
+from bot.delivery.durable_queue import DurableQueue
+from bot.delivery.error_class import MOST_ATTEMPTS, ErrorClass, KilledError, classify
+from bot.delivery.raw_update import traceback_of
 from bot.delivery.storage_health import StorageHealth
-from bot.errors import MaybeSentError, UserFacingError
-from inference.workers.executor import ExecutorError, NotRunningError
 from storage.database import Database
-from storage.errors import StorageDownError, UnknownPersonError, UnknownScanError
+from storage.errors import StorageDownError
 from storage.inbox import Attempt, Inbox, PendingUpdate
 
-MOST_ATTEMPTS = 3
-"""An update whose handler fails so often becomes a dead letter."""
 AFTER_A_BUG = Backoff(0.5, 2.0)
 """Before the next attempt after a mistake of ours."""
 AFTER_TROUBLE = Backoff(1.0, 60.0)
@@ -47,8 +42,6 @@ QUARANTINE_FOR = 1.5
 """Seconds after the start for which others wait while such updates are handled one by one; then all go on together."""
 CONSENT_WAIT = timedelta(days=7)
 """For so long what somebody sent waits for their yes."""
-MOST_COMMANDS_OF_CHAT = 30
-"""Texts and presses of one chat that may wait; Telegram lets us answer one a second. Those beyond share one answer."""
 DONE_KEPT, DEAD_KEPT = timedelta(days=2), timedelta(days=30)
 """Telegram delivers nothing again after a day."""
 TIDY_EVERY = 3600.0
@@ -57,153 +50,6 @@ _log = logging.getLogger(__name__)
 
 STATUS, REFUSAL, RED_FLAG = "status", "refusal", "red flag"
 """Steps of a journey that have no scan yet to be recorded with."""
-
-
-class KilledError(Exception):
-    """The process ended during each attempt to handle an update."""
-
-    def __init__(self) -> None:
-        super().__init__(f"the process ended during each of {MOST_ATTEMPTS} attempts")
-
-
-class ErrorClass(Enum):
-    """What an error says about the update in work."""
-
-    FINAL = "final"
-    """It would end the same way again: the person is told, and that is all."""
-    TRANSIENT = "transient"
-    """Something is out of order that will be mended: the update waits, and the attempt is not counted."""
-    BUG = "bug"
-    """A fault of ours that this update brings to light."""
-
-
-TRANSIENT = (NetworkError, RetryAfter, InvalidToken, StorageDownError, NotRunningError)
-"""What will be mended: the network, Telegram's patience, a token that was taken back, the database, the workers."""
-
-
-def classify(error: BaseException) -> ErrorClass:
-    """Read an error that a handler let through."""
-    final = (UserFacingError, BadRequest, Forbidden, MaybeSentError, ExecutorError)
-    if isinstance(error, (*final, UnknownPersonError, UnknownScanError)):
-        return ErrorClass.FINAL
-    return ErrorClass.TRANSIENT if isinstance(error, TRANSIENT) else ErrorClass.BUG
-
-
-class DurableQueue(asyncio.Queue[object]):
-    """Where updates wait for their handlers: ``put`` returns when they are on the disk; only then are they confirmed.
-
-    One that is known already is passed over. Raises StorageDownError when nothing can be kept; nothing is then to be
-    confirmed. After the library's sign that it takes nothing more, what comes is kept for the next start and not queued
-    up: the library waits until the queue is worked off, and that would be for ever.
-    """
-
-    def __init__(self, rows: Inbox) -> None:
-        super().__init__()
-        self._rows = rows
-        self._has_ended = False
-        self._commands: Counter[int] = Counter()
-        """Of each chat, those that wait or are in work."""
-        self._excess: dict[int, int] = {}
-        """Chats that sent too many -> the update that tells them so, for itself and all that come until its turn."""
-
-    async def put(self, item: object) -> None:
-        """Keep and queue up one update."""
-        if isinstance(item, Update):
-            await self.put_all((item,))
-        else:  # the library puts nothing else but that sign
-            self._has_ended = True
-            await super().put(item)
-
-    async def put_all(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
-        """Keep all in one transaction, and queue up those that can be read: all or none."""
-        # Shielded: were the caller cancelled between the commit and the queue, they would wait for the next start.
-        await asyncio.shield(self._keep(updates))
-
-    async def _keep(self, updates: Sequence[Update | UnparsableUpdate]) -> None:
-        admitted = [self._admit(update) for update in updates]
-        try:
-            fresh = set(
-                await self._rows.put(
-                    *(
-                        as_received(update, is_merged=not is_admitted)
-                        for update, is_admitted in zip(updates, admitted, strict=True)
-                    )
-                )
-            )
-        except BaseException:
-            for update, is_admitted in zip(updates, admitted, strict=True):
-                if is_admitted:
-                    self.finished(update)
-            raise
-        readable: list[Update] = []
-        for update, is_admitted in zip(updates, admitted, strict=True):
-            if not is_admitted:
-                continue
-            if update.update_id not in fresh:
-                self.finished(update)
-                continue
-            fresh.discard(update.update_id)
-            if isinstance(update, UnparsableUpdate):
-                # Only the kind of the error: its words may be a person's.
-                kind = type(update.error).__name__
-                _log.error("update %d can't be read by this version: a dead letter (%s)", update.update_id, kind)
-            else:
-                readable.append(update)
-        if not self._has_ended:
-            for update in _questions_first(readable):
-                self.put_nowait(update)
-
-    def put_again(self, update: Update) -> None:
-        """Queue up what an earlier process has kept, however many there are of a chat."""
-        if (chat_id := _commanding_chat(update)) is not None:
-            self._commands[chat_id] += 1
-        self.put_nowait(update)
-
-    def finished(self, update: Update | UnparsableUpdate) -> None:
-        """An update that was queued up has come to its end."""
-        if (chat_id := _commanding_chat(update)) is None:
-            return
-        self._commands[chat_id] -= 1
-        if not self._commands[chat_id]:
-            del self._commands[chat_id]
-        if self._excess.get(chat_id) == update.update_id:
-            del self._excess[chat_id]
-
-    def is_excess(self, update: Update) -> bool:
-        """Whether this update's answer is to be that there were too many."""
-        chat_id = _commanding_chat(update)
-        return chat_id is not None and self._excess.get(chat_id) == update.update_id
-
-    def _admit(self, update: Update | UnparsableUpdate) -> bool:
-        """Count an update in; False when another one's answer does for it. Done before anything is awaited."""
-        if (chat_id := _commanding_chat(update)) is None:
-            return True
-        if self._commands[chat_id] >= MOST_COMMANDS_OF_CHAT:
-            if chat_id in self._excess:
-                return False
-            self._excess[chat_id] = update.update_id
-        self._commands[chat_id] += 1
-        return True
-
-
-def _questions_first(updates: Sequence[Update]) -> Sequence[Update]:
-    """Put what is quickly answered before the pictures of others, so that it does not wait while those begin.
-
-    Within a chat that sent pictures nothing changes places: a /cancel must find what was sent before it.
-    """
-    with_pictures = {_chat_id(update) for update in updates if brings_picture(update)}
-    return sorted(updates, key=lambda update: _chat_id(update) in with_pictures)  # a stable sort
-
-
-def _commanding_chat(update: Update | UnparsableUpdate) -> int | None:
-    """The chat of a text or press; None for pictures, whose number is bounded elsewhere, and for news of a chat."""
-    if isinstance(update, UnparsableUpdate) or brings_picture(update):
-        return None
-    return _chat_id(update) if message_of(update) or update.callback_query else None
-
-
-def _chat_id(update: Update) -> int | None:
-    return update.effective_chat.id if update.effective_chat else None
 
 
 class Delivery:

@@ -12,7 +12,7 @@ from telegram.ext import Application
 
 from bot.delivery.background import running_in_background
 from bot.delivery.backoff import Backoff
-from bot.delivery.inbox import DurableQueue
+from bot.delivery.durable_queue import DurableQueue
 from bot.delivery.polling import TOKEN_REFUSED, Poller, PollingTimeouts, kept_fetching, seconds_of
 from bot.delivery.raw_update import Raw, read
 from bot.delivery.shutdown import Shutdown

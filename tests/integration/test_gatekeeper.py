@@ -13,7 +13,7 @@ from telegram import Update
 
 from bot.app import build, local_executor, open_services
 from bot.chat.context import CONSENT_VERSION, BotApplication, Services
-from bot.delivery import inbox
+from bot.delivery import durable_queue, inbox
 from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.shutdown import Shutdown, drain
 from bot.settings import load_settings
@@ -174,9 +174,9 @@ async def test_a_flood_of_texts_is_bounded_and_answered_once(stage: Stage) -> No
     async with asyncio.timeout(60):
         while ("sendMessage", 42) not in stage.requests:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-    assert len([1 for _, chat_id in stage.requests if chat_id == ANNA]) <= inbox.MOST_COMMANDS_OF_CHAT
+    assert len([1 for _, chat_id in stage.requests if chat_id == ANNA]) <= durable_queue.MOST_COMMANDS_OF_CHAT
     assert time.perf_counter() - began < 30
-    assert len(stage.services.deliveries._in_work) <= inbox.MOST_COMMANDS_OF_CHAT + 1
+    assert len(stage.services.deliveries._in_work) <= durable_queue.MOST_COMMANDS_OF_CHAT + 1
 
 
 async def test_deleting_leaves_nothing_on_the_disk(

@@ -11,7 +11,7 @@ from telegram import Update
 from telegram.error import InvalidToken, NetworkError
 
 from bot.chat.context import BotContext
-from bot.delivery import inbox
+from bot.delivery import error_class, inbox
 from bot.delivery.backoff import Backoff
 from bot.handlers import onboarding
 from bot.sandbox import Message, Sandbox
@@ -162,7 +162,7 @@ async def test_an_update_that_kills_the_process_is_set_aside_and_all_others_are_
 ) -> None:
     anna, boris = await sandbox.person("Anna"), await sandbox.person("Boris")
     poison = await anna.send_text("/help")
-    for _ in range(inbox.MOST_ATTEMPTS):
+    for _ in range(error_class.MOST_ATTEMPTS):
         async with bot_process(sandbox, tmp_path, DEADLY_HELP + BOT) as process:
             assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
     await boris.send_text("/privacy")
@@ -227,7 +227,7 @@ async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_trace
         await all_is_done(tmp_path)
         await anna.send_text("/privacy")
         await anna.wait_for(lambda message: "keep" in message.text)
-    assert len(calls) == inbox.MOST_ATTEMPTS
+    assert len(calls) == error_class.MOST_ATTEMPTS
     assert told.reply_to == sent.id
     [(payload, error)] = rows(tmp_path, "SELECT payload, error FROM inbox WHERE state = 'dead_letter'")
     assert '"/help"' in payload

@@ -13,8 +13,9 @@ from telegram import Chat, Message, Update
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter, TimedOut
 from telegram.ext import Application
 
-from bot.delivery import inbox
-from bot.delivery.inbox import Deliveries, Delivery, ErrorClass, KilledError, classify
+from bot.delivery import error_class, inbox
+from bot.delivery.error_class import ErrorClass, KilledError, classify
+from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.raw_update import UnparsableUpdate
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
@@ -287,7 +288,7 @@ async def test_members_of_an_album_know_what_was_sent_for_each_and_who_is_finish
 
 async def test_a_picture_that_has_failed_three_times_is_not_begun_again(database: Database) -> None:
     await put(database, 1, 2)
-    for _ in range(inbox.MOST_ATTEMPTS):
+    for _ in range(error_class.MOST_ATTEMPTS):
         await database.inbox.fail(2)
     delivery = Delivery(1, database.inbox)
     assert await delivery.begin()
