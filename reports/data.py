@@ -59,6 +59,17 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSheet:
+    """The slices of a study, small and numbered, on one picture."""
+
+    heading: str
+    picture: bytes
+    """JPEG."""
+    words: str
+    """What its frames mean, and what was set aside."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything that one PDF shows; all texts are already in the reader's language.
 
@@ -97,3 +108,4 @@ class ReportData:
     """The code of the reader's language."""
     right_to_left: bool = False
     """Whether that language is written so; then left and right of the page change places."""
+    slices: SliceSheet | None = None

@@ -82,6 +82,7 @@ def _sections(data: ReportData, own: Words) -> list[Section]:
         parts.pictures(data, own),
         parts.scores(data.bars, own),
         parts.paragraph(own.figure, data.figure_words),
+        *parts.slices(data.slices),
         parts.bullets(own.limits, data.limits),
         parts.bullets(own.seek_help, data.seek_help),
         parts.sources(own.sources, data.sources),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from reports.data import Bar, ReportData, Source, Words
+from reports.data import Bar, ReportData, SliceSheet, Source, Words
 from reports.layout import Block, Draw, Section
 from reports.pen import Jpeg, Pen, ReportError, Style
 from reports.style import (
@@ -33,6 +33,7 @@ SECTION_GAP = 16.0
 _PAD = 14.0
 _BULLET = 11.0
 _SLOT_GAP = 14.0
+_SHEET_HEIGHT = 480.0
 _SLOT_HEIGHT = (WIDTH - _SLOT_GAP) / 2
 _SCALE_HEIGHT = 7.0
 _BAR_HEIGHT = 8.0
@@ -84,6 +85,17 @@ def pictures(data: ReportData, words: Words) -> Section:
         _draw_scale(pen, LEFT + slot + _SLOT_GAP, top - height - 5 - caption_height - 3, slot, words)
 
     return Section((Block(height + 5 + caption_height + 3 + CAPTION.leading, draw),), SECTION_GAP)
+
+
+def slices(sheet: SliceSheet | None) -> tuple[Section, ...]:
+    """The contact sheet of a study over the whole width, below what it shows."""
+    if sheet is None:
+        return ()
+    jpeg = Jpeg(sheet.picture)
+    scale = min(WIDTH / jpeg.width, _SHEET_HEIGHT / jpeg.height)
+    wide, high = jpeg.width * scale, jpeg.height * scale
+    picture = Block(high, lambda pen, top: pen.picture(jpeg, LEFT, top - high, wide, high), _SLOT_GAP)
+    return (Section((*paragraph(sheet.heading, sheet.words).blocks, picture), SECTION_GAP),)
 
 
 def _fit(jpeg: Jpeg, slot: float) -> tuple[float, float]:

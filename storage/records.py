@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, Boolean, Double, Integer, String
 
@@ -65,13 +65,35 @@ class ScanFields:
     width: Annotated[int, Kept(Integer)]
     """Pixels, as is the height."""
     height: Annotated[int, Kept(Integer)]
+    study: Annotated[Mapping[str, Any] | None, Kept(JsonObject)]
+    """What is told of a study of many slices, in the bot's own form; None for a single picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSlice:
+    """One judged slice of a study."""
+
+    number: int
+    """From 1, over all series."""
+    series: str
+    """Such as "T1c axial"; "" where no tag told."""
+    verdict: str
+    score: float
+    """Probability of any finding, 0 to 1."""
+    agrees: bool
+    """Whether its neighbours show the same at the same place."""
+    picture: bytes
+    """JPEG."""
+    heat: bytes
+    """PNG, grey: the heat over the slice, made small."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewScan(ScanFields):
-    """A scan that is about to be kept, with its pictures."""
+    """A scan that is about to be kept, with its pictures; those of a study are of its most telling slice."""
 
     pictures: Pictures
+    slices: tuple[KeptSlice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

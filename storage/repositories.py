@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -13,8 +14,8 @@ from storage.columns import names_of, storable
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
 from storage.inbox import BARE
 from storage.public_id import new_public_id, read_public_id
-from storage.records import NewScan, Person, Pictures, Scan, ScanFields, ScanPage
-from storage.schema import INBOX, PEOPLE, PICTURES, SCANS, insert_into
+from storage.records import KeptSlice, NewScan, Person, Pictures, Scan, ScanFields, ScanPage
+from storage.schema import INBOX, PEOPLE, PICTURES, SCANS, SLICES, insert_into
 from storage.sessions import Sessions
 
 _ATTEMPTS = 8
@@ -152,6 +153,12 @@ class Scans:
             raise UnknownScanError("the pictures of this scan were deleted")
         return Pictures(row.original, row.overlay)
 
+    async def slices(self, scan_id: int, *numbers: int) -> tuple[KeptSlice, ...]:
+        """Read the slices of a study in their order, or those of some numbers; none for a single picture."""
+        wanted = _SLICES_OF.where(SLICES.c.number.in_(numbers)) if numbers else _SLICES_OF
+        rows = await self._sessions.read(lambda at: at.execute(wanted, {"scan": scan_id}).all())
+        return tuple(KeptSlice(*row) for row in rows)
+
     async def record_message(
         self, scan_id: int, step: str, message_id: int, file_id: str | None = None, file_key: str | None = None
     ) -> None:
@@ -219,6 +226,11 @@ _NEXT_NUMBER = (
 )
 _ADD, _ADD_PICTURES = insert(SCANS).returning(*_SCAN_COLUMNS), insert(PICTURES)
 _PICTURES_OF = select(PICTURES).where(PICTURES.c.scan_id == bindparam("scan"))
+_SLICES_OF = (
+    select(*(SLICES.c[field.name] for field in fields(KeptSlice)))
+    .where(SLICES.c.scan_id == bindparam("scan"))
+    .order_by(SLICES.c.number)
+)
 _SENT = select(SCANS.c.messages, SCANS.c.file_ids).where(SCANS.c.id == bindparam("scan")).with_for_update()
 _RECORD = (
     update(SCANS)
@@ -257,6 +269,8 @@ def _add(at: Connection, person_id: int, new: NewScan) -> tuple[Sequence[Any], S
         raise UnknownPersonError("the person of this scan is not registered (any more)")
     row = at.execute(_ADD, _values(person_id, number, new)).one()
     at.execute(_ADD_PICTURES, {"scan_id": row.id, "original": new.pictures.original, "overlay": new.pictures.overlay})
+    if new.slices:
+        at.execute(insert(SLICES), [{"scan_id": row.id, **asdict(one)} for one in new.slices])
     return row, other
 
 

@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -22,7 +24,7 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, UtcDateTime, columns_of
 from storage.records import Person, Scan
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -79,6 +81,23 @@ PICTURES = Table(
     UniqueConstraint("scan_id"),
 )
 """The two JPEGs of a scan; they go when it goes."""
+
+SLICES = Table(
+    "slices",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    Column("scan_id", KEY, ForeignKey("scans.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("series", String(64), nullable=False),
+    Column("verdict", String(32), nullable=False),
+    Column("score", Double, nullable=False),
+    Column("agrees", Boolean, nullable=False),
+    Column("picture", LargeBinary, nullable=False),
+    Column("heat", LargeBinary, nullable=False),
+    UniqueConstraint("scan_id", "number"),
+    CheckConstraint("number >= 1", name="number_positive"),
+)
+"""The slices of a study, each with its small heat map; they go when its scan goes."""
 
 INBOX = Table(
     "inbox",

@@ -29,6 +29,8 @@ class Action(Enum):
     KEEP = ("keep", _NOTHING)
     OPEN = ("open", _SCAN)
     PDF = ("pdf", _SCAN)
+    SLICES = ("slices", _SCAN)
+    SLICE = ("slice", rf"{_SCAN}/[1-9][0-9]{{0,2}}")
     ABOUT = ("about", _SCAN)
     NOT_PART = ("not-part", _SCAN)
     ASK_DELETE_SCAN = ("ask-delete", _SCAN)

@@ -22,14 +22,15 @@ from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
 from bot.scan import jobs, wording
 from bot.scan.report_data import new_scan, report_data
+from bot.scan.study import StudyRead, draw_contacts, read_study
 from bot.scan.study_facts import StudyFacts
 from bot.settings import load_settings
 from inference.analysis import Analysis, PictureError, Verdict
 from inference.card import ModelError
 from inference.decode.limits import MAX_FILE_BYTES
 from inference.registry import Entry
-from inference.study.jobs import draw_slice, look, look_into_folder
-from inference.study.reading import OPEN_TIMEOUT, as_analysis, judge_study
+from inference.study.jobs import look, look_into_folder
+from inference.study.reading import OPEN_TIMEOUT
 from inference.study.study import Study
 from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
 from inference.workers.local import LocalExecutor
@@ -183,14 +184,16 @@ class Reader:
             return self._unread(job, self._texts.plain(key))
         if analysis.verdict is Verdict.NOT_READABLE:
             return self._unread(job, self._texts.plain(f"refusal.{analysis.reason}"), analysis)
-        scan = as_scan(job, analysis)
+        scan = as_scan(job, analysis, study)
         outputs = await self._write(job, analysis, scan, study) if self._out is not None else NO_OUTPUTS
-        reason = wording.result_words(scan, self._texts, study)
-        explained = wording.explanation_words(scan, self._texts, self._models.values(), study)
-        words = f"{printable(job.path)}: {reason}. {explained}"
-        return Finding(_record(job, analysis, reason, outputs, study), words, was_read=True)
+        reason = wording.result_words(scan, self._texts)
+        explained = wording.explanation_words(scan, self._texts, self._models.values())
+        aside = wording.set_aside_words(study.facts, self._texts) if study else ""
+        words = f"{printable(job.path)}: {reason}. {explained} {aside}".rstrip()
+        facts = study.facts if study else None
+        return Finding(_record(job, analysis, reason, outputs, facts), words, was_read=True)
 
-    async def _look(self, job: Job) -> tuple[Analysis, StudyFacts | None]:
+    async def _look(self, job: Job) -> tuple[Analysis, StudyRead | None]:
         """Read a picture, or open and judge what holds several. Raises OSError, PictureError, ExecutorError."""
         if job.files is not None:
             found = await self._executor.run(look_into_folder, list(job.files), self._organ, timeout=FOLDER_TIMEOUT)
@@ -202,27 +205,26 @@ class Reader:
             found = await self._executor.run(look, data, self._organ, timeout=OPEN_TIMEOUT)
         return await self._case(found)
 
-    async def _case(self, found: Analysis | Study) -> tuple[Analysis, StudyFacts | None]:
+    async def _case(self, found: Analysis | Study) -> tuple[Analysis, StudyRead | None]:
         """Judge what holds several slices."""
         if isinstance(found, Analysis):
             return found, None
         cards = {organ: entry.card for organ, entry in self._models.items()}
-        case = await judge_study(self._executor, found, cards, self._organ, at_once=self._at_once)
-        best = case.best.finding
-        overlay, heatmap = await self._executor.run(draw_slice, best.shown, best.heat)
-        return as_analysis(case, overlay, heatmap), StudyFacts.of(case)
+        read = await read_study(self._executor, found, cards, self._organ, at_once=self._at_once)
+        return read.analysis, read
 
     def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
         reason = without_commands(sentences)
         words = f"{printable(job.path)}: {reason}"
         return Finding(_record(job, analysis, reason, NO_OUTPUTS), words, was_read=False)
 
-    async def _write(self, job: Job, analysis: Analysis, scan: Scan, study: StudyFacts | None) -> dict[str, str | None]:
+    async def _write(self, job: Job, analysis: Analysis, scan: Scan, study: StudyRead | None) -> dict[str, str | None]:
         """Write the overlay, the heat map and the report of a picture that was read."""
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
-        data = report_data(scan, pictures, self._language, self._models.values(), study)
+        contacts = await draw_contacts(self._executor, study.facts, study.slices) if study else None
+        data = report_data(scan, pictures, self._language, self._models.values(), contacts)
         report = await self._executor.run(jobs.draw, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
@@ -248,11 +250,14 @@ def without_commands(text: str) -> str:
 NO_OUTPUTS: dict[str, str | None] = {"overlay": None, "heatmap": None, "report": None}
 
 
-def as_scan(job: Job, analysis: Analysis) -> Scan:
+def as_scan(job: Job, analysis: Analysis, study: StudyRead | None = None) -> Scan:
     """Build the scan that this would be in a chat, for the words and the report; nothing is stored."""
     label = spelled_out(os.fsencode(job.path.name).decode("utf-8", "replace"))
-    kept = new_scan(analysis, source_key=str(job.number), patient_label=label, received_as="file")
-    fields = {name: getattr(kept, name) for name in type(kept).__dataclass_fields__ if name != "pictures"}
+    facts = study.facts if study else None
+    kept = new_scan(analysis, source_key=str(job.number), patient_label=label, received_as="file", study=facts)
+    fields = {
+        name: getattr(kept, name) for name in type(kept).__dataclass_fields__ if name not in ("pictures", "slices")
+    }
     return Scan(
         id=0,
         person_id=0,

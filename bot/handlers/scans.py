@@ -16,6 +16,8 @@ from bot.scan.incoming import Incoming
 from bot.scan.messages import send_picture, send_report
 from bot.scan.pipeline import read_pictures
 from bot.scan.report_data import topic_of
+from bot.scan.slice_view import send_slice
+from bot.scan.study_facts import StudyFacts
 from storage.records import Scan
 
 PICTURES = filters.PHOTO | filters.Document.MimeType("image/gif") | (filters.Document.ALL & ~filters.ANIMATION)
@@ -31,6 +33,8 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         MessageHandler(PICTURES, receive),
         CallbackQueryHandler(open_scan, says(Action.OPEN)),
         CallbackQueryHandler(pdf_again, says(Action.PDF)),
+        CallbackQueryHandler(show_slices, says(Action.SLICES)),
+        CallbackQueryHandler(turn_slice, says(Action.SLICE)),
         CallbackQueryHandler(about, says(Action.ABOUT)),
         CallbackQueryHandler(not_part, says(Action.NOT_PART)),
         CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
@@ -105,6 +109,23 @@ async def pdf_again(_: Update, context: BotContext) -> None:
     """Send the PDF of a scan once more."""
     if scan := await _own_scan(context):
         await send_report(context, scan)
+
+
+async def show_slices(_: Update, context: BotContext) -> None:
+    """Show the most telling slice of a study, with buttons to the others."""
+    if (scan := await _own_scan(context)) and (facts := StudyFacts.told(scan)):
+        await send_slice(context, scan, facts, facts.best)
+
+
+async def turn_slice(update: Update, context: BotContext) -> None:
+    """Show another slice in place of the one whose button was pressed."""
+    public_id, _, number = context.argument.partition("/")
+    scan = await context.database.scans.get(context.person.id, public_id)
+    if scan is None or (facts := StudyFacts.told(scan)) is None or int(number) > facts.judged:
+        await context.say("scan.not_found")
+        return
+    message = update.callback_query.message if update.callback_query else None
+    await send_slice(context, scan, facts, int(number), instead_of=message)
 
 
 async def about(_: Update, context: BotContext) -> None:

@@ -26,6 +26,8 @@ class Incoming:
     label: str | None
     is_of_album: bool = False
     """Whether it may have its label from the caption of another picture."""
+    may_be_dicom: bool = False
+    """A document that does not say that it is an ordinary picture."""
 
     @classmethod
     def of(cls, message: Message, label: str | None = None) -> Self:
@@ -41,12 +43,17 @@ class Incoming:
             received_as="photo" if message.photo else "document",
             label=clean_line(message.caption, MAX_LABEL) or label,
             is_of_album=message.media_group_id is not None,
+            may_be_dicom=message.document is not None and not _is_picture(message.document.mime_type),
         )
 
     @property
     def source_key(self) -> str:
         """Names the message and the file, so that the same update delivered again is known."""
         return f"{self.message_id}:{self.file_unique_id}"
+
+
+def _is_picture(mime_type: str | None) -> bool:
+    return bool(mime_type) and str(mime_type).startswith("image/") and "dicom" not in str(mime_type)
 
 
 def clean_line(text: str | None, limit: int) -> str | None:

@@ -3,22 +3,26 @@
 from dataclasses import fields
 from typing import Final
 
-import inference.study.jobs
 from inference.analysis import Analysis, SheetWords
-from inference.workers.jobs import analyse, job
+from inference.study import jobs as study_jobs
+from inference.study.jobs import read_or_open
+from inference.study.study import Study
+from inference.workers.jobs import job
 from reports.data import ReportData
 
-MODULES: Final = (__name__, inference.study.jobs.MODULE)
+MODULES: Final = (__name__, study_jobs.MODULE)
 """What an executor has to know to do these jobs."""
 
 
 @job
-def look(data: bytes, words: SheetWords) -> tuple[Analysis, bytes | None]:
+def look(data: bytes, words: SheetWords) -> tuple[Analysis, bytes | None] | Study:
     """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
 
-    The bare heat map, which the chat does not show, is not made. Raises PictureError.
+    A study is only opened. The bare heat map, which the chat does not show, is not made. Raises PictureError.
     """
-    analysis = analyse(data, None, bare_map=False)
+    analysis = read_or_open(data, None, bare_map=False)
+    if isinstance(analysis, Study):
+        return analysis
     sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words)
     return analysis, sheet
 

@@ -2,11 +2,13 @@
 
 import html
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import fields
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
+from telegram.constants import MessageLimit
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.context import BotContext, replying
@@ -15,8 +17,9 @@ from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
-from bot.scan import jobs, wording
+from bot.scan import jobs, study, wording
 from bot.scan.report_data import report_data, topic_of
+from bot.scan.study_facts import StudyFacts
 from inference.analysis import Reason, SheetWords
 from inference.registry import Entry
 from storage.records import Pictures, Scan
@@ -27,6 +30,7 @@ UNDER_WAY, NOT_SENT = 1, 0
 """Recorded of a file before it leaves, and when it is known that it did not."""
 MAYBE_SENT = 0
 """Recorded in place of a message id, which Telegram counts from 1, when nobody knows whether there is a message."""
+_TAG = re.compile(r"<[^>]+>")
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +69,11 @@ def sheet_words(texts: Texts) -> SheetWords:
 
 
 async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
+    if facts := StudyFacts.told(scan):
+        slices = await context.database.scans.slices(scan.id, facts.best, *study.sheet_numbers(facts))
+        return await study.draw_sheet(
+            context.services.executor, facts, slices, sheet_words(context.texts), context.person.id
+        )
     kept = await context.database.scans.pictures(scan.id)
     words = sheet_words(context.texts)
     return await context.services.executor.run(
@@ -75,7 +84,11 @@ async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
-    data = report_data(scan, kept, context.language, context.services.models.values())
+    contacts = None
+    if facts := StudyFacts.told(scan):
+        slices = await context.database.scans.slices(scan.id, *study.sheet_numbers(facts))
+        contacts = await study.draw_contacts(context.services.executor, facts, slices, context.person.id)
+    data = report_data(scan, kept, context.language, context.services.models.values(), contacts)
     return await context.services.executor.run(jobs.draw, data, client=context.person.id)
 
 
@@ -102,27 +115,36 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
 
 
 def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
-    """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it."""
-    parts = [f"<b>{_safe(wording.result_words(scan, texts))}</b>"]
+    """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it.
+
+    Where that is more than Telegram takes, what the report says too is left out: first what was set aside, then what
+    the heat map shows.
+    """
+    result = f"<b>{_safe(wording.result_words(scan, texts))}</b>"
     if scan.patient_label:
-        parts[0] += "\n" + texts("caption.label", label=scan.patient_label)
-    if scan.reason == Reason.READ_PART:
-        parts.append(texts("caption.part"))
-    parts.append(_safe(wording.explanation_words(scan, texts, models)))
-    parts.append(_safe(wording.figure_words(scan, texts)))
-    parts.append(texts("caption.program"))
-    if earlier is not None:
-        parts.append(texts("caption.same_picture", number=earlier.number))
-    parts.append(
-        texts(
-            "caption.name",
-            number=scan.number,
-            public_id=scan.public_id,
-            model=scan.model_name,
-            version=scan.model_version,
-        )
-    )
-    return "\n\n".join(parts)
+        result += "\n" + texts("caption.label", label=scan.patient_label)
+    facts = StudyFacts.told(scan)
+    named = {"public_id": scan.public_id, "model": scan.model_name, "version": scan.model_version}
+    parts = [
+        (0, result),
+        (0, texts("caption.part") if scan.reason == Reason.READ_PART else ""),
+        (0, _safe(wording.explanation_words(scan, texts, models))),
+        (2, _safe(wording.set_aside_words(facts, texts)) if facts else ""),
+        (1, _safe(wording.figure_words(scan, texts))),
+        (0, texts("caption.program")),
+        (0, texts("caption.same_picture", number=earlier.number) if earlier else ""),
+        (0, texts("caption.name", number=scan.number, **named)),
+    ]
+    for most in (2, 1, 0):
+        caption = "\n\n".join(part for dispensable, part in parts if part and dispensable <= most)
+        if _shown_length(caption) <= MessageLimit.CAPTION_LENGTH:
+            break
+    return caption
+
+
+def _shown_length(markup: str) -> int:
+    """Characters as Telegram counts them: UTF-16 units of what is left when tags are taken away."""
+    return len(html.unescape(_TAG.sub("", markup)).encode("utf-16-le")) // 2
 
 
 def report_caption(scan: Scan, texts: Texts) -> str:
@@ -139,7 +161,9 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
     about: tuple[InlineKeyboardButton, ...] = ()
     if topic := topic_of(scan, texts, context.knowledge):
         about = (button(texts.plain("button.about", topic=topic.title), Action.ABOUT, scan.public_id),)
+    slices = (button(texts.plain("button.slices"), Action.SLICES, scan.public_id),) if scan.study else ()
     return grid(
+        slices,
         _not_part(texts, scan) if scan.reason == Reason.READ_PART else (),
         (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
         about,

@@ -22,8 +22,12 @@ from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
 from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_words
 from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
+from bot.scan.study import StudyRead, draw_sheet, read_study
 from inference.analysis import Analysis, PictureError, Reason, Verdict
-from inference.workers.executor import AnalysisTimeoutError, WorkerDiedError
+from inference.study.jobs import look_at_album
+from inference.study.reading import OPEN_TIMEOUT, is_container
+from inference.study.study import Kind, Study
+from inference.workers.executor import AnalysisTimeoutError, ExecutorError, WorkerDiedError
 from storage.records import Pictures, Scan
 
 _log = logging.getLogger(__name__)
@@ -40,6 +44,8 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     messages = [(update.update_id, message) for update in updates if (message := message_of(update))]
     label = next((label for _, one in messages if (label := clean_line(one.caption, MAX_LABEL))), None)
     pictures = [(update_id, Incoming.of(message, label)) for update_id, message in messages]
+    if len(pictures) > 1 and await _became_one_case(context, pictures[0][1]):
+        pictures = pictures[:1]
     begun = [(*one, await _begun(context, *one)) for one in pictures]
     fresh = [one for one in begun if one[2] is not Progress.ANSWERED]
     if not fresh:
@@ -49,6 +55,9 @@ async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
     position = context.services.admission.outlook
     first_words = context.texts("status.line", place=position) if position else context.texts("status.received")
     async with status_message(context, first_words, fresh[0][1].message_id) as status:
+        if len(fresh) > 1 and (album := await _album(context, [one for _, one, _ in fresh], status)):
+            await ScanJob(context, *fresh[0], status, cancel_generation, 1, 1, album).run()
+            return
         for number, (update_id, picture, before) in enumerate(fresh, start=1):
             await ScanJob(context, update_id, picture, before, status, cancel_generation, number, len(fresh)).run()
 
@@ -74,6 +83,15 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """What the models see, and the picture that shows it."""
+
+    analysis: Analysis
+    sheet: bytes | None
+    study: StudyRead | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScanJob:
     """One picture's way, as picture ``number`` of ``total`` that came together."""
 
@@ -85,6 +103,8 @@ class ScanJob:
     cancel_generation: int
     number: int
     total: int
+    album: Study | None = None
+    """The slices of an album that is one case, fetched already."""
 
     async def run(self) -> None:
         """Go the whole way. Of a picture that can't be read nothing is kept, and one sentence says why."""
@@ -109,14 +129,15 @@ class ScanJob:
         return read
 
     async def _look_and_keep(self) -> _Read | None:
-        data = await self._fetch()
+        data = await self._fetch() if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
-        analysis, sheet = await self._look(data)
+        looked = await self._look(data)
         if not self._is_wanted():
             return None
-        scan, earlier = await self._keep(analysis)
-        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, sheet)
+        scan, earlier = await self._keep(looked)
+        analysis = looked.analysis
+        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, looked.sheet)
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[bool]:
@@ -139,29 +160,8 @@ class ScanJob:
         )
 
     async def _fetch(self) -> bytes:
-        """The exact bytes that Telegram has; too large ones are not even asked for."""
         self._show("reading")
-        if (self.picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
-            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
-        problem = ""
-        for attempt in range(FETCHES):
-            if attempt:
-                await asyncio.sleep(FETCH_AGAIN.pause(attempt - 1))
-            try:
-                file = await self.context.bot.get_file(self.picture.file_id)
-            except BadRequest as error:
-                if "temporarily" in error.message.lower() and attempt < FETCHES - 1:
-                    continue  # Telegram's word for a file that it has not at hand just now
-                too_big = "too big" in error.message.lower()
-                raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
-            try:
-                return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
-            except InvalidToken:  # the library's reading of the 404 that Telegram gives for a link that has run out
-                problem = "refusal.file_gone"
-            except NetworkError as error:
-                _log.info("a picture could not be fetched: %s", type(error.__cause__ or error).__name__)
-                problem = "refusal.fetch_failed"
-        raise UserFacingError(problem)
+        return await _fetch(self.context, self.picture)
 
     async def _kept_before(self) -> _Read | None:
         """The scan that an earlier attempt has kept, without having come to its end."""
@@ -171,31 +171,53 @@ class ScanJob:
         scan = await scans.by_source(self.context.person.id, self.picture.source_key)
         return _Read(scan, await scans.pictures(scan.id)) if scan else None
 
-    async def _look(self, data: bytes) -> tuple[Analysis, bytes | None]:
-        """What the models see, and the sheet that shows it: read, classified and drawn in a worker process."""
-        self._show("looking")
-        words = sheet_words(self.context.texts)
+    async def _look(self, data: bytes) -> "_Looked":
+        """What the models see, and the sheet that shows it: read, classified and drawn in worker processes."""
+        self._show("unpacking" if is_container(data) else "looking")
+        timeout = OPEN_TIMEOUT if is_container(data) else None
+        words, executor = sheet_words(self.context.texts), self.context.services.executor
+        found: Study | tuple[Analysis, bytes | None]
         try:
-            analysis, sheet = await self.context.services.executor.run(
-                jobs.look, data, words, client=self.context.person.id
-            )
+            if self.album is None:
+                person = self.context.person.id
+                found = await executor.run(jobs.look, data, words, timeout=timeout, client=person)
+            else:
+                found = self.album
+            looked = await self._judge(found) if isinstance(found, Study) else _Looked(*found)
         except PictureError as error:
             raise UserFacingError(f"refusal.{error.reason}") from error
         except AnalysisTimeoutError as error:
             raise UserFacingError("refusal.timeout") from error
         except WorkerDiedError as error:
             raise UserFacingError("refusal.worker_died") from error
-        if analysis.verdict is Verdict.NOT_READABLE:
-            raise UserFacingError(f"refusal.{analysis.reason}")
-        return analysis, sheet
+        if looked.analysis.verdict is Verdict.NOT_READABLE:
+            raise UserFacingError(f"refusal.{looked.analysis.reason}")
+        return looked
 
-    async def _keep(self, analysis: Analysis) -> tuple[Scan, Scan | None]:
+    async def _judge(self, found: Study) -> "_Looked":
+        """Judge every slice of a study, telling how far that is; raises what the executor raises, and PictureError."""
+        executor, models = self.context.services.executor, self.context.services.models
+        cards = {organ: entry.card for organ, entry in models.items()}
+        at_once = self.context.services.settings.workers
+        read = await read_study(
+            executor, found, cards, at_once=at_once, progress=self._show_slice, client=self.context.person.id
+        )
+        words = sheet_words(self.context.texts)
+        sheet = await draw_sheet(executor, read.facts, read.slices, words, self.context.person.id)
+        return _Looked(read.analysis, sheet, read)
+
+    def _show_slice(self, number: int, total: int) -> None:
+        self._show("slice", number=number, total=total)
+
+    async def _keep(self, looked: "_Looked") -> tuple[Scan, Scan | None]:
         """The scan as it is kept now, and an earlier one of the same picture."""
         new = new_scan(
-            analysis,
+            looked.analysis,
             source_key=self.picture.source_key,
             patient_label=self.picture.label,
             received_as=self.picture.received_as,
+            study=looked.study.facts if looked.study else None,
+            slices=looked.study.slices if looked.study else (),
         )
         return await self.context.database.scans.add(self.context.person.id, new)
 
@@ -249,3 +271,51 @@ async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Prog
     if scan is None:
         return Progress.NOT
     return Progress.ANSWERED if REPORT in scan.messages else Progress.KEPT
+
+
+async def _fetch(context: BotContext, picture: Incoming) -> bytes:
+    """The exact bytes that Telegram has; too large ones are not even asked for. Raises UserFacingError."""
+    if (picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
+        raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
+    problem = ""
+    for attempt in range(FETCHES):
+        if attempt:
+            await asyncio.sleep(FETCH_AGAIN.pause(attempt - 1))
+        try:
+            file = await context.bot.get_file(picture.file_id)
+        except BadRequest as error:
+            if "temporarily" in error.message.lower() and attempt < FETCHES - 1:
+                continue  # Telegram's word for a file that it has not at hand just now
+            too_big = "too big" in error.message.lower()
+            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
+        try:
+            return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
+        except InvalidToken:  # the library's reading of the 404 that Telegram gives for a link that has run out
+            problem = "refusal.file_gone"
+        except NetworkError as error:
+            _log.info("a picture could not be fetched: %s", type(error.__cause__ or error).__name__)
+            problem = "refusal.fetch_failed"
+    raise UserFacingError(problem)
+
+
+async def _album(context: BotContext, pictures: Sequence[Incoming], status: Status) -> Study | None:
+    """The slices of an album whose files are DICOM of one series; None for any other album.
+
+    Only tags tell: slices of two people resemble each other as much as distant slices of one, and a finding of one
+    person must not be weighed against another's. Pictures without tags are therefore read one by one.
+    """
+    sizes = [picture.size or 0 for picture in pictures]
+    if not all(picture.may_be_dicom for picture in pictures) or sum(sizes) > FileSizeLimit.FILESIZE_DOWNLOAD:
+        return None
+    status.show(context.texts("status.reading"))
+    try:
+        files = [await _fetch(context, picture) for picture in pictures]
+        return await context.services.executor.run(look_at_album, files, timeout=OPEN_TIMEOUT, client=context.person.id)
+    except (UserFacingError, PictureError, ExecutorError):  # each is told what is wrong with its own picture
+        return None
+
+
+async def _became_one_case(context: BotContext, leader: Incoming) -> bool:
+    """Whether an earlier attempt has kept an album as one scan, under the key of its first picture."""
+    scan = await context.database.scans.by_source(context.person.id, leader.source_key)
+    return scan is not None and scan.study is not None and scan.study.get("kind") == Kind.ALBUM

@@ -9,14 +9,22 @@ from bot.scan import wording
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, Verdict
 from inference.registry import Entry
-from reports.data import Bar, ReportData, Source
-from storage.records import NewScan, Pictures, Scan
+from reports.data import Bar, ReportData, SliceSheet, Source
+from storage.records import KeptSlice, NewScan, Pictures, Scan
 
 LIMITS = ("report.limit_program", "report.limit_slice", "report.limit_kinds", "report.limit_score")
 STUDY_LIMITS = ("report.limit_program", "study.limit_slice", "report.limit_kinds", "report.limit_score")
 
 
-def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, received_as: str) -> NewScan:
+def new_scan(
+    analysis: Analysis,
+    *,
+    source_key: str,
+    patient_label: str | None,
+    received_as: str,
+    study: StudyFacts | None = None,
+    slices: tuple[KeptSlice, ...] = (),
+) -> NewScan:
     """What is kept of an analysis that an expert gave an answer to. Raises ValueError for a refused picture."""
     if analysis.organ is None or analysis.model is None or analysis.overlay is None:
         raise ValueError(f"nothing is kept of a picture that was refused: {analysis.reason}")
@@ -39,15 +47,20 @@ def new_scan(analysis: Analysis, *, source_key: str, patient_label: str | None, 
         received_as=received_as,
         width=analysis.width,
         height=analysis.height,
+        study=study.to_json() if study else None,
         pictures=Pictures(analysis.shown, analysis.overlay),
+        slices=slices,
     )
 
 
 def report_data(
-    scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry], study: StudyFacts | None = None
+    scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry], contact_sheet: bytes | None = None
 ) -> ReportData:
-    """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``."""
-    texts = language.texts
+    """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``.
+
+    ``contact_sheet`` (JPEG) shows the slices of a study.
+    """
+    texts, study = language.texts, StudyFacts.told(scan)
     topic = topic_of(scan, texts, language.knowledge)
     return ReportData(
         public_id=scan.public_id,
@@ -56,10 +69,10 @@ def report_data(
         created_words=texts.moment(scan.created_at),
         patient_label=scan.patient_label,
         organ_words=wording.organ_words(scan.organ, texts),
-        verdict_words=wording.result_words(scan, texts, study),
-        explanation=wording.explanation_words(scan, texts, models, study),
+        verdict_words=wording.result_words(scan, texts),
+        explanation=wording.explanation_words(scan, texts, models),
         bars=_bars(scan, texts),
-        figure_words=wording.figure_words(scan, texts, study),
+        figure_words=wording.figure_words(scan, texts),
         limits=tuple(texts.plain(key) for key in (STUDY_LIMITS if study else LIMITS)),
         seek_help=_lines(topic),
         sources=tuple(Source(f"{source.title}. {source.publisher}", source.url) for source in topic.sources)
@@ -75,7 +88,13 @@ def report_data(
         words=language.report,
         language=language.code,
         right_to_left=texts.locale.text_direction == "rtl",
+        slices=_slice_sheet(study, contact_sheet, texts) if study and contact_sheet else None,
     )
+
+
+def _slice_sheet(study: StudyFacts, picture: bytes, texts: Texts) -> SliceSheet:
+    words = f"{wording.slice_words(study, texts)} {wording.set_aside_words(study, texts)}".strip()
+    return SliceSheet(texts.plain("study.sheet_heading"), picture, words)
 
 
 def topic_of(scan: Scan, texts: Texts, knowledge: Knowledge) -> Topic | None:

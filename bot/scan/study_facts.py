@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from inference.study.case import Case
+from storage.records import Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class StudyFacts:
             alone=case.answer.alone,
             set_aside={reason.value: count for reason, count in case.set_aside.items()},
         )
+
+    @classmethod
+    def told(cls, scan: Scan) -> Self | None:
+        """What a scan tells of its study; None for a single picture."""
+        return None if scan.study is None else cls.from_json(scan.study)
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:

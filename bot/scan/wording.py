@@ -36,17 +36,17 @@ def chance_words(probability: float, texts: Texts) -> str:
     return texts.plain("chance.about", number=of_hundred)
 
 
-def result_words(scan: Scan, texts: Texts, study: StudyFacts | None = None) -> str:
+def result_words(scan: Scan, texts: Texts) -> str:
     """The result in one line."""
-    if study is not None:
+    if scan.study is not None:
         return texts.plain(f"study.{scan.verdict}", finding=finding_words(scan.organ, texts))
     return texts.plain(f"verdict.{scan.verdict}", finding=finding_words(scan.organ, texts))
 
 
-def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry], study: StudyFacts | None = None) -> str:
+def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     """What the result means, in a few plain sentences, with what its model (if among ``models``) has shown in tests."""
     finding = finding_words(scan.organ, texts)
-    if study is not None:
+    if study := StudyFacts.told(scan):
         return f"{_study_explanation(scan, finding, texts)} {slice_words(study, texts)}"
     if scan.verdict == Verdict.NOT_SURE:
         said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
@@ -72,7 +72,7 @@ def _study_explanation(scan: Scan, finding: str, texts: Texts) -> str:
 
 
 def slice_words(study: StudyFacts, texts: Texts) -> str:
-    """How many slices were read, how many agree, and what was set aside."""
+    """How many slices were read and how many agree."""
     named = [name or texts.plain("study.unknown_series") for name in study.series]
     series = ", ".join(dict.fromkeys(named)) if any(study.series) else ""
     parts = [texts.plain("study.judged_series" if series else "study.judged", count=study.judged, series=series)]
@@ -81,15 +81,20 @@ def slice_words(study: StudyFacts, texts: Texts) -> str:
         parts.insert(0, texts.plain("study.agree", count=count, first=first, last=last))
     if study.alone:
         parts.append(texts.plain("study.alone", count=study.alone))
-    if study.set_aside:
-        aside = ", ".join(texts.plain(f"set_aside.{reason}", count=n) for reason, n in study.set_aside.items())
-        parts.append(texts.plain("study.set_aside", list=aside))
     return " ".join(parts)
 
 
-def figure_words(scan: Scan, texts: Texts, study: StudyFacts | None = None) -> str:
+def set_aside_words(study: StudyFacts, texts: Texts) -> str:
+    """What of a study was not judged, and how often; "" when all was."""
+    if not study.set_aside:
+        return ""
+    aside = ", ".join(texts.plain(f"set_aside.{reason}", count=n) for reason, n in study.set_aside.items())
+    return texts.plain("study.set_aside", list=aside)
+
+
+def figure_words(scan: Scan, texts: Texts) -> str:
     """What the heat map shows and what it does not."""
-    if study is not None:
+    if study := StudyFacts.told(scan):
         return texts.plain("study.figure" if study.agreeing else "study.figure_none")
     return texts.plain("figure.signs" if scan.verdict == Verdict.TUMOR_SIGNS else "figure.other")
 

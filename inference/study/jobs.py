@@ -75,6 +75,24 @@ def draw_study(best: Tile, tiles: list[Tile], words: SheetWords) -> bytes:
     return study_sheet(best, tiles, words)
 
 
+@job
+def draw_contact_sheet(tiles: list[Tile]) -> bytes:
+    """The slices of a study, small: JPEG."""
+    from inference.decode.imaging import encode_jpeg
+    from inference.study.sheet import contact_sheet
+
+    return encode_jpeg(contact_sheet(tiles, 1000))
+
+
+@job
+def draw_one(shown: bytes, heat: bytes, words: SheetWords) -> bytes:
+    """One slice above its heat map, for the chat."""
+    from inference.chat_picture import stacked
+    from inference.study.sheet import blend
+
+    return stacked(shown, blend(shown, heat), words)
+
+
 def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:
     """Give the answer about a study of one slice at once."""
     if len(study.slices) != 1:

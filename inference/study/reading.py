@@ -17,6 +17,13 @@ AT_ONCE: Final = 4
 """Slices that a worker judges before it looks whether somebody else waits."""
 
 
+def is_container(data: bytes) -> bool:
+    """Whether bytes begin as an archive, a volume or a PDF, whose opening may take longer than a picture's."""
+    return data.startswith((b"PK", b"\x1f\x8b", b"%PDF-", b"NRRD", b"ObjectType", b"\x5c\x01", b"\0\0\x01\x5c")) or (
+        data[257:262] == b"ustar"
+    )
+
+
 async def judge_study(
     executor: Executor,
     study: Study,
@@ -25,6 +32,7 @@ async def judge_study(
     *,
     at_once: int = 2,
     progress: Callable[[int, int], None] | None = None,
+    client: int | None = None,
 ) -> Case:
     """Judge every slice in the pool and give the answer; ``progress`` is told how many of how many are done.
 
@@ -37,7 +45,9 @@ async def judge_study(
 
     async def work() -> None:
         for start in starts:
-            findings[start] = await executor.run(judge_slices, list(slices[start : start + AT_ONCE]), hint)
+            findings[start] = await executor.run(
+                judge_slices, list(slices[start : start + AT_ONCE]), hint, client=client
+            )
             if progress is not None:
                 progress(sum(map(len, findings.values())), len(slices))
 

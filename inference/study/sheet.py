@@ -46,7 +46,7 @@ def contact_sheet(tiles: Sequence[Tile], width: int, font: Path | None = None, c
     """Draw tiles in rows over ``width`` pixels; marked ones carry a frame and their heat map."""
     columns = min(columns, max(4, len(tiles)))
     side = (width - _GAP * (columns - 1)) // columns
-    text = max(13, side // 9)
+    text = max(13, side // 6)
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (width, rows * (side + _GAP) - _GAP), _PAPER)
     letters = load_font(font, text)

@@ -217,7 +217,9 @@ async def _workers_rate(executor: Executor, scans: int) -> float:
     picture = bench_scan()
 
     async def one() -> None:
-        analysis, _ = await executor.run(jobs.look, picture, WORDS)
+        looked = await executor.run(jobs.look, picture, WORDS)
+        assert isinstance(looked, tuple)
+        analysis, _ = looked
         await executor.run(jobs.draw, a_report(analysis.shown, analysis.overlay or b""))
 
     began = time.perf_counter()

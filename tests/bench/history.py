@@ -208,6 +208,7 @@ def _new_scan(source_key: str, digest: str) -> NewScan:
         received_as="document",
         width=1280,
         height=960,
+        study=None,
         pictures=Pictures(os.urandom(BLOB), os.urandom(BLOB)),
     )
 

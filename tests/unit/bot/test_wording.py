@@ -33,7 +33,7 @@ def a_scan(**changes: object) -> Scan:
         verdict="tumor_signs", reason="read", label="glioma", confidence=0.93, probabilities=BRAIN,
         prediction_set=("glioma",), gate={}, model_name="brain_mri", model_version="2026.11", model_sha256="a" * 64,
         picture_sha256="b" * 64, received_as="document", width=640, height=480,
-        created_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
+        study=None, created_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
     )  # fmt: skip
     return replace(scan, **changes)  # type: ignore[arg-type]
 

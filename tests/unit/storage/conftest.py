@@ -32,6 +32,7 @@ def a_scan(source_key: str = "1:photo", picture: bytes = b"\xff\xd8original") ->
         received_as="photo",
         width=512,
         height=400,
+        study=None,
         pictures=Pictures(original=picture, overlay=picture + b" with heat"),
     )
 

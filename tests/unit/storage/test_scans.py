@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import Database, NewScan, Person, StorageError, UnknownScanError, repositories
 from storage.public_id import ALPHABET, new_public_id, public_id_of, read_public_id
+from storage.records import KeptSlice
 from tests.unit.storage.conftest import a_scan, add
 
 
@@ -22,7 +23,7 @@ async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> N
     scan = await add(db, anna.id, new)
 
     for name in NewScan.__dataclass_fields__:
-        if name != "pictures":
+        if name not in ("pictures", "slices"):
             assert getattr(scan, name) == getattr(new, name), name
     assert scan.number == 1
     assert datetime.now(UTC) - scan.created_at < timedelta(minutes=1)
@@ -31,6 +32,19 @@ async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> N
     assert await db.scans.last(anna.id) == scan
     assert await db.scans.by_source(anna.id, new.source_key) == scan
     assert await db.scans.pictures(scan.id) == new.pictures
+
+
+async def test_the_slices_of_a_study_come_and_go_with_it(db: Database, anna: Person) -> None:
+    slices = tuple(KeptSlice(n, "T1 axial", "not_sure", 0.5, n == 2, b"jpeg%d" % n, b"png") for n in (1, 2, 3))
+    new = replace(a_scan("study"), study={"kind": "zip", "agreeing": [2]}, slices=slices)
+    scan = await add(db, anna.id, new)
+    assert (await db.scans.get(anna.id, scan.public_id) or scan).study == {"kind": "zip", "agreeing": [2]}
+    assert await db.scans.slices(scan.id) == slices
+    assert await db.scans.slices(scan.id, 3, 1) == (slices[0], slices[2])
+    assert (await add(db, anna.id, a_scan("single"))).study is None
+
+    await db.scans.delete(anna.id, scan.public_id)
+    assert await db.scans.slices(scan.id) == ()
 
 
 async def test_numbers_are_not_used_again_after_a_deletion(db: Database, anna: Person) -> None:
