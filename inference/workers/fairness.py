@@ -61,6 +61,11 @@ class WorkerTime:
         account = self._accounts.get(client) if client is not None else None
         return max(0.0, account.paused_until - self._clock()) if account else 0.0
 
+    def has_failed(self, client: Hashable | None) -> bool:
+        """Whether a job of this client has lately run out of time, or killed its worker."""
+        account = self._accounts.get(client) if client is not None else None
+        return account is not None and self._clock() - account.failed_at < FORGIVEN_AFTER
+
     @staticmethod
     def _used(account: _Account, now: float) -> float:
         return account.used * math.exp2((account.at - now) / HALF_LIFE)

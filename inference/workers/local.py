@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Hashable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
+from weakref import WeakKeyDictionary
 
 from inference.analysis import Analysis
 from inference.backends import BackendName
@@ -65,6 +66,8 @@ class LocalExecutor:
         )
         self._timeout = timeout
         self._time = WorkerTime()
+        # An asyncio semaphore belongs to one event loop.
+        self._slow_lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._queue = JobQueue(self._time)
         self._slots: tuple[WorkerSlot, ...] = ()
 
@@ -112,8 +115,17 @@ class LocalExecutor:
         return self._run(job, args, timeout or self._timeout, client)
 
     async def _run(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
-        if pause := self._time.pause(client):
-            await asyncio.sleep(pause)
+        if not self._time.has_failed(client):
+            return await self._queue_up(job, args, limit, client)
+        await asyncio.sleep(self._time.pause(client))
+        async with self._slow_lane():
+            return await self._queue_up(job, args, limit, client)
+
+    def _slow_lane(self) -> asyncio.Semaphore:
+        """All but one of the workers, for all whose jobs have run out of time together: so others find one free."""
+        return self._slow_lanes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(max(1, self.workers - 1)))
+
+    async def _queue_up(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
         if not self._queue.is_open:
             raise NotRunningError
         if self._slots and all(slot.empty for slot in self._slots):

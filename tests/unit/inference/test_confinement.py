@@ -76,3 +76,10 @@ def test_what_a_machine_lacks_is_said_once(caplog: pytest.LogCaptureFixture) -> 
     for _ in range(3):
         supervisor.say_what_is_missing(("a sandbox",))
     assert caplog.text.count("this machine lacks: a sandbox") == 1
+
+
+def test_a_machine_without_landlock_or_seccomp_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "_LANDLOCK_CREATE", 100_000)  # a call that no kernel has
+    assert "Landlock" in (confinement.close_files([], None) or "")
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert "seccomp" in (confinement.close_kernel() or "")

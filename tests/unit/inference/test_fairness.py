@@ -81,3 +81,23 @@ async def test_after_a_job_that_took_too_long_only_its_sender_waits(monkeypatch:
         assert await executor.run(process_id, client=BORIS)
         assert not waiting.done()
         waiting.cancel()
+
+
+async def test_those_who_sent_what_took_too_long_leave_a_worker_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fairness, "FIRST_PAUSE", 0.01)
+    carla = 3
+    async with local_executor(2) as executor:
+        for client in (ANNA, BORIS):
+            with pytest.raises(AnalysisTimeoutError):
+                await executor.run(hang, None, timeout=1.0, client=client)
+        told = tmp_path / "told"
+        os.mkfifo(told)
+        slow = [
+            asyncio.ensure_future(executor.run(hang, told, timeout=LONG, client=client)) for client in (ANNA, BORIS)
+        ]
+        assert await asyncio.to_thread(told.read_text) == "running"
+        assert [await executor.run(process_id, client=carla) for _ in range(3)]
+        for job in slow:
+            job.cancel()
