@@ -3,7 +3,7 @@
 Nothing is copied from any product. Every style takes a slice (H x W x 3) and draws from ``rng`` alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -183,6 +183,22 @@ def photographed(picture: Rgb, rng: np.random.Generator) -> Image.Image:
 def on_film(picture: Rgb, rng: np.random.Generator) -> Image.Image:
     """A film on a light box, photographed."""
     return Image.fromarray(film_photo(picture, rng, FRAMED))
+
+
+def sheet(pictures: Sequence[Rgb], columns: int, rng: np.random.Generator) -> Image.Image:
+    """A mosaic or film of many slices in reading order: with or without gaps and letters, dark or on a page."""
+    side, gap = int(rng.integers(96, 200)), int(rng.choice([0, 0, 3, 8, 14]))
+    ground = int(rng.choice([0, 0, 12, 180, 245])) if gap else 0
+    pitch, rows = side + gap, -(-len(pictures) // columns)
+    image, pen = _canvas(columns * pitch + gap, rows * pitch + gap, (ground, ground, ground))
+    letters = rng.random() < 0.5
+    for i, picture in enumerate(pictures):
+        left, top = gap + i % columns * pitch, gap + i // columns * pitch
+        pen.rectangle((left, top, left + side - 1, top + side - 1), fill=(0, 0, 0))
+        _paste(image, picture, (left, top, left + side, top + side))
+        if letters:
+            pen.text((left + 3, top + 2), f"Im {i + 1}", fill=(230, 230, 230), font=_font(11))
+    return image
 
 
 STYLES: Final[dict[str, Callable[[Rgb, np.random.Generator], Image.Image]]] = {

@@ -18,12 +18,14 @@ from tqdm import tqdm
 from inference.analyser import Analyser
 from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR
+from inference.decode.sheet import find_regions, split
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
-from inference.training.drawn.screens import STYLES
+from inference.training.drawn.screens import STYLES, sheet
 from inference.training.predict import open_picture
 from inference.training.recipes import RECIPES
 
+SHEETS: Final = ((1, 2), (2, 2), (2, 3), (3, 3), (4, 5), (5, 6))
 HEALTHY: Final = "no_tumor"
 
 
@@ -70,6 +72,26 @@ def row(
     return f"{style:18}" + "".join(f"{100 * share:9.1f}" for share in shares)
 
 
+def sheet_lines(examples: Sequence[Example], count: int, seed: int) -> list[str]:
+    """How many slices alone are taken for a sheet or cut, and in how many drawn sheets every slice is found."""
+    rows = sorted((e for e in examples if e.part == "val"), key=lambda e: str(e.path))
+    whole = [find_regions(open_picture(e.path)) for e in tqdm(rows, desc="alone", disable=None, leave=False)]
+    rng = np.random.default_rng(seed)
+    lines = [
+        f"of {len(rows)} slices alone {sum(bool(found.tiles) for found in whole)} are taken for a sheet, "
+        f"of {sum(found.viewport is not None for found in whole)} a part is cut out"
+    ]
+    for down, across in SHEETS:
+        numbers = []
+        for _ in range(count):
+            chosen = [rows[i] for i in rng.choice(len(rows), down * across, replace=False)]
+            drawn = sheet([open_picture(e.path) for e in chosen], across, rng)
+            numbers.append(len(split(np.asarray(drawn))))
+        told, right = sum(n > 1 for n in numbers), sum(n == down * across for n in numbers)
+        lines.append(f"{down} x {across}: {told} of {count} told to be a sheet, in {right} every slice is found")
+    return lines
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the table; 2 when the data are missing."""
     parser = argparse.ArgumentParser(prog="python -m inference.training.measure.screens", description=__doc__)
@@ -77,6 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=MODELS_DIR)
     parser.add_argument("--count", type=int, default=40, help="slices with and as many without a tumour (default: 40)")
     parser.add_argument("--styles", nargs="*", choices=tuple(STYLES), default=tuple(STYLES), metavar="STYLE")
+    parser.add_argument("--sheets", action="store_true", help="sheets of many slices instead of screens")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     try:
@@ -84,6 +107,9 @@ def main(argv: list[str] | None = None) -> int:
     except dataset.DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.sheets:
+        print(*sheet_lines(examples, args.count, args.seed), sep="\n")
+        return 0
     tumours, healthy = ([open_picture(e.path) for e in rows] for rows in sample(examples, args.count, args.seed))
     analyser = Analyser.load(args.models)
     print(f"{len(tumours)} tumours, {len(healthy)} without; percent told signs, refused, of each; of all, cut out")

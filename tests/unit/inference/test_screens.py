@@ -10,8 +10,8 @@ from PIL import Image
 from inference.analyser import Analyser
 from inference.analysis import Reason
 from inference.decode.imaging import SHOWN_SIDE, decode
-from inference.decode.sheet import cut_out, find_regions
-from inference.training.drawn.screens import STYLES
+from inference.decode.sheet import cut_out, find_regions, split
+from inference.training.drawn.screens import STYLES, sheet
 from tests import pictures
 
 SLICE = np.repeat((pictures.brain_array(320) * 255).astype(np.uint8)[..., None], 3, 2)
@@ -40,6 +40,12 @@ def test_the_slice_is_found_on_every_style_of_screen(style: str) -> None:
     assert regions.tiles == ()
     assert regions.viewport is not None
     assert alike(cut_out(rgb, regions.viewport), SLICE) > 0.95
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_slice_of_a_drawn_sheet_is_found(seed: int) -> None:
+    heads = [np.repeat((pictures.brain_array(160, seed=i) * 255).astype(np.uint8)[..., None], 3, 2) for i in range(6)]
+    assert len(split(np.asarray(sheet(heads, 3, np.random.default_rng(seed))))) == 6
 
 
 def test_letters_beside_the_head_are_not_cut_out_with_it() -> None:
