@@ -1,6 +1,7 @@
 """Rare forms of common formats, and the formats that phones write, are read; what can't be has its own way out."""
 
 import io
+import random
 import struct
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from inference.analysis import PictureError, Reason
 from inference.decode import jpeg
 from inference.decode.imaging import decode
 from tests import pictures
+from tests.unit.inference.test_imaging import damaged
 
+DATA = Path(__file__).parents[2] / "data"
 BRAIN = (pictures.brain_array(160) * 255).astype(np.uint8)
 SMEAR = np.asarray(pictures.smear_image(200, 150))
 
@@ -195,7 +198,7 @@ def test_avif_jpeg_2000_and_jpeg_xl_are_read() -> None:
 
 
 def test_a_heic_is_read() -> None:
-    data = (Path(__file__).parents[2] / "data" / "smear.heic").read_bytes()
+    data = (DATA / "smear.heic").read_bytes()
     picture = decode(data)
     assert (picture.width, picture.height) == (200, 150)
     assert np.abs(picture.rgb.astype(int) - SMEAR).mean() < 8
@@ -242,3 +245,26 @@ def test_half_of_a_newer_format_is_damaged(kind: str) -> None:
 )
 def test_what_stays_unreadable_is_named(data: bytes, reason: Reason) -> None:
     assert reason_of(data) is reason
+
+
+SMALL = SMEAR[::2, ::2]
+WHOLE = {
+    "AVIF": pictures.encode(Image.fromarray(SMALL), "AVIF"),
+    "JPEG 2000": pictures.encode(Image.fromarray(SMALL), "JPEG2000"),
+    "JPEG XL": bytes(imagecodecs.jpegxl_encode(SMALL)),
+    "HEIC": (DATA / "smear.heic").read_bytes(),
+    "float TIFF": tiff(SMALL[..., 0].astype(np.float32), photometric="minisblack"),
+    "12-bit JPEG": bytes(imagecodecs.jpeg8_encode(SMALL[..., 0].astype(np.uint16) << 4, level=90, bitspersample=12)),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_whatever_the_damage_there_is_a_picture_or_a_reason(kind: str) -> None:
+    chance = random.Random(kind)  # noqa: S311 - no secret
+    outcomes = set()
+    for _ in range(25):
+        try:
+            outcomes.add(decode(damaged(WHOLE[kind], chance)).rgb.dtype.name)
+        except PictureError as error:
+            outcomes.add(error.reason.value)
+    assert len(outcomes) >= 2  # the damage did reach the decoder
