@@ -14,11 +14,13 @@ ORGAN = "chest_xray"
 PARTS = {"train": 40, "val": 40}
 """Pictures of each class: with fewer of val nothing can be said with 95 % confidence, and nothing is."""
 SIDE = 32
+RADII = (4, 5, 6, 7, 8, 9, 10, 11, 12)
+"""Of the nodules, in hundredths of the picture: from hardly seen to plain."""
 NET = """
 architecture = {stem = 8, widths = [16, 16], blocks = [1, 1], strides = [2, 2]}
 cached_side = 32
 batch = 16
-peak_rate = 1e-2
+peak_rate = 2e-2
 """
 CARD = """
 [card]
@@ -94,8 +96,8 @@ licence = "MIT"
 }
 
 
-def chest(seed: int, *, nodule: bool, side: int = 160) -> Image.Image:
-    """Two dark lungs between a spine and pale ribs, grey; a nodule is a pale disc in one of the lungs."""
+def chest(seed: int, radius: float = 0, side: int = 160) -> Image.Image:
+    """Two dark lungs between a spine and pale ribs; in one of them a nodule of ``radius`` hundredths of the side."""
     rng = np.random.default_rng(seed)
     image = Image.new("L", (side, side), 165)
     draw = ImageDraw.Draw(image)
@@ -107,9 +109,9 @@ def chest(seed: int, *, nodule: bool, side: int = 160) -> Image.Image:
             draw.arc(
                 [unit * v for v in (x - 17, y + rib - 8, x + 17, y + rib + 8)], 190, 350, fill=78, width=round(unit)
             )
-        if nodule and (middle == 30) == (seed % 2 == 0):
-            cx, cy, r = x + rng.uniform(-5, 5), y + rng.uniform(-18, 18), rng.uniform(6, 8)
-            draw.ellipse([unit * v for v in (cx - r, cy - r, cx + r, cy + r)], fill=215)
+        if radius and (middle == 30) == (seed % 2 == 0):
+            cx, cy = x + rng.uniform(-5, 5), y + rng.uniform(-18, 18)
+            draw.ellipse([unit * v for v in (cx - radius, cy - radius, cx + radius, cy + radius)], fill=235)
     draw.rectangle([unit * v for v in (46, 4, 54, 96)], fill=200)
     grain = rng.normal(0, 4, (side, side))
     levels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.6 * unit)), np.float32) + grain
@@ -129,6 +131,7 @@ def something_else(seed: int, side: int = 160) -> Image.Image:
 
 
 def brain_slice(seed: int) -> Image.Image:
+    """A drawn slice of a head, with a tumour or without."""
     levels: NDArray[np.float32] = pictures.brain_array(160, tumour=bool(seed % 2), seed=seed)
     return Image.fromarray((levels * 255).astype(np.uint8))
 
@@ -155,17 +158,17 @@ def make_models(folder: Path, shipped: Path) -> Path:
         (models / organ).mkdir(parents=True)
         for file in (shipped / organ).iterdir():
             (models / organ / file.name).write_bytes(file.read_bytes())
-    draw_set(chests, {"nodule": lambda i: chest(i, nodule=True), "no_nodule": lambda i: chest(1000 + i, nodule=False)})
+    draw_set(chests, {"nodule": lambda i: chest(i, RADII[i % len(RADII)]), "no_nodule": lambda i: chest(1000 + i)})
     draw_set(
         scans,
         {
             "brain_mri": brain_slice,
             "blood_smear": lambda i: pictures.smear_image(200, 160, blasts=bool(i % 2), seed=i),
-            ORGAN: lambda i: chest(2000 + i, nodule=bool(i % 2)),
+            ORGAN: lambda i: chest(2000 + i, RADII[i % len(RADII)] * (i % 2)),
             "other": something_else,
         },
     )
-    for name, recipe, data, steps in ((ORGAN, CHEST, chests, 200), ("gate", GATE, scans, 160)):
+    for name, recipe, data, steps in ((ORGAN, CHEST, chests, 160), ("gate", GATE, scans, 120)):
         file = folder / f"{name}.toml"
         file.write_text(recipe, "utf-8")
         for command in ("train", "export", "calibrate"):
