@@ -214,7 +214,7 @@ class WorkerSlot:
         self.started: Future[None] = Future()
         """Done when the first worker is ready; WorkerLostError when it could not be started, and none will."""
         self.empty = False
-        """Whether the last two tries to start a worker failed."""
+        """Whether the last two tries to start a worker failed, after the first worker had been ready."""
         self.worker: Worker | None = None
         """The one that has the place now, or is about to."""
         self._settings = settings
@@ -257,7 +257,9 @@ class WorkerSlot:
     def _gave_up(self, failures: int, error: WorkerLostError) -> bool:
         """Note that no worker could be started; whether none ever will."""
         _log.warning("a worker could not be started: %s", error)
-        self.empty = failures > 1  # a single failure may only have met a fork server that was about to die
+        # A single failure may only have met a fork server that was about to die; and until the start is over jobs wait,
+        # because it may yet succeed, and what comes of it is told to the one who started.
+        self.empty = failures > 1 and self.started.done()
         self._failed()
         if failures == FIRST_TRIES and not self.started.done():
             self.started.set_exception(error)
