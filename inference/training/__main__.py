@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--drawn", action="store_true", help="folds: show the gate kinds that only this test draws")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
+    parser.add_argument("--study", action="store_true", help="evaluate: the answer about several slices of one person")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--earlier", type=Path, help="export: blend in the checkpoint that the training went on from")
     parser.add_argument("--share", type=float, default=0.2, help="export: how much of --earlier (default: 0.2)")

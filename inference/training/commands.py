@@ -21,9 +21,9 @@ from inference.training.data import audit, dataset
 from inference.training.data.dataset import DataError
 from inference.training.fit import cells, export, gate_distances, gate_reasons, train
 from inference.training.fit.checkpoint import STATE_FILE
-from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts
+from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts, studies
 from inference.training.predict import probabilities, read_files
-from inference.training.recipes import Recipe
+from inference.training.recipes import BRAIN_MRI, Recipe
 from inference.training.report import gate_card, plots
 from inference.training.report.model_card import write_model_card
 
@@ -179,6 +179,13 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
         from inference.training.measure import robust
 
         found = {"robustness": robust.figures(recipe, Analyser.load(args.models), examples, args.seed, bar)}
+    elif args.study:
+        if recipe.name != BRAIN_MRI:
+            say(f"{recipe.name}: several slices of one person are there of the brain alone")
+            return
+        root = dataset.data_root(args.data)
+        found = {"studies": studies.figures(recipe, Analyser.load(args.models), root, bar)}
+        print("\n".join(studies.card_lines(found["studies"])))
     else:
         with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
             if recipe.organ:

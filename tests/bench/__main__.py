@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.settings import available_cores
 from inference.backends import BackendName
-from tests.bench import batch, history, journey, memory, naive
+from tests.bench import batch, history, journey, memory, naive, study
 from tests.bench.crowd import PEOPLE, measure_crowd
 from tests.bench.install import installed_megabytes
 from tests.bench.steps import step_costs, text_costs
@@ -92,6 +92,7 @@ PARTS: Mapping[str, Callable[[], list[Row]]] = {
     "crowd": _crowd,
     "batch": batch.rows,
     "naive": naive.rows,
+    "study": study.rows,
     "memory": memory.rows,
     "history": history.rows,
     "steps": _steps,

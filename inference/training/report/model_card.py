@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.card import ModelCard
-from inference.training.measure import cells_compare, shortcuts
+from inference.training.measure import cells_compare, shortcuts, studies
 from inference.training.report import gate_card
 from inference.training.report.headline import headline
 from inference.training.report.plots import GALLERY, PLOTS
@@ -40,6 +40,7 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
     lines += _looks(card.figures.get("looks_left_out"))
     lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
     lines += _robustness(card.figures.get("robustness"))
+    lines += studies.card_lines(card.figures.get("studies"))
     lines += shortcuts.card_lines(card.figures.get("shortcuts"), card.sha256.get("model.tflite"))
     lines += _checks(card.figures)
     lines += ["## What it was trained on", "", "| class | set | pictures |", "|---|---|---|"]

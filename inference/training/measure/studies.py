@@ -1,0 +1,212 @@
+"""Measures the answer about a study on people of whom there are several slices, as it serves: gate, model, case rule.
+
+The collections do not tell in which order slices lie. They are put in order by likeness: neighbours in a head resemble
+each other more than distant slices do. Pictures of one sequence and plane are one series.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from inference.analyser import Analyser
+from inference.analysis import PictureError, Verdict
+from inference.decode.imaging import decode
+from inference.study.case import SeriesFindings, judge_case
+from inference.study.judging import judge
+from inference.study.study import Slice, SliceFinding
+from inference.training.data.dataset import read_index
+from inference.training.measure import metrics
+from inference.training.recipes import NO_TUMOR, Recipe
+
+FOLDERS: Final = ("brain", "brain_more")
+LEAST: Final = 3
+"""Slices of one person from which they are a volume here."""
+MOST: Final = 60
+"""A group of more holds several people, whom nothing tells apart."""
+_THUMB: Final = 64
+SIZES: Final = (2, 4, 8)
+"""Slices of each series that are kept to ask whether false alarms grow with their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The slices of one person."""
+
+    name: str
+    source: str
+    held_out: bool
+    """Whether the person took no part in the training."""
+    has_tumor: bool
+    series: tuple[tuple[Path, ...], ...]
+    """In the order of likeness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the bot would say of a volume."""
+
+    verdict: Verdict | None
+    """None: refused."""
+    any_slice: bool
+    """Whether any slice alone is told signs."""
+
+
+def volumes(root: Path) -> list[Volume]:
+    """Everybody of whom there are enough slices."""
+    people: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for folder in FOLDERS:
+        for row in read_index(root / folder / "index.csv", ("file", "label", "source", "part", "group")):
+            if row["group"]:
+                people[row["source"], row["group"]].append(row | {"path": str(root / folder / row["file"])})
+    found = []
+    for (source, group), rows in sorted(people.items()):
+        if not LEAST <= len(rows) <= MOST:
+            continue
+        series: dict[tuple[str, str], list[Path]] = defaultdict(list)
+        for row in rows:
+            series[row.get("sequence", ""), row.get("plane", "")].append(Path(row["path"]))
+        chosen = tuple(in_order(paths) for paths in series.values() if len(paths) > 1)
+        if chosen:
+            held_out = all(row["part"] != "train" for row in rows)
+            has_tumor = any(row["label"] != NO_TUMOR for row in rows)
+            found.append(Volume(group, source, held_out, has_tumor, chosen))
+    return found
+
+
+def in_order(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Put slices in order by likeness: the path from each to the one most like it that is most alike on the whole."""
+    thumbs = np.stack([_thumb(path) for path in paths])
+    alike = np.corrcoef(thumbs)
+    best: tuple[float, list[int]] = (-np.inf, [])
+    for start in range(len(paths)):
+        order, total = [start], 0.0
+        while len(order) < len(paths):
+            rest = [i for i in range(len(paths)) if i not in order]
+            following = max(rest, key=lambda i: alike[order[-1], i])
+            total += float(alike[order[-1], following])
+            order.append(following)
+        best = max(best, (total, order))
+    return tuple(paths[i] for i in best[1])
+
+
+def _thumb(path: Path) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L").resize((_THUMB, _THUMB)), np.float64).ravel()
+
+
+def read(analyser: Analyser, volume: Volume, progress: Callable[[], None]) -> list[SeriesFindings]:
+    """Judge every slice of a volume."""
+    series = []
+    for paths in volume.series:
+        findings: list[SliceFinding] = []
+        for path in paths:
+            picture = decode(path.read_bytes())
+            one = Slice(picture.rgb.tobytes(), picture.rgb.shape, picture.width, picture.height)
+            findings.append(judge(analyser, one))
+            progress()
+        series.append(SeriesFindings(tuple(findings)))
+    return series
+
+
+def tell(analyser: Analyser, series: Sequence[SeriesFindings]) -> Told:
+    """Give the answer about a volume."""
+    cards = {organ: model.card for organ, model in analyser.experts.items()}
+    any_slice = any(f.verdict is Verdict.TUMOR_SIGNS for one in series for f in one.findings)
+    try:
+        return Told(judge_case(series, cards).verdict, any_slice)
+    except PictureError:
+        return Told(None, any_slice)
+
+
+def figures(recipe: Recipe, analyser: Analyser, root: Path, bar: Callable[[int, str], Any]) -> dict[str, Any]:
+    """Shares of volumes told signs, no signs, not sure and refused, with 95 % intervals, by whether trained on."""
+    # What a model says of tumours that it was trained on tells nothing; healthy volumes are few, and show false alarms.
+    found = [volume for volume in volumes(root) if volume.held_out or not volume.has_tumor]
+    with bar(sum(len(paths) for volume in found for paths in volume.series), recipe.name) as progress:
+        read_all = [(volume, read(analyser, volume, progress)) for volume in found]
+    result: dict[str, Any] = {}
+    for name, held_out in (("held_out", True), ("trained_on", False)):
+        chosen = [(v, s) for v, s in read_all if v.held_out is held_out]
+        result[name] = {
+            side: _shares(analyser, [(v, s) for v, s in chosen if v.has_tumor is has_tumor])
+            for side, has_tumor in (("tumor", True), ("healthy", False))
+        }
+    healthy = [series for volume, series in read_all if not volume.has_tumor]
+    result["false_alarms_by_slices_of_a_series"] = {
+        str(size): metrics.share(
+            np.array([_is(tell(analyser, [_first(one, size) for one in series])) for series in healthy]),
+            [str(i) for i in range(len(healthy))],
+        )
+        for size in SIZES
+    }
+    return result
+
+
+def _first(series: SeriesFindings, size: int) -> SeriesFindings:
+    start = max(0, (len(series.findings) - size) // 2)
+    return SeriesFindings(series.findings[start : start + size])
+
+
+def _is(told: Told) -> bool:
+    return told.verdict is Verdict.TUMOR_SIGNS
+
+
+def _shares(analyser: Analyser, chosen: Sequence[tuple[Volume, list[SeriesFindings]]]) -> dict[str, Any]:
+    told = [tell(analyser, series) for _, series in chosen]
+    people = [f"{volume.source} {volume.name}" for volume, _ in chosen]
+    named = {
+        "signs": [t.verdict is Verdict.TUMOR_SIGNS for t in told],
+        "no_signs": [t.verdict is Verdict.NO_TUMOR_SIGNS for t in told],
+        "not_sure": [t.verdict is Verdict.NOT_SURE for t in told],
+        "refused": [t.verdict is None for t in told],
+        "any_slice_alone": [t.any_slice for t in told],
+    }
+    if not told:
+        return {"volumes": 0}
+    return {
+        "volumes": len(told),
+        "slices": sum(len(one.findings) for _, series in chosen for one in series),
+        **{name: metrics.share(np.array(hits), people) for name, hits in named.items()},
+        "by_source": {
+            source: {
+                "volumes": sum(volume.source == source for volume, _ in chosen),
+                "signs": sum(_is(t) for t, (volume, _) in zip(told, chosen, strict=True) if volume.source == source),
+            }
+            for source in sorted({volume.source for volume, _ in chosen})
+        },
+    }
+
+
+def card_lines(found: dict[str, Any] | None) -> list[str]:
+    """What the card says of studies, in Markdown."""
+    if not found:
+        return []
+    lines = [
+        "## Studies: several slices of one person, one answer",
+        "",
+        "A finding counts where neighbouring slices agree about the place (`inference/study/case.py`). Slices of the"
+        " collections are put in order by likeness. The last column: what would be told if any one slice were enough.",
+        "",
+        "| people | volumes (slices) | signs | no signs | not sure | refused | any slice alone |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for part, words in (("held_out", "held out"), ("trained_on", "trained on")):
+        for side in ("tumor", "healthy"):
+            row = found[part][side]
+            if row["volumes"]:  # none of those with a tumour that were trained on
+                shares = [_span(row[n]) for n in ("signs", "no_signs", "not_sure", "refused", "any_slice_alone")]
+                lines.append(f"| {words}, {side} | {row['volumes']} ({row['slices']}) | {' | '.join(shares)} |")
+    grown = found["false_alarms_by_slices_of_a_series"]
+    said = ", ".join(f"{size}: {_span(share)}" for size, share in grown.items())
+    lines += ["", f"False alarms a healthy volume by the slices of each series that are kept: {said}.", ""]
+    return [*lines, "Command: `python -m inference.training evaluate brain_mri --study`.", ""]
+
+
+def _span(figure: dict[str, Any]) -> str:
+    low, high = figure["ci95"]
+    return f"{figure['value']:.2f} ({low:.2f} to {high:.2f})"
