@@ -26,7 +26,7 @@ def as_rgb(one: Slice) -> NDArray[np.uint8]:
 
 
 def judge(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFinding:
-    """Let the gate and the expert of an organ look at a slice; ``hint`` names the organ and skips the gate."""
+    """Let the gate and the model of an organ look at a slice; ``hint`` names the organ and skips the gate."""
     rgb = as_rgb(one)
     organ, gate, seen, reason = hint, None, rgb, Reason.READ
     if hint is None:
@@ -39,23 +39,23 @@ def judge(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFindi
         return SliceFinding(
             None, reason, Verdict.NOT_READABLE, nothing, 0.0, 0.0, (0.5, 0.5), gate, None, kept, b"", *_size(one)
         )
-    expert = analyser.experts[organ]
-    prediction = expert.read(seen)
-    judgement = decide(prediction.chances, expert.card, prediction.tta_disagreement)
-    heat = draw_heat(expert, prediction, shown.size)
+    model = analyser.experts[organ]
+    prediction = model.read(seen)
+    decision = decide(prediction.chances, model.card, prediction.tta_disagreement)
+    heat = draw_heat(model, prediction, shown.size)
     heat.thumbnail((HEAT_SIDE, HEAT_SIDE))
     buffer = io.BytesIO()
     heat.save(buffer, "PNG", compress_level=6)
     return SliceFinding(
         organ=organ,
-        reason=judgement.reason,
-        verdict=judgement.verdict,
+        reason=decision.reason,
+        verdict=decision.verdict,
         probabilities=prediction.chances,
-        score=any_tumor(prediction.chances, expert.card),
+        score=any_tumor(prediction.chances, model.card),
         tta_disagreement=prediction.tta_disagreement,
-        place=_strongest(expert, prediction, shown.size),
+        place=_strongest(model, prediction, shown.size),
         gate=gate,
-        model=expert.identity,
+        model=model.identity,
         shown=kept,
         heat=buffer.getvalue(),
         width=one.width,
@@ -67,13 +67,13 @@ def _size(one: Slice) -> tuple[int, int]:
     return one.width, one.height
 
 
-def _strongest(expert: Model, prediction: Prediction, size: tuple[int, int]) -> tuple[float, float]:
+def _strongest(model: Model, prediction: Prediction, size: tuple[int, int]) -> tuple[float, float]:
     """Find the cell of the class map with the most evidence, in shares of the picture."""
     if prediction.outline is not None:
         return 0.5, 0.5  # of cells: their order says nothing about a place
-    values: NDArray[np.float32] = tumor_heat(expert, prediction)
+    values: NDArray[np.float32] = tumor_heat(model, prediction)
     row, column = np.unravel_index(int(values.argmax()), values.shape)
-    left, top, right, bottom = letterbox_geometry(*size, expert.card.input.side).crop(values.shape[0])
+    left, top, right, bottom = letterbox_geometry(*size, model.card.input.side).crop(values.shape[0])
     return (
         min(1.0, max(0.0, (float(column) + 0.5 - left) / (right - left))),
         min(1.0, max(0.0, (float(row) + 0.5 - top) / (bottom - top))),
