@@ -285,14 +285,14 @@ class PerChatProcessor(BaseUpdateProcessor):
         chat_id, kind = queue_of(update) or (None, QueueKind.COMMANDS)
         if kind is QueueKind.PICTURES:
             # What pictures are answered with lets answers to commands go first, also those that came after them.
-            priority.set(Priority.BACKGROUND)
+            priority.set(Priority.PICTURE)
             await self._picture(update, coroutine, chat_id or 0)
         else:
             await self._command(update, coroutine, chat_id)
 
     async def _command(self, update: Update, coroutine: Awaitable[Any], chat_id: int | None) -> None:
         if chat_id is not None and chat_id < 0:  # a group or channel
-            priority.set(Priority.BACKGROUND)
+            priority.set(Priority.GROUP)
         queues = self._chat_queues
         turn = nullcontext() if chat_id is None else queues.turn(chat_id, QueueKind.COMMANDS, update.update_id)
         # The slot is taken last: whoever waits in their chat's queue would hold it from other chats.

@@ -42,9 +42,7 @@ FILES_SPARE = 1
 FILES_AFTER = 30.0
 """Seconds by which a file lets texts go first: they are not to wait behind a hundred pictures."""
 BACKGROUND_SPARE = 1
-"""The same for what goes on in the background: an answer to a command finds its place free."""
-BACKGROUND_AFTER = 5.0
-"""Seconds by which those let answers to commands go first: a hundred pictures at once bring a hundred texts."""
+"""The same for what is no answer to somebody who looks at the chat: such an answer finds its place free."""
 AFTER_A_FAILURE = Backoff(0.5, 15.0)
 """Before something that failed is tried again."""
 PATIENCE = 300.0
@@ -96,8 +94,19 @@ class Priority(Enum):
 
     ANSWER = "answer"
     """Somebody asked, and looks at the chat."""
-    BACKGROUND = "background"
-    """About a picture, whose answer takes a while anyway, or in a group, where nobody waits for us."""
+    PICTURE = "picture"
+    """About a picture, whose answer takes a while anyway."""
+    GROUP = "group"
+    """In a group, where nobody waits for us."""
+
+    @property
+    def lets_go_first(self) -> float:
+        """Seconds by which it lets what is more urgent go first, at most; so it does not wait for ever.
+
+        More than it takes to send all that may wait at once of its kind: 500 pictures bring a text each. Were it less,
+        the oldest of a flood would be due before an answer that has just come.
+        """
+        return {Priority.ANSWER: 0.0, Priority.PICTURE: FILES_AFTER, Priority.GROUP: 8 * FILES_AFTER}[self]
 
 
 priority: ContextVar[Priority] = ContextVar("priority", default=Priority.ANSWER)
@@ -166,14 +175,14 @@ class _Request:
     def due(self) -> float:
         if self.guarantee is Guarantee.AT_MOST_ONCE:
             return self.began + FILES_AFTER
-        return self.began + (BACKGROUND_AFTER if self.priority is Priority.BACKGROUND else 0.0)
+        return self.began + self.priority.lets_go_first
 
     @property
     def spare(self) -> int:
         """What it leaves of the limit over all chats."""
         if self.guarantee is Guarantee.AT_MOST_ONCE:
             return FILES_SPARE
-        return BACKGROUND_SPARE if self.priority is Priority.BACKGROUND else 0
+        return 0 if self.priority is Priority.ANSWER else BACKGROUND_SPARE
 
     @property
     def latest(self) -> float:

@@ -470,7 +470,7 @@ async def test_chats_that_are_held_are_not_forgotten_and_keep_no_others_in_memor
 
 
 async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> None:
-    priority.set(Priority.BACKGROUND)
+    priority.set(Priority.PICTURE)
     receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 196)]
     await settled()
     priority.set(Priority.ANSWER)
@@ -482,14 +482,34 @@ async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> N
     assert len(telegram.got) == 97
 
 
-async def test_receipts_do_not_wait_for_ever_behind_answers(telegram: Telegram) -> None:
-    priority.set(Priority.BACKGROUND)
+@pytest.mark.parametrize("kind", [Priority.PICTURE, Priority.GROUP])
+async def test_an_answer_goes_before_a_flood_however_long_it_lasts(telegram: Telegram, kind: Priority) -> None:
+    waits = []
+    flood: list[asyncio.Task[Answer]] = []
+    for second in range(60):
+        priority.set(kind)
+        flood += [telegram.ask("sendMessage", 1000 + 40 * second + number) for number in range(25)]
+        await settled()
+        priority.set(Priority.ANSWER)
+        answer = telegram.ask("sendMessage", PRIVATE)
+        began = telegram.clock.now()
+        while not answer.done():
+            await telegram.clock.advance(0.05)
+        waits.append(telegram.clock.now() - began)
+        await telegram.clock.advance(1 - waits[-1])
+    assert max(waits) <= 0.1
+    await telegram.clock.advance(300)
+    await asyncio.gather(*flood)
+
+
+async def test_what_lets_others_go_first_does_not_wait_for_ever(telegram: Telegram) -> None:
+    priority.set(Priority.PICTURE)
     receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 120)]
     priority.set(Priority.ANSWER)
     answers = []
-    for second in range(20):
+    for second in range(90):
         answers += [telegram.ask("sendMessage", 1000 + 40 * second + number) for number in range(40)]
         await telegram.clock.advance(1)
     assert all(receipt.done() for receipt in receipts)
-    await telegram.clock.advance(60)
+    await telegram.clock.advance(120)
     await asyncio.gather(*receipts, *answers)
