@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, Reason, Verdict
+from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
@@ -23,7 +23,7 @@ from inference.decode.limits import FINE_SIDE
 from inference.explain import heat, heat_image, overlay
 from inference.gate import part_finder
 from inference.gate.gate import Admission, Gate
-from inference.gate.rejection_reason import KINDS
+from inference.gate.ood_detector import REASONS
 from inference.model import Model, Prediction
 from inference.registry import check_models
 
@@ -50,9 +50,9 @@ class Analyser:
     def analyse(self, picture: bytes, hint: str | None = None, *, bare_map: bool = True) -> Analysis:
         """Read one picture; ``hint`` names the organ and skips the gate, without ``bare_map`` ``heatmap`` stays None.
 
-        Raises PictureError when the bytes can't be decoded. A picture that the gate refuses comes back with the
-        verdict NOT_READABLE and, withheld, what the model of the nearest organ would have said. Raises KeyError for a
-        hint that is no organ of ``experts``.
+        Raises PictureError when the bytes can't be decoded, or show nothing that can be judged alone. A picture that
+        the gate refuses comes back with the verdict NOT_READABLE and, withheld, what the model of the nearest organ
+        would have said. Raises KeyError for a hint that is no organ of ``experts``.
         """
         decoded = decode(picture, believe_tags=hint is None)
         has_more = max(decoded.width, decoded.height) > 1.2 * max(decoded.rgb.shape)
@@ -96,6 +96,8 @@ class Analyser:
     ) -> Analysis:
         model = self.experts[organ]
         prediction = model.read(picture.rgb)
+        if prediction.outline is not None and not prediction.outline.cells:
+            raise PictureError(Reason.NO_WHITE_CELLS)
         decision = decide(prediction.chances, model.card, prediction.tta_disagreement)
         shown = Image.fromarray(picture.rgb)
         heat_map = draw_heat(model, prediction, shown.size)
@@ -141,7 +143,7 @@ class Analyser:
 
 def _told(reason: Reason, picture: Picture) -> Reason:
     """The reason as far as the file does not contradict it: an MRI is not told that it is a CT or a photo."""
-    contradicted = reason in (*KINDS, Reason.NOT_A_SCAN) and picture.subject is Subject.MR
+    contradicted = reason in (*REASONS, Reason.NOT_A_SCAN) and picture.subject is Subject.MR
     return Reason.MR_NOT_READ if contradicted else reason
 
 

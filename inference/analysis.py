@@ -35,6 +35,8 @@ class Reason(StrEnum):
     """Refused by the gate: tissue or other cells under the microscope."""
     TOO_DARK = "too_dark"
     """Refused by the gate, and so dark that nothing can be made out."""
+    NO_WHITE_CELLS = "no_white_cells"
+    """A blood smear without a white cell to judge."""
     SEVERAL_SLICES = "several_slices"
     """A sheet of many slices: each would have to be judged alone."""
     EMPTY = "empty"

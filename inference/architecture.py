@@ -1,8 +1,9 @@
 """The network of every model, as code: rebuilt from the card and filled with ``weights.npz`` (needs TensorFlow).
 
-A plain residual net of 3x3 convolutions with group normalisation and a stride of 8, then one 1x1 convolution to K class
-maps, their mean, and a bias per class. So Grad-CAM on a logit has a closed form (Selvaraju et al. 2017, section 3.1;
-Draelos & Carin 2020), and ``logits[c] = bias[c] + mean_xy(maps[c])`` holds for every picture.
+The gate reads EfficientNet-Lite0 (``_pooled_backbone``), the blood smear's model measured cells (``_judge_cells``).
+Else it is a plain residual net of 3x3 convolutions with group normalisation and a stride of 8, then one 1x1 convolution
+to K class maps, their mean, and a bias per class. So Grad-CAM on a logit has a closed form (Selvaraju et al. 2017,
+section 3.1; Draelos & Carin 2020), and ``logits[c] = bias[c] + mean_xy(maps[c])`` holds for every picture.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from inference.card import Architecture
+from inference.efficientnet import STAGES, efficientnet_lite0
 
 GROUP_SIZE = 8
 """Channels that are normalised together (Wu & He 2018)."""
@@ -70,6 +72,8 @@ def build(architecture: Architecture, input_side: int, channels: int, n_classes:
     Shapes: logits [B, K], maps [B, side/8, side/8, K] for the shipped strides, features [B, F] (mean of the last
     activations). An architecture without a stem judges measured cells instead (see ``_judge_cells``).
     """
+    if architecture.backbone:
+        return _pooled_backbone(input_side, channels, n_classes)
     if not architecture.stem:
         return _judge_cells(input_side, channels, n_classes)
     picture = keras.Input((input_side, input_side, channels), name="picture")
@@ -81,6 +85,28 @@ def build(architecture: Architecture, input_side: int, channels: int, n_classes:
             last = stage == len(stages) - 1 and block == blocks - 1
             x = _residual(x, width, stride if block == 0 else 1, f"s{stage}b{block}", ACTIVATIONS if last else None)
     x = layers.Activation("linear", dtype="float32", name="to_float32")(x)
+    maps = layers.Conv2D(n_classes, 1, use_bias=False, dtype="float32", name=MAPS)(x)
+    logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
+    features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
+    return keras.Model(picture, {"logits": logits, "maps": maps, "features": features})
+
+
+class Colours(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Brings levels 0..1 to the range -1..1 that ImageNet's weights know."""
+
+    def call(self, x: Any) -> Any:
+        """Map [B, S, S, 3]."""
+        return x * (255 / 128) - 127 / 128
+
+
+def _pooled_backbone(side: int, channels: int, n_classes: int) -> keras.Model:
+    """EfficientNet-Lite0's last two stages, side by side at a stride of 32, and a linear layer on their mean.
+
+    Its weights stay as ImageNet left them: such features tell kinds of pictures apart that no gate has seen.
+    """
+    picture = keras.Input((side, side, channels), name="picture")
+    stages = efficientnet_lite0(Colours(name="colours")(picture), fixed=len(STAGES))
+    x = layers.Concatenate(dtype="float32", name=ACTIVATIONS)(stages[-2:])
     maps = layers.Conv2D(n_classes, 1, use_bias=False, dtype="float32", name=MAPS)(x)
     logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
     features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)

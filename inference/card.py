@@ -28,10 +28,12 @@ class _Part(BaseModel):
 class Architecture(_Part):
     """Arguments of ``inference.architecture.build``: enough to rebuild the Keras model without pickled code."""
 
-    stem: int
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    strides: tuple[int, ...]
+    backbone: Literal["", "efficientnet_lite0"] = ""
+    """Read the pooled ends of this net's last two stages (see ``inference.efficientnet``); the rest is then empty."""
+    stem: int = 0
+    widths: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
 
 
 class Input(_Part):

@@ -1,15 +1,20 @@
-"""Pictures drawn for the tests, as bytes: nobody's scan, so they may be shown and kept anywhere."""
+"""Pictures made for the tests, as bytes: nobody's scan, so they may be shown and kept anywhere."""
 
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+
+from bot.sandbox import samples
 
 ORIENTATION = 0x0112
+SLICE = Path(samples.__file__).parent / "brain-t1.jpg"
+"""A slice that may be shown anywhere: see the samples' README."""
 
 
 def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
@@ -20,31 +25,20 @@ def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 
 
 def brain_array(side: int = 320, *, tumour: bool = True, seed: int = 1) -> NDArray[np.float32]:
-    """Draw a brain-like axial slice in 0..1: skull, folded cortex, ventricles, and a bright mass when asked."""
+    """The sandbox's slice of an average brain in 0..1, with noise by seed and a drawn mass when asked."""
     random = np.random.default_rng(seed)
+    with Image.open(SLICE) as image:
+        scan = ImageOps.pad(image.convert("L"), (side, side), Image.Resampling.BILINEAR)
+    levels = np.asarray(ImageOps.mirror(scan) if seed % 2 else scan, np.float64) / 255
+    picture: NDArray[np.float32] = np.asarray(levels ** random.uniform(0.9, 1.1), np.float32)
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].astype(np.float32)
-    radius = np.hypot(x / 0.72, y / 0.88) + 0.02 * np.sin(5 * np.arctan2(y, x) + seed)
-    folds = _noise(random, side, 24) * 0.5 + _noise(random, side, 48) * 0.5
-    picture = np.zeros((side, side), np.float32)
-    picture[radius < 1.06] = 0.55  # skin and fat
-    picture[radius < 1.00] = 0.12  # bone
-    picture[radius < 0.93] = 0.08  # fluid
-    cortex = (radius < 0.90) & (folds + (0.9 - radius) * 4 > 0.35)
-    picture[cortex] = 0.42
-    white = (radius < 0.74) & (folds + (0.74 - radius) * 5 > 0.4)
-    picture[white] = 0.58
-    picture[(np.abs(x) < 0.008) & (radius < 0.9)] = 0.15  # the falx
-    for sign in (-1, 1):
-        ventricle = np.hypot((x - sign * (0.10 + 0.10 * np.abs(y))) / 0.06, (y + 0.02) / 0.30)
-        picture[ventricle < 1] = 0.10
     if tumour:
         mass = np.hypot((x - 0.33) / 0.17, (y + 0.30) / 0.20) + 0.15 * (_noise(random, side, 10) - 0.5)
-        picture = np.where(mass < 1.5, picture * 0.75, picture)  # oedema
-        picture = np.where(mass < 1, 0.85 + 0.15 * _noise(random, side, 30), picture)
-        picture = np.where(mass < 0.45, 0.35, picture)  # necrosis
-    picture += 0.06 * (_noise(random, side, 80) - 0.5) * (picture > 0.02)
-    picture += random.normal(0, 0.012, picture.shape).astype(np.float32)
-    return np.clip(_blur(picture, 1.2 * side / 320), 0, 1)
+        soft = _blur(np.where(mass < 1.5, picture * 0.75, picture), 1.2 * side / 320)  # oedema
+        soft = np.where(mass < 1, 0.85 + 0.15 * _noise(random, side, 30), soft)
+        picture = _blur(np.where(mass < 0.45, 0.35, soft).astype(np.float32), 0.6 * side / 320)  # necrosis
+    grain = random.normal(0, 0.012, picture.shape) * (picture > 0.02)
+    return np.clip(picture + grain, 0, 1).astype(np.float32)
 
 
 def brain(side: int = 320, *, tumour: bool = True, seed: int = 1, kind: str = "JPEG") -> bytes:

@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 
 from inference.analysis import Reason
 from inference.backends import BackendName
+from inference.card import ModelError
 from inference.decision import probabilities
-from inference.gate.ood_detector import MahalanobisDetector
-from inference.gate.rejection_reason import RejectionReasons, too_dark
+from inference.gate.brightness import too_dark
+from inference.gate.ood_detector import DETECTOR_FILE, OodDetector
 from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
 from inference.model import Model, Prediction
 from inference.registry import Entry
 
-FRAMED_POSITIVE: Final = 0.97
+FRAMED_POSITIVE: Final = 0.9
 """What is cut out of a photo is let in at this probability or more: it has had several chances."""
-PHOTOGRAPHED: Final = 4.0
-"""Glare and stripes put what is cut out of a photo so many times as far from the scans that the gate knows."""
 NO_PHOTO: Final = 0.999
 """A picture that is a scan at this probability is not searched for a screen: the borders of cells in a smear form
 straight lines by chance, and what was cut out along them was judged at a wrong scale."""
@@ -50,16 +49,15 @@ class Gate:
     """The gate's model and the rule by which it lets pictures in."""
 
     model: Model
-    reasons: RejectionReasons | None = None
-    detector: MahalanobisDetector | None = None
+    detector: OodDetector
 
     @classmethod
     def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
         """Open the gate's checked folder. Raises ModelError when its files do not fit its card."""
-        folder, card = entry.folder, entry.card
-        return cls(
-            Model.load(entry, backend), RejectionReasons.load(folder, card), MahalanobisDetector.load(folder, card)
-        )
+        detector = OodDetector.load(entry.folder, entry.card)
+        if detector is None:
+            raise ModelError(f"{entry.folder / 'card.json'} has no checksum for {DETECTOR_FILE}: reinstall the package")
+        return cls(Model.load(entry, backend), detector)
 
     def admit(self, rgb: Rgb) -> Admission:
         """Judge a picture (H x W x 3). What a photo shows of a screen or a film is cut out and laid flat."""
@@ -74,7 +72,7 @@ class Gate:
             if not is_photo(rgb, frame):
                 continue
             flat = lay_flat(rgb, frame)
-            within, organ = self._score(self.model.read(flat), PHOTOGRAPHED)
+            within, organ = self._score(self.model.read(flat))
             if within[organ] >= max(limit, FRAMED_POSITIVE) and (organ == nearest or not admitted):
                 return Admission(organ, organ, within, Reason.READ, flat)
             almost = almost or within[organ] >= ALMOST
@@ -83,14 +81,12 @@ class Gate:
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, prediction)
         return Admission(None, nearest, scores, reason, rgb)
 
-    def _score(self, prediction: Prediction, tolerance: float = 1.0) -> tuple[Mapping[str, float], str]:
-        """The probabilities by the classifier and the distance together, and the likeliest organ."""
-        scores, outputs = prediction.chances, prediction.outputs
-        if self.detector:
-            scores = probabilities(self.detector.weigh(outputs.logits, outputs.features, tolerance), self.model.card)
-        return scores, max(self.model.card.organs, key=lambda organ: scores[organ])
+    def _score(self, prediction: Prediction) -> tuple[Mapping[str, float], str]:
+        """The probabilities by both signals of the detector, and the likeliest organ."""
+        card = self.model.card
+        logits = np.append(self.detector.scores(prediction.outputs.features[None])[0], np.float32(0))
+        scores = probabilities(logits, card)
+        return scores, max(card.organs, key=lambda organ: scores[organ])
 
     def _why(self, rgb: Rgb, prediction: Prediction) -> Reason:
-        if too_dark(rgb):
-            return Reason.TOO_DARK
-        return self.reasons.reason(prediction.outputs.features, rgb) if self.reasons else Reason.NOT_A_SCAN
+        return Reason.TOO_DARK if too_dark(rgb) else self.detector.reason(prediction.outputs.features)

@@ -1,4 +1,4 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate|folds|shortcuts``: make a model folder.
+"""``python -m inference.training data|train|export|calibrate|evaluate|shortcuts``: make a model folder.
 
 ``KERAS_BACKEND=jax`` trains on JAX, on an accelerator where there is one; what follows needs TensorFlow again.
 """
@@ -20,6 +20,7 @@ import keras
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
 from inference.training.data.dataset import DataError
+from inference.training.fit.backbone import BackboneError
 from inference.training.recipes import RECIPES, RecipeError, read_recipe
 
 ON_ANY_BACKEND = ("data", "train")
@@ -45,7 +46,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
     parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
-    parser.add_argument("--drawn", action="store_true", help="folds: show the gate kinds that only this test draws")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
     parser.add_argument("--study", action="store_true", help="evaluate: the answer about several slices of one person")
     parser.add_argument("--seed", type=int, default=0)
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for name in args.model or own or RECIPES:
             commands.COMMANDS[args.command](recipes[name], args)
-    except (DataError, ModelError) as error:
+    except (BackboneError, DataError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

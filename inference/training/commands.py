@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -14,17 +15,27 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.analyser import Analyser
-from inference.card import OTHER, ModelCard, OperatingPoints, load_card
+from inference.card import ModelCard, OperatingPoints, load_card
+from inference.gate.ood_detector import DETECTOR_FILE
 from inference.model import Model
 from inference.registry import Entry
 from inference.training.data import audit, dataset
 from inference.training.data.dataset import DataError
-from inference.training.fit import cells, export, gate_distances, gate_reasons, train
+from inference.training.fit import backbone, cells, export, features, train
+from inference.training.fit import gate as gate_fit
 from inference.training.fit.checkpoint import STATE_FILE
-from inference.training.measure import calibrate, cells_compare, evaluate, gate_folds, heatmaps, shortcuts, studies
+from inference.training.measure import (
+    calibrate,
+    cells_compare,
+    evaluate,
+    gate_figures,
+    heatmaps,
+    shortcuts,
+    studies,
+)
 from inference.training.predict import probabilities, read_files
 from inference.training.recipes import BRAIN_MRI, Recipe
-from inference.training.report import gate_card, plots
+from inference.training.report import plots
 from inference.training.report.model_card import write_model_card
 
 LOG_FILE, NOTES_FILE = "train.log", "notes.json"
@@ -91,6 +102,8 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
 
         if recipe.of_cells:
             best = cells.train(recipe, examples, folder, progress, log)
+        elif recipe.organ is None:
+            best = gate_fit.train(recipe, examples, folder, progress, log)
         else:
             arrays, validation = train.prepare(recipe, root, log)
             plan = train.Plan(
@@ -112,7 +125,16 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
-    changes = {"trained_on": evaluate.provenance(examples), "made_with": card.made_with | made}
+    learned_from = features.chosen(examples) if recipe.organ is None else examples
+    changes: dict[str, Any] = {
+        "trained_on": evaluate.provenance(learned_from),
+        "made_with": card.made_with | made,
+    }
+    if recipe.architecture.backbone:
+        changes["made_with"] |= {"backbone": backbone.CREDIT}
+    if recipe.organ is None:
+        detector = Path(shutil.copy(run_folder(recipe, args) / DETECTOR_FILE, args.models / recipe.name))
+        changes["sha256"] = card.sha256 | {DETECTOR_FILE: export.checksum(detector)}
     export.write_card(card.model_copy(update=changes), args.models / recipe.name)
     say(f"{recipe.name}: exported to {args.models / recipe.name}")
 
@@ -120,6 +142,9 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
     folder = Path(args.models) / recipe.name
+    if recipe.organ is None:
+        calibrate_gate(recipe, args)
+        return
     card = load_card(folder).model_copy(update={"views": recipe.views})
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     validation = [e for e in examples if e.part == "val"]
@@ -129,9 +154,6 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         scored = calibrate.Scored(answer.logits, labels, tuple(e.source for e in validation))
         if recipe.of_cells:
             scored = unseen_looks(recipe, args) or scored
-        if not recipe.organ:
-            detector = gate_distances.of_shipped(folder, recipe, examples, answer)
-            scored = calibrate.Scored(detector.weigh(answer.logits, answer.features), labels, scored.sources)
         heat = calibrate.temperature(scored)
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
@@ -141,23 +163,34 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     changes: dict[str, Any] = {
         "conformal": calibrate.conformal(chances, scored.labels, recipe.class_names, scored.sources)
     }
-    if recipe.organ:
-        tumor, ill = 1 - chances[:, free], scored.labels != free
-        bins = calibrate.reliability(tumor, ill)
-        points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits)
-        changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
-        right = (answer.chances[:, free] < 0.5) == (labels != free)
-        changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
-        tumors = np.array([c.tumor for c in recipe.classes])
-        scales = [calibrate.full_scale(answer.evidence, labels, tumors, p) for p in calibrate.PEAK_PERCENTILES]
-        changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
-    else:
-        changes["operating_points"] = OperatingPoints(positive=gate_distances.POINT, negative=gate_distances.POINT)
-        reasons = gate_reasons.save(gate_reasons.learn(folder, recipe, examples), folder)
-        apart = gate_distances.save(detector, folder)
-        changes["sha256"] = card.sha256 | {path.name: export.checksum(path) for path in (reasons, apart)}
+    tumor, ill = 1 - chances[:, free], scored.labels != free
+    bins = calibrate.reliability(tumor, ill)
+    points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits)
+    changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
+    right = (answer.chances[:, free] < 0.5) == (labels != free)
+    changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
+    tumors = np.array([c.tumor for c in recipe.classes])
+    scales = [calibrate.full_scale(answer.evidence, labels, tumors, p) for p in calibrate.PEAK_PERCENTILES]
+    changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
+
+
+def calibrate_gate(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Set the gate's temperature on val; its points lie in the detector, chosen on what was left out."""
+    folder = Path(args.models) / recipe.name
+    card = load_card(folder)
+    validation = [e for e in dataset.examples_for(recipe, dataset.data_root(args.data)) if e.part == "val"]
+    gate = Analyser.load(args.models).gate
+    with bar(len(validation), recipe.name) as progress:
+        answer = read_files(gate.model, [e.path for e in validation], progress)
+    scores = gate.detector.scores(answer.features)
+    logits = np.concatenate([scores, np.zeros((len(scores), 1), np.float32)], 1)
+    labels = evaluate.labels_of(recipe, validation)
+    heat = calibrate.temperature(calibrate.Scored(logits, labels, tuple(e.source for e in validation)))
+    points = OperatingPoints(positive=gate_fit.POINT, negative=gate_fit.POINT)
+    export.write_card(card.model_copy(update={"temperature": heat, "operating_points": points}), folder)
+    say(f"{recipe.name}: temperature {heat}")
 
 
 def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> calibrate.Scored | None:
@@ -195,7 +228,7 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
                 plots.write(recipe, card, folder, parts)
             else:
                 gate = Analyser.load(args.models).gate
-                found = evaluate.gate_figures(recipe, gate, folder, examples, progress)
+                found = gate_figures.figures(recipe, gate, folder, examples, run_folder(recipe, args), progress)
         if recipe.of_cells and (unseen := unseen_looks(recipe, args)):
             found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
             sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
@@ -213,27 +246,6 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     export.write_card(updated, folder)
     write_model_card(updated, folder)
     say(f"{recipe.name}: figures written to {folder}")
-
-
-def run_folds(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train the gate without some kinds and sources in turn, and write what it does with them into its card."""
-    if recipe.organ:
-        say(f"{recipe.name}: folds of kinds are for the gate alone")
-        return
-    folder, root = Path(args.models) / recipe.name, dataset.data_root(args.data)
-    if args.drawn:
-        scans = [e for e in dataset.examples_for(recipe, root) if e.part == "val" and e.label != OTHER]
-        drawn = gate_folds.drawn_figures(Analyser.load(args.models).gate, scans)
-        found, lines = {"kinds_drawn": drawn}, gate_card.drawn(drawn)
-    else:
-        gate_folds.train_folds(recipe, root, Path(args.runs), seed=args.seed, log=say)
-        left_out = gate_folds.figures(recipe, Path(args.runs))
-        found, lines = {"kinds_left_out": left_out}, gate_card.lines(left_out)
-    card = load_card(folder)
-    updated = card.model_copy(update={"figures": card.figures | found})
-    export.write_card(updated, folder)
-    write_model_card(updated, folder)
-    print("\n".join(lines))
 
 
 def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -267,6 +279,5 @@ COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
-    "folds": run_folds,
     "shortcuts": run_shortcuts,
 }

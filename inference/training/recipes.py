@@ -69,10 +69,6 @@ class Recipe:
     """What serving looks at. A head is nearly its own mirror image, and on val the two views differ where the model is
     wrong; for blood smears they tell nothing that one does not."""
     limits: Limits = Limits()
-    drawn: int = 0
-    """Of a gate: how many drawn pictures are added to the class "other"."""
-    refused: tuple[float, ...] = ()
-    """Of a gate: share of each organ's pictures of val that is refused where others score as high (else 0.01)."""
     card: CardTexts
 
     @property
@@ -141,16 +137,11 @@ GATE = Recipe(
         ModelClass(name=BLOOD_SMEAR, words="blood smear", tumor=False),
         ModelClass(name=OTHER, words="something else", tumor=False),
     ),
-    architecture=Architecture(stem=16, widths=(40, 64, 96), blocks=(1, 1, 2), strides=(2, 2, 1)),
-    input=Input(side=128, channels=3, normalisation="none"),
-    cached_side=144,
+    architecture=Architecture(backbone="efficientnet_lite0"),
+    input=Input(side=160, channels=3, normalisation="none"),
+    cached_side=160,
     class_shares=(0.28, 0.25, 0.47),
-    minutes=10,
-    batch=48,
-    smoothing=0.02,
-    drawn=2400,
-    # Hardly anything else looks like a smear, and laboratories differ more than scanners do.
-    refused=(0.01, 0.002),
+    minutes=5,
     card=card_texts.GATE,
 )
 RECIPES = {recipe.name: recipe for recipe in (GATE, BRAIN, BLOOD)}

@@ -7,16 +7,15 @@ user's own folders (see ``inference.training.data.own_pictures``).
 import csv
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.card import OTHER, Input
+from inference.card import Input
 from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, tensor
 from inference.training.recipes import (
     BLOOD_SMEAR,
@@ -32,17 +31,6 @@ LEVELS = {"none": 1.0, "percentile": MAX_LEVEL, "stain": MAX_DENSITY}
 
 BLOOD_TEST_LOOKS = ("bccd", "Pre_yellow_sparse")
 """Looks (slide or laboratory) that the shipped model never sees: one tumour-free, one with leukaemia."""
-OTHER_BOOST = {
-    "ct_head": 2.5,
-    "ct_head64": 2.0,
-    "ct_abdomen": 1.5,
-    "mri_abdomen": 3.0,
-    "mri_spine": 2.0,
-    "mri_breast64": 1.5,
-    "cytology_near": 2.0,
-    "histology": 1.5,
-}
-"""Kinds that look most like a scan are drawn more often."""
 CT_AMONG_MRI = frozenset(
     f"{number:05}.jpg"
     for number in (
@@ -217,58 +205,23 @@ def blood_examples(root: Path) -> list[Example]:
     return examples
 
 
-def gate_examples(root: Path) -> list[Example]:
-    """Brain slices, blood smears and everything else; ``gate_folds`` leaves whole kinds and sources out in turn."""
-    slices = slice_examples(root)
-    sizes = Counter(e.source for e in slices)
-    boost = {"sartaj": 2.5, "stripped_misc": 1.5, "btp": 2.0, "single_subjects": 1.5, "ptbp_children": 0.5}
-    examples = [
-        Example(
-            path=e.path,
-            label=BRAIN_MRI,
-            part=e.part,
-            source=e.source,
-            group=e.group,
-            weight=boost.get(e.source, 1.0) / sizes[e.source] ** 0.5,
-            detail=e.detail,
-        )
-        for e in slices
-    ]
-    examples += [replace(e, label=BLOOD_SMEAR) for e in blood_examples(root)]
-    folder = root / "other"
-    for row in read_index(folder / "index.csv", ("file", "kind")):
-        if row["file"] in KNOWN_FROM_TRAINING:
-            continue
-        kind, share = row["kind"], stable_share(row["file"])
-        part = "val" if share < 0.12 else "test" if share < 0.24 else "train"
-        examples.append(
-            Example(folder / row["file"], OTHER, part, kind, row["file"], OTHER_BOOST.get(kind, 1.0), None, kind)
-        )
-    return examples
-
-
 def slice_examples(root: Path) -> list[Example]:
     """The brain slices without what the web sets wrongly call MRI."""
     return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
 
 
-SHIPPED: dict[str, Callable[[Path], list[Example]]] = {
-    "gate": gate_examples,
-    BRAIN_MRI: slice_examples,
-    BLOOD_SMEAR: blood_examples,
-}
-"""Recipe -> how the examples of the shipped model are read."""
-
-
 def examples_for(recipe: Recipe, root: Path) -> list[Example]:
     """The examples of ``recipe``. Raises DataError when the data don't fit."""
+    from inference.training.data.gate_pictures import gate_examples
     from inference.training.data.own_pictures import is_own, own_examples
+
+    shipped = {"gate": gate_examples, BRAIN_MRI: slice_examples, BLOOD_SMEAR: blood_examples}
 
     if is_own(root):
         return own_examples(recipe, root)
-    if recipe.name not in SHIPPED:
+    if recipe.name not in shipped:
         raise DataError(f"{root} has no pictures of {recipe.name}: name a folder of your own by --data")
-    return SHIPPED[recipe.name](root)
+    return shipped[recipe.name](root)
 
 
 def load(

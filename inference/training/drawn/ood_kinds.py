@@ -1,6 +1,6 @@
 """Kinds of pictures that no training ever drew: what the gate does with them stands for kinds that nobody thought of.
 
-``python -m inference.training folds gate --drawn`` shows them to the shipped gate. They may not be used to train it.
+``python -m inference.training evaluate gate`` shows them to the shipped gate. They may not be used to train it.
 """
 
 from collections.abc import Callable

@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.card import OTHER
-from inference.training.data.dataset import LEVELS, Arrays, Example
+from inference.training.data.dataset import LEVELS, Arrays
 from inference.training.drawn import outliers
-from inference.training.fit import augment, gate_vary, lesions
+from inference.training.fit import augment, lesions
 from inference.training.recipes import Recipe
 
 AHEAD = 3
@@ -78,23 +77,6 @@ def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Itera
     return iter(drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD))
 
 
-def with_drawn_outliers(arrays: Arrays, recipe: Recipe, count: int, seed: int) -> Arrays:
-    """Add ``count`` drawn pictures to the gate's class "other": as much weight together as half of the real ones."""
-    other = recipe.class_names.index(OTHER)
-    is_other = arrays.labels == other
-    drawn = outliers.draw(count, arrays.pictures.shape[1], arrays.pictures[~is_other], arrays.pictures[is_other], seed)
-    real = sum(e.weight for e in arrays.examples if e.label == OTHER)
-    example, weight = arrays.examples[0], (real or 2.0) / 2 / count
-    extra = tuple(Example(example.path, OTHER, "train", "drawn", f"drawn{i}", weight) for i in range(count))
-    return Arrays(
-        arrays.examples + extra,
-        np.concatenate([arrays.pictures, drawn]),
-        np.concatenate([arrays.labels, np.full(count, other, np.int32)]),
-        np.concatenate([arrays.masks, np.zeros((count, *arrays.masks.shape[1:]), np.uint8)]),
-        np.concatenate([arrays.masked, np.zeros(count, bool)]),
-    )
-
-
 def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
     """Augment one batch (tensors in the order of ``Batch``): model input [B, S, S, C] and masks [B, S, S, 1]."""
     pictures, masks, ellipses = tf.cast(batch[0], tf.float32) / 255, tf.cast(batch[1], tf.float32) / 255, batch[4]
@@ -106,8 +88,6 @@ def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:
         pictures = augment.geometry(
             pictures, side, turn=turn, zoom=(0.6, 1.35), shift=0.08, flip_up=flip, quarter=not recipe.upright
         )
-        if recipe.organ is None:
-            pictures = gate_vary.estrange(pictures, batch[2] == recipe.tumor_free)
         pictures = augment.levels(augment.curve(pictures, 0.3), 0.25, 0.35)
         if recipe.input.channels == 3:
             pictures = augment.colour_cast(pictures, 0.1)

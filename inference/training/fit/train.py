@@ -17,7 +17,7 @@ import numpy as np
 from inference.architecture import LOGITS, build, load_weights
 from inference.training.data import dataset
 from inference.training.fit import lesions
-from inference.training.fit.batches import stream, with_drawn_outliers
+from inference.training.fit.batches import stream
 from inference.training.fit.checkpoint import STATE_FILE, Progress, go_on, keep
 from inference.training.fit.learner import Learner, learner
 from inference.training.recipes import Recipe
@@ -53,8 +53,6 @@ def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[dataset.Array
     arrays = dataset.load(recipe, training, blank_bars=True)
     if recipe.slices:
         arrays = lesions.with_tumors_removed(arrays, recipe)
-    if recipe.drawn:
-        arrays = with_drawn_outliers(arrays, recipe, recipe.drawn, seed=7)
     log(f"{recipe.name}: {len(arrays.labels)} pictures to train on")
     return arrays, [e for e in examples if e.part == "val"]
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends import load_backend
-from inference.card import OTHER, ModelCard
-from inference.gate.gate import Gate
+from inference.card import ModelCard
 from inference.model import Model
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
@@ -77,45 +76,6 @@ def expert_figures(
     return result
 
 
-def gate_figures(
-    recipe: Recipe, gate: Gate, folder: Path, examples: Sequence[Example], progress: Callable[[], None] | None
-) -> dict[str, Any]:
-    """Every figure of the gate's card, by the rule that serves."""
-    result: dict[str, Any] = {}
-    known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
-    for part in PARTS:
-        rows = [e for e in examples if e.part == part]
-        if not rows:
-            continue
-        chances, taken_for = admit(recipe, gate, rows, progress)
-        labels = labels_of(recipe, rows)
-        seen = baselines.features(rows, blank_bars=False)
-        result[part] = {
-            "pictures": dict(sorted(Counter(e.label for e in rows).items())),
-            "model": table(recipe, chances, labels, rows),
-            **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
-            "gate": refusals(recipe, taken_for, rows),
-        }
-    result["speed_ms_one_thread"] = speed(folder, gate.model.card)
-    scans = [e for e in examples if e.part != "train" and e.label != OTHER][:: max(1, len(examples) // RANDOMISED_ON)]
-    result["read_ms_one_thread"] = reading_speed(gate.model, [open_picture(e.path) for e in scans])
-    return result
-
-
-def admit(
-    recipe: Recipe, gate: Gate, examples: Sequence[Example], progress: Callable[[], None] | None
-) -> tuple[Floats, NDArray[np.int_]]:
-    """The gate's probabilities [N, K] and the class it takes each picture for ("other" when it refuses) [N]."""
-    chances, taken_for = [], []
-    for example in examples:
-        admission = gate.admit(open_picture(example.path))
-        chances.append([admission.scores[name] for name in recipe.class_names])
-        taken_for.append(recipe.class_names.index(admission.organ or OTHER))
-        if progress:
-            progress()
-    return np.array(chances), np.array(taken_for)
-
-
 def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
     """Accuracy, F1, AUC and calibration with 95 % intervals over groups, and recall by class."""
     groups = [e.group for e in examples]
@@ -127,7 +87,7 @@ def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: 
         "accuracy": metrics.share(correct, groups),
         "macro_f1": metrics.interval(lambda i: metrics.macro_f1(predicted[i], labels[i], len(names)), groups),
         "recall": {
-            names[k]: metrics.share(correct[labels == k], _of(groups, labels == k)) for k in np.unique(labels).tolist()
+            names[k]: metrics.share(correct[labels == k], of(groups, labels == k)) for k in np.unique(labels).tolist()
         },
         "log_loss": round(float(-np.log(chances[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
         "calibration_error": error | {"if_perfect": round(metrics.calibration_error_by_chance(confidence), 4)},
@@ -153,7 +113,7 @@ def verdicts(
 
     def shares(chosen: NDArray[np.bool_]) -> dict[str, Any]:
         named = {"signs": readings.said == 1, "no_signs": readings.said == -1, "not_sure": readings.said == 0}
-        here = _of(groups, chosen)
+        here = of(groups, chosen)
         return {"pictures": int(chosen.sum())} | {k: metrics.share(v[chosen], here) for k, v in named.items()}
 
     result: dict[str, Any] = {}
@@ -174,7 +134,7 @@ def prediction_sets(
     groups = [e.group for e in examples]
     return {
         "coverage": {
-            card.class_names[k]: metrics.share(held[labels == k], _of(groups, labels == k))
+            card.class_names[k]: metrics.share(held[labels == k], of(groups, labels == k))
             for k in np.unique(labels).tolist()
         },
         "mean_size": round(float(inside.sum(1).mean()), 4),
@@ -203,31 +163,7 @@ def doubt(
         far = readings.tta_disagreement > card.max_tta_disagreement
         result["views_disagree"] = metrics.share(far, groups)
         if (~right).any():
-            result["views_disagree_where_wrong"] = metrics.share(far[~right], _of(groups, ~right))
-    return result
-
-
-def refusals(recipe: Recipe, taken_for: NDArray[np.int_], examples: Sequence[Example]) -> dict[str, Any]:
-    """Scans refused and other pictures let in, by source or kind."""
-    other = recipe.class_names.index(OTHER)
-    result: dict[str, Any] = {"scans_refused": {}, "others_let_in": {}}
-    sources = np.array([e.domain for e in examples])
-    labels, groups = labels_of(recipe, examples), [e.group for e in examples]
-    for k, name in enumerate(recipe.class_names):
-        chosen = labels == k
-        if not chosen.any():
-            continue
-        wrong = taken_for != k
-        found = metrics.share(wrong[chosen], _of(groups, chosen))
-        result["others_let_in" if k == other else "scans_refused"][name] = {
-            "pictures": int(chosen.sum()),
-            "share": found["value"],
-            "ci95": found["ci95"],
-            "by_source": {
-                str(s): [int(wrong[chosen & (sources == s)].sum()), int((chosen & (sources == s)).sum())]
-                for s in np.unique(sources[chosen])
-            },
-        }
+            result["views_disagree_where_wrong"] = metrics.share(far[~right], of(groups, ~right))
     return result
 
 
@@ -279,5 +215,6 @@ def labels_of(recipe: Recipe, examples: Sequence[Example]) -> NDArray[np.int32]:
     return np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
 
 
-def _of(groups: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+def of(groups: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    """The groups of the pictures that are chosen [N]."""
     return [group for group, is_chosen in zip(groups, chosen, strict=True) if is_chosen]

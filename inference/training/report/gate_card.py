@@ -1,69 +1,49 @@
-"""The gate's own part of its model card: what it does with kinds, hospitals and laboratories that it has not seen."""
+"""The gate's own part of its model card: places and kinds that it has not seen, and drawings."""
 
 from typing import Any
 
-SIGNALS = ("classifier", "distance", "as_shipped")
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """The figures of what was left out and of what was drawn as a part of the model card."""
+    return [*_left_out(figures.get("left_out")), *_drawn(figures.get("drawn"))]
 
 
-def lines(found: dict[str, Any] | None) -> list[str]:
-    """The figures of the folds as a part of the model card."""
+def _left_out(found: dict[str, Any] | None) -> list[str]:
     if not found:
         return []
     text = [
-        "## Kinds, hospitals and laboratories left out",
+        "## Hospitals, laboratories and kinds left out",
         "",
-        "What short trainings at half the side, which have not seen these, do with them: the classifier alone, the "
-        "distance to the nearer organ alone, and both weighed together as shipped, each at the point that refuses as "
-        "many slices and smears of val.",
-        "",
-        "| kind of other picture | pictures | let in: classifier | distance | as shipped | AUROC: classifier "
-        "| distance | as shipped |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for kind, row in sorted(found["others_let_in"].items()):
-        cells = [row[name] for name in SIGNALS] + [row[f"{name}_auroc"] for name in SIGNALS]
-        text.append(f"| {kind} | {row['pictures']} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
-    text.append(_mean(found["others_let_in"]) + " | | | |")
-    text += ["", "| source or look of scans | pictures | refused: classifier | distance | as shipped |"]
-    text += ["|---|---|---|---|---|"]
-    for source, row in sorted(found["scans_refused"].items()):
-        text.append(f"| {source} | {row['pictures']} | " + " | ".join(f"{row[name]:.3f}" for name in SIGNALS) + " |")
-    text.append(_mean(found["scans_refused"]) + " |")
-    text += [
-        "",
-        "By fold: all scans that it left out against all other pictures that it left out, and what it has seen:",
+        "Unseen: by a gate that had nothing of the place or the kind in its training. Known: by one that had others of "
+        "it, but not these pictures. Both at the shipped points.",
         "",
     ]
-    text += [
-        "| fold | AUROC: classifier | distance | as shipped | other pictures of val let in: classifier | distance "
-        "| as shipped | scans of val refused |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for fold, row in found["folds"].items():
-        cells = [row[f"{name}_{what}"] for what in ("auroc", "known") for name in SIGNALS]
-        cells.append(row["scans_of_val_refused"])
-        text.append(f"| {fold} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
-    return [*text, ""]
+    for key, words in (("scans_refused", "scans refused"), ("others_let_in", "other pictures let in")):
+        text += [f"| {words} | pictures | unseen | known |", "|---|---|---|---|"]
+        rows = sorted(found[key].items())
+        text += [
+            f"| {name} | {row['pictures']} | {_cell(row['unseen'])} | {_cell(row['known'])} |" for name, row in rows
+        ]
+        means = [_mean([row[name] for _, row in rows]) for name in ("unseen", "known")]
+        text += [f"| **mean of these** | {sum(row['pictures'] for _, row in rows)} | {means[0]} | {means[1]} |", ""]
+    return text
 
 
-def drawn(found: dict[str, Any] | None) -> list[str]:
-    """The figures of the kinds that only a test draws."""
+def _drawn(found: dict[str, Any] | None) -> list[str]:
     if not found:
         return []
-    text = [
-        "## Kinds that no training drew",
-        "",
-        f"{found['pictures_of_each']} pictures of each, drawn by code as a test alone (`folds gate --drawn`), shown to "
-        "the shipped gate; AUROC against the scans of val.",
-        "",
-        "| kind | let in | AUROC |",
-        "|---|---|---|",
-    ]
-    text += [f"| {kind} | {row['let_in']:.3f} | {row['auroc']:.3f} |" for kind, row in sorted(found["kinds"].items())]
-    return [*text, f"| **all** | {found['let_in']:.3f} | {found['auroc']:.3f} |", ""]
+    text = ["## Pictures that no training draws", ""]
+    for key, words in (("drawings", "Drawings, charts, pages and screens"), ("other", "Bodies, cells and patterns")):
+        wrong, shown = (sum(row[i] for row in found[key].values()) for i in (0, 1))
+        let_in = ", ".join(f"{kind} {row[0]} of {row[1]}" for kind, row in found[key].items() if row[0])
+        text += [f"{words}: {wrong} of {shown} let in ({len(found[key])} kinds){': ' + let_in if let_in else ''}.", ""]
+    return text
 
 
-def _mean(rows: dict[str, Any]) -> str:
-    shares = [sum(row[name] for row in rows.values()) / len(rows) for name in SIGNALS]
-    pictures = sum(row["pictures"] for row in rows.values())
-    return f"| **mean of these** | {pictures} | " + " | ".join(f"{share:.3f}" for share in shares)
+def _cell(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
+
+
+def _mean(shares: list[float | None]) -> str:
+    known = [share for share in shares if share is not None]
+    return _cell(sum(known) / len(known) if known else None)

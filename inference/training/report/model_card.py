@@ -32,11 +32,10 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
             f"![What was said, and where the heat lay]({GALLERY})",
             "",
         ]
-    for part in ("test", "val"):
+    for part in ("extra_test", "test", "val"):
         if part in card.figures:
             lines += _part(card.figures[part], part)
-    lines += gate_card.lines(card.figures.get("kinds_left_out"))
-    lines += gate_card.drawn(card.figures.get("kinds_drawn"))
+    lines += gate_card.lines(card.figures)
     lines += _looks(card.figures.get("looks_left_out"))
     lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
     lines += _robustness(card.figures.get("robustness"))

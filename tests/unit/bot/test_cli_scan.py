@@ -17,7 +17,7 @@ from bot.cli.main import main
 from bot.knowledge.loader import codes
 from inference.analysis import Reason
 from inference.card import MODELS_DIR
-from inference.gate.rejection_reason import KINDS
+from inference.gate.ood_detector import REASONS
 from inference.registry import check_models
 from tests import dicom_files, pictures
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.Captu
     assert status == 3
     # What is to be done in a chat is of no use here.
     assert [line["reason"] for line in lines[: len(bad)]] == [texts.plain(key) for _, key in bad.values()]
-    told = {texts.plain(f"refusal.{why}").removesuffix(" /scan tells more.") for why in (Reason.NOT_A_SCAN, *KINDS)}
+    told = {texts.plain(f"refusal.{why}").removesuffix(" /scan tells more.") for why in (Reason.NOT_A_SCAN, *REASONS)}
     assert {line["reason"] for line in lines[len(bad) : -2]} <= told
     assert not any("/scan" in line["reason"] for line in lines)
     assert "No such file" in lines[-2]["reason"]
@@ -149,9 +149,9 @@ def test_lines_come_in_the_order_of_the_files(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_named_organ_skips_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
-    status, (line,) = scan(capsys, "--organ", "blood_smear", put("cat.jpg", pictures.cat()))
+    status, (line,) = scan(capsys, "--organ", "brain_mri", put("cat.jpg", pictures.cat()))
     assert status == 0
-    assert (line["organ"], line["gate"]) == ("blood_smear", None)
+    assert (line["organ"], line["gate"]) == ("brain_mri", None)
 
 
 def test_without_json_each_file_gets_a_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +159,7 @@ def test_without_json_each_file_gets_a_readable_line(capsys: pytest.CaptureFixtu
     first, second = capsys.readouterr().out.splitlines()
     assert status == 3
     assert first.startswith("slice.jpg: ")
-    assert second.startswith("cat.jpg: I can't see")
+    assert second.startswith("cat.jpg: This looks like a photo, a drawing")
 
 
 def test_a_terminal_gets_a_progress_bar_for_several_files(

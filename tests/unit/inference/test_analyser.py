@@ -16,7 +16,7 @@ from inference.backends import WEIGHTS
 from inference.card import MODELS_DIR, ModelError
 from inference.decision import likeliest_tumor
 from inference.decode.imaging import decode
-from inference.gate.rejection_reason import KINDS
+from inference.gate.ood_detector import REASONS
 from tests import dicom_files, pictures
 
 
@@ -77,9 +77,15 @@ def test_the_form_of_the_file_does_not_change_the_answer(analyser: Analyser) -> 
 
 
 def test_a_hint_skips_the_gate(analyser: Analyser) -> None:
-    analysis = analyser.analyse(pictures.cat(), "blood_smear")
+    analysis = analyser.analyse(pictures.cat(), "brain_mri")
     assert analysis.gate is None
-    assert analysis.organ == "blood_smear"
+    assert analysis.organ == "brain_mri"
+
+
+def test_a_smear_without_a_white_cell_is_told_to_be_one(analyser: Analyser) -> None:
+    with pytest.raises(PictureError) as refused:
+        analyser.analyse(pictures.cat(), "blood_smear")
+    assert refused.value.reason is Reason.NO_WHITE_CELLS
 
 
 def test_drawn_scans_pass_the_gate_as_what_they_are(analyser: Analyser) -> None:
@@ -92,7 +98,7 @@ def test_anything_else_is_refused_and_the_experts_opinion_withheld(analyser: Ana
     assert callable(draw)
     refused: Analysis = analyser.analyse(draw())
     assert (refused.verdict, refused.organ) == (Verdict.NOT_READABLE, None)
-    assert refused.reason in (Reason.NOT_A_SCAN, *KINDS)
+    assert refused.reason in (Reason.NOT_A_SCAN, *REASONS)
     assert refused.gate is not None
     assert sum(refused.gate.values()) == pytest.approx(1)
     assert dict(refused.probabilities) == {}

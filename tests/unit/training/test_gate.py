@@ -1,41 +1,174 @@
-"""Promises of how the gate is made: what is drawn, what a fold leaves out, how sure a told reason must be."""
+"""Promises of how the gate is made: what is drawn, what is left out, and what is fitted to features."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from inference.analyser import Analyser
-from inference.gate.rejection_reason import KINDS, REFUSALS_FILE, RejectionReasons
-from inference.training.data import dataset
-from inference.training.drawn import more_outliers, ood_kinds, outliers
-from inference.training.fit import gate_distances, gate_reasons
-from inference.training.measure import gate_folds
-from inference.training.recipes import GATE
+from inference.gate.ood_detector import DETECTOR_FILE, REASONS
+from inference.training.data import gate_pictures
+from inference.training.data.dataset import DataError, Example
+from inference.training.data.vary import restain, vary
+from inference.training.drawn import flat, more_outliers, ood_kinds, outliers, unseen
+from inference.training.fit import features
+from inference.training.fit import gate as gate_fit
+from inference.training.fit.features import Features
+from inference.training.measure import gate_figures
 from inference.training.report import gate_card
 from tests import pictures
 
-
-def test_every_kind_and_every_source_but_the_base_is_left_out_by_exactly_one_fold(shared_data: Path) -> None:
-    examples = [e for e in dataset.gate_examples(shared_data) if e.part != "test"]
-    domains = {e.domain for e in examples}
-    left_out = [name for names in gate_folds.FOLDS.values() for name in names]
-    assert len(left_out) == len(set(left_out))
-    assert domains == {*left_out, *gate_folds.BASE}
+ORGANS = ("brain_mri", "blood_smear")
 
 
-@pytest.mark.parametrize("fold", ["base", *gate_folds.FOLDS])
-def test_a_fold_learns_nothing_of_what_it_is_judged_on(shared_data: Path, fold: str) -> None:
-    training, validation, left_out = gate_folds.parts(dataset.gate_examples(shared_data), fold)
-    assert training
-    assert not {e.domain for e in [*training, *validation]} & {e.domain for e in left_out}
-    assert all(e.part != "test" for e in [*training, *validation, *left_out])
-    assert bool(left_out) == (fold != "base")
+def clouds(seed: int = 0, count: int = 90) -> Features:
+    """Brains of three hospitals, smears of three laboratories and two other kinds, as clouds in ten directions."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        *(("brain_mri", place, 0) for place in ("cheng", "web", "archive")),
+        *(("blood_smear", place, 1) for place in ("bccd", "pbc_normal", "mehrad_all")),
+        ("ct_head", "ct_head", 2),
+        ("page", "page", 3),
+    ]
+    kinds, places, centres = (np.repeat([row[i] for row in rows], count) for i in range(3))
+    values = 6 * np.eye(10)[centres.astype(int)] + rng.normal(0, 0.7, (len(kinds), 10))
+    labels = np.where(np.isin(kinds, ORGANS), kinds, "other")
+    keys = np.array([f"{place}/{i}" for i, place in enumerate(places)])
+    return Features(values.astype(np.float32), keys, kinds, labels, places, np.full(len(kinds), "train"))
 
 
-def test_every_kind_of_the_data_that_a_reason_names_is_in_the_data(shared_data: Path) -> None:
-    kinds = {e.source for e in dataset.gate_examples(shared_data) if e.label == "other"}
-    assert {kind for names in gate_reasons.GROUPS.values() for kind in names} <= kinds
+def test_what_is_fitted_lets_scans_of_unseen_places_in_and_keeps_other_kinds_out() -> None:
+    found = clouds()
+    fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), gate_fit.judge(found, ORGANS), found)
+    fresh = clouds(1)
+    scores = fitted.scores(fresh.values)
+    for k, organ in enumerate(ORGANS):
+        assert (scores[fresh.kinds == organ, k] >= 0).mean() > 0.9
+        assert (scores[fresh.kinds != organ, k] >= 0).mean() < 0.01
+
+
+def test_a_fold_learns_nothing_of_what_it_is_judged_on() -> None:
+    found = clouds(count=12)
+    for name, learned, judged in gate_fit.folds(found):
+        assert not (learned & judged).any()
+        if name.startswith("without"):
+            assert not set(found.places[learned]) & set(found.places[judged])
+
+
+def test_a_copy_of_a_picture_is_judged_with_the_picture() -> None:
+    found = clouds(count=12)
+    twice = replace(found, keys=np.array([f"{i // 2}" + " varied 0" * (i % 2) for i in range(len(found.keys))]))
+    for name, learned, judged in gate_fit.folds(twice):
+        if name.startswith("known"):
+            assert (judged[::2] == judged[1::2]).all()
+            assert not (learned & judged).any()
+
+
+def test_a_large_hospital_does_not_drown_a_small_one() -> None:
+    found = clouds(count=16)
+    weights = gate_fit.shares(replace(found, places=np.where(found.kinds == "page", "page", "one")))
+    assert weights[found.kinds == "page"].sum() == pytest.approx(4)
+    assert weights[found.kinds == "brain_mri"].sum() == pytest.approx(np.sqrt(48))
+
+
+def test_pictures_without_an_organ_are_named_before_anything_is_fitted() -> None:
+    found = clouds(count=5)
+    with pytest.raises(DataError, match="no picture of blood_smear"):
+        gate_fit.detector(found.rows(found.kinds != "blood_smear"), ORGANS)
+
+
+def test_what_is_kept_of_the_detector_is_plain_numbers_and_names(tmp_path: Path) -> None:
+    fitted = gate_fit.detector(clouds(count=10), ORGANS)
+    assert gate_fit.save(fitted, tmp_path).name == DETECTOR_FILE
+    with np.load(tmp_path / DETECTOR_FILE, allow_pickle=False) as kept:
+        assert tuple(kept["kinds"]) == ("blood_smear", "brain_mri", "ct_head", "page")
+        assert kept["examples"].dtype == np.float16
+
+
+def test_figures_tell_unseen_places_from_known_ones(tmp_path: Path) -> None:
+    found = clouds(count=30)
+    judged = gate_fit.judge(found, ORGANS)
+    fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), judged, found)
+    gate_fit.keep_judged(fitted, judged, found, tmp_path)
+    figures = gate_figures.left_out(tmp_path / gate_fit.JUDGED_FILE, ORGANS)
+    assert figures["scans_refused"]["brain_mri: archive"]["pictures"] == 30
+    assert figures["scans_refused"]["brain_mri: archive"]["known"] <= 0.1
+    assert figures["others_let_in"]["page"]["known"] == 0.0
+    assert any("archive" in line for line in gate_card.lines({"left_out": figures}))
+
+
+def test_every_kind_of_the_data_is_known_and_every_reason_can_be_told(shared_data: Path) -> None:
+    examples = gate_pictures.gate_examples(shared_data)
+    kinds = {example.detail for example in examples}
+    assert set(gate_pictures.KINDS) <= kinds
+    assert set(gate_pictures.REASONS.values()) <= set(REASONS)
+    named = {place for places in gate_fit.FOLDS.values() for place in places}
+    made = {"drawn_other", "drawing", "screen_photo"}
+    assert {gate_pictures.place(e) for e in examples} - {"object"} <= named | made
+
+
+def test_a_kind_that_nobody_knows_is_named() -> None:
+    with pytest.raises(DataError, match="'xylophone' is no kind"):
+        gate_pictures.kind_of("xylophone")
+
+
+def test_no_group_of_the_gates_pictures_lies_on_two_sides(shared_data: Path) -> None:
+    sides: dict[str, set[str]] = {}
+    for example in gate_pictures.gate_examples(shared_data):
+        sides.setdefault(example.group, set()).add(example.part)
+    assert not [group for group, parts in sides.items() if len(parts) > 1]
+
+
+@pytest.mark.parametrize("smear", [False, True])
+def test_a_varied_picture_is_repeatable_and_another_picture(*, smear: bool) -> None:
+    picture = np.asarray(pictures.smear_image()) if smear else np.repeat(
+        (pictures.brain_array(200) * 255).astype(np.uint8)[..., None], 3, -1
+    )  # fmt: skip
+    for seed in range(12):
+        one, again = (vary(picture, np.random.default_rng(seed), smear=smear) for _ in range(2))
+        assert np.array_equal(one, again)
+        assert one.dtype == np.uint8
+        assert one.shape != picture.shape or not np.array_equal(one, picture)
+
+
+def test_another_stain_keeps_what_is_dark_darker_than_its_ground() -> None:
+    levels = np.asarray(pictures.smear_image(), np.float64) / 255
+    dark, pale = levels.sum(-1) < 1.3, levels.sum(-1) > 2.6
+    for seed in range(10):
+        changed = restain(levels, np.random.default_rng(seed)).sum(-1)
+        assert changed[dark].mean() < changed[pale].mean()
+
+
+def test_features_are_read_once_and_a_broken_cache_is_named(tmp_path: Path) -> None:
+    cache = tmp_path / "features.npz"
+    features._keep(cache, {"a": np.zeros(3, np.float16)})
+    assert set(features._known(cache)) == {"a"}
+    cache.write_bytes(b"no numbers")
+    with pytest.raises(DataError, match="delete it"):
+        features._known(cache)
+
+
+def test_no_source_gives_more_than_its_share_of_pictures(tmp_path: Path) -> None:
+    many = [Example(tmp_path / f"{i}.jpg", "brain_mri", "train", "cheng", str(i)) for i in range(2 * features.MOST)]
+    few = [Example(tmp_path / "x.jpg", "brain_mri", "val", "web", "x")]
+    assert len(features.chosen([*many, *few])) == features.MOST
+
+
+@pytest.mark.parametrize("kind", flat.KINDS)
+def test_drawings_to_learn_from_come_in_many_sizes_and_colours(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    drawn = [flat.draw(kind, rng) for _ in range(6)]
+    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in drawn)
+    assert len({picture.shape for picture in drawn}) > 2
+
+
+def test_a_hundred_drawings_are_kept_for_the_test_alone() -> None:
+    drawn = list(unseen.draw_all())
+    again = list(unseen.draw_all())
+    assert len(drawn) >= 100
+    assert all(np.array_equal(one[1], two[1]) for one, two in zip(drawn, again, strict=True))
+    assert min(min(Image.fromarray(picture).size) for _, picture in drawn) >= 48
 
 
 @pytest.mark.parametrize("draw", dict.fromkeys(more_outliers.KINDS))
@@ -51,109 +184,8 @@ def test_what_is_drawn_is_a_picture_and_never_twice_the_same(draw: object) -> No
 
 def test_every_drawn_picture_has_its_reason_or_none() -> None:
     names = outliers.groups(100)
-    assert set(names) == {*(kind.value for kind in KINDS), ""}
+    assert set(names) == {"photo_or_page", "other_cells", "other_medical", "photo_of_screen", ""}
     assert outliers.groups(7) == names[:7]
-
-
-def test_a_linear_reading_tells_apart_what_a_line_can_tell_apart() -> None:
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, 3, 600)
-    labels[:20] = 2
-    centres = np.array([[4, 0, 0, 9], [0, 4, 0, 9], [0, 0, 4, 9]], np.float32)
-    features = (centres[labels] + rng.normal(0, 0.7, (600, 4))).astype(np.float32)
-    weights, biases = gate_reasons.regress(features[:400], labels[:400], 3)
-    told = (features[400:] @ weights + biases).argmax(1)
-    assert (told == labels[400:]).mean() > 0.97
-
-
-def test_a_reason_is_told_only_from_where_it_is_nearly_always_true() -> None:
-    told = np.linspace(1, 0.61, 100)
-    right = np.arange(100) < 80
-    sure = gate_reasons.least_sure(told, right)
-    kept = right[told >= sure - 1e-4]
-    assert kept.mean() >= gate_reasons.PRECISION
-    assert len(kept) >= 80
-    assert gate_reasons.least_sure(told, np.zeros(100, bool)) == 1.0
-
-
-def test_what_is_kept_of_the_reasons_is_plain_numbers(tmp_path: Path) -> None:
-    fit = RejectionReasons(("a", "b"), np.zeros((3, 2), np.float32), np.ones(2, np.float32), 0.75)
-    assert gate_reasons.save(fit, tmp_path).name == REFUSALS_FILE
-    with np.load(tmp_path / REFUSALS_FILE, allow_pickle=False) as kept:
-        assert tuple(kept["names"]) == ("a", "b")
-        assert float(kept["sure"]) == 0.75
-
-
-def unseen(rng: np.random.Generator) -> gate_folds.Unseen:
-    """Two organs and "other" as three clouds, and one unseen kind on each side of the border."""
-    labels = np.array([0, 1, 2] * 60 + [2] * 20 + [0] * 20, np.int32)
-    centres = 6 * np.eye(3, 4)
-    features = (centres[labels] + rng.normal(0, 0.5, (len(labels), 4))).astype(np.float32)
-    features[-20:] += np.array([0, 0, 0, 9], np.float32)  # a hospital that looks like nothing before
-    roles = np.array(["train"] * 90 + ["val"] * 90 + ["unseen"] * 40)
-    domains = np.array(["seen"] * 180 + ["knee"] * 20 + ["clinic"] * 20)
-    return gate_folds.Unseen(features[:, :3], features, labels, domains, roles)
-
-
-def test_the_figures_of_a_fold_judge_each_signal_at_the_same_share_of_scans_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    kept = unseen(np.random.default_rng(0))
-    monkeypatch.setattr(gate_folds, "FOLDS", {"one": ("knee", "clinic")})
-    (tmp_path / "gate-one").mkdir()
-    np.savez(
-        tmp_path / "gate-one" / "unseen.npz",
-        **{name: getattr(kept, name) for name in ("logits", "features", "labels", "domains", "roles")},
-    )
-    found = gate_folds.figures(GATE, tmp_path)
-    knee, clinic = found["others_let_in"]["knee"], found["scans_refused"]["clinic"]
-    assert (knee["pictures"], knee["classifier"], knee["classifier_auroc"]) == (20, 0.0, 1.0)
-    assert clinic["classifier"] == 0.0
-    assert clinic["distance"] == 1.0  # the distance alone takes what is new for what is wrong
-    assert found["folds"]["one"]["classifier_auroc"] == 1.0
-    assert any("knee" in line for line in gate_card.lines(found))
-
-
-def test_folds_that_were_not_trained_are_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        dataset.DataError, match=r"unseen\.npz is missing: run python -m inference\.training folds gate"
-    ):
-        gate_folds.figures(GATE, tmp_path)
-
-
-def test_the_distance_learned_is_mahalanobis_under_the_organs_own_spread() -> None:
-    rng = np.random.default_rng(0)
-    features = (rng.normal(0, 1, (8000, 3)) * (1, 2, 5) + 20).astype(np.float32)
-    mean, whitening = gate_distances.learn(features, np.array(["one"] * 8000), shrinkage=0.0)
-    found = (((features - mean) @ whitening) ** 2).sum(1)
-    assert found.mean() == pytest.approx(3, abs=0.05)  # chi-squared with three degrees of freedom
-
-
-def test_a_large_hospital_does_not_drown_a_small_one() -> None:
-    features = np.repeat(np.array([[0.0], [1.0]], np.float32), (900, 100), axis=0)
-    mean, _ = gate_distances.learn(features, np.repeat(["large", "small"], (900, 100)))
-    assert mean[0] == pytest.approx(0.25)  # by the square roots of 100 and 900
-
-
-def test_the_point_lies_midway_where_scans_and_others_lie_apart_and_refuses_few_where_not() -> None:
-    scans = np.linspace(10, 20, 1001, dtype=np.float32)
-    assert gate_distances.point(scans, np.full(50, -10, np.float32), 0.01) == pytest.approx(0, abs=0.02)
-    overlapping = gate_distances.point(scans, np.full(50, 15, np.float32), 0.01)
-    assert (scans < overlapping).mean() == pytest.approx(0.01, abs=1e-3)
-
-
-def test_what_is_fitted_lets_scans_in_and_keeps_the_rest_out() -> None:
-    kept = unseen(np.random.default_rng(3))
-    role = {name: kept.roles == name for name in ("train", "val")}
-    train, val = (
-        gate_distances.Seen(kept.logits[rows], kept.features[rows], kept.labels[rows], kept.domains[rows])
-        for rows in role.values()
-    )
-    detector = gate_distances.fit(train, val)
-    weighed = detector.weigh(val.logits, val.features)
-    admitted = weighed[:, :2].max(1) >= weighed[:, 2]
-    assert admitted[val.labels < 2].mean() >= 0.95
-    assert not admitted[val.labels == 2].any()
 
 
 @pytest.mark.parametrize("kind", ood_kinds.KINDS)
@@ -167,15 +199,4 @@ def test_a_kind_that_only_the_test_draws_is_the_same_each_time_and_never_twice_t
 
 def test_no_kind_of_the_test_is_drawn_for_training() -> None:
     trained = {draw.__name__.strip("_") for draw in (*more_outliers.KINDS, *(kind for kind, _ in outliers._kinds()))}
-    assert not trained & set(ood_kinds.KINDS)
-
-
-def test_the_drawn_kinds_are_shown_to_the_gate_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_folds, "OF_EACH", 1)
-    (tmp_path / "scan.jpg").write_bytes(pictures.brain())
-    scan = dataset.Example(tmp_path / "scan.jpg", "brain_mri", "val", "drawn", "drawn")
-    found = gate_folds.drawn_figures(Analyser.load().gate, [scan])
-    assert set(found["kinds"]) == set(ood_kinds.KINDS)
-    assert found["kinds"]["code"] == {"let_in": 0.0, "auroc": 1.0}
-    assert 0 <= found["let_in"] <= 1
-    assert any("code" in line for line in gate_card.drawn(found))
+    assert not (trained | set(flat.KINDS)) & {*ood_kinds.KINDS, *unseen.KINDS}

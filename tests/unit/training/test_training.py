@@ -98,12 +98,12 @@ def test_a_logit_is_its_bias_and_the_mean_of_its_class_map() -> None:
     assert np.abs(logits - maps.mean((1, 2)) - [0.5, -1, 2, 0]).max() < 1e-4
 
 
-def test_the_map_has_a_cell_for_every_eight_pixels() -> None:
-    for recipe in (BRAIN, GATE):
+def test_the_map_has_a_cell_for_every_eight_or_32_pixels() -> None:
+    for recipe, pixels in ((BRAIN, 8), (GATE, 32)):
         side = recipe.input.side
         model = build(recipe.architecture, side, recipe.input.channels, len(recipe.classes))
 
-        assert model.output[MAPS].shape == (None, side // 8, side // 8, len(recipe.classes))
+        assert model.output[MAPS].shape == (None, side // pixels, side // pixels, len(recipe.classes))
         assert model.count_params() < 5_000_000
 
 
