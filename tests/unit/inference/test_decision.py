@@ -78,11 +78,32 @@ def test_between_the_operating_points_nobody_is_sure() -> None:
     assert decide(chances(0.01, 0.01, 0.01, 0.97), strict).verdict is Verdict.NOT_SURE
 
 
-def test_views_that_disagree_are_not_sure_and_views_that_agree_are() -> None:
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (chances(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS),
+        (chances(0.01, 0.01, 0.01, 0.97), Verdict.NO_TUMOR_SIGNS),
+    ],
+)
+def test_views_that_disagree_allow_neither_answer(said: dict[str, float], verdict: Verdict) -> None:
     strict = card().model_copy(update={"max_tta_disagreement": 0.3})
-    said = chances(0.90, 0.05, 0.03, 0.02)
     assert decide(said, strict, tta_disagreement=0.31).verdict is Verdict.NOT_SURE
-    assert decide(said, strict, tta_disagreement=0.29).verdict is Verdict.TUMOR_SIGNS
+    assert decide(said, strict, tta_disagreement=0.30).verdict is verdict
+
+
+def test_a_score_on_the_point_itself_is_told() -> None:
+    exact = card(positive=0.875, negative=0.125)
+    assert decide(chances(0.875, 0, 0, 0.125), exact).verdict is Verdict.TUMOR_SIGNS
+    assert decide(chances(0.125, 0, 0, 0.875), exact).verdict is Verdict.NO_TUMOR_SIGNS
+
+
+def test_logits_of_another_number_of_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match="argument"):
+        probabilities(np.zeros(3, np.float32), card())
+
+
+def test_the_set_names_the_likeliest_class_first() -> None:
+    assert prediction_set(chances(0.25, 0.45, 0.3, 0.0), card(quantile=0.8)) == ("meningioma", "pituitary", "glioma")
 
 
 def test_a_card_without_views_reads_a_picture_once_and_is_never_in_doubt_about_views() -> None:
