@@ -10,7 +10,7 @@ from bot.settings import load_settings
 from tests.browser.conftest import browser
 
 PICTURE = Path(__file__).parent / "chat.png"
-SIZE = {"width": 1280, "height": 900}
+SIZE = {"width": 1280, "height": 1000}
 SAMPLE = "brain-drawn-lesion.jpg"
 
 
