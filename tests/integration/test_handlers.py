@@ -178,7 +178,7 @@ async def test_a_button_that_is_not_ours_gets_a_kind_hint(
         (b"hello", "kind of file"),
         (pictures.truncated_jpeg(), "damaged"),
         (pictures.encode(Image.new("RGB", (1, 1))), "too small"),
-        (pictures.cat(), "can't see a brain MRI"),
+        (pictures.cat(), "a photo, a drawing"),
         (pictures.screenshot(), "a page or a screenshot"),
     ],
     ids=["text", "truncated", "one pixel", "cat", "screenshot"],
