@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, budget, dicom, jpeg, newer_formats, sheet, tiff
+from inference.decode import bmp, budget, dicom, jpeg, newer_formats, sheet, tiff, webp
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
@@ -169,6 +169,8 @@ def _from_pillow(data: bytes, kind: str, side: int, page: int = 0) -> tuple[Imag
 
 
 def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, tuple[int, int]]:
+    if kind == "WEBP" and (stated := webp.size(data)):
+        check_size(*stated, kind)
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         if page:
             image.seek(page)

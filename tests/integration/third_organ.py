@@ -47,10 +47,7 @@ classes = [
     {{name = "other", words = "something else", tumor = false}},
 ]
 class_shares = [0.25, 0.25, 0.25, 0.25]
-refused = []
-drawn = 64
-input = {{side = {SIDE}, channels = 3, normalisation = "none"}}
-{NET}{CARD}"""
+{CARD}"""
 TEXTS = {
     "organ.toml": """
 name = "chest X-ray"

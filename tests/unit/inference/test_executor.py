@@ -86,7 +86,7 @@ async def test_a_worker_stands_back_for_those_who_type(executor: LocalExecutor) 
 
 
 async def test_the_hint_goes_along(executor: LocalExecutor) -> None:
-    assert (await executor.analyse(pictures.cat(), "blood_smear")).organ == "blood_smear"
+    assert (await executor.analyse(pictures.cat(), "brain_mri")).organ == "brain_mri"
 
 
 async def test_all_workers_are_used() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from inference.analysis import PictureError, Reason
-from inference.decode import jpeg
+from inference.decode import jpeg, webp
 from inference.decode.imaging import decode
 from tests import pictures
 from tests.unit.inference.test_imaging import damaged
@@ -268,3 +268,11 @@ def test_whatever_the_damage_there_is_a_picture_or_a_reason(kind: str) -> None:
         except PictureError as error:
             outcomes.add(error.reason.value)
     assert len(outcomes) >= 2  # the damage did reach the decoder
+
+
+@pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 50}, {"quality": 50, "exif": b"Exif\0\0"}])
+def test_a_webp_tells_its_size_before_it_is_opened(options: dict[str, object]) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((123, 45), 50).convert("RGB").save(buffer, "WEBP", **options)
+    assert webp.size(buffer.getvalue()) == (123, 45)
+    assert webp.size(buffer.getvalue()[:29]) is None
