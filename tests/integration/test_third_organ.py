@@ -78,7 +78,6 @@ async def test_a_person_who_sends_it_gets_the_whole_answer(anna: Person) -> None
     answer = await anna.wait_for(has_photo, TOLD_TO_READ)
     assert answer.text.startswith("Signs of a nodule found")
     assert "It looks most like this: lung nodule." in answer.text
-    assert "showed a nodule" in answer.text
     report = await anna.wait_for(has_pdf, TOLD_TO_READ)
     text = " ".join(pdf_text(await anna.download(report)).split())
     for words in ("Chest X-ray", "lung nodule", "Show the picture to a doctor who knows lungs.", "Drawn chests"):
