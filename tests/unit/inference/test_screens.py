@@ -95,7 +95,7 @@ def test_a_screen_that_was_photographed_is_laid_flat_and_its_slice_cut_out(analy
     assert alike(np.asarray(Image.open(io.BytesIO(shown.shown)).convert("RGB")), SLICE) > 0.85
 
 
-@pytest.mark.parametrize("style", ["portal_dark", "phone_light"])
+@pytest.mark.parametrize("style", ["portal_dark", "phone_light", "viewer_orange"])
 def test_a_screenshot_is_told_what_its_slice_is_told(analyser: Analyser, style: str) -> None:
     alone = analyser.analyse(pictures.encode(Image.fromarray(SLICE), "PNG"))
     shown = analyser.analyse(screenshot(style))
