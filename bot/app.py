@@ -25,7 +25,7 @@ from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.handlers import errors, gatekeeper, history, knowledge, language, onboarding, other, privacy, report, scans
-from bot.scan import jobs
+from bot.scan import worker_jobs
 from bot.settings import Settings
 from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
@@ -44,7 +44,7 @@ def local_executor(settings: Settings, workers: int | None = None) -> LocalExecu
     """Worker processes of this machine that know the bot's jobs; as many as the settings say, or fewer."""
     return LocalExecutor(
         workers or settings.workers,
-        jobs=jobs.MODULES,
+        jobs=worker_jobs.MODULES,
         models_dir=settings.models_dir,
         backend=settings.model_backend,
     )

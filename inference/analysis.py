@@ -148,7 +148,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetWords:
+class PictureWords:
     """What is written on the picture that goes into the chat, each a few words long."""
 
     sent: str

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.analysis import SheetWords
+from inference.analysis import PictureWords
 from inference.decode.imaging import encode_jpeg
 from inference.explain import color_bar
 
@@ -29,8 +29,8 @@ _MIN_WIDTH = 480  # below that the words would not fit beside the bar
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
 
 
-def stacked(original: bytes, overlay: bytes, words: SheetWords, font: Path | None = None) -> bytes:
-    """Compose the sheet: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
+def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | None = None) -> bytes:
+    """Compose the canvas: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
 
     ``font`` is a TrueType file for other scripts; without it Pillow's own is used. JPEG in, JPEG out, no metadata.
     """
@@ -42,20 +42,20 @@ def stacked(original: bytes, overlay: bytes, words: SheetWords, font: Path | Non
     letters = load_font(font, round(TEXT_ON_PHONE * width / PHONE_WIDTH))
     line = round(letters.size * 1.9)
     panels = [(words.sent, picture), (words.heat_map, heat_map)] if stands_out else [(words.sent, picture)]
-    sheet = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
-    draw, top = ImageDraw.Draw(sheet), 0
+    canvas = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
+    draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
         draw.text((_GAP, top + line / 2), title, fill=_INK, font=letters, anchor="lm")
-        sheet.paste(
+        canvas.paste(
             panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel,
             ((width - size[0]) // 2, top + line),
         )
         top += line + size[1]
     if stands_out:
-        draw_bar(sheet, top + line / 2, words, letters)
+        draw_bar(canvas, top + line / 2, words, letters)
     else:
         draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
-    return encode_jpeg(sheet)
+    return encode_jpeg(canvas)
 
 
 def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
@@ -65,16 +65,16 @@ def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
     return bool(np.abs(small[0] - small[1]).mean(axis=2).max() >= FAINTEST)
 
 
-def draw_bar(sheet: Image.Image, middle: float, words: SheetWords, font: ImageFont.FreeTypeFont) -> None:
-    """Write the first word, the bar and the second word on one line of the sheet."""
-    draw = ImageDraw.Draw(sheet)
+def draw_bar(canvas: Image.Image, middle: float, words: PictureWords, font: ImageFont.FreeTypeFont) -> None:
+    """Write the first word, the bar and the second word on one line of the canvas."""
+    draw = ImageDraw.Draw(canvas)
     draw.text((_GAP, middle), words.none, fill=_INK, font=font, anchor="lm")
-    draw.text((sheet.width - _GAP, middle), words.strong, fill=_INK, font=font, anchor="rm")
+    draw.text((canvas.width - _GAP, middle), words.strong, fill=_INK, font=font, anchor="rm")
     start = 3 * _GAP + round(draw.textlength(words.none, font))
-    end = sheet.width - 3 * _GAP - round(draw.textlength(words.strong, font))
+    end = canvas.width - 3 * _GAP - round(draw.textlength(words.strong, font))
     thickness = max(8, round(font.size * 0.7))
     if end - start >= 2 * thickness:
-        sheet.paste(color_bar(end - start, thickness), (start, round(middle - thickness / 2)))
+        canvas.paste(color_bar(end - start, thickness), (start, round(middle - thickness / 2)))
 
 
 @cache

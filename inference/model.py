@@ -11,7 +11,7 @@ from inference.analysis import ModelIdentity
 from inference.backends import WEIGHTS, Backend, BackendName, Outputs, load_backend
 from inference.card import ModelCard, ModelError
 from inference.cells.finder import Outline, find
-from inference.cells.measures import own_evidence, sheet
+from inference.cells.measures import cell_tensor, own_evidence
 from inference.decision import any_tumor, probabilities
 from inference.preprocess import tensor
 from inference.registry import Entry
@@ -56,7 +56,7 @@ class Model:
     def read(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
         field = find(rgb) if self.card.input.normalisation == "cells" else None
-        views = self._views(tensor(rgb, self.card.input) if field is None else sheet(field))
+        views = self._views(tensor(rgb, self.card.input) if field is None else cell_tensor(field))
         outputs = views[0] if len(views) == 1 else mean(views)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")

@@ -59,7 +59,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceSheet:
+class ContactSheet:
     """The slices of a study, small and numbered, on one picture."""
 
     heading: str
@@ -108,4 +108,4 @@ class ReportData:
     """The code of the reader's language."""
     right_to_left: bool = False
     """Whether that language is written so; then left and right of the page change places."""
-    slices: SliceSheet | None = None
+    slices: ContactSheet | None = None

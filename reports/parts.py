@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from reports.data import Bar, ReportData, SliceSheet, Source, Words
+from reports.data import Bar, ContactSheet, ReportData, Source, Words
 from reports.layout import Block, Draw, Section
 from reports.pen import Jpeg, Pen, ReportError, Style
 from reports.style import (
@@ -87,7 +87,7 @@ def pictures(data: ReportData, words: Words) -> Section:
     return Section((Block(height + 5 + caption_height + 3 + CAPTION.leading, draw),), SECTION_GAP)
 
 
-def slices(sheet: SliceSheet | None) -> tuple[Section, ...]:
+def slices(sheet: ContactSheet | None) -> tuple[Section, ...]:
     """The contact sheet of a study over the whole width, below what it shows."""
     if sheet is None:
         return ()

@@ -15,7 +15,7 @@ _COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u20
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class InputFile:
     """One file, or with ``files`` one folder whose pictures are slices of one person."""
 
     number: int
@@ -26,7 +26,7 @@ class Job:
     """(name within the folder, path) of all that is in it."""
 
 
-def find_jobs(paths: Sequence[Path], *, study: bool) -> list[Job]:
+def find_inputs(paths: Sequence[Path], *, study: bool) -> list[InputFile]:
     """Give what is to be read, folders file by file in their order; with ``study`` a folder is one case."""
     found: list[tuple[Path, tuple[tuple[str, Path], ...] | None]] = []
     for path in paths:
@@ -39,7 +39,8 @@ def find_jobs(paths: Sequence[Path], *, study: bool) -> list[Job]:
             found += [(file, None) for file in walk(path)]
     stems = name_stems([path for path, _ in found])
     return [
-        Job(number, path, stem, files) for number, ((path, files), stem) in enumerate(zip(found, stems, strict=True), 1)
+        InputFile(number, path, stem, files)
+        for number, ((path, files), stem) in enumerate(zip(found, stems, strict=True), 1)
     ]
 
 

@@ -17,10 +17,10 @@ from typing import Any
 from tqdm import tqdm
 
 from bot.chat.languages import Language, open_models
-from bot.cli.files import Job, find_jobs, is_odd, is_regular, printable, spelled_out
+from bot.cli.files import InputFile, find_inputs, is_odd, is_regular, printable, spelled_out
 from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
-from bot.scan import jobs, wording
+from bot.scan import wording, worker_jobs
 from bot.scan.report_data import new_scan, report_data
 from bot.scan.study import StudyRead, draw_contacts, read_study
 from bot.scan.study_facts import StudyFacts
@@ -29,9 +29,9 @@ from inference.analysis import Analysis, PictureError, Verdict
 from inference.card import ModelError
 from inference.decode.limits import MAX_FILE_BYTES
 from inference.registry import Entry
-from inference.study.jobs import look, look_into_folder
 from inference.study.reading import OPEN_TIMEOUT
 from inference.study.study import Study
+from inference.study.worker_jobs import analyse_folder, analyse_or_open
 from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
 from inference.workers.local import LocalExecutor
 from storage.public_id import public_id_of
@@ -98,7 +98,7 @@ async def _run(args: argparse.Namespace) -> int:
     language = spoken.default if args.language is None else spoken.named(args.language)
     if language is None:
         raise StartError(f"--language {printable(Path(args.language))}: there are {', '.join(spoken)}")
-    files = find_jobs(args.files, study=args.study)
+    files = find_inputs(args.files, study=args.study)
     if not files:
         named = ", ".join(map(printable, args.files))
         raise StartError(f"there is no file in {named}; name files, or a folder with some")
@@ -123,7 +123,7 @@ async def _run(args: argparse.Namespace) -> int:
 
         async with LocalExecutor(
             workers,
-            jobs=jobs.MODULES,
+            jobs=worker_jobs.MODULES,
             models_dir=settings.models_dir,
             backend=settings.model_backend,
             readable=[
@@ -154,13 +154,13 @@ class Reader:
         self._organ = organ
         self._at_once = at_once
 
-    async def read_all(self, jobs: Sequence[Job], ahead: int, tell: Callable[[Finding], None]) -> None:
-        """Tell the findings in the order of ``jobs``, with at most ``ahead`` files in work or waiting to be told."""
+    async def read_all(self, files: Sequence[InputFile], ahead: int, tell: Callable[[Finding], None]) -> None:
+        """Tell the findings in the order of ``files``, with at most ``ahead`` files in work or waiting to be told."""
         waiting: deque[asyncio.Task[Finding]] = deque()
         try:
             async with asyncio.TaskGroup() as group:
-                for job in jobs:
-                    waiting.append(group.create_task(self.read(job)))
+                for file in files:
+                    waiting.append(group.create_task(self.read(file)))
                     if len(waiting) >= ahead:
                         tell(await waiting.popleft())
                 while waiting:
@@ -168,41 +168,41 @@ class Reader:
         except ExceptionGroup as several:
             raise several.exceptions[0] from None  # the first fault ended the others
 
-    async def read(self, job: Job) -> Finding:
+    async def read(self, file: InputFile) -> Finding:
         """Read one file; whatever is wrong with it is said in its finding."""
-        if is_odd(job.path):
-            return self._unread(job, "This is no file but a pipe or a device.")
+        if is_odd(file.path):
+            return self._unread(file, "This is no file but a pipe or a device.")
         try:
-            analysis, study = await self._look(job)
+            analysis, study = await self._analyse(file)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "no file can have this name"
-            return self._unread(job, f"This file can't be opened: {why}.")
+            return self._unread(file, f"This file can't be opened: {why}.")
         except PictureError as error:
-            return self._unread(job, self._texts.plain(f"refusal.{error.reason}"))
+            return self._unread(file, self._texts.plain(f"refusal.{error.reason}"))
         except ExecutorError as error:
             key = "refusal.timeout" if isinstance(error, AnalysisTimeoutError) else "refusal.worker_died"
-            return self._unread(job, self._texts.plain(key))
+            return self._unread(file, self._texts.plain(key))
         if analysis.verdict is Verdict.NOT_READABLE:
-            return self._unread(job, self._texts.plain(f"refusal.{analysis.reason}"), analysis)
-        scan = as_scan(job, analysis, study)
-        outputs = await self._write(job, analysis, scan, study) if self._out is not None else NO_OUTPUTS
+            return self._unread(file, self._texts.plain(f"refusal.{analysis.reason}"), analysis)
+        scan = as_scan(file, analysis, study)
+        outputs = await self._write(file, analysis, scan, study) if self._out is not None else NO_OUTPUTS
         reason = wording.result_words(scan, self._texts)
         explained = wording.explanation_words(scan, self._texts, self._models.values())
         aside = wording.set_aside_words(study.facts, self._texts) if study else ""
-        words = f"{printable(job.path)}: {reason}. {explained} {aside}".rstrip()
+        words = f"{printable(file.path)}: {reason}. {explained} {aside}".rstrip()
         facts = study.facts if study else None
-        return Finding(_record(job, analysis, reason, outputs, facts), words, was_read=True)
+        return Finding(_record(file, analysis, reason, outputs, facts), words, was_read=True)
 
-    async def _look(self, job: Job) -> tuple[Analysis, StudyRead | None]:
+    async def _analyse(self, file: InputFile) -> tuple[Analysis, StudyRead | None]:
         """Read a picture, or open and judge what holds several. Raises OSError, PictureError, ExecutorError."""
-        if job.files is not None:
-            found = await self._executor.run(look_into_folder, list(job.files), self._organ, timeout=FOLDER_TIMEOUT)
-        elif await asyncio.to_thread(is_large_container, job.path):
-            files = [(job.path.name, job.path.absolute())]  # Telegram's limit does not hold here
-            found = await self._executor.run(look_into_folder, files, self._organ, timeout=FOLDER_TIMEOUT)
+        if file.files is not None:
+            found = await self._executor.run(analyse_folder, list(file.files), self._organ, timeout=FOLDER_TIMEOUT)
+        elif await asyncio.to_thread(is_large_container, file.path):
+            files = [(file.path.name, file.path.absolute())]  # Telegram's limit does not hold here
+            found = await self._executor.run(analyse_folder, files, self._organ, timeout=FOLDER_TIMEOUT)
         else:
-            data = await asyncio.to_thread(_load, job.path)
-            found = await self._executor.run(look, data, self._organ, timeout=OPEN_TIMEOUT)
+            data = await asyncio.to_thread(_load, file.path)
+            found = await self._executor.run(analyse_or_open, data, self._organ, timeout=OPEN_TIMEOUT)
         return await self._case(found)
 
     async def _case(self, found: Analysis | Study) -> tuple[Analysis, StudyRead | None]:
@@ -213,19 +213,21 @@ class Reader:
         read = await read_study(self._executor, found, cards, self._organ, at_once=self._at_once)
         return read.analysis, read
 
-    def _unread(self, job: Job, sentences: str, analysis: Analysis | None = None) -> Finding:
+    def _unread(self, file: InputFile, sentences: str, analysis: Analysis | None = None) -> Finding:
         reason = without_commands(sentences)
-        words = f"{printable(job.path)}: {reason}"
-        return Finding(_record(job, analysis, reason, NO_OUTPUTS), words, was_read=False)
+        words = f"{printable(file.path)}: {reason}"
+        return Finding(_record(file, analysis, reason, NO_OUTPUTS), words, was_read=False)
 
-    async def _write(self, job: Job, analysis: Analysis, scan: Scan, study: StudyRead | None) -> dict[str, str | None]:
+    async def _write(
+        self, file: InputFile, analysis: Analysis, scan: Scan, study: StudyRead | None
+    ) -> dict[str, str | None]:
         """Write the overlay, the heat map and the report of a picture that was read."""
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
         contacts = await draw_contacts(self._executor, study.facts, study.slices) if study else None
         data = report_data(scan, pictures, self._language, self._models.values(), contacts)
-        report = await self._executor.run(jobs.draw, data)
+        report = await self._executor.run(worker_jobs.draw, data)
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
             "heatmap": (".heatmap.png", analysis.heatmap),
@@ -233,7 +235,7 @@ class Reader:
         }
         paths: dict[str, str | None] = {}
         for part, (ending, content) in parts.items():
-            path = self._out / f"{job.name}{ending}"
+            path = self._out / f"{file.name}{ending}"
             try:
                 await asyncio.to_thread(path.write_bytes, content)
             except OSError as error:
@@ -250,11 +252,11 @@ def without_commands(text: str) -> str:
 NO_OUTPUTS: dict[str, str | None] = {"overlay": None, "heatmap": None, "report": None}
 
 
-def as_scan(job: Job, analysis: Analysis, study: StudyRead | None = None) -> Scan:
+def as_scan(file: InputFile, analysis: Analysis, study: StudyRead | None = None) -> Scan:
     """Build the scan that this would be in a chat, for the words and the report; nothing is stored."""
-    label = spelled_out(os.fsencode(job.path.name).decode("utf-8", "replace"))
+    label = spelled_out(os.fsencode(file.path.name).decode("utf-8", "replace"))
     facts = study.facts if study else None
-    kept = new_scan(analysis, source_key=str(job.number), patient_label=label, received_as="file", study=facts)
+    kept = new_scan(analysis, source_key=str(file.number), patient_label=label, received_as="file", study=facts)
     fields = {
         name: getattr(kept, name) for name in type(kept).__dataclass_fields__ if name not in ("pictures", "slices")
     }
@@ -262,7 +264,7 @@ def as_scan(job: Job, analysis: Analysis, study: StudyRead | None = None) -> Sca
         id=0,
         person_id=0,
         public_id=_public_id(analysis.picture_sha256),
-        number=job.number,
+        number=file.number,
         created_at=datetime.now(UTC),
         **fields,
     )
@@ -278,13 +280,13 @@ _UNSEEN = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def _record(
-    job: Job,
+    file: InputFile,
     analysis: Analysis | None,
     reason: str,
     outputs: dict[str, str | None],
     study: StudyFacts | None = None,
 ) -> dict[str, Any]:
-    file = os.fsencode(job.path).decode("utf-8", "replace")
+    name = os.fsencode(file.path).decode("utf-8", "replace")
     if analysis is None:
         said: dict[str, Any] = {
             "organ": None, "verdict": Verdict.NOT_READABLE.value, "label": None, "confidence": None,
@@ -303,7 +305,7 @@ def _record(
             "model": f"{analysis.model.name} {analysis.model.version}" if analysis.model else None,
         }
     told = study.to_json() if study else None
-    return {"file": file, **said, "study": told, "reason": reason, "outputs": outputs}
+    return {"file": name, **said, "study": told, "reason": reason, "outputs": outputs}
 
 
 def _load(path: Path) -> bytes:

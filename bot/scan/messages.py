@@ -17,10 +17,10 @@ from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
-from bot.scan import jobs, study, wording
+from bot.scan import study, wording, worker_jobs
 from bot.scan.report_data import report_data, topic_of
 from bot.scan.study_facts import StudyFacts
-from inference.analysis import Reason, SheetWords
+from inference.analysis import PictureWords, Reason
 from inference.registry import Entry
 from storage.records import Pictures, Scan
 
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 
 async def send_picture(
-    context: BotContext, scan: Scan, *, sheet: bytes | None = None, earlier: Scan | None = None,
+    context: BotContext, scan: Scan, *, chat_picture: bytes | None = None, earlier: Scan | None = None,
     reply_to: int | None = None, follow_up: bool = False,
 ) -> None:  # fmt: skip
-    """Send the picture beside its heat map: by its file id where Telegram still has it, else ``sheet`` or drawn anew.
+    """Send the picture beside its heat map: by its file id where Telegram still has it, else ``chat_picture`` or drawn.
 
     ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
     no PDF with buttons comes after it.
@@ -53,7 +53,7 @@ async def send_picture(
             return
         message = await context.bot.send_photo(
             context.person.chat_id,
-            sheet or await _draw_sheet(context, scan),
+            chat_picture or await _draw_chat_picture(context, scan),
             caption=caption,
             reply_markup=buttons,
             reply_parameters=replying(reply_to),
@@ -63,21 +63,21 @@ async def send_picture(
         await context.database.scans.record_message(scan.id, PICTURE, message.message_id, file_id, file_key)
 
 
-def sheet_words(texts: Texts) -> SheetWords:
+def picture_words(texts: Texts) -> PictureWords:
     """What is written on the picture beside its heat map."""
-    return SheetWords(**{field.name: texts.plain(f"figure.{field.name}") for field in fields(SheetWords)})
+    return PictureWords(**{field.name: texts.plain(f"figure.{field.name}") for field in fields(PictureWords)})
 
 
-async def _draw_sheet(context: BotContext, scan: Scan) -> bytes:
+async def _draw_chat_picture(context: BotContext, scan: Scan) -> bytes:
     if facts := StudyFacts.told(scan):
-        slices = await context.database.scans.slices(scan.id, facts.best, *study.sheet_numbers(facts))
-        return await study.draw_sheet(
-            context.services.executor, facts, slices, sheet_words(context.texts), context.person.id
+        slices = await context.database.scans.slices(scan.id, facts.best, *study.contact_numbers(facts))
+        return await study.draw_chat_picture(
+            context.services.executor, facts, slices, picture_words(context.texts), context.person.id
         )
     kept = await context.database.scans.pictures(scan.id)
-    words = sheet_words(context.texts)
+    words = picture_words(context.texts)
     return await context.services.executor.run(
-        jobs.compose, kept.original, kept.overlay, words, client=context.person.id
+        worker_jobs.compose, kept.original, kept.overlay, words, client=context.person.id
     )
 
 
@@ -86,10 +86,10 @@ async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None
     kept = pictures or await context.database.scans.pictures(scan.id)
     contacts = None
     if facts := StudyFacts.told(scan):
-        slices = await context.database.scans.slices(scan.id, *study.sheet_numbers(facts))
+        slices = await context.database.scans.slices(scan.id, *study.contact_numbers(facts))
         contacts = await study.draw_contacts(context.services.executor, facts, slices, context.person.id)
     data = report_data(scan, kept, context.language, context.services.models.values(), contacts)
-    return await context.services.executor.run(jobs.draw, data, client=context.person.id)
+    return await context.services.executor.run(worker_jobs.draw, data, client=context.person.id)
 
 
 async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:

@@ -17,16 +17,16 @@ from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
-from bot.scan import jobs
+from bot.scan import worker_jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
-from bot.scan.messages import PICTURE, REPORT, draw_report, send_picture, send_report, sheet_words
+from bot.scan.messages import PICTURE, REPORT, draw_report, picture_words, send_picture, send_report
 from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
-from bot.scan.study import StudyRead, draw_sheet, read_study
+from bot.scan.study import StudyRead, draw_chat_picture, read_study
 from inference.analysis import Analysis, PictureError, Reason, Verdict
-from inference.study.jobs import look_at_album
 from inference.study.reading import OPEN_TIMEOUT, is_container
 from inference.study.study import Kind, Study
+from inference.study.worker_jobs import assemble_album
 from inference.workers.executor import AnalysisTimeoutError, ExecutorError, WorkerDiedError
 from storage.records import Pictures, Scan
 
@@ -79,15 +79,15 @@ class _Read:
     pictures: Pictures
     earlier: Scan | None = None
     """Another one of the same picture."""
-    sheet: bytes | None = None
+    chat_picture: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Analysed:
     """What the models see, and the picture that shows it."""
 
     analysis: Analysis
-    sheet: bytes | None
+    chat_picture: bytes | None
     study: StudyRead | None = None
 
 
@@ -123,21 +123,21 @@ class ScanJob:
         Leaves with a slot among the answers, taken before the one among the readers is given up.
         """
         async with self._admitted() as is_admitted:
-            read = await self._kept_before() or await self._look_and_keep() if is_admitted else None
+            read = await self._kept_before() or await self._analyse_and_keep() if is_admitted else None
             if read:
                 await slots.enter_async_context(self.context.services.admission.answers)
         return read
 
-    async def _look_and_keep(self) -> _Read | None:
+    async def _analyse_and_keep(self) -> _Read | None:
         data = await self._fetch() if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
-        looked = await self._look(data)
+        analysed = await self._analyse(data)
         if not self._is_wanted():
             return None
-        scan, earlier = await self._keep(looked)
-        analysis = looked.analysis
-        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, looked.sheet)
+        scan, earlier = await self._keep(analysed)
+        analysis = analysed.analysis
+        return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, analysed.chat_picture)
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[bool]:
@@ -171,30 +171,30 @@ class ScanJob:
         scan = await scans.by_source(self.context.person.id, self.picture.source_key)
         return _Read(scan, await scans.pictures(scan.id)) if scan else None
 
-    async def _look(self, data: bytes) -> "_Looked":
-        """What the models see, and the sheet that shows it: read, classified and drawn in worker processes."""
+    async def _analyse(self, data: bytes) -> "_Analysed":
+        """What the models see, and the chat_picture that shows it: read, classified and drawn in worker processes."""
         self._show("unpacking" if is_container(data) else "looking")
         timeout = OPEN_TIMEOUT if is_container(data) else None
-        words, executor = sheet_words(self.context.texts), self.context.services.executor
+        words, executor = picture_words(self.context.texts), self.context.services.executor
         found: Study | tuple[Analysis, bytes | None]
         try:
             if self.album is None:
                 person = self.context.person.id
-                found = await executor.run(jobs.look, data, words, timeout=timeout, client=person)
+                found = await executor.run(worker_jobs.analyse_for_chat, data, words, timeout=timeout, client=person)
             else:
                 found = self.album
-            looked = await self._judge(found) if isinstance(found, Study) else _Looked(*found)
+            analysed = await self._judge(found) if isinstance(found, Study) else _Analysed(*found)
         except PictureError as error:
             raise UserFacingError(f"refusal.{error.reason}") from error
         except AnalysisTimeoutError as error:
             raise UserFacingError("refusal.timeout") from error
         except WorkerDiedError as error:
             raise UserFacingError("refusal.worker_died") from error
-        if looked.analysis.verdict is Verdict.NOT_READABLE:
-            raise UserFacingError(f"refusal.{looked.analysis.reason}")
-        return looked
+        if analysed.analysis.verdict is Verdict.NOT_READABLE:
+            raise UserFacingError(f"refusal.{analysed.analysis.reason}")
+        return analysed
 
-    async def _judge(self, found: Study) -> "_Looked":
+    async def _judge(self, found: Study) -> "_Analysed":
         """Judge every slice of a study, telling how far that is; raises what the executor raises, and PictureError."""
         executor, models = self.context.services.executor, self.context.services.models
         cards = {organ: entry.card for organ, entry in models.items()}
@@ -202,22 +202,22 @@ class ScanJob:
         read = await read_study(
             executor, found, cards, at_once=at_once, progress=self._show_slice, client=self.context.person.id
         )
-        words = sheet_words(self.context.texts)
-        sheet = await draw_sheet(executor, read.facts, read.slices, words, self.context.person.id)
-        return _Looked(read.analysis, sheet, read)
+        words = picture_words(self.context.texts)
+        chat_picture = await draw_chat_picture(executor, read.facts, read.slices, words, self.context.person.id)
+        return _Analysed(read.analysis, chat_picture, read)
 
     def _show_slice(self, number: int, total: int) -> None:
         self._show("slice", number=number, total=total)
 
-    async def _keep(self, looked: "_Looked") -> tuple[Scan, Scan | None]:
+    async def _keep(self, analysed: "_Analysed") -> tuple[Scan, Scan | None]:
         """The scan as it is kept now, and an earlier one of the same picture."""
         new = new_scan(
-            looked.analysis,
+            analysed.analysis,
             source_key=self.picture.source_key,
             patient_label=self.picture.label,
             received_as=self.picture.received_as,
-            study=looked.study.facts if looked.study else None,
-            slices=looked.study.slices if looked.study else (),
+            study=analysed.study.facts if analysed.study else None,
+            slices=analysed.study.slices if analysed.study else (),
         )
         return await self.context.database.scans.add(self.context.person.id, new)
 
@@ -245,7 +245,9 @@ class ScanJob:
     async def _send_picture(self, read: _Read) -> None:
         if PICTURE not in read.scan.messages:
             reply_to = self.picture.message_id
-            await send_picture(self.context, read.scan, sheet=read.sheet, earlier=read.earlier, reply_to=reply_to)
+            await send_picture(
+                self.context, read.scan, chat_picture=read.chat_picture, earlier=read.earlier, reply_to=reply_to
+            )
 
     async def _refuse(self, problem: UserFacingError) -> None:
         """One sentence: in place of the status message, or as an answer to this picture of an album."""
@@ -310,7 +312,9 @@ async def _album(context: BotContext, pictures: Sequence[Incoming], status: Stat
     status.show(context.texts("status.reading"))
     try:
         files = [await _fetch(context, picture) for picture in pictures]
-        return await context.services.executor.run(look_at_album, files, timeout=OPEN_TIMEOUT, client=context.person.id)
+        return await context.services.executor.run(
+            assemble_album, files, timeout=OPEN_TIMEOUT, client=context.person.id
+        )
     except (UserFacingError, PictureError, ExecutorError):  # each is told what is wrong with its own picture
         return None
 

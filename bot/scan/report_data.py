@@ -9,7 +9,7 @@ from bot.scan import wording
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, Verdict
 from inference.registry import Entry
-from reports.data import Bar, ReportData, SliceSheet, Source
+from reports.data import Bar, ContactSheet, ReportData, Source
 from storage.records import KeptSlice, NewScan, Pictures, Scan
 
 LIMITS = ("report.limit_program", "report.limit_slice", "report.limit_kinds", "report.limit_score")
@@ -92,9 +92,9 @@ def report_data(
     )
 
 
-def _slice_sheet(study: StudyFacts, picture: bytes, texts: Texts) -> SliceSheet:
+def _slice_sheet(study: StudyFacts, picture: bytes, texts: Texts) -> ContactSheet:
     words = f"{wording.slice_words(study, texts)} {wording.set_aside_words(study, texts)}".strip()
-    return SliceSheet(texts.plain("study.sheet_heading"), picture, words)
+    return ContactSheet(texts.plain("study.sheet_heading"), picture, words)
 
 
 def topic_of(scan: Scan, texts: Texts, knowledge: Knowledge) -> Topic | None:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.scan.study_facts import StudyFacts
-from inference.analysis import Analysis, SheetWords
+from inference.analysis import Analysis, PictureWords
 from inference.card import ModelCard
 from inference.study.case import Case, chosen
-from inference.study.jobs import draw_contact_sheet, draw_slice, draw_study
 from inference.study.reading import as_analysis, judge_study
 from inference.study.study import Study, Tile
+from inference.study.worker_jobs import draw_contact_sheet, draw_slice, draw_study
 from inference.workers.executor import Executor
 from storage.records import KeptSlice
 
@@ -56,7 +56,7 @@ def kept_slices(case: Case) -> tuple[KeptSlice, ...]:
     )
 
 
-def sheet_numbers(facts: StudyFacts) -> list[int]:
+def contact_numbers(facts: StudyFacts) -> list[int]:
     """Which slices a contact sheet shows."""
     return chosen(range(1, facts.judged + 1), facts.agreeing or (facts.best,))
 
@@ -65,12 +65,12 @@ def _tiles(slices: Sequence[KeptSlice]) -> list[Tile]:
     return [Tile(one.number, one.picture, one.heat, one.agrees) for one in slices]
 
 
-async def draw_sheet(
-    executor: Executor, facts: StudyFacts, slices: Sequence[KeptSlice], words: SheetWords, client: int | None = None
+async def draw_chat_picture(
+    executor: Executor, facts: StudyFacts, slices: Sequence[KeptSlice], words: PictureWords, client: int | None = None
 ) -> bytes:
-    """The picture for the chat; ``slices`` are those of ``sheet_numbers`` and the best one, or more."""
+    """The picture for the chat; ``slices`` are those of ``contact_numbers`` and the best one, or more."""
     tiles = {tile.number: tile for tile in _tiles(slices)}
-    shown = [tiles[number] for number in sheet_numbers(facts) if number in tiles]
+    shown = [tiles[number] for number in contact_numbers(facts) if number in tiles]
     return await executor.run(draw_study, tiles[facts.best], shown, words, client=client)
 
 
@@ -78,7 +78,7 @@ async def draw_contacts(
     executor: Executor, facts: StudyFacts, slices: Sequence[KeptSlice], client: int | None = None
 ) -> bytes:
     """The contact sheet for the report."""
-    wanted = set(sheet_numbers(facts))
+    wanted = set(contact_numbers(facts))
     return await executor.run(
         draw_contact_sheet, [tile for tile in _tiles(slices) if tile.number in wanted], client=client
     )

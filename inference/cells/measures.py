@@ -36,11 +36,11 @@ _from_middle = np.hypot(_across, _down)
 
 
 def tensor(rgb: NDArray[np.uint8]) -> Floats:
-    """Find and measure the cells of a picture (H x W x 3): what ``sheet`` makes of them."""
-    return sheet(find(rgb))
+    """Find and measure the cells of a picture (H x W x 3): what ``cell_tensor`` makes of them."""
+    return cell_tensor(find(rgb))
 
 
-def sheet(field: Field) -> Floats:
+def cell_tensor(field: Field) -> Floats:
     """[1, GRID, GRID, CHANNELS]: one place a cell, the rest 0.
 
     The last channel is MOST / (n + 1): the mean over the sheet is then that over the n cells and one that says nothing,

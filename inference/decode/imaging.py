@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, budget, dicom, jpeg, newer_formats, sheet, tiff, webp
+from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, tiff, webp
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
@@ -25,7 +25,7 @@ from inference.decode.limits import (
 )
 from inference.decode.signatures import recognise
 
-__all__ = ["SHOWN_SIDE", "Picture", "Slice", "decode", "decode_sheet", "encode_jpeg", "recognise"]
+__all__ = ["SHOWN_SIDE", "PanelPicture", "Picture", "decode", "decode_film_sheet", "encode_jpeg", "recognise"]
 
 JPEG_QUALITY: Final = 88
 
@@ -56,16 +56,16 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """One slice of a sheet, cut out of it."""
+class PanelPicture:
+    """One slice of a film sheet, cut out of it."""
 
     picture: Picture
-    tile: sheet.Tile
+    panel: film_sheet.Panel
     """Where it lies, in pixels of ``Picture.rgb`` of the whole sheet."""
 
 
-def decode_sheet(data: bytes) -> tuple[Slice, ...]:
-    """The slices of a sheet in reading order, each with as many pixels as the file gives; empty when it is one picture.
+def decode_film_sheet(data: bytes) -> tuple[PanelPicture, ...]:
+    """The slices of a film sheet in reading order, each with all its pixels; empty when it is one picture.
 
     Raises PictureError as ``decode`` does.
     """
@@ -73,10 +73,10 @@ def decode_sheet(data: bytes) -> tuple[Slice, ...]:
     width, height = reduced_size(whole.width, whole.height)
     down, across = height / whole.rgb.shape[0], width / whole.rgb.shape[1]
     slices = []
-    for tile in sheet.split(whole.rgb):
-        rgb = tile.crop(whole.rgb)
+    for panel in film_sheet.split(whole.rgb):
+        rgb = panel.crop(whole.rgb)
         reduced = np.asarray(_reduce(Image.fromarray(rgb), SHOWN_SIDE))
-        slices.append(Slice(Picture(reduced, rgb.shape[1], rgb.shape[0]), tile.scaled(across, down)))
+        slices.append(PanelPicture(Picture(reduced, rgb.shape[1], rgb.shape[0]), panel.scaled(across, down)))
     return tuple(slices)
 
 
@@ -207,7 +207,7 @@ def _by_other_means(data: bytes, kind: str, side: int) -> tuple[Image.Image, tup
     raise PictureError(Reason.BROKEN, kind) from None
 
 
-def _from_deep_jpeg(data: bytes, header: jpeg.Frame, side: int) -> tuple[Image.Image, tuple[int, int]]:
+def _from_deep_jpeg(data: bytes, header: jpeg.FrameHeader, side: int) -> tuple[Image.Image, tuple[int, int]]:
     try:
         values = jpeg.decode_deep(data, header)
     except DECODER_ERRORS:

@@ -29,7 +29,7 @@ _ADOBE_RGB: Final = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameHeader:
     """What the header of a JPEG says."""
 
     process: int
@@ -48,13 +48,13 @@ class Frame:
         return self.process in _BY_PILLOW and self.precision == 8 and self.components in (1, 3, 4)
 
 
-def frame(data: bytes) -> Frame | None:
+def frame(data: bytes) -> FrameHeader | None:
     """Read the frame header; None when there is none."""
     for marker, body in _segments(data):
         if marker in _FRAMES and len(body) >= 6:
             precision, height, width, components = struct.unpack_from(">BHHB", body)
             factors = [body[i] & 15 for i in range(7, min(len(body), 6 + 3 * components), 3)]
-            return Frame(marker, precision, width, height, components, 8 * max(factors, default=1))
+            return FrameHeader(marker, precision, width, height, components, 8 * max(factors, default=1))
     return None
 
 
@@ -97,7 +97,7 @@ def decode_plain(data: bytes, *, as_rgb: bool) -> NDArray[np.uint8]:
         return _pixels(mended)
 
 
-def decode_deep(data: bytes, header: Frame) -> NDArray[Any]:
+def decode_deep(data: bytes, header: FrameHeader) -> NDArray[Any]:
     """Decode what Pillow does not read, in a process of its own: up to 16 bits, lossless, JPEG-LS.
 
     Raises PictureError when it is too large, ValueError when it can't be decoded.
@@ -106,7 +106,7 @@ def decode_deep(data: bytes, header: Frame) -> NDArray[Any]:
     return run_isolated(lambda: _deep(data, header))
 
 
-def _deep(data: bytes, header: Frame) -> NDArray[Any]:
+def _deep(data: bytes, header: FrameHeader) -> NDArray[Any]:
     import imagecodecs
 
     if header.process == LOSSLESS:

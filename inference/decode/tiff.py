@@ -25,7 +25,7 @@ _WHITE_IS_ZERO, _RGB, _PALETTE_COLOURS, _INKS = 0, 2, 3, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Directory:
     """What a page's directory says."""
 
     index: int
@@ -61,7 +61,7 @@ class Page:
         return bool(starts) and all(start + length <= size for start, length in zip(starts, lengths, strict=False))
 
 
-def largest_page(data: bytes) -> Page:
+def largest_page(data: bytes) -> Directory:
     """The page with the most pixels: the first may be a thumbnail. Raises PictureError."""
     try:
         pages = _pages(data)
@@ -75,7 +75,7 @@ def largest_page(data: bytes) -> Page:
     return best
 
 
-def read_odd(data: bytes, page: Page) -> NDArray[np.uint8]:
+def read_odd(data: bytes, page: Directory) -> NDArray[np.uint8]:
     """Decode a page that Pillow can't to H x W or H x W x 3, in a process of its own. Raises PictureError."""
     check_size(page.width, page.height)
     if not page.is_within(len(data)):
@@ -106,7 +106,7 @@ def _values(data: bytes, index: int) -> NDArray[Any]:
         return np.asarray(values)
 
 
-def _shown(values: NDArray[Any], page: Page) -> NDArray[np.uint8]:
+def _shown(values: NDArray[Any], page: Directory) -> NDArray[np.uint8]:
     colour = page.first(_PHOTOMETRIC)
     if values.ndim == 3 and (values.shape[2] < 3 or colour == _INKS):
         if colour == _INKS:
@@ -134,14 +134,14 @@ def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
     return to_levels((values - low) / max(high - low, 1e-12))
 
 
-def _pages(data: bytes) -> list[Page]:
+def _pages(data: bytes) -> list[Directory]:
     """The directories in a file, in their order; a chain that runs in a circle ends."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     word, entry, count_code, count_size = ("Q", 20, "Q", 8) if big else ("I", 12, "H", 2)
     (at,) = struct.unpack_from(f"{order}{word}", data, 8 if big else 4)
     seen: set[int] = set()
-    pages: list[Page] = []
+    pages: list[Directory] = []
     while at and at not in seen and len(pages) < _MOST_PAGES:
         seen.add(at)
         if at + count_size > len(data):
@@ -156,7 +156,7 @@ def _pages(data: bytes) -> list[Page]:
             if values:
                 tags[tag] = values
         width, height = (next(iter(tags.get(tag, ())), 0) for tag in (_WIDTH, _HEIGHT))
-        pages.append(Page(len(pages), width, height, tags))
+        pages.append(Directory(len(pages), width, height, tags))
         end = at + count * entry
         at = struct.unpack_from(f"{order}{word}", data, end)[0] if end + struct.calcsize(word) <= len(data) else 0
     return pages

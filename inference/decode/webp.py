@@ -5,7 +5,7 @@ _FOURTEEN_BITS = 0x3FFF
 
 
 def size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels (RFC 9649, sections 2.5 to 2.7); None where the header is cut, empty or of no known form."""
+    """Width and height in pixels (RFC 9649, 2.5 to 2.7); None where the header is cut, empty or of no known form."""
     if len(data) < _LEAST_BYTES:
         return None
     form = data[12:16]

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
+from inference.decode.film_sheet import Panel, cut_out, find_regions
 from inference.decode.limits import reduced_size
-from inference.decode.sheet import Tile, cut_out, find_regions
 from inference.gate.gate import Admission, Gate
 from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
-"""So many slices of a sheet are shown to the gate before it is taken for none."""
+"""So many slices of a film sheet are shown to the gate before it is taken for none."""
 
 _BEZEL: Final = 0.04
 """What is left of a screen's frame once it is laid flat, as a share of its shorter side."""
@@ -37,7 +37,7 @@ def admit(
         return whole
     for picture, unevenness in _views(whole, rgb, finer):
         regions = find_regions(picture, unevenness)
-        tried = (gate.admit(tile.crop(picture)).organ for tile in regions.tiles[:_TRIED_TILES])
+        tried = (gate.admit(panel.crop(picture)).organ for panel in regions.panels[:_TRIED_TILES])
         if any(organ is not None and comes_in_slices(organ) for organ in tried):
             raise PictureError(Reason.SEVERAL_SLICES)
         if regions.viewport is None:
@@ -48,7 +48,7 @@ def admit(
     return whole
 
 
-def _slice_in(picture: Rgb, viewport: Tile, finer: Callable[[], Rgb] | None) -> Rgb:
+def _slice_in(picture: Rgb, viewport: Panel, finer: Callable[[], Rgb] | None) -> Rgb:
     """The slice alone, cut from the picture with more pixels where there is one."""
     if finer is not None:
         fine = finer()

@@ -31,7 +31,7 @@ _TAR_FAULTS: Final = (tarfile.TarError, OSError, EOFError, ValueError, LookupErr
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Member:
     """One file of an archive."""
 
     path: str
@@ -56,7 +56,7 @@ def kind_of(data: bytes) -> str | None:
     return None
 
 
-def entries(data: bytes, kind: str, budget: Budget) -> Iterator[Entry]:
+def entries(data: bytes, kind: str, budget: Budget) -> Iterator[Member]:
     """Give the files of a ZIP or TAR, folders left out.
 
     Raises PictureError before anything is unpacked: too many files, too many bytes, a suspicious ratio, a password,
@@ -65,7 +65,7 @@ def entries(data: bytes, kind: str, budget: Budget) -> Iterator[Entry]:
     yield from _zip(data, budget) if kind == "zip" else _tar(data, budget)
 
 
-def _zip(data: bytes, budget: Budget) -> list[Entry]:
+def _zip(data: bytes, budget: Budget) -> list[Member]:
     _check_directory(data)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -83,7 +83,7 @@ def _zip(data: bytes, budget: Budget) -> list[Entry]:
         if info.external_attr >> 16 & _KIND == _LINK:
             raise PictureError(Reason.ARCHIVE_UNSAFE, "link")
         budget.take(info.file_size, info.compress_size)
-        listed.append(Entry(names.add(info.filename), info.file_size, partial(_from_zip, archive, info)))
+        listed.append(Member(names.add(info.filename), info.file_size, partial(_from_zip, archive, info)))
     return listed
 
 
@@ -105,7 +105,7 @@ def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> byt
         raise PictureError(Reason.ARCHIVE_BROKEN, "a file in it") from None
 
 
-def _tar(data: bytes, budget: Budget) -> Iterator[Entry]:
+def _tar(data: bytes, budget: Budget) -> Iterator[Member]:
     names = _Names()
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:", ignore_zeros=False) as archive:
@@ -119,7 +119,7 @@ def _tar(data: bytes, budget: Budget) -> Iterator[Entry]:
                 budget.take(info.size)
                 if info.offset_data + info.size > len(data) or info.issparse():
                     raise PictureError(Reason.ARCHIVE_BROKEN, "shorter than it states")
-                yield Entry(names.add(info.name), info.size, partial(_from_tar, data, info.offset_data, info.size))
+                yield Member(names.add(info.name), info.size, partial(_from_tar, data, info.offset_data, info.size))
     except _TAR_FAULTS:
         raise PictureError(Reason.ARCHIVE_BROKEN) from None
 

@@ -59,13 +59,13 @@ def walk(data: bytes, kind: str, contents: Contents, budget: Budget, depth: int)
             # A packed TAR is one archive, not two.
             walk(inner, nested, contents, budget, depth if nested == "tar" else depth + 1)
         else:
-            add(archives.Entry("", len(inner), lambda size: inner[:size]), contents, budget, depth)
+            add(archives.Member("", len(inner), lambda size: inner[:size]), contents, budget, depth)
         return
     for entry in sorted(archives.entries(data, kind, budget), key=lambda entry: natural_order(entry.path)):
         add(entry, contents, budget, depth)
 
 
-def add(entry: archives.Entry, contents: Contents, budget: Budget, depth: int) -> None:
+def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) -> None:
     """Find out what a file of an archive is by its first bytes, never by its name."""
     try:
         head = entry.read(HEAD)

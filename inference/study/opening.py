@@ -13,7 +13,7 @@ from PIL import Image
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom
 from inference.decode.dicom_subject import subject
-from inference.decode.imaging import decode, decode_sheet
+from inference.decode.imaging import decode, decode_film_sheet
 from inference.decode.limits import MAX_FILE_BYTES, SHOWN_SIDE
 from inference.study import archives, frames, pdf, volumes
 from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, Budget
@@ -80,7 +80,7 @@ def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
         if size > MAX_UNPACKED:
             contents.aside[SetAside.UNREADABLE] += 1
             continue
-        add(archives.Entry(name, size, partial(_from_disk, path)), contents, Budget(), 1)
+        add(archives.Member(name, size, partial(_from_disk, path)), contents, Budget(), 1)
     digest = hashlib.sha256()
     for name, path in files:
         digest.update(name.encode("utf-8", "surrogateescape") + hashlib.file_digest(path.open("rb"), "sha256").digest())
@@ -92,9 +92,9 @@ def _from_disk(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def open_sheet(data: bytes) -> Study | None:
+def open_film_sheet(data: bytes) -> Study | None:
     """Cut a picture of many slices into these, in reading order; None when it is one picture. Raises PictureError."""
-    tiles = decode_sheet(data)
+    tiles = decode_film_sheet(data)
     if len(tiles) < 2:
         return None
     slices = tuple(_slice(one.picture.rgb, one.picture.width, one.picture.height) for one in tiles)

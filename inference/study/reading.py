@@ -7,8 +7,8 @@ from typing import Final
 from inference.analysis import Analysis
 from inference.card import ModelCard
 from inference.study.case import Case, close
-from inference.study.jobs import judge_slices
 from inference.study.study import SliceFinding, Study
+from inference.study.worker_jobs import judge_slices
 from inference.workers.executor import Executor
 
 OPEN_TIMEOUT: Final = 60.0

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, TypeVarTuple
 
 from inference.analysis import Analysis
-from inference.workers.jobs import Job
+from inference.workers.job_table import Job
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

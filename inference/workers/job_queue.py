@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inference.workers.executor import NotRunningError
 from inference.workers.fairness import WorkerTime
-from inference.workers.jobs import Job
+from inference.workers.job_table import Job
 from inference.workers.wire import encode
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from inference.analysis import Analysis
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.registry import check_models
-from inference.workers import jobs as inference_jobs
+from inference.workers import job_table
 from inference.workers.executor import NotRunningError, WorkerDiedError
 from inference.workers.fairness import WorkerTime
 from inference.workers.job_queue import JobQueue, QueuedJob
-from inference.workers.jobs import Job, read_picture
+from inference.workers.job_table import Job, read_picture
 from inference.workers.supervisor import WorkerLostError, WorkerSlot
 from inference.workers.worker import WorkerSettings
 
@@ -60,7 +60,7 @@ class LocalExecutor:
         if workers < 1:
             raise ValueError("at least one worker is needed")
         self.workers = workers
-        modules = (inference_jobs.__name__, *jobs)
+        modules = (job_table.__name__, *jobs)
         self._settings = WorkerSettings(
             models_dir.absolute(), backend, memory or MEMORY[backend], modules, scratch, tuple(readable)
         )

@@ -19,7 +19,7 @@ from inference.backends import BackendName
 from inference.decode import budget
 from inference.decode.budget import TooCostlyError
 from inference.workers import confinement
-from inference.workers.jobs import TABLE
+from inference.workers.job_table import TABLE
 from inference.workers.wire import Channel, encode
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from telegram import Update
 
 from bot.app import build, open_services
 from bot.chat.context import CONSENT_VERSION, BotApplication, Services
-from bot.scan import jobs
+from bot.scan import worker_jobs
 from bot.settings import load_settings
 from inference.workers.executor import Executor
 from tests.bench.offline import InstantTelegram
@@ -217,10 +217,10 @@ async def _workers_rate(executor: Executor, scans: int) -> float:
     picture = bench_scan()
 
     async def one() -> None:
-        looked = await executor.run(jobs.look, picture, WORDS)
+        looked = await executor.run(worker_jobs.analyse_for_chat, picture, WORDS)
         assert isinstance(looked, tuple)
         analysis, _ = looked
-        await executor.run(jobs.draw, a_report(analysis.shown, analysis.overlay or b""))
+        await executor.run(worker_jobs.draw, a_report(analysis.shown, analysis.overlay or b""))
 
     began = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(scans)))

@@ -12,7 +12,7 @@ from PIL import Image
 from bot.chat.languages import load_language
 from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, tumor_heat
-from inference.analysis import SheetWords
+from inference.analysis import PictureWords
 from inference.backends import BackendName
 from inference.chat_picture import stacked
 from inference.decode.imaging import decode, encode_jpeg
@@ -23,7 +23,7 @@ from reports.data import Bar, ReportData
 from tests.bench.samples import LONGEST, bench_scan
 
 RUNS = 60
-WORDS = SheetWords("Your picture", "What counted for the model", "none", "strong", "No spot stood out.")
+WORDS = PictureWords("Your picture", "What counted for the model", "none", "strong", "No spot stood out.")
 
 
 def step_costs(backend: BackendName) -> dict[str, float]:

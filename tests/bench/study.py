@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from bot.chat.languages import open_models
-from bot.scan import jobs, study
+from bot.scan import study, worker_jobs
 from bot.settings import load_settings
-from inference.study.jobs import look
 from inference.study.study import Study
+from inference.study.worker_jobs import analyse_or_open
 from inference.workers.local import LocalExecutor
 from tests import studies
 from tests.bench.table import Row, at_most
@@ -34,9 +34,9 @@ async def _measure(data: bytes) -> tuple[float, float, float]:
     settings = load_settings()
     models, _ = open_models(settings.models_dir)
     cards = {organ: entry.card for organ, entry in models.items()}
-    async with LocalExecutor(WORKERS, jobs=jobs.MODULES, models_dir=settings.models_dir) as executor:
+    async with LocalExecutor(WORKERS, jobs=worker_jobs.MODULES, models_dir=settings.models_dir) as executor:
         began, spent = time.perf_counter(), processor_seconds()
-        found = await executor.run(look, data, None, timeout=120)
+        found = await executor.run(analyse_or_open, data, None, timeout=120)
         if not isinstance(found, Study):
             raise TypeError("the study was taken for one picture")
         await study.read_study(executor, found, cards, at_once=WORKERS)

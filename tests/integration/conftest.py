@@ -10,10 +10,10 @@ import pytest
 from bot.app import open_services, running
 from bot.chat.context import BotApplication, Services
 from bot.sandbox import Person, Sandbox
-from bot.scan import jobs
+from bot.scan import worker_jobs
 from bot.settings import Settings, load_settings
 from inference.workers.local import LocalExecutor
-from tests import worker_jobs
+from tests import probe_jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class RunningBot:
 def workers() -> Iterator[LocalExecutor]:
     """Worker processes with the models open, shared by all tests of a run."""
     settings = load_settings(_env_file=None)
-    executor = LocalExecutor(2, jobs=(*jobs.MODULES, *worker_jobs.MODULES), models_dir=settings.models_dir)
+    executor = LocalExecutor(2, jobs=(*worker_jobs.MODULES, *probe_jobs.MODULES), models_dir=settings.models_dir)
     asyncio.run(executor.start())
     yield executor
     asyncio.run(executor.close())

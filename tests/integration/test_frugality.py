@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from bot.sandbox import Person
-from bot.scan import jobs
-from inference.workers.jobs import Job
+from bot.scan import worker_jobs
+from inference.workers.job_table import Job
 from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.conftest import RunningBot
@@ -49,7 +49,7 @@ async def test_a_scan_goes_to_the_workers_twice_and_asks_the_database_few_questi
     monkeypatch.setattr(LocalExecutor, "run", counted)
     with statements() as asked:
         await one_scan(bot, agreed)
-    assert journeys == {jobs.look.name: 1, jobs.draw.name: 1}
+    assert journeys == {worker_jobs.analyse_for_chat.name: 1, worker_jobs.draw.name: 1}
     assert len(asked) <= MOST_STATEMENTS, Counter(asked)
     assert sum("INSERT INTO scans" in statement for statement in asked) == 1
 

@@ -22,7 +22,7 @@ from inference.workers.local import LocalExecutor
 from storage.records import Scan
 from tests import pictures
 from tests.integration.conftest import RunningBot, settings_for
-from tests.worker_jobs import process_id
+from tests.probe_jobs import process_id
 
 SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.NOT_PART, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
 

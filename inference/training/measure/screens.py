@@ -18,7 +18,7 @@ from tqdm import tqdm
 from inference.analyser import Analyser
 from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR
-from inference.decode.sheet import find_regions, split
+from inference.decode.film_sheet import find_regions, split
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.drawn.screens import STYLES, sheet
@@ -78,7 +78,7 @@ def sheet_lines(examples: Sequence[Example], count: int, seed: int) -> list[str]
     whole = [find_regions(open_picture(e.path)) for e in tqdm(rows, desc="alone", disable=None, leave=False)]
     rng = np.random.default_rng(seed)
     lines = [
-        f"of {len(rows)} slices alone {sum(bool(found.tiles) for found in whole)} are taken for a sheet, "
+        f"of {len(rows)} slices alone {sum(bool(found.panels) for found in whole)} are taken for a sheet, "
         f"of {sum(found.viewport is not None for found in whole)} a part is cut out"
     ]
     for down, across in SHEETS:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from bot.cli.files import find_jobs, name_stems, spelled_out
+from bot.cli.files import find_inputs, name_stems, spelled_out
 from bot.cli.main import main
 from bot.cli.scan import as_json
 from tests import pictures, studies
@@ -122,7 +122,7 @@ def test_an_archive_larger_than_telegrams_limit_is_read_offline(capsys: pytest.C
 def test_jobs_keep_their_order_and_their_own_names() -> None:
     put("s/10.jpg", b"")
     put("s/9.jpg", b"")
-    whole = find_jobs([Path("s"), Path("b.jpg")], study=True)
+    whole = find_inputs([Path("s"), Path("b.jpg")], study=True)
     assert [(job.number, job.name, job.files is None) for job in whole] == [(1, "s", False), (2, "b", True)]
-    assert [job.path.name for job in find_jobs([Path("s")], study=False)] == ["10.jpg", "9.jpg"]
+    assert [job.path.name for job in find_inputs([Path("s")], study=False)] == ["10.jpg", "9.jpg"]
     assert name_stems([Path("ä" * 130 + ".jpg"), Path("ä" * 130 + ".png")]) == ["ä" * 100, "ä" * 100 + "-2"]

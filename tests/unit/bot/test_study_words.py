@@ -8,7 +8,7 @@ from bot.chat.languages import load_language
 from bot.scan import wording
 from bot.scan.messages import picture_caption
 from bot.scan.slice_view import slice_buttons, slice_caption
-from bot.scan.study import sheet_numbers
+from bot.scan.study import contact_numbers
 from bot.scan.study_facts import StudyFacts
 from inference.study.study import SetAside
 from storage.records import KeptSlice, Scan
@@ -59,7 +59,7 @@ def test_the_longest_caption_is_what_telegram_takes(verdict: str) -> None:
 
 
 def test_the_sheet_shows_every_slice_that_agrees_and_some_of_the_rest() -> None:
-    numbers = sheet_numbers(FACTS)
+    numbers = contact_numbers(FACTS)
     assert {40, 41, 42} <= set(numbers)
     assert len(numbers) == 24
     assert min(numbers) < 10

@@ -11,7 +11,7 @@ from inference.decode.limits import MAX_FILE_BYTES
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.local import LocalExecutor
 from tests import bombs, pictures
-from tests.worker_jobs import MODULES, usage
+from tests.probe_jobs import MODULES, usage
 
 MOST_MEMORY = 400
 """MiB of a worker, or of the process that it forks for a decoder, all in all."""

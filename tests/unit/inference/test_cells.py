@@ -9,7 +9,7 @@ from inference.analyser import draw_heat
 from inference.analysis import Verdict
 from inference.cells import measures
 from inference.cells.finder import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
-from inference.cells.measures import CHANNELS, MEASURES, chromatin, measure, sheet
+from inference.cells.measures import CHANNELS, MEASURES, cell_tensor, chromatin, measure
 from inference.decision import decide
 from inference.model import Model, Prediction
 from inference.registry import check_models
@@ -132,7 +132,7 @@ def test_a_logit_is_the_mean_over_the_cells_and_one_that_says_nothing(expert: Mo
 
 
 def test_a_cell_says_the_same_wherever_it_lies_on_the_sheet(expert: Model) -> None:
-    tensor = sheet(find(FIVE))
+    tensor = cell_tensor(find(FIVE))
     turned = np.ascontiguousarray(tensor.reshape(MOST, CHANNELS)[::-1].reshape(tensor.shape))
     plain, other = expert.backend.run(tensor), expert.backend.run(turned)
 

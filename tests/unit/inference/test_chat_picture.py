@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.analysis import SheetWords
+from inference.analysis import PictureWords
 from inference.chat_picture import PHONE_WIDTH, stacked
 from inference.explain import overlay
 from tests import pictures
 from tests.conftest import PROJECT
 
-WORDS = SheetWords("Your picture", "What counted", "none", "strong", "No spot stood out.")
+WORDS = PictureWords("Your picture", "What counted", "none", "strong", "No spot stood out.")
 
 
-def sheet(size: tuple[int, int], level: int = 0, words: SheetWords = WORDS) -> Image.Image:
+def sheet(size: tuple[int, int], level: int = 0, words: PictureWords = WORDS) -> Image.Image:
     """The sheet of a plain picture whose middle has heat of ``level``."""
     picture = Image.new("RGB", size, (90, 90, 90))
     heat_map = np.zeros(size[::-1], np.uint8)
@@ -48,7 +48,7 @@ def test_faint_heat_counts_as_nothing_and_clear_heat_does_not() -> None:
 
 @pytest.mark.parametrize("size", [(640, 480), (200, 300), (480, 640)])
 def test_letters_are_12_pixels_high_on_a_phone(size: tuple[int, int]) -> None:
-    drawn = sheet(size, words=SheetWords("HHHH", "", "", "", ""))
+    drawn = sheet(size, words=PictureWords("HHHH", "", "", "", ""))
     title = np.asarray(drawn.convert("L"))[: round(drawn.width / 16), : drawn.width // 2]
     rows = np.flatnonzero((title > 150).any(axis=1))
     cap_height = 0.7  # a capital letter is about 0.7 of the size of its font
@@ -65,5 +65,5 @@ def test_any_picture_becomes_one_that_telegram_takes(size: tuple[int, int]) -> N
 def test_words_can_be_written_in_another_font() -> None:
     font = next((PROJECT / "reports" / "fonts").rglob("*.ttf"))
     picture = pictures.encode(Image.new("RGB", (400, 300), (90, 90, 90)))
-    words = SheetWords("Снимок", "Карта", "нет", "сильно", "Ничего")
+    words = PictureWords("Снимок", "Карта", "нет", "сильно", "Ничего")
     assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)

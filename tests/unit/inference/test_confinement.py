@@ -12,7 +12,7 @@ import pytest
 
 from inference.workers import confinement, supervisor
 from inference.workers.local import LocalExecutor
-from tests import attacks, dicom_files, pictures, worker_jobs
+from tests import attacks, dicom_files, pictures, probe_jobs
 from tests.conftest import PROJECT
 
 HEIC = PROJECT / "tests" / "data" / "smear.heic"
@@ -23,7 +23,7 @@ if sys.platform != "linux":
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[LocalExecutor]:
-    running = LocalExecutor(1, jobs=(*attacks.MODULES, *worker_jobs.MODULES))
+    running = LocalExecutor(1, jobs=(*attacks.MODULES, *probe_jobs.MODULES))
     asyncio.run(running.start())
     yield running
     asyncio.run(running.close())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.scan import jobs
+from bot.scan import worker_jobs
 from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR, ModelError
 from inference.workers import supervisor
@@ -23,7 +23,7 @@ from inference.workers.local import MEMORY, LocalExecutor
 from inference.workers.worker import NICE
 from tests import pictures
 from tests.bench.steps import WORDS
-from tests.worker_jobs import (
+from tests.probe_jobs import (
     MODULES,
     die,
     die_once,
@@ -63,7 +63,9 @@ def is_running(process: int) -> bool:
 
 def local_executor(workers: int, **settings: Any) -> LocalExecutor:
     """An executor that also knows the jobs of the bot and those of the tests."""
-    return LocalExecutor(workers, jobs=(*jobs.MODULES, *MODULES), scratch=Path(tempfile.gettempdir()), **settings)
+    return LocalExecutor(
+        workers, jobs=(*worker_jobs.MODULES, *MODULES), scratch=Path(tempfile.gettempdir()), **settings
+    )
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
     assert analysis.organ == "brain_mri"
     assert analysis.overlay is not None
     assert await executor.run(process_id) != os.getpid()
-    composite = await executor.run(jobs.compose, analysis.shown, analysis.overlay, WORDS)
+    composite = await executor.run(worker_jobs.compose, analysis.shown, analysis.overlay, WORDS)
     assert composite.startswith(b"\xff\xd8")
 
 
@@ -101,7 +103,7 @@ async def test_a_fault_of_a_job_is_named_without_the_words_of_a_file(executor: L
     with pytest.raises(JobFailedError, match="LookupError") as caught:
         await executor.run(fail)
     assert "hostile" not in str(caught.value)
-    assert "worker_jobs.py" in str(caught.value)
+    assert "probe_jobs.py" in str(caught.value)
 
 
 async def test_what_is_wrong_with_a_picture_is_raised_here(executor: LocalExecutor) -> None:
@@ -245,7 +247,7 @@ async def test_workers_that_cannot_start_are_said_to() -> None:
 ORPHANED = """
 import asyncio
 from tests.unit.inference.test_executor import local_executor
-from tests.worker_jobs import hang, process_id
+from tests.probe_jobs import hang, process_id
 async def main():
     executor = local_executor(2)
     await executor.start()

@@ -10,8 +10,8 @@ from inference.workers import fairness
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.fairness import FIRST_PAUSE, FORGIVEN_AFTER, HALF_LIFE, LONGEST_PAUSE, WorkerTime
 from tests.clock import HandClock
+from tests.probe_jobs import hang, process_id, sleep_a_little, wait_for
 from tests.unit.inference.test_executor import LONG, local_executor
-from tests.worker_jobs import hang, process_id, sleep_a_little, wait_for
 
 ANNA, BORIS = 1, 2
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from inference.analyser import Analyser
 from inference.analysis import Reason
+from inference.decode.film_sheet import cut_out, find_regions, split
 from inference.decode.imaging import SHOWN_SIDE, decode
-from inference.decode.sheet import cut_out, find_regions, split
 from inference.training.drawn.screens import STYLES, sheet
 from tests import pictures
 
@@ -39,7 +39,7 @@ def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def test_the_slice_is_found_on_every_style_of_screen(style: str) -> None:
     rgb = decode(screenshot(style)).rgb
     regions = find_regions(rgb)
-    assert regions.tiles == ()
+    assert regions.panels == ()
     assert regions.viewport is not None
     assert alike(cut_out(rgb, regions.viewport), SLICE) > 0.95
 

@@ -17,8 +17,7 @@ from inference.workers import local
 from inference.workers.executor import AnalysisTimeoutError, JobFailedError, NotRunningError, WorkerDiedError
 from inference.workers.local import LocalExecutor
 from tests import pictures
-from tests.unit.inference.test_executor import LONG, is_running, local_executor
-from tests.worker_jobs import (
+from tests.probe_jobs import (
     answer_with_a_pickle,
     answer_with_something_else,
     fail_with_a_timeout,
@@ -32,6 +31,7 @@ from tests.worker_jobs import (
     wait_for,
     when,
 )
+from tests.unit.inference.test_executor import LONG, is_running, local_executor
 
 SHORT = 5.0
 """A limit for jobs, in seconds, that none of those that are to be answered comes near to, also on a busy machine."""

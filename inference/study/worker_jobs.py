@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Final
 
-from inference.analysis import Analysis, PictureError, Reason, SheetWords
+from inference.analysis import Analysis, PictureError, PictureWords, Reason
 from inference.study.study import Slice, SliceFinding, Study, Tile
-from inference.workers.jobs import analyse, job
+from inference.workers.job_table import analyse, job
 
 MODULE: Final = __name__
 """What an executor has to know to do these jobs."""
 
 
 @job
-def look(data: bytes, hint: str | None) -> Analysis | Study:
+def analyse_or_open(data: bytes, hint: str | None) -> Analysis | Study:
     """See ``read_or_open``; the bare heat map is included."""
     return read_or_open(data, hint, bare_map=True)
 
@@ -22,28 +22,28 @@ def read_or_open(data: bytes, hint: str | None, *, bare_map: bool) -> Analysis |
 
     What holds only one slice after all is read as that one picture.
     """
-    from inference.study.opening import holds_several, open_sheet, open_study
+    from inference.study.opening import holds_several, open_film_sheet, open_study
 
     if holds_several(data):
         return _alone_or_study(open_study(data), hint, bare_map=bare_map)
     try:
         return analyse(data, hint, bare_map=bare_map)
     except PictureError as error:
-        if error.reason is not Reason.SEVERAL_SLICES or (sheet := open_sheet(data)) is None:
+        if error.reason is not Reason.SEVERAL_SLICES or (study := open_film_sheet(data)) is None:
             raise
-        return sheet
+        return study
 
 
 @job
-def look_into_folder(files: list[tuple[str, Path]], hint: str | None) -> Analysis | Study:
-    """As ``look``, for files on disk (name within the folder, path) that are slices of one person."""
+def analyse_folder(files: list[tuple[str, Path]], hint: str | None) -> Analysis | Study:
+    """As ``analyse_or_open``, for files on disk (name within the folder, path) that are slices of one person."""
     from inference.study.opening import open_folder
 
     return _alone_or_study(open_folder(files), hint, bare_map=True)
 
 
 @job
-def look_at_album(files: list[bytes]) -> Study | None:
+def assemble_album(files: list[bytes]) -> Study | None:
     """Put an album together when its files are slices of one series; None otherwise."""
     from inference.study.opening import open_album
 
@@ -62,33 +62,33 @@ def judge_slices(slices: list[Slice], hint: str | None) -> list[SliceFinding]:
 @job
 def draw_slice(shown: bytes, heat: bytes) -> tuple[bytes, bytes]:
     """The overlay (JPEG) and the bare heat map (PNG) of a slice (JPEG) and its kept heat map."""
-    from inference.study.sheet import blend, enlarge
+    from inference.study.pictures import blend, enlarge
 
     return blend(shown, heat), enlarge(shown, heat)
 
 
 @job
-def draw_study(best: Tile, tiles: list[Tile], words: SheetWords) -> bytes:
-    """See ``inference.study.sheet.study_sheet``."""
-    from inference.study.sheet import study_sheet
+def draw_study(best: Tile, tiles: list[Tile], words: PictureWords) -> bytes:
+    """See ``inference.study.pictures.study_picture``."""
+    from inference.study.pictures import study_picture
 
-    return study_sheet(best, tiles, words)
+    return study_picture(best, tiles, words)
 
 
 @job
 def draw_contact_sheet(tiles: list[Tile]) -> bytes:
     """The slices of a study, small: JPEG."""
     from inference.decode.imaging import encode_jpeg
-    from inference.study.sheet import contact_sheet
+    from inference.study.pictures import contact_sheet
 
     return encode_jpeg(contact_sheet(tiles, 1000))
 
 
 @job
-def draw_one(shown: bytes, heat: bytes, words: SheetWords) -> bytes:
+def draw_one(shown: bytes, heat: bytes, words: PictureWords) -> bytes:
     """One slice above its heat map, for the chat."""
     from inference.chat_picture import stacked
-    from inference.study.sheet import blend
+    from inference.study.pictures import blend
 
     return stacked(shown, blend(shown, heat), words)
 

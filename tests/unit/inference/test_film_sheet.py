@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inference.decode.imaging import SHOWN_SIDE, decode, decode_sheet
-from inference.decode.sheet import Tile, split
+from inference.decode.film_sheet import Panel, split
+from inference.decode.imaging import SHOWN_SIDE, decode, decode_film_sheet
 from tests import pictures
 
 HEADS = [(pictures.brain_array(96, tumour=i % 2 == 0, seed=i) * 255).astype(np.uint8) for i in range(6)]
@@ -29,8 +29,8 @@ def drawn_sheet(
     return np.asarray(image.convert("RGB")), middles
 
 
-def middle(tile: Tile) -> tuple[float, float]:
-    return (tile.left + tile.right) / 2, (tile.top + tile.bottom) / 2
+def middle(panel: Panel) -> tuple[float, float]:
+    return (panel.left + panel.right) / 2, (panel.top + panel.bottom) / 2
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_every_slice_of_a_sheet_is_found_in_reading_order(
     *, rows: int, columns: int, gap: int, ground: int, words: bool
 ) -> None:
     rgb, middles = drawn_sheet(rows, columns, gap=gap, ground=ground, words=words)
-    tiles = split(rgb)
-    assert len(tiles) == rows * columns
-    assert np.abs(np.array([middle(tile) for tile in tiles]) - middles).max() < 16
+    panels = split(rgb)
+    assert len(panels) == rows * columns
+    assert np.abs(np.array([middle(panel) for panel in panels]) - middles).max() < 16
 
 
 def test_a_row_that_is_not_full_gives_no_empty_tiles() -> None:
@@ -85,8 +85,8 @@ def test_what_is_no_sheet_is_not_split(data: bytes) -> None:
 def test_slices_are_cut_from_all_the_pixels_of_the_file() -> None:
     small, _ = drawn_sheet(4, 4)
     data = pictures.encode(Image.fromarray(small).resize((2400, 2400), Image.Resampling.BICUBIC), "PNG")
-    slices = decode_sheet(data)
+    slices = decode_film_sheet(data)
     assert len(slices) == 16
     assert all(min(found.picture.rgb.shape[:2]) > 450 for found in slices)
-    assert max(found.tile.right for found in slices) <= SHOWN_SIDE
-    assert middle(slices[5].tile) == pytest.approx((240, 240), abs=20)
+    assert max(found.panel.right for found in slices) <= SHOWN_SIDE
+    assert middle(slices[5].panel) == pytest.approx((240, 240), abs=20)

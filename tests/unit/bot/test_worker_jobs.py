@@ -2,13 +2,13 @@
 
 import pytest
 
-from bot.scan import jobs
-from inference.analysis import SheetWords
+from bot.scan import worker_jobs
+from inference.analysis import PictureWords
 from tests.unit.reports.examples import ORIGINAL, OVERLAY
 
 
 def sheet(word: str) -> bytes:
-    return jobs.compose(ORIGINAL, OVERLAY, SheetWords(word, word, word, word, word))
+    return worker_jobs.compose(ORIGINAL, OVERLAY, PictureWords(word, word, word, word, word))
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from dataclasses import fields
 from typing import Final
 
-from inference.analysis import Analysis, SheetWords
-from inference.study import jobs as study_jobs
-from inference.study.jobs import read_or_open
+from inference.analysis import Analysis, PictureWords
+from inference.study import worker_jobs as study_jobs
 from inference.study.study import Study
-from inference.workers.jobs import job
+from inference.study.worker_jobs import read_or_open
+from inference.workers.job_table import job
 from reports.data import ReportData
 
 MODULES: Final = (__name__, study_jobs.MODULE)
@@ -15,20 +15,20 @@ MODULES: Final = (__name__, study_jobs.MODULE)
 
 
 @job
-def look(data: bytes, words: SheetWords) -> tuple[Analysis, bytes | None] | Study:
-    """What the models see in a picture and, unless it was refused, the sheet for the chat: one way there and back.
+def analyse_for_chat(data: bytes, words: PictureWords) -> tuple[Analysis, bytes | None] | Study:
+    """What the models see in a picture and, unless it was refused, the picture for the chat: one way there and back.
 
     A study is only opened. The bare heat map, which the chat does not show, is not made. Raises PictureError.
     """
     analysis = read_or_open(data, None, bare_map=False)
     if isinstance(analysis, Study):
         return analysis
-    sheet = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words)
-    return analysis, sheet
+    drawn = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words)
+    return analysis, drawn
 
 
 @job
-def compose(original: bytes, overlay: bytes, words: SheetWords) -> bytes:
+def compose(original: bytes, overlay: bytes, words: PictureWords) -> bytes:
     """See ``inference.chat_picture.stacked``; the words are in a font that has their letters."""
     from inference.chat_picture import stacked
     from reports.typefaces import file_for

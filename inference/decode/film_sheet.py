@@ -1,4 +1,4 @@
-"""Finds the single slices of a sheet: a mosaic, a film of many small heads, a screen of several viewports.
+"""Finds the single slices of a film sheet: a mosaic, a film of many small heads, a screen of several viewports.
 
 First along the flat strips between them (a recursive X-Y cut: Nagy & Seth 1984), then, where heads touch, as a regular
 grid whose cells resemble one another. A slice alone stays whole. NumPy and Pillow only.
@@ -16,11 +16,11 @@ Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 """Top, bottom, left, right in a picture made small."""
 
-MOST_TILES: Final = 128
+MOST_PANELS: Final = 128
 _SIDE: Final = 288
 """Long side of the picture that strips are looked for in."""
 _LEAST_SIDE: Final = 20
-"""Sides of a tile, in pixels of that picture."""
+"""Sides of a panel, in pixels of that picture."""
 _FLAT: Final = 0.11
 """A strip is flat when its levels differ by less than so much of the contrast of the picture."""
 _LEAST_FLAT: Final = 12.0
@@ -30,7 +30,7 @@ _ASPECTS: Final = (0.55, 1.75)
 _ALIKE: Final = 0.4
 """Tiles have at least so much of the area of the largest."""
 _MARGIN: Final = 0.06
-"""What a tile of a sheet gets around its head, as a share of its longer side; a slice on a screen gets more."""
+"""What a panel of a film sheet gets around its head, as a share of its longer side; a slice on a screen gets more."""
 _GROUND_MARGIN: Final = 0.1
 _LETTERS_SIDE: Final = 128
 _MOST_OF_SCREEN: Final = 0.5
@@ -39,13 +39,13 @@ _LEAST_OTHERS: Final = 0.003
 _LIGHT: Final = 128.0
 _MOST_ROWS: Final = 9
 _THUMB: Final = 24
-"""Side of the small copies by which the tiles of a grid are compared."""
+"""Side of the small copies by which the panels of a grid are compared."""
 _SHARED: Final = 0.5
-"""Correlation of neighbouring tiles of a grid: that of any two heads is higher, that of parts of one is lower."""
+"""Correlation of neighbouring panels of a grid: that of any two heads is higher, that of parts of one is lower."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class Panel:
     """Where one slice lies, in pixels of the picture: right and bottom are the first that don't belong to it."""
 
     left: int
@@ -54,52 +54,52 @@ class Tile:
     bottom: int
 
     def crop(self, rgb: Rgb) -> Rgb:
-        """Cut the tile out of its picture (H x W x 3)."""
+        """Cut the panel out of its picture (H x W x 3)."""
         return rgb[self.top : self.bottom, self.left : self.right]
 
-    def scaled(self, across: float, down: float) -> "Tile":
+    def scaled(self, across: float, down: float) -> "Panel":
         """The same place in a picture that is so many times as wide and as high."""
-        return Tile(
+        return Panel(
             int(self.left * across), int(self.top * down), round(self.right * across), round(self.bottom * down)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """What lies in a picture: the slices of a sheet, or the one slice among the menus and letters of a screen."""
+    """What lies in a picture: the slices of a film sheet, or the one slice among the menus and letters of a screen."""
 
-    tiles: tuple[Tile, ...] = ()
-    """In reading order, at most ``MOST_TILES``; empty when it is no sheet."""
-    viewport: Tile | None = None
+    panels: tuple[Panel, ...] = ()
+    """In reading order, at most ``MOST_PANELS``; empty when it is no sheet."""
+    viewport: Panel | None = None
     """The head alone, without a margin; None when the picture shows nothing else."""
 
 
-def split(rgb: Rgb) -> tuple[Tile, ...]:
-    """The slices of a sheet (H x W x 3) in reading order, at most ``MOST_TILES``; empty when it is one picture."""
-    return find_regions(rgb).tiles
+def split(rgb: Rgb) -> tuple[Panel, ...]:
+    """Slices of a film sheet (H x W x 3) in reading order, at most ``MOST_PANELS``; empty when it is one picture."""
+    return find_regions(rgb).panels
 
 
 def find_regions(rgb: Rgb, unevenness: float = 1.0) -> Regions:
-    """Find the slices of a sheet, or the slice on a screen, in a picture (H x W x 3).
+    """Find the slices of a film sheet, or the slice on a screen, in a picture (H x W x 3).
 
     A strip counts as flat up to ``unevenness`` times what is usual: a photo of a screen has glare and stripes.
     """
     grey, scale = _small(rgb)
     boxes = _leaves(grey, unevenness)
-    tiles = _heads(grey, boxes)
-    alone = tiles[0] if len(tiles) == 1 else None
-    if len(tiles) < 2 or _are_halves(grey, tiles):
-        tiles = _grid(grey)
-    if len(tiles) < 2:
+    panels = _heads(grey, boxes)
+    alone = panels[0] if len(panels) == 1 else None
+    if len(panels) < 2 or _are_halves(grey, panels):
+        panels = _grid(grey)
+    if len(panels) < 2:
         viewport = alone and _is_among_others(grey, alone) and _at_full_size(alone, grey.shape, rgb.shape, scale, 0)
         return Regions(viewport=viewport or None)
-    tiles = _reading_order(_completed(grey, tiles, boxes))
-    return Regions(tuple(_at_full_size(box, grey.shape, rgb.shape, scale, _MARGIN) for box in tiles[:MOST_TILES]))
+    panels = _reading_order(_completed(grey, panels, boxes))
+    return Regions(tuple(_at_full_size(box, grey.shape, rgb.shape, scale, _MARGIN) for box in panels[:MOST_PANELS]))
 
 
-def cut_out(rgb: Rgb, tile: Tile) -> Rgb:
-    """The slice within ``tile`` on a ground of its own: letters beside the head don't come along."""
-    part = tile.crop(rgb)
+def cut_out(rgb: Rgb, panel: Panel) -> Rgb:
+    """The slice within ``panel`` on a ground of its own: letters beside the head don't come along."""
+    part = panel.crop(rgb)
     rim = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
     ground = np.percentile(rim, 25, axis=0).astype(np.uint8)
     head, letters = _head_and_letters(part, ground)
@@ -182,7 +182,7 @@ def _leaves(grey: Floats, unevenness: float = 1.0) -> list[Box]:
 
 
 def _cut(grey: Floats, box: Box, flat: float) -> list[Box]:
-    """The parts of a box between flat rows and columns that are large enough for a tile; none when all is flat."""
+    """The parts of a box between flat rows and columns that are large enough for a panel; none when all is flat."""
     top, bottom, left, right = box
     part = grey[top:bottom, left:right]
     rows = _runs(_spread(part) > flat)
@@ -257,16 +257,16 @@ def _are_halves(grey: Floats, boxes: list[Box]) -> bool:
     return _correlation(one, other[:, ::-1]) > _correlation(one, other) + 0.15
 
 
-def _completed(grey: Floats, tiles: list[Box], boxes: list[Box]) -> list[Box]:
+def _completed(grey: Floats, panels: list[Box], boxes: list[Box]) -> list[Box]:
     """Add the slices of odd shape (the vertex, the skull base) at the free places between those in rows and columns."""
-    high, wide = (int(np.median([box[i + 1] - box[i] for box in tiles])) for i in (0, 2))
+    high, wide = (int(np.median([box[i + 1] - box[i] for box in panels])) for i in (0, 2))
     rows, columns = (
-        _middles([(box[i] + box[i + 1]) / 2 for box in tiles], size / 2) for i, size in ((0, high), (2, wide))
+        _middles([(box[i] + box[i + 1]) / 2 for box in panels], size / 2) for i, size in ((0, high), (2, wide))
     )
-    found = list(tiles)
+    found = list(panels)
     for y in rows:
         for x in columns:
-            if any(box[0] <= y < box[1] and box[2] <= x < box[3] for box in tiles):
+            if any(box[0] <= y < box[1] and box[2] <= x < box[3] for box in panels):
                 continue
             within = [
                 box for box in boxes if abs(sum(box[:2]) / 2 - y) < high / 2 and abs(sum(box[2:]) / 2 - x) < wide / 2
@@ -365,8 +365,8 @@ def _reading_order(boxes: list[Box]) -> list[Box]:
     return ordered
 
 
-def _at_full_size(box: Box, small: tuple[int, ...], full: tuple[int, ...], scale: float, margin: float) -> Tile:
+def _at_full_size(box: Box, small: tuple[int, ...], full: tuple[int, ...], scale: float, margin: float) -> Panel:
     margin *= max(box[1] - box[0], box[3] - box[2])
     top, left = max(0.0, box[0] - margin) / scale, max(0.0, box[2] - margin) / scale
     bottom, right = min(small[0], box[1] + margin) / scale, min(small[1], box[3] + margin) / scale
-    return Tile(int(left), int(top), min(full[1], round(right)), min(full[0], round(bottom)))
+    return Panel(int(left), int(top), min(full[1], round(right)), min(full[0], round(bottom)))

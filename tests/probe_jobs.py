@@ -8,7 +8,7 @@ import stat
 import time
 from pathlib import Path
 
-from inference.workers.jobs import job
+from inference.workers.job_table import job
 
 MODULES = (__name__,)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.analysis import SheetWords
+from inference.analysis import PictureWords
 from inference.chat_picture import draw_bar, load_font
 from inference.decode.imaging import encode_jpeg
 from inference.explain import STOPS, overlay
@@ -48,17 +48,17 @@ def contact_sheet(tiles: Sequence[Tile], width: int, font: Path | None = None, c
     side = (width - _GAP * (columns - 1)) // columns
     text = max(13, side // 6)
     rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (width, rows * (side + _GAP) - _GAP), _PAPER)
+    canvas = Image.new("RGB", (width, rows * (side + _GAP) - _GAP), _PAPER)
     letters = load_font(font, text)
     for place, tile in enumerate(tiles):
         left, top = place % columns * (side + _GAP), place // columns * (side + _GAP)
         picture = _blended(tile.shown, tile.heat) if tile.marked else Image.open(io.BytesIO(tile.shown)).convert("RGB")
-        sheet.paste(_boxed(picture, (side, side)), (left, top))
-        draw = ImageDraw.Draw(sheet)
+        canvas.paste(_boxed(picture, (side, side)), (left, top))
+        draw = ImageDraw.Draw(canvas)
         if tile.marked:
             draw.rectangle((left, top, left + side - 1, top + side - 1), outline=_MARK, width=_FRAME)
         _write_number(draw, (left + _FRAME + 3, top + _FRAME + 1), str(tile.number), letters)
-    return sheet
+    return canvas
 
 
 def _boxed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -76,7 +76,7 @@ def _write_number(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: str, l
     draw.text(at, number, fill=_INK, font=letters, stroke_width=2, stroke_fill=_GROUND)
 
 
-def study_sheet(best: Tile, tiles: Sequence[Tile], words: SheetWords, font: Path | None = None) -> bytes:
+def study_picture(best: Tile, tiles: Sequence[Tile], words: PictureWords, font: Path | None = None) -> bytes:
     """Compose what goes into the chat: ``best`` beside its heat map, then the contact sheet. JPEG, no metadata.
 
     ``font`` is a TrueType file for other scripts; without it Pillow's own is used.
@@ -87,14 +87,14 @@ def study_sheet(best: Tile, tiles: Sequence[Tile], words: SheetWords, font: Path
     shown = Image.open(io.BytesIO(best.shown)).convert("RGB")
     height = min(panel, max(1, round(shown.height * panel / shown.width)))
     small = contact_sheet(tiles, _WIDTH, font)
-    sheet = Image.new("RGB", (_WIDTH, line + height + line + small.height), _PAPER)
-    draw = ImageDraw.Draw(sheet)
+    canvas = Image.new("RGB", (_WIDTH, line + height + line + small.height), _PAPER)
+    draw = ImageDraw.Draw(canvas)
     for left, title, picture in (
         (0, f"{best.number} · {words.sent}", shown),
         (panel + _GAP, words.heat_map, _blended(best.shown, best.heat)),
     ):
         draw.text((left + _GAP, line / 2), title, fill=_INK, font=letters, anchor="lm")
-        sheet.paste(_boxed(picture, (panel, height)), (left, line))
-    draw_bar(sheet, line + height + line / 2, words, letters)
-    sheet.paste(small, (0, 2 * line + height))
-    return encode_jpeg(sheet)
+        canvas.paste(_boxed(picture, (panel, height)), (left, line))
+    draw_bar(canvas, line + height + line / 2, words, letters)
+    canvas.paste(small, (0, 2 * line + height))
+    return encode_jpeg(canvas)
