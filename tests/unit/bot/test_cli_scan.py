@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from inference.card import MODELS_DIR
 from inference.gate.ood_detector import REASONS
 from inference.registry import check_models
 from tests import dicom_files, pictures
+from tests.unit.bot.cli_calls import put, scan
 
 KEYS = {
     "file", "organ", "verdict", "label", "confidence", "probabilities", "withheld", "prediction_set", "gate", "model",
@@ -31,18 +31,6 @@ VERDICTS = {"tumor_signs", "no_tumor_signs", "not_sure"}
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of the developer's
-
-
-def put(name: str, data: bytes) -> str:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return name
-
-
-def scan(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    status = main(["scan", "--json", *arguments])
-    return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_a_scan_gives_one_json_line_with_every_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from bot.cli.files import find_inputs, name_stems, spelled_out
 from bot.cli.main import main
 from bot.cli.scan import as_json
 from tests import pictures, studies
+from tests.unit.bot.cli_calls import put, scan
 
 HEAD = studies.head(10)
 
@@ -21,18 +21,6 @@ HEAD = studies.head(10)
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of the developer's
-
-
-def put(name: str, data: bytes) -> str:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return name
-
-
-def scan(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    status = main(["scan", "--json", *arguments])
-    return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_folder_zip_and_volume_get_the_same_case_verdict(capsys: pytest.CaptureFixture[str]) -> None:

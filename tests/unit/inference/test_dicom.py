@@ -14,24 +14,11 @@ from pydicom.sequence import Sequence
 from inference.analysis import PictureError, Reason
 from inference.decode.imaging import decode
 from tests import dicom_files, pictures
+from tests.decoding import grey_of, reason_of
 
 GREY = (pictures.brain_array(128) * 255).astype(np.uint8)
 DEEP = (200 + pictures.brain_array(128) * 1500).astype(np.uint16)
 RAMP = np.tile(np.arange(256, dtype=np.uint16), (64, 1))
-
-
-def grey_of(data: bytes) -> NDArray[np.int16]:
-    rgb = decode(data).rgb
-    assert (rgb[..., 0] == rgb[..., 1]).all()
-    assert (rgb[..., 0] == rgb[..., 2]).all()
-    return rgb[..., 0].astype(np.int16)
-
-
-def reason_of(data: bytes) -> Reason:
-    with pytest.raises(PictureError) as caught:
-        decode(data)
-    assert "Jane" not in str(caught.value)
-    return caught.value.reason
 
 
 @pytest.mark.parametrize(

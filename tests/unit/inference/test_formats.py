@@ -17,23 +17,12 @@ from inference.analysis import PictureError, Reason
 from inference.decode import jpeg, webp
 from inference.decode.imaging import decode
 from tests import pictures
+from tests.decoding import difference, reason_of
 from tests.unit.inference.test_imaging import damaged
 
 DATA = Path(__file__).parents[2] / "data"
 BRAIN = (pictures.brain_array(160) * 255).astype(np.uint8)
 SMEAR = np.asarray(pictures.smear_image(200, 150))
-
-
-def reason_of(data: bytes) -> Reason:
-    with pytest.raises(PictureError) as caught:
-        decode(data)
-    return caught.value.reason
-
-
-def difference(data: bytes, expected: NDArray[np.uint8]) -> float:
-    """Mean difference in grey levels between a decoded file and what was drawn."""
-    rgb = decode(data).rgb.astype(np.int16)
-    return float(np.abs(rgb - (expected if expected.ndim == 3 else expected[..., None])).mean())
 
 
 def tiff(pixels: NDArray[Any], **options: Any) -> bytes:

@@ -17,22 +17,11 @@ from inference.analysis import PictureError, Reason
 from inference.decode.imaging import SHOWN_SIDE, decode, encode_jpeg, recognise
 from inference.decode.limits import MAX_FILE_BYTES
 from tests import dicom_files, pictures
+from tests.decoding import difference, reason_of
 
 PROJECT = Path(__file__).parents[3]
 BRAIN = (pictures.brain_array() * 255).astype(np.uint8)
 SMEAR = pictures.smear_image()
-
-
-def reason_of(data: bytes) -> Reason:
-    with pytest.raises(PictureError) as caught:
-        decode(data)
-    return caught.value.reason
-
-
-def difference(data: bytes, expected: NDArray[np.uint8]) -> float:
-    """Mean difference in grey levels between a decoded file and what was drawn."""
-    rgb = decode(data).rgb.astype(np.int16)
-    return float(np.abs(rgb - (expected if expected.ndim == 3 else expected[..., None])).mean())
 
 
 # --- what can be read ---

@@ -13,24 +13,15 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from inference.analysis import PictureError, Reason
+from inference.analysis import Reason
 from inference.decode.dicom_subject import Subject
 from inference.decode.imaging import decode
 from tests import dicom_files, pictures
+from tests.decoding import grey_of, reason_of
 
 GREY = (pictures.brain_array(96) * 255).astype(np.uint8)
 DEEP = (200 + pictures.brain_array(96) * 1500).astype(np.uint16)
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
-
-
-def grey_of(data: bytes) -> NDArray[np.int16]:
-    return decode(data).rgb[..., 0].astype(np.int16)
-
-
-def reason_of(data: bytes, *, believe_tags: bool = True) -> Reason:
-    with pytest.raises(PictureError) as caught:
-        decode(data, believe_tags=believe_tags)
-    return caught.value.reason
 
 
 def raw(built: Dataset, keyword: str, value: bytes, vr: str = "DS") -> None:

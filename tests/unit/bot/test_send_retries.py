@@ -1,0 +1,174 @@
+"""What is sent again and what is not, with time in our hands: nothing lost, no file sent twice."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    NetworkError,
+    RetryAfter,
+)
+
+from bot.delivery.rate_limiter import (
+    DOUBTFUL_TEXTS,
+    PATIENCE,
+    Guarantee,
+)
+from bot.errors import MaybeSentError
+from tests.unit.bot.telegram_side import (
+    FINAL,
+    GROUP,
+    MAYBE_ARRIVED,
+    NOT_ARRIVED,
+    OTHER,
+    PRIVATE,
+    Failure,
+    Telegram,
+    broken,
+    timed_out,
+)
+
+
+@pytest.fixture
+def telegram() -> Telegram:
+    return Telegram()
+
+
+@pytest.mark.parametrize("failure", FINAL)
+@pytest.mark.parametrize("endpoint", ["sendMessage", "sendDocument", "editMessageText", "getFile"])
+async def test_what_telegram_refuses_is_tried_once(telegram: Telegram, endpoint: str, failure: Failure) -> None:
+    error = failure()
+    telegram.failures = [error]
+    with pytest.raises(type(error)) as raised:
+        await telegram.ask(endpoint)
+    assert raised.value is error
+    assert len(telegram.got) == 1
+
+
+@pytest.mark.parametrize("failure", NOT_ARRIVED)
+@pytest.mark.parametrize("endpoint", ["sendMessage", "sendPhoto", "sendDocument", "deleteMessage"])
+async def test_what_did_not_arrive_is_sent_again_after_growing_pauses(
+    telegram: Telegram, endpoint: str, failure: Failure
+) -> None:
+    telegram.failures = [failure() for _ in range(4)]
+    sent = telegram.ask(endpoint)
+    await telegram.clock.advance(7.6)
+    assert await sent == {"message_id": 5}
+    assert telegram.times() == pytest.approx([0, 0.5, 1.5, 3.5, 7.5])
+
+
+async def test_a_telegram_that_stays_away_is_given_up_after_a_while(telegram: Telegram) -> None:
+    telegram.failures = [broken(httpx.ConnectError("refused")) for _ in range(100)]
+    sent = telegram.ask("sendPhoto")
+    await telegram.clock.advance(PATIENCE + 1)
+    with pytest.raises(NetworkError, match="ConnectError"):
+        await sent
+    assert PATIENCE * 0.9 < telegram.times()[-1] < PATIENCE
+    assert max(telegram.clock.sleeps) <= 15
+
+
+@pytest.mark.parametrize("failure", MAYBE_ARRIVED)
+@pytest.mark.parametrize("endpoint", ["sendPhoto", "sendDocument", "sendMediaGroup", "copyMessage"])
+async def test_a_file_that_may_have_arrived_is_not_sent_again(
+    telegram: Telegram, endpoint: str, failure: Failure
+) -> None:
+    error = failure()
+    telegram.failures = [error]
+    with pytest.raises(MaybeSentError, match=endpoint) as raised:
+        await telegram.ask(endpoint)
+    assert raised.value.__cause__ is error
+    assert len(telegram.got) == 1
+
+
+@pytest.mark.parametrize("failure", MAYBE_ARRIVED)
+async def test_a_text_that_may_have_arrived_is_sent_again_but_not_for_ever(
+    telegram: Telegram, failure: Failure
+) -> None:
+    telegram.failures = [failure()]
+    sent = telegram.ask("sendMessage")
+    await telegram.clock.advance(1)
+    assert await sent
+    last = failure()
+    telegram.failures = [*(failure() for _ in range(DOUBTFUL_TEXTS)), last]
+    lost = telegram.ask("sendMessage", OTHER)
+    await telegram.clock.advance(20)
+    with pytest.raises(type(last)) as raised:
+        await lost
+    assert raised.value is last
+    assert len(telegram.times(OTHER)) == DOUBTFUL_TEXTS + 1
+
+
+async def test_a_text_that_may_not_come_twice_is_sent_once(telegram: Telegram) -> None:
+    telegram.failures = [timed_out(httpx.ReadTimeout(""))]
+    with pytest.raises(MaybeSentError):
+        await telegram.ask("sendMessage", guarantee=Guarantee.AT_MOST_ONCE)
+    assert len(telegram.got) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["editMessageText", "deleteMessage", "getFile", "answerCallbackQuery"])
+async def test_what_can_be_done_twice_without_harm_is_repeated(telegram: Telegram, endpoint: str) -> None:
+    telegram.failures = [timed_out(httpx.ReadTimeout("")) for _ in range(4)]
+    done = telegram.ask(endpoint, None if endpoint in {"getFile", "answerCallbackQuery"} else PRIVATE)
+    await telegram.clock.advance(9)
+    assert await done
+    assert len(telegram.got) == 5
+
+
+async def test_an_edit_that_changes_nothing_is_no_error(telegram: Telegram) -> None:
+    telegram.failures = [BadRequest("Message is not modified: specified new message content is exactly the same")]
+    assert await telegram.ask("editMessageText") is True
+
+
+async def test_a_message_that_our_own_lost_request_has_deleted_is_no_error(telegram: Telegram) -> None:
+    gone = "Message to delete not found"
+    telegram.failures = [broken(httpx.ReadError("")), BadRequest(gone)]
+    deleted = telegram.ask("deleteMessage")
+    await telegram.clock.advance(1)
+    assert await deleted is True
+    telegram.failures = [BadRequest(gone)]
+    with pytest.raises(BadRequest):
+        await telegram.ask("deleteMessage")
+
+
+async def test_a_chat_action_is_tried_once(telegram: Telegram) -> None:
+    telegram.failures = [RetryAfter(timedelta(seconds=3))]
+    with pytest.raises(RetryAfter):
+        await telegram.ask("sendChatAction")
+    assert await telegram.ask("sendChatAction") is True
+    await telegram.clock.advance(10)
+    telegram.failures = [NetworkError("Bad Gateway")]
+    with pytest.raises(NetworkError):
+        await telegram.ask("sendChatAction")
+    assert len(telegram.got) == 2
+
+
+async def test_a_group_that_became_a_supergroup_is_followed_once(telegram: Telegram) -> None:
+    telegram.failures = [ChatMigrated(-1001)]
+    await telegram.ask("sendMessage", GROUP)
+    assert [(chat, when) for _, chat, when in telegram.got] == [(GROUP, 0), (-1001, 0)]
+    telegram.failures = [ChatMigrated(-1002), ChatMigrated(-1003)]
+    with pytest.raises(ChatMigrated):
+        await telegram.ask("sendMessage", GROUP)
+    assert len(telegram.got) == 4
+
+
+@pytest.mark.parametrize("endpoint", ["getMe", "deleteWebhook", "setWebhook"])
+async def test_calls_of_the_start_are_tried_once(telegram: Telegram, endpoint: str) -> None:
+    telegram.failures = [broken(httpx.ConnectError("refused"))]
+    with pytest.raises(NetworkError):
+        await telegram.ask(endpoint, None)
+    telegram.failures = [RetryAfter(timedelta(seconds=1))]
+    with pytest.raises(RetryAfter):
+        await telegram.ask(endpoint, None)
+    assert len(telegram.got) == 2
+
+
+async def test_a_pressed_button_is_not_answered_when_it_is_too_late(telegram: Telegram) -> None:
+    telegram.failures = [NetworkError("Bad Gateway") for _ in range(20)]
+    answer = telegram.ask("answerCallbackQuery", None)
+    await telegram.clock.advance(60)
+    with pytest.raises(NetworkError):
+        await answer
+    assert telegram.times()[-1] < 15
