@@ -15,6 +15,7 @@ from inference.analysis import PictureError, Reason
 from inference.decode import jpeg
 from inference.decode.isolation import run_isolated
 from inference.decode.limits import check_size
+from inference.decode.newer_formats import JXL_STARTS, jxl_size
 
 PIXEL_TAGS: Final = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """FloatPixelData, DoubleFloatPixelData, PixelData."""
@@ -221,6 +222,8 @@ def _by_codec(stream: bytes, *, as_rgb: bool, complete: bool) -> Stored:
     """Decode a frame by what its first bytes say that it is."""
     if stream.startswith(_JPEG_2000):
         return _jpeg_2000(stream)
+    if stream.startswith(JXL_STARTS):
+        return _jpeg_xl(stream, complete=complete)
     header = jpeg.frame(stream)
     if header is None:
         raise ValueError("an unknown codec")
@@ -257,6 +260,22 @@ def _jpeg_2000(stream: bytes) -> Stored:
         at += length
     values = run_isolated(lambda: _decode_jpeg_2000(stream))
     return Stored(values, mixed or None)
+
+
+def _jpeg_xl(stream: bytes, *, complete: bool) -> Stored:
+    """JPEG XL (PS3.5, 8.2.19), whose decoder gives RGB whatever the file says of its colours."""
+    check_size(*jxl_size(stream), "JXL")
+    if not complete:
+        raise PictureError(Reason.BROKEN, "pixels are missing")
+    values = run_isolated(lambda: _decode_jpeg_xl(stream))
+    return Stored(values, True if values.ndim == 3 else None)
+
+
+def _decode_jpeg_xl(stream: bytes) -> NDArray[Any]:
+    import imagecodecs
+
+    values = np.asarray(imagecodecs.jpegxl_decode(stream))
+    return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
 def _decode_jpeg_2000(stream: bytes) -> NDArray[Any]:

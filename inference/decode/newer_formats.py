@@ -31,7 +31,7 @@ _RATIOS: Final = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1
 
 def read(data: bytes, kind: str, side: int = SHOWN_SIDE) -> tuple[Image.Image, tuple[int, int]]:
     """Decode one of ``KINDS`` to RGB of at most ``side``: the picture and its size as sent. Raises PictureError."""
-    sizes = {"HEIC": _box_size, "AVIF": _box_size, "JPEG2000": _codestream_size, "JXL": _jxl_size}
+    sizes = {"HEIC": _box_size, "AVIF": _box_size, "JPEG2000": _codestream_size, "JXL": jxl_size}
     try:
         size = sizes[kind](data)
         check_size(*size, kind)
@@ -123,7 +123,7 @@ def _codestream_size(data: bytes) -> tuple[int, int]:
     return right - left, down - top
 
 
-def _jxl_size(data: bytes) -> tuple[int, int]:
+def jxl_size(data: bytes) -> tuple[int, int]:
     """The size header of a JPEG XL codestream (ISO 18181-1, annex D), bare or in its box."""
     start = 0
     if data.startswith(JXL_STARTS[1]):

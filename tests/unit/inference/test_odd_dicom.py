@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -280,3 +281,23 @@ def test_twelve_packed_bits_are_unpacked() -> None:
     built.PixelData = np.packbits(bits.ravel(), bitorder="little").tobytes()
     built["PixelData"].VR = "OW"
     assert (grey_of(dicom_files.save(built)) == PLAIN).all()
+
+
+def by_jpeg_xl(pixels: NDArray[Any], stream: bytes) -> bytes:
+    """Written under a name as long that pydicom knows, since it does not know this one yet."""
+    known, jpeg_xl = "1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.110"
+    return dicom_files.encapsulated(pixels, stream, known).replace(known.encode(), jpeg_xl.encode())
+
+
+@pytest.mark.parametrize("pixels", [GREY, DEEP, np.stack([GREY, GREY // 2, 255 - GREY], -1)])
+def test_jpeg_xl_in_a_dicom_is_read(pixels: NDArray[Any]) -> None:
+    stream = bytes(imagecodecs.jpegxl_encode(pixels, lossless=True))
+    packed = by_jpeg_xl(pixels, stream)
+    shown, expected = decode(packed).rgb.astype(np.int16), decode(dicom_files.native(pixels)).rgb
+    assert np.abs(shown - expected).max() <= 2
+    assert reason_of(by_jpeg_xl(pixels, stream[: len(stream) // 2])) is Reason.BROKEN
+
+
+def test_a_jpeg_xl_canvas_in_a_dicom_is_bounded() -> None:
+    header = b"\xff\x0a" + (3 << 1 | (30_000 - 1) << 3 | 1 << 33).to_bytes(5, "little") + bytes(20)
+    assert reason_of(by_jpeg_xl(GREY, header)) is Reason.TOO_MANY_PIXELS
