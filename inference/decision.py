@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 from inference.analysis import Reason, Verdict
 from inference.card import ModelCard
 
-LEAST_ALIKE = 50
-"""Test pictures with such a score, below which nothing is said of them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -65,24 +62,6 @@ def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: floa
     label = max(candidates, key=lambda name: chances[name])
     reason = Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ
     return Decision(verdict, reason, label, chances[label], possible)
-
-
-def scored_alike(chances: Mapping[str, float], card: ModelCard) -> float | None:
-    """How often a score like this one meant a tumour in tests, of as many pictures with one as without.
-
-    In a set where nearly all pictures show a tumour nearly every score "means" one, so each side counts by its own
-    size. Half a picture is added to each side (Jeffreys): none of fifty is not "never". None where fewer than
-    ``LEAST_ALIKE`` pictures had such a score, which says too little.
-    """
-    score = any_tumor(chances, card)
-    alike = next((b for b in reversed(card.reliability) if score >= b.low), None)
-    if alike is None or alike.pictures < LEAST_ALIKE:
-        return None
-    tumors = sum(b.tumors for b in card.reliability)
-    others = sum(b.pictures for b in card.reliability) - tumors
-    with_tumor = (alike.tumors + 0.5) / (tumors + 1)
-    without = (alike.pictures - alike.tumors + 0.5) / (others + 1)
-    return with_tumor / (with_tumor + without)
 
 
 def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:

@@ -32,6 +32,7 @@ class Action(Enum):
     SLICES = ("slices", _SCAN)
     SLICE = ("slice", rf"{_SCAN}/[1-9][0-9]{{0,2}}")
     ABOUT = ("about", _SCAN)
+    WHAT_NOW = ("what-now", _SCAN)
     NOT_PART = ("not-part", _SCAN)
     ASK_DELETE_SCAN = ("ask-delete", _SCAN)
     DELETE_SCAN = ("delete", _SCAN)

@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from telegram.constants import BotDescriptionLimit
 
 from bot.chat.completeness import shortcomings
+from bot.chat.facts import facts
 from bot.chat.texts import Texts, placeholders
 from bot.errors import StartError
 from bot.knowledge import loader
@@ -138,6 +139,7 @@ def _opened(folder: Folder, reference: Folder, models: Mapping[str, Entry] | Non
         raise ContentError(problem)
     folder = folder.completed(reference)
     texts = Texts.load(folder, None if models is None else tuple(models))
+    texts = replace(texts, facts=facts(texts, models or {}))
     knowledge = Knowledge.load(folder, (organ.subjects for organ in texts.organs.values()))
     for entry in (models or {}).values():
         _check(folder, texts, knowledge, entry)

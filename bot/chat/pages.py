@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import MessageLimit
 
+from bot.chat.facts import filled
 from bot.chat.keyboards import Action, button, grid
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Group, Knowledge, Match, Question, RedFlag, Source, Topic
@@ -92,11 +93,6 @@ def question(question: Question, knowledge: Knowledge, texts: Texts) -> Page:
     return Page(question.question, answer, _sources(question.sources, texts), grid((back,)))
 
 
-def filled(text: str, texts: Texts) -> str:
-    """A text of the knowledge with ``{organs}`` filled in: what one may send."""
-    return text.replace("{organs}", texts.pictures)
-
-
 def red_flag(flag: RedFlag, texts: Texts) -> Page:
     """What comes before anything else."""
     return Page(flag.title, flag.text, _sources(flag.sources, texts))
@@ -104,13 +100,14 @@ def red_flag(flag: RedFlag, texts: Texts) -> Page:
 
 def not_known(suggested: Sequence[Match], texts: Texts) -> Page:
     """The honest "I don't know that", with what may have been meant."""
+    end = texts("faq.very_unwell")
     if not suggested:
-        return Page("", texts.plain("faq.not_known"), buttons=_menus(texts))
+        return Page("", texts.plain("faq.not_known"), end, _menus(texts))
     rows = [
         (_ask(match.entry) if isinstance(match.entry, Question) else _about(match.entry, match.section),)
         for match in suggested
     ]
-    return Page("", texts.plain("faq.not_known_but"), buttons=grid(*rows))
+    return Page("", texts.plain("faq.not_known_but"), end, grid(*rows))
 
 
 def _menus(texts: Texts) -> InlineKeyboardMarkup:

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from string import Formatter
 from typing import Any, Self, TypeAlias
@@ -42,6 +42,8 @@ class Texts:
     """By name: every organ that this language has words for."""
     served: tuple[str, ...]
     """Names of the organs that the models here read."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What texts of the knowledge say of the models (see ``bot.chat.facts``)."""
 
     @classmethod
     def load(cls, folder: Folder | None = None, served: tuple[str, ...] | None = None) -> Self:
@@ -70,7 +72,11 @@ class Texts:
     @property
     def pictures(self) -> str:
         """What one may send, such as "a brain MRI slice or a blood smear"."""
-        *others, last = (self.organs[organ].picture for organ in self.served)
+        return self.either([self.organs[organ].picture for organ in self.served])
+
+    def either(self, words: Sequence[str]) -> str:
+        """Words of a list, such as "glioma, meningioma or pituitary tumour"."""
+        *others, last = words
         values = {"others": self._listed(others), "last": last} if others else {}
         return self._fill("list.or", values, escape=False) if others else last
 

@@ -18,6 +18,7 @@ from bot.scan.pipeline import read_pictures
 from bot.scan.report_data import topic_of
 from bot.scan.slice_view import send_slice
 from bot.scan.study_facts import StudyFacts
+from bot.scan.what_now import what_now_page
 from storage.records import Scan
 
 PICTURES = filters.PHOTO | filters.Document.MimeType("image/gif") | (filters.Document.ALL & ~filters.ANIMATION)
@@ -36,6 +37,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         CallbackQueryHandler(show_slices, says(Action.SLICES)),
         CallbackQueryHandler(turn_slice, says(Action.SLICE)),
         CallbackQueryHandler(about, says(Action.ABOUT)),
+        CallbackQueryHandler(what_now, says(Action.WHAT_NOW)),
         CallbackQueryHandler(not_part, says(Action.NOT_PART)),
         CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
         CallbackQueryHandler(delete, says(Action.DELETE_SCAN)),
@@ -132,6 +134,13 @@ async def about(_: Update, context: BotContext) -> None:
     """Explain what the scan shows."""
     if (scan := await _own_scan(context)) and (topic := topic_of(scan, context.texts, context.knowledge)):
         await show_topic(context, topic)
+
+
+async def what_now(_: Update, context: BotContext) -> None:
+    """Say what to do after this scan's result."""
+    if scan := await _own_scan(context):
+        models = context.services.models.values()
+        await context.send(what_now_page(scan, context.texts, context.knowledge, models))
 
 
 async def not_part(_: Update, context: BotContext) -> None:

@@ -7,7 +7,7 @@ reads the organ, in ``MODELS_DIR/<model>/texts/<language>/``: so a new organ nee
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.knowledge.loader import DEFAULT_LANGUAGE, ORGAN_FILE, ORGANS, Folder
 from inference.registry import Entry
@@ -39,6 +39,8 @@ class OrganTexts:
     """Slug of the topic that explains the organ as a whole: for an answer that is not sure."""
     classes: Mapping[str, ClassTexts]
     """By the names of the classes in the model's card."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """What the kinds are called that the model's card counts in its training, such as "AML" for ``aml``."""
     subjects: str = ""
     """Words by which a message is known to be about this organ."""
 

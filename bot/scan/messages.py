@@ -30,6 +30,8 @@ UNDER_WAY, NOT_SENT = 1, 0
 """Recorded of a file before it leaves, and when it is known that it did not."""
 MAYBE_SENT = 0
 """Recorded in place of a message id, which Telegram counts from 1, when nobody knows whether there is a message."""
+MOST_WORDS = 60
+"""Of a caption, without the label: more is not read on a phone below a picture."""
 _TAG = re.compile(r"<[^>]+>")
 _log = logging.getLogger(__name__)
 
@@ -115,31 +117,42 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
 
 
 def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
-    """Telegram HTML: the result, what it means, what the heat map shows, and that a doctor should see it.
+    """Telegram HTML of at most ``MOST_WORDS``: the result, what to do next, what it means, and that it is no diagnosis.
 
-    Where that is more than Telegram takes, what the report says too is left out: first what was set aside, then what
-    the heat map shows.
+    Where that is more, what "What now?" and the report say too is left out: what was set aside, then which answers fit,
+    then what such scores showed in tests and how many slices agree.
     """
     result = f"<b>{_safe(wording.result_words(scan, texts))}</b>"
     if scan.patient_label:
         result += "\n" + texts("caption.label", label=scan.patient_label)
     facts = StudyFacts.told(scan)
-    named = {"public_id": scan.public_id, "model": scan.model_name, "version": scan.model_version}
+    known = tuple(models)
+    record = wording.record_words(scan, texts, known) if facts is None else ""
     parts = [
         (0, result),
         (0, texts("caption.part") if scan.reason == Reason.READ_PART else ""),
-        (0, _safe(wording.explanation_words(scan, texts, models))),
-        (2, _safe(wording.set_aside_words(facts, texts)) if facts else ""),
-        (1, _safe(wording.figure_words(scan, texts))),
+        (0, _safe(wording.next_words(scan, texts))),
+        (0, _safe(wording.brief_words(scan, texts, known))),
+        (2, _safe(wording.possible_words(scan, texts, known))),
+        (1, _safe(wording.brief_slice_words(facts, texts)) if facts else ""),
+        (3, _safe(wording.set_aside_words(facts, texts)) if facts else ""),
+        (1, _safe(record)),
         (0, texts("caption.program")),
         (0, texts("caption.same_picture", number=earlier.number) if earlier else ""),
-        (0, texts("caption.name", number=scan.number, **named)),
+        (0, texts("caption.name", number=scan.number, public_id=scan.public_id)),
     ]
-    for most in (2, 1, 0):
+    own_words = len((scan.patient_label or "").split())
+    for most in (3, 2, 1, 0):
         caption = "\n\n".join(part for dispensable, part in parts if part and dispensable <= most)
-        if _shown_length(caption) <= MessageLimit.CAPTION_LENGTH:
+        words = count_words(caption) - own_words
+        if words <= MOST_WORDS and _shown_length(caption) <= MessageLimit.CAPTION_LENGTH:
             break
     return caption
+
+
+def count_words(markup: str) -> int:
+    """Words as a reader counts them: what stands between blanks and holds a letter or a digit."""
+    return sum(any(sign.isalnum() for sign in word) for word in html.unescape(_TAG.sub("", markup)).split())
 
 
 def _shown_length(markup: str) -> int:
@@ -165,6 +178,7 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
     return grid(
         slices,
         _not_part(texts, scan) if scan.reason == Reason.READ_PART else (),
+        _what_now(texts, scan),
         (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
         about,
         (
@@ -224,12 +238,18 @@ def _under_way(scan: Scan, step: str) -> str:
     return f"{step} of {scan.public_id} under way"
 
 
-def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup | None:
-    rows = [_not_part(texts, scan)] if scan.reason == Reason.READ_PART else []
+def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup:
+    rows = [_what_now(texts, scan)]
+    if scan.reason == Reason.READ_PART:
+        rows.append(_not_part(texts, scan))
     if earlier is not None:
         open_earlier = button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id)
         rows.append((open_earlier,))
-    return grid(*rows) if rows else None
+    return grid(*rows)
+
+
+def _what_now(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:
+    return (button(texts.plain("button.what_now"), Action.WHAT_NOW, scan.public_id),)
 
 
 def _not_part(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bot.chat.texts import Texts
 from bot.scan.study_facts import StudyFacts
-from bot.scan.track_record import observed_rate
+from bot.scan.track_record import card_of, observed_rate
 from inference.analysis import Verdict
 from inference.registry import Entry
 from storage.records import Scan
@@ -47,28 +47,87 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     """What the result means, in a few plain sentences, with what its model (if among ``models``) has shown in tests."""
     finding = finding_words(scan.organ, texts)
     if study := StudyFacts.told(scan):
-        return f"{_study_explanation(scan, finding, texts)} {slice_words(study, texts)}"
+        return f"{_study_explanation(scan, finding, texts, models)} {slice_words(study, texts)}"
     if scan.verdict == Verdict.NOT_SURE:
-        said = texts.plain("explain.not_sure", names=_still_possible(scan, texts))
+        why = texts.plain("brief.not_sure")
+        said = texts.plain("explain.not_sure", why=why, names=_still_possible(scan, texts))
     else:
         chance = chance_words(scan.probabilities.get(scan.label, scan.confidence), texts)
         label = label_words(scan.organ, scan.label, texts)
-        said = texts.plain(f"explain.{scan.verdict}", finding=finding, label=label, chance=chance)
-    share = observed_rate(scan, models)
-    if share is None:
-        return said
-    return f"{said} {texts.plain('explain.record', finding=finding, chance=chance_words(share, texts))}"
+        only = scan.verdict == Verdict.TUMOR_SIGNS and knows_one_kind(scan, models)
+        said = texts.plain(
+            "explain.tumor_signs_one" if only else f"explain.{scan.verdict}",
+            finding=finding,
+            **({} if only else {"label": label}),
+            chance=chance,
+        )
+    return " ".join(filter(None, (said, record_words(scan, texts, models))))
 
 
-def _study_explanation(scan: Scan, finding: str, texts: Texts) -> str:
-    if scan.verdict == Verdict.NOT_SURE:
-        return texts.plain("study.explain_not_sure", names=_still_possible(scan, texts))
+def record_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
+    """What pictures with such a score showed in tests, with its interval; "" where too few had one."""
+    rate = observed_rate(scan, models)
+    if rate is None:
+        return ""
     return texts.plain(
-        f"study.explain_{scan.verdict}",
+        "explain.record",
+        finding=finding_words(scan.organ, texts),
+        chance=chance_words(rate.share, texts),
+        low=round(100 * rate.low),
+        high=round(100 * rate.high),
+    )
+
+
+def next_words(scan: Scan, texts: Texts) -> str:
+    """What to do next, in one line."""
+    return texts.plain(f"next.{scan.verdict}")
+
+
+def brief_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
+    """What the caption says beside result and next step: which kind it looks like, or why there is no answer.
+
+    An organ with one kind of finding is not told that its leukaemia looks most like leukaemia.
+    """
+    if scan.verdict == Verdict.NOT_SURE:
+        return texts.plain("study.not_sure_why" if scan.study is not None else "brief.not_sure")
+    if scan.verdict == Verdict.TUMOR_SIGNS and not knows_one_kind(scan, models):
+        return texts.plain("brief.tumor_signs", label=label_words(scan.organ, scan.label, texts))
+    return ""
+
+
+def possible_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
+    """Which answers fit a picture that the model is not sure about; "" where there are but two in all."""
+    if scan.verdict != Verdict.NOT_SURE or knows_one_kind(scan, models):
+        return ""
+    names = ", ".join(label_words(scan.organ, name, texts) for name in _ranked(scan))
+    return texts.plain("brief.possible", names=names)
+
+
+def knows_one_kind(scan: Scan, models: Iterable[Entry]) -> bool:
+    """Whether the model tells a finding from none, and no kinds of it; a model that is gone is known by its answers."""
+    card = card_of(scan, models)
+    return len(scan.probabilities) <= 2 if card is None else sum(c.tumor for c in card.classes) == 1
+
+
+def _study_explanation(scan: Scan, finding: str, texts: Texts, models: Iterable[Entry]) -> str:
+    if scan.verdict == Verdict.NOT_SURE:
+        why = texts.plain("study.not_sure_why")
+        return texts.plain("study.explain_not_sure", why=why, names=_still_possible(scan, texts))
+    only = scan.verdict == Verdict.TUMOR_SIGNS and knows_one_kind(scan, models)
+    return texts.plain(
+        "study.explain_tumor_signs_one" if only else f"study.explain_{scan.verdict}",
         finding=finding,
         label=label_words(scan.organ, scan.label, texts),
         chance=chance_words(scan.probabilities.get(scan.label, scan.confidence), texts),
     )
+
+
+def brief_slice_words(study: StudyFacts, texts: Texts) -> str:
+    """As ``slice_words``, for a caption: how many agree of how many, and no names of series."""
+    if not study.agreeing:
+        return texts.plain("study.brief_none", total=study.judged)
+    first, last = study.agreeing[0], study.agreeing[-1]
+    return texts.plain("study.brief", total=study.judged, agree=len(study.agreeing), first=first, last=last)
 
 
 def slice_words(study: StudyFacts, texts: Texts) -> str:
@@ -111,18 +170,21 @@ def picture_words(scan: Scan, texts: Texts) -> str:
     return texts.plain(f"came_as.{scan.received_as}", width=scan.width, height=scan.height)
 
 
-def _still_possible(scan: Scan, texts: Texts) -> str:
+def _ranked(scan: Scan) -> list[str]:
     """The answers that the model can't rule out, or the two likeliest where it can rule out all others."""
     likeliest = sorted(scan.probabilities, key=lambda name: -scan.probabilities[name])
     possible = [name for name in likeliest if name in scan.prediction_set]
-    ranked = possible if len(possible) > 1 else likeliest[:2]
+    return possible if len(possible) > 1 else likeliest[:2]
+
+
+def _still_possible(scan: Scan, texts: Texts) -> str:
     return ", ".join(
         texts.plain(
             "scan.possible",
             label=label_words(scan.organ, name, texts),
             chance=chance_words(scan.probabilities[name], texts),
         )
-        for name in ranked
+        for name in _ranked(scan)
     )
 
 

@@ -85,6 +85,12 @@ async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it
     opened = await anna.wait_for(has_photo)
     assert "Anna Müller" in opened.text
 
+    # What now: a button under every result, before the PDF.
+    assert opened.labels.index("What now?") < opened.labels.index("PDF again")
+    await anna.press(opened, "What now?")
+    advice = await anna.wait_for(lambda message: message.text.startswith("What now?"))
+    assert "What to bring" in advice.text
+
     # Reports: the last, by number, by id, and one that isn't there.
     await anna.send_text("/report")
     assert "scan 4" in (await anna.wait_for(has_pdf)).text

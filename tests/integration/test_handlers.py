@@ -136,7 +136,7 @@ async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered
     await one_scan(bot, agreed)
     await agreed.send_document(pictures.brain())
     again = await agreed.wait_for(lambda message: message.photo is not None, timeout=60)
-    assert "this very picture before, as scan 1" in again.text
+    assert "The same picture as scan 1." in again.text
 
     await agreed.press(again, "Open scan 1")
     earlier = await agreed.wait_for(lambda message: message.photo is not None)

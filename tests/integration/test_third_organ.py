@@ -77,7 +77,7 @@ async def test_a_person_who_sends_it_gets_the_whole_answer(anna: Person) -> None
     await anna.send_document(pictures.encode(NODULE, "PNG"), "chest.png")
     answer = await anna.wait_for(has_photo, TOLD_TO_READ)
     assert answer.text.startswith("Signs of a nodule found")
-    assert "It looks most like this: lung nodule." in answer.text
+    assert "looks most like" not in answer.text  # it knows one kind of finding
     report = await anna.wait_for(has_pdf, TOLD_TO_READ)
     text = " ".join(pdf_text(await anna.download(report)).split())
     for words in ("Chest X-ray", "lung nodule", "Show the picture to a doctor who knows lungs.", "Drawn chests"):

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 Part = tuple[list[Example], Readings]
 PARTS = ("val", "test")
 SPECIFICITY = 0.95
+KINDS = {("leukemia", "mehrad_all"): "all", ("leukemia", "aml_lmu_2class"): "aml"}
+"""Class and source of pictures -> the one kind of illness that they show: people are told what a model learned from."""
 RANDOMISED_ON = 24
 """Pictures of test on which maps of other weights are compared."""
 
@@ -32,7 +34,13 @@ def provenance(examples: Sequence[Example]) -> list[dict[str, Any]]:
     """What a model was trained on: counts by class and source (the pictures themselves are not shipped)."""
     counts = Counter((e.label, e.source) for e in examples if e.part == "train")
     return [
-        {"class": label, "set": source, "pictures": count, "licence": "mixed or unknown; pictures not shipped"}
+        {
+            "class": label,
+            **({"kind": KINDS[label, source]} if (label, source) in KINDS else {}),
+            "set": source,
+            "pictures": count,
+            "licence": "mixed or unknown; pictures not shipped",
+        }
         for (label, source), count in sorted(counts.items())
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from inference import track_record
 from inference.card import ModelCard
 from inference.training.measure import cells_compare, shortcuts, studies
 from inference.training.report import gate_card
@@ -43,12 +44,16 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
     lines += shortcuts.card_lines(card.figures.get("shortcuts"), card.sha256.get("model.tflite"))
     lines += _checks(card.figures)
     lines += ["## What it was trained on", "", "| class | set | pictures |", "|---|---|---|"]
-    lines += [f"| {row['class']} | {row['set']} | {row['pictures']} |" for row in card.trained_on]
+    lines += [f"| {_class(row)} | {row['set']} | {row['pictures']} |" for row in card.trained_on]
     lines += ["", "Licences are mixed or unknown; the pictures are not shipped.", ""]
     made = ", ".join(f"{name} {version}" for name, version in card.made_with.items())
     again = f"python -m inference.training evaluate {card.name}"
     lines += [f"Made with {made}.", "", f"Figures: `{again}`, and `{again} --robust` for the changed pictures.", ""]
     (folder / "MODEL_CARD.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _class(row: dict[str, Any]) -> str:
+    return f"{row['class']} ({row['kind'].upper()})" if "kind" in row else str(row["class"])
 
 
 def span(figure: dict[str, Any] | None) -> str:
@@ -80,13 +85,24 @@ def _how_it_answers(card: ModelCard) -> list[str]:
     words += f"Temperature {card.temperature}; full scale of the heat map {card.heatmap_full_scale} logit units."
     lines = ["## How it answers", "", words, ""]
     if card.reliability:
-        lines += ["What pictures that took no part in its training really showed, by score:", ""]
-        rows = [
-            (f"{b.low:g} to {b.high:g}", str(b.pictures), str(b.tumors), f"{100 * b.tumors / b.pictures:.0f} of 100")
-            for b in card.reliability
+        lines += [
+            "What pictures that took no part in its training really showed, by score. The last column is what people "
+            "are told: of as many pictures with a tumour as without, and nothing below "
+            f"{track_record.LEAST_ALIKE} pictures.",
+            "",
         ]
-        lines += table(("score for any tumour", "pictures", "with tumour", "that is"), rows)
+        rows = [
+            (f"{b.low:g} to {b.high:g}", str(b.pictures), str(b.tumors), _told(track_record.of_bin(card, place)))
+            for place, b in enumerate(card.reliability)
+        ]
+        lines += table(("score for any tumour", "pictures", "with tumour", "at an even base"), rows)
     return lines
+
+
+def _told(rate: track_record.Rate | None) -> str:
+    if rate is None:
+        return "too few"
+    return f"{100 * rate.share:.0f} of 100 ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
 
 
 def _part(figures: dict[str, Any], part: str) -> list[str]:

@@ -92,7 +92,7 @@ def test_a_text_neither_alarms_nor_reassures_nor_claims_certainty(name: str) -> 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_is_plain_text_in_british_spelling(name: str) -> None:
-    text = TEXTS[name].replace("TumorScan", "This")
+    text = re.sub(r"\{[a-z_.]+\}", "9", TEXTS[name]).replace("TumorScan", "This")
     assert text == text.strip()
     assert not re.search(r"[<>*_`\[\]]|&\w+;", text)
     assert not re.search(r"tumor|leukemia|color|hemorrh|gray\b|center\b|behavior", text, re.IGNORECASE)

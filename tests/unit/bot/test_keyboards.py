@@ -5,7 +5,8 @@ import pytest
 from bot.chat.keyboards import Action, ButtonPress, button, parse, says
 
 ARGUMENTS = {
-    Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.ASK_DELETE_SCAN: "A7K2-Q9",
+    Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.WHAT_NOW: "A7K2-Q9",
+    Action.ASK_DELETE_SCAN: "A7K2-Q9",
     Action.NOT_PART: "A7K2-Q9", Action.SLICES: "A7K2-Q9", Action.SLICE: "A7K2-Q9/142", Action.LANGUAGE: "de",
     Action.DELETE_SCAN: "A7K2-Q9", Action.HISTORY: "12", Action.TOPIC: "brain-tumours", Action.SECTION: "glioma/what",
     Action.GROUP: "result", Action.QUESTION: "is-my-photo-kept",

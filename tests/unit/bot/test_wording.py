@@ -14,11 +14,13 @@ from bot.chat.languages import load_language
 from bot.handlers.history import page_buttons, page_text
 from bot.scan import wording
 from bot.scan.incoming import MAX_LABEL
-from bot.scan.messages import picture_caption, report_caption
+from bot.scan.messages import MOST_WORDS, picture_caption, report_caption
 from bot.scan.report_data import new_scan, report_data, topic_of
+from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
 from inference.card import MODELS_DIR, ScoreBin, load_card
-from inference.registry import Entry
+from inference.registry import Entry, check_models
+from inference.study.study import SetAside
 from storage.records import Pictures, Scan, ScanPage
 
 language = load_language()
@@ -87,11 +89,27 @@ def test_a_probability_is_said_as_a_number_of_a_hundred(probability: float, word
     assert wording.chance_words(probability, english) == words
 
 
-def test_signs_are_told_with_their_kind_and_the_models_number() -> None:
+def test_signs_are_told_with_their_kind_and_the_report_tells_the_score() -> None:
     text = shown(picture_caption(SCANS["signs"], english, ()))
     assert text.startswith("Signs of a tumour found")
-    assert "glioma" in text
-    assert "about 93 of 100" in text
+    assert "looks most like this: glioma" in text
+    assert "of 100" not in text  # a score is not what tests showed: two numbers at once contradict each other
+    assert "about 93 of 100" in report_data(SCANS["signs"], Pictures(b"", b""), language, ()).explanation
+
+
+def test_leukaemia_is_not_said_to_look_most_like_leukaemia() -> None:
+    smear = replace(SCANS["smear"], verdict="tumor_signs", probabilities={"leukemia": 0.9, "no_leukemia": 0.1})
+    said = shown(picture_caption(smear, english, ()))
+    said += report_data(smear, Pictures(b"", b""), language, ()).explanation
+    assert "looks most like" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("signs", "Please show this to a doctor soon"), ("none", "This does not rule anything out"), ("unsure", "Try a")],
+)
+def test_what_to_do_next_is_the_first_thing_after_the_result(kind: str, first: str) -> None:
+    assert shown(picture_caption(SCANS[kind], english, ())).split("\n\n")[1].startswith(first)
 
 
 def test_no_signs_are_never_told_as_good_news() -> None:
@@ -103,12 +121,14 @@ def test_no_signs_are_never_told_as_good_news() -> None:
 
 def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None:
     text = shown(picture_caption(SCANS["unsure"], english, ()))
-    assert text.index("glioma (about 93 of 100)") < text.index("no tumour signs (about 1 of 100)")
+    assert text.index("glioma") < text.index("no tumour signs")
+    told = report_data(SCANS["unsure"], Pictures(b"", b""), language, ()).explanation
+    assert told.index("glioma (about 93 of 100)") < told.index("no tumour signs (about 1 of 100)")
 
 
 def test_not_sure_never_names_one_answer_alone() -> None:
     text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english, ()))
-    assert "glioma (about 93 of 100), meningioma (about 4 of 100)" in text
+    assert "These fit: glioma, meningioma." in text
 
 
 @pytest.fixture
@@ -127,9 +147,9 @@ def tested_model() -> Entry:
 @pytest.mark.parametrize(
     ("no_tumor", "verdict", "words"),
     [
-        (0.01, "tumor_signs", "as many pictures of a tumour as without, about 96 of 100 with a score like this one"),
-        (0.55, "not_sure", "without, about 31 of 100 with a score like this one"),
-        (0.97, "no_tumor_signs", "without, less than 1 of 100 with a score like this one"),
+        (0.01, "tumor_signs", "half with, half without a tumour: about 96 of 100 such scores showed it (93 to 98)"),
+        (0.55, "not_sure", "without a tumour: about 31 of 100 such scores showed it (22 to 42)"),
+        (0.97, "no_tumor_signs", "without a tumour: less than 1 of 100 such scores showed it (0 to 2)"),
     ],
 )
 def test_an_answer_tells_what_such_scores_showed_in_tests(
@@ -143,23 +163,49 @@ def test_an_answer_tells_what_such_scores_showed_in_tests(
     assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english, [tested_model])
 
 
-def test_the_longest_answer_with_its_record_fits_into_telegrams_limit(tested_model: Entry) -> None:
-    scan = a_scan(
-        model_sha256=tested_model.card.sha256["model.tflite"], patient_label="W" * MAX_LABEL, number=999_999,
-        prediction_set=tuple(BRAIN),
-    )  # fmt: skip
-    for verdict in ("tumor_signs", "no_tumor_signs", "not_sure"):
-        told = replace(scan, verdict=verdict)
-        caption = shown(picture_caption(told, english, [tested_model], replace(told, number=999_998)))
-        assert "In tests" in caption
-        assert len(caption) <= MessageLimit.CAPTION_LENGTH
+ALL_VERDICTS = ("tumor_signs", "no_tumor_signs", "not_sure")
+STUDY = StudyFacts("zip", 400, ("T1c axial",), (140, 141), 140, 2, {reason.value: 1234 for reason in SetAside})
+
+
+def words(text: str) -> int:
+    return len([word for word in text.split() if re.search(r"\w", word)])
+
+
+@pytest.mark.parametrize("study", [None, STUDY, replace(STUDY, agreeing=())], ids=["picture", "study", "lone slice"])
+@pytest.mark.parametrize("reason", ["read", "read_part", "undecided"])
+@pytest.mark.parametrize("verdict", ALL_VERDICTS)
+def test_a_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
+    verdict: str, reason: str, study: StudyFacts | None
+) -> None:
+    for organ, entry in check_models()[1].items():
+        names = entry.card.class_names
+        for label in names:
+            for number in range(0, 101, 4):
+                chances = dict.fromkeys(names, (1 - number / 100) / (len(names) - 1)) | {label: number / 100}
+                scan = a_scan(
+                    organ=organ, verdict=verdict, reason=reason, label=label, probabilities=chances,
+                    prediction_set=names, patient_label="W" * MAX_LABEL, number=999_999,
+                    model_sha256=next(iter(entry.card.sha256.values())), study=study.to_json() if study else None,
+                )  # fmt: skip
+                for earlier in (None, replace(scan, number=999_998)):
+                    caption = shown(picture_caption(scan, english, [entry], earlier))
+                    assert words(caption) - len(["Label:", "WWW"]) <= MOST_WORDS, caption
+                    assert len(caption) <= MessageLimit.CAPTION_LENGTH
+
+
+def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: Entry) -> None:
+    scan = a_scan(model_sha256=tested_model.card.sha256["model.tflite"])
+    for verdict in ALL_VERDICTS:
+        assert "In tests" in picture_caption(replace(scan, verdict=verdict), english, [tested_model])
 
 
 @pytest.mark.parametrize("kind", SCANS)
-def test_every_caption_says_what_it_is_and_names_scan_and_model(kind: str) -> None:
+def test_every_caption_says_what_it_is_and_the_report_names_the_model(kind: str) -> None:
     text = shown(picture_caption(SCANS[kind], english, ()))
-    for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "heat map", "A7K2-Q9", "2026.11"):
+    for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "A7K2-Q9"):
         assert part in text
+    assert "2026.11" not in text
+    assert report_data(SCANS[kind], Pictures(b"", b""), language, ()).model_version == "2026.11"
 
 
 @pytest.mark.parametrize("kind", SCANS)

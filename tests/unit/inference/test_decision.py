@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from inference.analysis import Reason, Verdict
-from inference.card import ModelCard, OperatingPoints, ScoreBin, load_card
-from inference.decision import decide, likeliest_tumor, prediction_set, probabilities, scored_alike
+from inference.card import ModelCard, OperatingPoints, load_card
+from inference.decision import decide, likeliest_tumor, prediction_set, probabilities
 from inference.registry import check_models
 
 _, EXPERTS = check_models()
@@ -118,24 +118,6 @@ def test_an_empty_set_is_not_sure() -> None:
     judgement = decide(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
     assert judgement.prediction_set == ()
     assert judgement.verdict is Verdict.NOT_SURE
-
-
-def test_pictures_scored_alike_are_told_at_an_even_base() -> None:
-    bins = (ScoreBin(low=0, high=0.5, pictures=60, tumors=0), ScoreBin(low=0.5, high=1, pictures=400, tumors=360))
-    told = card().model_copy(update={"reliability": bins})
-    ill, healthy = (0 + 0.5) / (360 + 1), (60 + 0.5) / (100 + 1)
-    assert scored_alike(chances(0.1, 0.1, 0.1, 0.7), told) == pytest.approx(ill / (ill + healthy))
-    ill, healthy = (360 + 0.5) / (360 + 1), (40 + 0.5) / (100 + 1)  # 9 of 10 in the set, but 7 of 10 at an even base
-    assert scored_alike(chances(0.2, 0.2, 0.1, 0.5), told) == pytest.approx(ill / (ill + healthy))
-    assert scored_alike(chances(1, 0, 0, 0), told) == pytest.approx(ill / (ill + healthy))
-
-
-def test_nothing_is_told_of_fewer_than_fifty_pictures() -> None:
-    bins = (ScoreBin(low=0, high=0.5, pictures=49, tumors=0), ScoreBin(low=0.5, high=1, pictures=50, tumors=45))
-    told = card().model_copy(update={"reliability": bins})
-    assert scored_alike(chances(0.1, 0.1, 0.1, 0.7), told) is None
-    assert scored_alike(chances(1, 0, 0, 0), told) is not None
-    assert scored_alike(chances(1, 0, 0, 0), card().model_copy(update={"reliability": ()})) is None
 
 
 def test_the_map_that_is_shown_is_always_a_tumour_class() -> None:

@@ -1,0 +1,83 @@
+"""What texts say of the models, filled in from their cards: kinds, training, how often they err.
+
+A text of the knowledge holds ``{kinds}`` or ``{learned.blood_smear}`` where it tells one of these; nobody types them.
+"""
+
+import re
+from collections.abc import Mapping
+
+from babel.numbers import format_decimal
+
+from bot.chat.texts import Texts
+from inference import track_record
+from inference.card import ModelCard
+from inference.registry import Entry
+from inference.track_record import Rate
+
+_VALUE = re.compile(r"\{([a-z_]+(?:\.[a-z_0-9]+)?)\}")
+
+
+def facts(texts: Texts, models: Mapping[str, Entry]) -> dict[str, str]:
+    """Name of a value -> its words, for the organs that ``models`` read."""
+    found = {"not_sure": texts.plain("brief.not_sure"), "not_sure_study": texts.plain("study.not_sure_why")}
+    for organ, entry in models.items():
+        found[f"kinds.{organ}"] = texts.either([_label(organ, name, texts) for name in _ill(entry.card)])
+        found[f"learned.{organ}"] = _learned(organ, entry.card, texts)
+        found[f"record.{organ}"] = record_words(organ, entry.card, texts)
+    kinds = (
+        texts.plain("facts.kinds", organ=texts.organs[organ].name, names=found[f"kinds.{organ}"]) for organ in models
+    )
+    found["kinds"] = "; ".join(kinds)
+    found["records"] = " ".join(filter(None, (found[f"record.{organ}"] for organ in models)))
+    return found
+
+
+def filled(text: str, texts: Texts) -> str:
+    """A text of the knowledge with its values: ``{organs}`` is what one may send, the others are those of ``facts``."""
+    known = {"organs": texts.pictures, **texts.facts}
+    return _VALUE.sub(lambda match: known.get(match[1]) or texts.plain("facts.unknown"), text)
+
+
+def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
+    """How often the model of an organ was right in tests; "" where nobody has measured."""
+    ill, well = (track_record.told(card, with_finding=it) for it in (True, False))
+    if ill is None or well is None:
+        return ""
+    return texts.plain(
+        "facts.record",
+        organ=texts.organs[organ].name,
+        finding=texts.organs[organ].finding,
+        found=span_words(ill.signs, texts),
+        missed=span_words(ill.no_signs, texts),
+        false=span_words(well.signs, texts),
+        clear=span_words(well.no_signs, texts),
+    )
+
+
+def span_words(rate: Rate, texts: Texts) -> str:
+    """A share of a hundred with its interval, such as "95 (93 to 97)"."""
+    number, low, high = (round(100 * share) for share in (rate.share, rate.low, rate.high))
+    return texts.plain("facts.span", number=number, low=low, high=high)
+
+
+def _learned(organ: str, card: ModelCard, texts: Texts) -> str:
+    taught = track_record.taught(card)
+    total, ill = (format_decimal(n, locale=texts.locale) for n in (taught.pictures, taught.with_finding))
+    said = texts.plain("facts.learned", total=total, ill=ill, finding=texts.organs[organ].finding)
+    if not taught.kinds:
+        return said
+    names = texts.organs[organ].kinds
+    kinds = ", ".join(
+        texts.plain("facts.kind", kind=names.get(kind, kind.upper()), number=format_decimal(count, locale=texts.locale))
+        for kind, count in taught.kinds.items()
+    )
+    return texts.plain("facts.learned_kinds", learned=said, kinds=kinds)
+
+
+def _ill(card: ModelCard) -> list[str]:
+    return [c.name for c in card.classes if c.tumor]
+
+
+def _label(organ: str, name: str, texts: Texts) -> str:
+    classes = texts.organs[organ].classes
+    return classes[name].words if name in classes else name.replace("_", " ")
