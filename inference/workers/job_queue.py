@@ -8,7 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from inference.workers.executor import NotRunningError
+from inference.workers.executor import AnalysisTimeoutError, NotRunningError
 from inference.workers.fairness import WorkerTime
 from inference.workers.job_table import Job
 from inference.workers.wire import encode
@@ -67,6 +67,9 @@ class QueuedJob:
         self.worker: Worker | None = None
         """Who has it; changed with the queue's lock held."""
         self._deaths = self._losses = 0
+        self._concluded = False
+        self._result: Any = None
+        self._error: BaseException | None = None
 
     @property
     def was_lost(self) -> bool:
@@ -79,13 +82,29 @@ class QueuedJob:
         self._losses += 1
         return self._deaths >= ATTEMPTS or self._losses >= LOSSES
 
-    def settle(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Give the answer, unless nobody waits for it any more."""
+    @property
+    def ran_out_of_time(self) -> bool:
+        """Whether that is what came of it."""
+        return isinstance(self._error, AnalysisTimeoutError)
+
+    def conclude(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Note what came of it; nobody hears of it yet."""
+        self._concluded, self._result, self._error = True, result, error
+
+    def deliver(self) -> None:
+        """Give the answer if there is one, unless nobody waits for it any more."""
+        if not self._concluded:
+            return
         with suppress(InvalidStateError):
-            if error is None:
-                self.answer.set_result(result)
+            if self._error is None:
+                self.answer.set_result(self._result)
             else:
-                self.answer.set_exception(error)
+                self.answer.set_exception(self._error)
+
+    def settle(self, error: BaseException) -> None:
+        """Give an error for an answer at once."""
+        self.conclude(error=error)
+        self.deliver()
 
 
 class JobQueue:

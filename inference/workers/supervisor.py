@@ -102,35 +102,35 @@ class Worker:
         return self._process.connection.fileno() not in {handle for handle, _ in poll.poll()}
 
     def do(self, job: QueuedJob) -> None:
-        """Have a job done and settle it. Raises WorkerLostError; a job that is not settled then may be done again."""
+        """Have a job done and note what came of it. Raises WorkerLostError; then, without a result, it may be repeated."""
         taken_up = False
         try:
             wait = self._take_up(job.limit)
             self._channel.send(job.frame, wait)
             self._expect(TAKEN, wait)
             taken_up = True
-            self._settle(job, *self._channel.receive(self._deadline(job.limit + GRACE)))
+            self._conclude(job, *self._channel.receive(self._deadline(job.limit + GRACE)))
         except _OutOfTimeError:
             self.end()
-            job.settle(error=AnalysisTimeoutError())
+            job.conclude(error=AnalysisTimeoutError())
             raise WorkerLostError("its job ran out of time") from None
         except (OSError, EOFError, MemoryError, FrameError, ValidationError) as error:
             if isinstance(error, FrameError | ValidationError):
                 _log.error("a worker's answer made no sense; it is ended")
             elif taken_up and self._exit_status() in OUT_OF_TIME_STATUSES:
-                job.settle(error=AnalysisTimeoutError())
+                job.conclude(error=AnalysisTimeoutError())
             raise WorkerLostError("it ended", taken_up=taken_up) from None
 
-    def _settle(self, job: QueuedJob, kind: str, value: Any) -> None:
+    def _conclude(self, job: QueuedJob, kind: str, value: Any) -> None:
         if kind == DONE:
-            job.settle(job.result.validate_python(value))
+            job.conclude(job.result.validate_python(value))
         elif kind == REFUSED:
             refusal = _REFUSAL.validate_python(value)
-            job.settle(error=PictureError(*refusal))
+            job.conclude(error=PictureError(*refusal))
         elif kind == OUT_OF_TIME:
-            job.settle(error=AnalysisTimeoutError())
+            job.conclude(error=AnalysisTimeoutError())
         elif kind == FAILED and isinstance(value, str):
-            job.settle(error=JobFailedError(value))
+            job.conclude(error=JobFailedError(value))
         else:
             raise FrameError(kind)
 
@@ -173,10 +173,7 @@ class Worker:
 
     def was_hurt_by(self, job: QueuedJob, loss: WorkerLostError | None) -> bool:
         """Whether a job is one to be careful with: it ran out of time, or the worker ended over it by itself."""
-        answer = job.answer
-        if answer.done() and not answer.cancelled() and isinstance(answer.exception(), AnalysisTimeoutError):
-            return True
-        return loss is not None and loss.taken_up and not self.was_wanted_gone
+        return job.ran_out_of_time or (loss is not None and loss.taken_up and not self.was_wanted_gone)
 
     def _exit_status(self) -> int | None:
         """Wait for the end, once; how it came."""
@@ -295,6 +292,7 @@ class WorkerSlot:
         finally:
             self._queue.finish(job)
             self._queue.time.charge(job.client, time.monotonic() - began, failed=worker.was_hurt_by(job, loss))
+            job.deliver()  # after the charge: who asks again at the first word of it must find it noted
         if loss is None:
             return True
         if job.is_given_up(taken_up=loss.taken_up):

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import time
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,20 @@ async def test_after_a_job_that_took_too_long_only_its_sender_waits(monkeypatch:
         assert await executor.run(process_id, client=BORIS)
         assert not waiting.done()
         waiting.cancel()
+
+
+async def test_a_timeout_is_noted_before_its_sender_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with local_executor(1) as executor:
+        time_used, charge = executor._time, executor._time.charge
+
+        def charge_late(client: Hashable | None, seconds: float, *, failed: bool = False) -> None:
+            time.sleep(0.2)
+            charge(client, seconds, failed=failed)
+
+        monkeypatch.setattr(time_used, "charge", charge_late)
+        with pytest.raises(AnalysisTimeoutError):
+            await executor.run(hang, None, timeout=1.0, client=ANNA)
+        assert time_used.has_failed(ANNA)
 
 
 async def test_those_who_sent_what_took_too_long_leave_a_worker_free(

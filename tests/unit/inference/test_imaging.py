@@ -280,7 +280,7 @@ def test_nothing_of_a_file_is_quoted() -> None:
 
 
 LIMITED = """
-import resource, sys
+import math, resource, sys
 from tests import pictures
 from inference.analysis import PictureError
 from inference.decode.imaging import decode
@@ -289,7 +289,7 @@ data = getattr(pictures, sys.argv[1])()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
 now = int(open('/proc/self/statm').read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (now + int(sys.argv[2]) * 2**20,) * 2)
-resource.setrlimit(resource.RLIMIT_CPU, (int(before) + 3,) * 2)
+resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(before) + 3,) * 2)
 try:
     decode(data)
     print("read")
