@@ -102,7 +102,7 @@ class Worker:
         return self._process.connection.fileno() not in {handle for handle, _ in poll.poll()}
 
     def do(self, job: QueuedJob) -> None:
-        """Have a job done and note what came of it. Raises WorkerLostError; then, without a result, it may be repeated."""
+        """Have a job done and note what came of it. Raises WorkerLostError: without a result it may be repeated."""
         taken_up = False
         try:
             wait = self._take_up(job.limit)
