@@ -92,7 +92,7 @@ async def _open_database(settings: Settings) -> Database:
     failures = 0
     while True:
         try:
-            return await Database.open(settings.database_url)
+            return await Database.open(settings.database_url, keys=settings.data_keys)
         except StorageBusyError as error:
             _log.error("%s (trying again until it works)", error)
             await asyncio.sleep(UNTIL_OPEN.pause(failures))

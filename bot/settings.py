@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import StartError
 from inference.card import MODELS_DIR
+from storage.vault import read_keys
 
 _log = logging.getLogger(__name__)
 TELEGRAM = "https://api.telegram.org"
@@ -37,8 +38,14 @@ def _web_path(value: str) -> str:
     return value.rstrip("/") or "/"
 
 
+def _data_key(value: SecretStr) -> SecretStr:
+    read_keys(value.get_secret_value())
+    return value
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 WebPath = Annotated[str, AfterValidator(_web_path)]
+DataKey = Annotated[SecretStr, AfterValidator(_data_key)]
 
 
 class Settings(BaseSettings):
@@ -57,6 +64,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
+    data_key: DataKey | None = None
     executor: Literal["local"] = "local"
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
@@ -73,6 +81,11 @@ class Settings(BaseSettings):
                 "or try the bot without one: tumorscan demo"
             )
         return self.telegram_bot_token.get_secret_value()
+
+    @property
+    def data_keys(self) -> tuple[bytes, ...]:
+        """The keys of what is kept: the first one seals, all of them open."""
+        return () if self.data_key is None else read_keys(self.data_key.get_secret_value())
 
     @property
     def webhook_address(self) -> str:

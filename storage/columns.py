@@ -12,6 +12,12 @@ KEY = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both: SQLite makes a column its row id only when its type reads INTEGER, and that holds 64 bits."""
 
 
+SEALED = "sealed"
+"""In a column's ``info``: with a key it is encrypted (see ``storage.vault``)."""
+RECORD = "record"
+"""In the ``info`` of a table with such columns: the names of the columns that name a record before it is kept."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time in UTC. SQLite forgets the zone, so it is checked on the way in and put back on the way out."""
 
@@ -51,14 +57,19 @@ class PersonText(TypeDecorator[str]):
 
 
 class JsonObject(TypeDecorator[Mapping[str, Any]]):
-    """A mapping from names to what JSON can say; any kind of mapping may be given, a dict comes back."""
+    """A mapping from names to what JSON can say; any kind of mapping may be given, a dict comes back.
+
+    One that is sealed is a text.
+    """
 
     impl = JSON
     cache_ok = True
 
-    def process_bind_param(self, value: Mapping[str, Any] | None, _dialect: Dialect) -> dict[str, Any] | None:
+    def process_bind_param(
+        self, value: Mapping[str, Any] | str | None, _dialect: Dialect
+    ) -> dict[str, Any] | str | None:
         """Make it a dict."""
-        return None if value is None else dict(value)
+        return dict(value) if isinstance(value, Mapping) else value
 
 
 class JsonTuple(TypeDecorator[Sequence[Any]]):
@@ -83,11 +94,14 @@ class Kept:
     kind: "TypeEngine[Any] | type[TypeEngine[Any]]"
     refers_to: str | None = None
     primary_key: bool = False
+    sealed: bool = False
+    """Encrypted where there is a key."""
 
     def column(self, name: str, *, nullable: bool) -> Column[Any]:
         """A new column; one belongs to one table."""
         keys = () if self.refers_to is None else (ForeignKey(self.refers_to, ondelete="CASCADE"),)
-        return Column(name, self.kind, *keys, primary_key=self.primary_key, nullable=nullable)
+        info = {SEALED: True} if self.sealed else {}
+        return Column(name, self.kind, *keys, primary_key=self.primary_key, nullable=nullable, info=info)
 
 
 def columns_of(record: type[Any]) -> list[Column[Any]]:

@@ -4,20 +4,22 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
+from storage.rekey import Progress, admit_keys, rekey
 from storage.repositories import People, Scans
-from storage.schema import REVISION
+from storage.schema import DATA_KEYS, REVISION
 from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
 from storage.url import Address, parse, prepare_file
+from storage.vault import Vault
 
 SWITCH_PAUSE = 0.02
 """Seconds before the write-ahead log is tried for again."""
@@ -33,15 +35,16 @@ class Database:
         self.inbox = Inbox(sessions)
 
     @classmethod
-    async def open(cls, url: str, *, migrate: bool = True) -> Self:
+    async def open(cls, url: str, *, migrate: bool = True, keys: Sequence[bytes] = ()) -> Self:
         """Open ``url``, such as ``sqlite+aiosqlite:///data/tumorscan.db``, creating and migrating what is needed.
 
+        What people sent is sealed with the first of ``keys`` (32 bytes each) and opened with any of them.
         With ``migrate=False`` nothing is created or changed: for looking at a database as it is.
-        Raises StorageError, whose text is one line that names DATABASE_URL and the fix.
+        Raises StorageError, whose text is one line that names DATABASE_URL or DATA_KEY, and the fix.
         """
-        address = parse(url)
-        await _to_its_end(_ready(address, migrate=migrate))
-        return cls(Sessions(address))
+        address, vault = parse(url), Vault(keys)
+        await _to_its_end(_ready(address, vault, migrate=migrate))
+        return cls(Sessions(address, vault))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -54,12 +57,21 @@ class Database:
         """
         await self._sessions.close()  # work in hand is finished; what comes next gets fresh connections
         try:
-            await _ready(self._sessions.address, migrate=True)
+            await _ready(self._sessions.address, self._sessions.vault, migrate=True)
             await self._sessions.prove()
         except StorageDownError:
             raise
         except StorageError as error:  # not ours, or of another version: it stays unusable until somebody acts
             raise StorageDownError(str(error)) from error
+
+    async def other_keys(self) -> frozenset[str]:
+        """Ids of other keys than the first one with which something may be sealed yet; PLAIN if it may be plain."""
+        known = await self._sessions.read(lambda at: frozenset(at.scalars(select(DATA_KEYS.c.key_id))))
+        return known - {self._sessions.vault.seals_with}
+
+    async def rekey(self, progress: Progress, *, plain: bool = False) -> int:
+        """Seal everything with the first key that is not sealed with it yet, or make it all plain; see ``rekey``."""
+        return await rekey(self._sessions, Vault() if plain else self._sessions.vault, progress)
 
     async def check(self) -> tuple[str, ...]:
         """Look for damage. Returns one line for each problem; none means sound."""
@@ -107,13 +119,13 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _ready(address: Address, *, migrate: bool) -> None:
+async def _ready(address: Address, vault: Vault, *, migrate: bool) -> None:
     if address.path is not None:
         prepare_file(address.path, create=migrate)
-    await _prepare(address, migrate=migrate)
+    await _prepare(address, vault, migrate=migrate)
 
 
-async def _prepare(address: Address, *, migrate: bool) -> None:
+async def _prepare(address: Address, vault: Vault, *, migrate: bool) -> None:
     engine = opening_engine(address)
     try:
         if address.path is not None and migrate:
@@ -121,6 +133,8 @@ async def _prepare(address: Address, *, migrate: bool) -> None:
                 await _use_write_ahead_log(await driver_connection(connection))
         async with engine.begin() as connection:
             await connection.run_sync(_migrate if migrate else _revision)
+            if migrate:
+                await connection.run_sync(admit_keys, vault)
     except (DBAPIError, sqlite3.Error, OSError) as error:
         raise explain(error, address.where) from error
     finally:

@@ -17,6 +17,10 @@ class StorageBusyError(StorageDownError):
     """It fails in a way that may pass by itself or with some room on the disk: worth waiting for, also at a start."""
 
 
+class DataKeyError(StorageError):
+    """Something is encrypted with a key that is not given, or was changed."""
+
+
 class UnknownPersonError(StorageError):
     """Nobody is registered under this id (any more)."""
 

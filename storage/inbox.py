@@ -1,17 +1,20 @@
 """The inbox: every update from its receipt until it is answered, so that a kill or a power cut loses none."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, case, delete, func, or_, select, update
 
 from storage.columns import storable
+from storage.errors import DataKeyError
 from storage.schema import INBOX, insert_into
 from storage.sessions import Sessions
 
+_log = logging.getLogger(__name__)
 OPEN = ("waiting", "working")
 BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "error": None, "messages": {}}
 """What is left of a finished update: its id, which says nothing of anybody."""
@@ -78,6 +81,7 @@ class Inbox:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._seal = sessions.vault.of(INBOX)
 
     async def put(self, *updates: ReceivedUpdate) -> frozenset[int]:
         """Keep updates for good, all or none: after the return no power cut loses them.
@@ -86,7 +90,7 @@ class Inbox:
         """
         insert = _insert(self._sessions.sqlite)
         now = datetime.now(UTC)
-        rows = [_row(update, now) for update in updates]
+        rows = [self._seal.values(_row(update, now)) for update in updates]
 
         def insert_all(at: Connection) -> frozenset[int]:
             # One by one, since of several rows at once a driver does not tell which were new.
@@ -100,7 +104,14 @@ class Inbox:
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
         among several nobody knows which it was, and each is noted as present at a kill.
         """
-        return await self._sessions.write(_recover)
+        return tuple(map(self._pending, await self._sessions.write(_recover)))
+
+    def _pending(self, row: Row[*tuple[Any, ...]]) -> PendingUpdate:
+        try:
+            return PendingUpdate(*self._seal.row(row)[: len(_PENDING)])
+        except DataKeyError as error:  # one that was changed holds up none of the others
+            _log.error("update %d: %s", row.update_id, error)
+            return PendingUpdate(row.update_id, "", row.attempts, row.kills, row.received_at)
 
     async def begin(self, update_id: int) -> Attempt | None:
         """Note, before it happens, that something is done with the update that might fail. None: it is finished."""
@@ -129,14 +140,16 @@ class Inbox:
 
     async def dead_letter(self, update_id: int, error: str) -> None:
         """Finish an update that can't be handled; it is kept with ``error``, a traceback, for the operator."""
-        statement = _OPEN.values(state="dead_letter", error=storable(error), finished_at=datetime.now(UTC))
+        values = {"state": "dead_letter", "error": storable(error), "finished_at": datetime.now(UTC)}
+        statement = _OPEN.values(self._seal.values(values, update_id=update_id))
         await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
 
     async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """What waits for the operator, oldest first."""
         columns = (_COLUMN.update_id, _COLUMN.attempts, _COLUMN.error, _COLUMN.received_at, _COLUMN.finished_at)
         statement = select(*columns).where(_COLUMN.state == "dead_letter").order_by(_COLUMN.id)
-        return tuple(DeadLetter(*row) for row in await self._sessions.read(lambda at: at.execute(statement).all()))
+        rows = await self._sessions.read(lambda at: at.execute(statement).all())
+        return tuple(DeadLetter(*self._seal.row(row)) for row in rows)
 
     async def try_again(self, update_id: int) -> bool:
         """Let a dead letter wait for its handler; ``recover`` finds it. False: it is none."""
@@ -157,9 +170,9 @@ class Inbox:
 
     async def release(self, chat_id: int) -> tuple[PendingUpdate, ...]:
         """Let what awaited the consent of this chat wait for its handler; oldest first."""
-        statement = update(INBOX).where(*_awaiting(chat_id)).values(state="waiting").returning(_COLUMN.id, *_PENDING)
+        statement = update(INBOX).where(*_awaiting(chat_id)).values(state="waiting").returning(*_PENDING, _COLUMN.id)
         rows = await self._sessions.write(lambda at: at.execute(statement).all())
-        return tuple(PendingUpdate(*row[1:]) for row in sorted(rows, key=lambda row: int(row[0])))
+        return tuple(map(self._pending, sorted(rows, key=lambda row: int(row.id))))
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
         """Finish, unanswered, what awaits the consent of a chat, which is counted, and ``update_ids``."""
@@ -255,16 +268,15 @@ def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
     return row
 
 
-def _recover(at: Connection) -> tuple[PendingUpdate, ...]:
+def _recover(at: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
     working = _COLUMN.state == "working"
     # Alone it must have ended the process; among several nobody knows which one did.
     alone = at.scalar(select(func.count()).where(working)) == 1
     counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
     at.execute(update(INBOX).where(working).values(state="waiting", **counted))
-    rows = at.execute(
+    return at.execute(
         select(*_PENDING).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
-    )
-    return tuple(PendingUpdate(*row) for row in rows)
+    ).all()
 
 
 def _begin(at: Connection, update_id: int) -> Attempt | None:

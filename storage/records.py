@@ -16,7 +16,7 @@ class Person:
 
     id: Annotated[int, Kept(KEY, primary_key=True)]
     chat_id: Annotated[int, Kept(BigInteger)]
-    name: Annotated[str, Kept(PersonText)]
+    name: Annotated[str, Kept(PersonText, sealed=True)]
     language: Annotated[str, Kept(String(35))]
     consent_at: Annotated[datetime | None, Kept(UtcDateTime)]
     consent_version: Annotated[int | None, Kept(Integer)]
@@ -46,7 +46,7 @@ class ScanFields:
     """
 
     source_key: Annotated[str, Kept(PersonText)]
-    patient_label: Annotated[str | None, Kept(PersonText)]
+    patient_label: Annotated[str | None, Kept(PersonText, sealed=True)]
     organ: Annotated[str, Kept(String(32))]
     verdict: Annotated[str, Kept(String(32))]
     reason: Annotated[str, Kept(String(32))]
@@ -65,7 +65,7 @@ class ScanFields:
     width: Annotated[int, Kept(Integer)]
     """Pixels, as is the height."""
     height: Annotated[int, Kept(Integer)]
-    study: Annotated[Mapping[str, Any] | None, Kept(JsonObject)]
+    study: Annotated[Mapping[str, Any] | None, Kept(JsonObject, sealed=True)]
     """What is told of a study of many slices, in the bot's own form; None for a single picture."""
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.columns import names_of, storable
@@ -17,6 +17,7 @@ from storage.public_id import new_public_id, read_public_id
 from storage.records import KeptSlice, NewScan, Person, Pictures, Scan, ScanFields, ScanPage
 from storage.schema import INBOX, PEOPLE, PICTURES, SCANS, SLICES, insert_into
 from storage.sessions import Sessions
+from storage.vault import Vault
 
 _ATTEMPTS = 8
 
@@ -32,6 +33,7 @@ class People:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._seal = sessions.vault.of(PEOPLE)
 
     async def register(self, chat_id: int, name: str, language: str) -> Person:
         """Remember a person, or take over the new name of one who is known (their language stays as chosen)."""
@@ -44,13 +46,13 @@ class People:
             "next_number": 1,
             "created_at": datetime.now(UTC),
         }
-        statement = _register(self._sessions.sqlite)
-        return Person(*await self._sessions.write(lambda at: at.execute(statement, values).one()))
+        statement, sealed = _register(self._sessions.sqlite), self._seal.values(values)
+        return self._person(await self._sessions.write(lambda at: at.execute(statement, sealed).one()))
 
     async def get(self, chat_id: int) -> Person | None:
         """Look a person up."""
         row = await self._sessions.read(lambda at: at.execute(_PERSON, {"chat": chat_id}).one_or_none())
-        return Person(*row) if row else None
+        return self._person(row) if row else None
 
     async def give_consent(self, chat_id: int, version: int) -> Person:
         """Note the consent to this version of the privacy text, now. Raises UnknownPersonError."""
@@ -90,7 +92,10 @@ class People:
         row = await self._sessions.write(lambda at: at.execute(statement).one_or_none())
         if row is None:
             raise UnknownPersonError("this chat is not registered")
-        return Person(*row)
+        return self._person(row)
+
+    def _person(self, row: Row[Any]) -> Person:
+        return Person(*self._seal.row(row))
 
 
 class Scans:
@@ -98,6 +103,8 @@ class Scans:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._vault = sessions.vault
+        self._seal = sessions.vault.of(SCANS)
 
     async def add(self, person_id: int, new: NewScan) -> tuple[Scan, Scan | None]:
         """Keep a scan, its pictures and the person's next number, all or nothing.
@@ -108,12 +115,12 @@ class Scans:
         """
         for _ in range(_ATTEMPTS):
             try:
-                row, other = await self._sessions.write(lambda at: _add(at, person_id, new))
+                row, other = await self._sessions.write(lambda at: _add(at, person_id, new, self._vault))
             except IntegrityError as error:
                 # Another replica was faster with this source key, or the public id is taken: look and draw again.
                 problem = error
             else:
-                return Scan(*row), Scan(*other) if other else None
+                return self._scan(row), self._scan(other) if other else None
         raise StorageError("a scan could not be kept: its values break a rule of the schema") from problem
 
     async def get(self, person_id: int, public_id: str) -> Scan | None:
@@ -137,27 +144,33 @@ class Scans:
 
     async def _one(self, statement: Select[Any], **values: object) -> Scan | None:
         row = await self._sessions.read(lambda at: at.execute(statement, values).first())
-        return Scan(*row) if row else None
+        return self._scan(row) if row else None
+
+    def _scan(self, row: Row[Any]) -> Scan:
+        return Scan(*self._seal.row(row))
 
     async def page(self, person_id: int, page: int, size: int) -> ScanPage:
         """Read one page of the history, newest first; a page beyond the ends gives the nearest that exists.
 
         An empty history has one page without scans.
         """
-        return await self._sessions.read(lambda at: _page(at, person_id, page, size))
+        rows, number, pages, total = await self._sessions.read(lambda at: _page(at, person_id, page, size))
+        return ScanPage(tuple(self._scan(row) for row in rows), number, pages, total)
 
     async def pictures(self, scan_id: int) -> Pictures:
         """Read the pictures of a scan that a lookup above has returned. Raises UnknownScanError when it is gone."""
         row = await self._sessions.read(lambda at: at.execute(_PICTURES_OF, {"scan": scan_id}).first())
         if row is None:
             raise UnknownScanError("the pictures of this scan were deleted")
-        return Pictures(row.original, row.overlay)
+        opened = self._vault.of(PICTURES).opened(dict(row._mapping))
+        return Pictures(opened["original"], opened["overlay"])
 
     async def slices(self, scan_id: int, *numbers: int) -> tuple[KeptSlice, ...]:
         """Read the slices of a study in their order, or those of some numbers; none for a single picture."""
         wanted = _SLICES_OF.where(SLICES.c.number.in_(numbers)) if numbers else _SLICES_OF
         rows = await self._sessions.read(lambda at: at.execute(wanted, {"scan": scan_id}).all())
-        return tuple(KeptSlice(*row) for row in rows)
+        seal = self._vault.of(SLICES)
+        return tuple(KeptSlice(*seal.row(row, scan_id=scan_id)) for row in rows)
 
     async def record_message(
         self, scan_id: int, step: str, message_id: int, file_id: str | None = None, file_key: str | None = None
@@ -188,7 +201,7 @@ class Scans:
             known = at.execute(_SENT, {"scan": scan_id}).first()
             if known is not None:
                 file_ids = {step: file_id for step, file_id in known.file_ids.items() if step != "report"}
-                values = {"patient_label": label, "file_ids": file_ids}
+                values = self._seal.values({"patient_label": label, "file_ids": file_ids}, public_id=known.public_id)
                 at.execute(update(SCANS).where(SCANS.c.id == scan_id).values(**values))
 
         await self._sessions.write(change)
@@ -197,7 +210,7 @@ class Scans:
         """Delete a scan of this person with its pictures; returns what it was. Its number is not used again."""
         where = {"person": person_id, "public_id": read_public_id(public_id)}
 
-        def delete_one(at: Connection) -> Sequence[Any] | None:
+        def delete_one(at: Connection) -> Row[Any] | None:
             row = at.execute(_BY_PUBLIC_ID, where).first()
             if row is not None:
                 at.execute(delete(SCANS).where(SCANS.c.id == row.id))
@@ -207,7 +220,7 @@ class Scans:
         if row is None:
             return None
         await self._sessions.scrub()
-        return Scan(*row)
+        return self._scan(row)
 
 
 _PERSON = select(*_PERSON_COLUMNS).where(PEOPLE.c.chat_id == bindparam("chat"))
@@ -231,7 +244,11 @@ _SLICES_OF = (
     .where(SLICES.c.scan_id == bindparam("scan"))
     .order_by(SLICES.c.number)
 )
-_SENT = select(SCANS.c.messages, SCANS.c.file_ids).where(SCANS.c.id == bindparam("scan")).with_for_update()
+_SENT = (
+    select(SCANS.c.public_id, SCANS.c.messages, SCANS.c.file_ids)
+    .where(SCANS.c.id == bindparam("scan"))
+    .with_for_update()
+)
 _RECORD = (
     update(SCANS)
     .where(SCANS.c.id == bindparam("scan"))
@@ -257,7 +274,7 @@ def _delete_person(at: Connection, chat_id: int) -> int | None:
     return scans or 0
 
 
-def _add(at: Connection, person_id: int, new: NewScan) -> tuple[Sequence[Any], Sequence[Any] | None]:
+def _add(at: Connection, person_id: int, new: NewScan, vault: Vault) -> tuple[Row[Any], Row[Any] | None]:
     of_picture = {"person": person_id, "sha256": new.picture_sha256}
     known = at.execute(_BY_SOURCE, {"person": person_id, "source_key": new.source_key}).first()
     if known is not None:
@@ -267,14 +284,16 @@ def _add(at: Connection, person_id: int, new: NewScan) -> tuple[Sequence[Any], S
     number = at.scalar(_NEXT_NUMBER, {"person": person_id})
     if number is None:
         raise UnknownPersonError("the person of this scan is not registered (any more)")
-    row = at.execute(_ADD, _values(person_id, number, new)).one()
-    at.execute(_ADD_PICTURES, {"scan_id": row.id, "original": new.pictures.original, "overlay": new.pictures.overlay})
+    row = at.execute(_ADD, vault.of(SCANS).values(_values(person_id, number, new))).one()
+    at.execute(_ADD_PICTURES, vault.of(PICTURES).values({"scan_id": row.id, **asdict(new.pictures)}))
     if new.slices:
-        at.execute(insert(SLICES), [{"scan_id": row.id, **asdict(one)} for one in new.slices])
+        seal = vault.of(SLICES)
+        at.execute(insert(SLICES), [seal.values({"scan_id": row.id, **asdict(one)}) for one in new.slices])
     return row, other
 
 
-def _page(at: Connection, person_id: int, page: int, size: int) -> ScanPage:
+def _page(at: Connection, person_id: int, page: int, size: int) -> tuple[Sequence[Row[Any]], int, int, int]:
+    """The rows of the nearest page that exists, its number, how many there are, and how many scans."""
     total = at.scalar(select(func.count()).where(SCANS.c.person_id == person_id)) or 0
     pages = max(1, math.ceil(total / size))
     page = min(max(page, 1), pages)
@@ -286,8 +305,8 @@ def _page(at: Connection, person_id: int, page: int, size: int) -> ScanPage:
         .offset((page - 1) * size)
         .limit(size)
     )
-    rows = at.execute(select(*_SCAN_COLUMNS).where(SCANS.c.id.in_(ids)).order_by(SCANS.c.number.desc()))
-    return ScanPage(tuple(Scan(*row) for row in rows), page, pages, total)
+    rows = at.execute(select(*_SCAN_COLUMNS).where(SCANS.c.id.in_(ids)).order_by(SCANS.c.number.desc())).all()
+    return rows, page, pages, total
 
 
 def _values(person_id: int, number: int, new: NewScan) -> dict[str, object]:

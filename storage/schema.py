@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from storage.columns import KEY, UtcDateTime, columns_of
+from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Person, Scan
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -38,6 +38,8 @@ METADATA = MetaData(
     }
 )
 
+_SEALED = {SEALED: True}
+
 PEOPLE = Table(
     "people",
     METADATA,
@@ -50,6 +52,7 @@ PEOPLE = Table(
     CheckConstraint("next_number >= 1", name="next_number_positive"),
     # Ids are never given twice: an analysis that outlives its deleted person must find nobody, not the next one.
     sqlite_autoincrement=True,
+    info={RECORD: ("chat_id",)},
 )
 """One row for each chat partner."""
 
@@ -68,6 +71,7 @@ SCANS = Table(
     CheckConstraint("received_as IN ('photo', 'document', 'file')", name="received_as_known"),
     CheckConstraint("width > 0 AND height > 0", name="size_positive"),
     sqlite_autoincrement=True,
+    info={RECORD: ("public_id",)},
 )
 """Scans without their pictures, so that a history page reads small rows only."""
 
@@ -76,9 +80,10 @@ PICTURES = Table(
     METADATA,
     Column("id", KEY, primary_key=True),
     Column("scan_id", KEY, ForeignKey("scans.id", ondelete="CASCADE"), nullable=False),
-    Column("original", LargeBinary, nullable=False),
-    Column("overlay", LargeBinary, nullable=False),
+    Column("original", LargeBinary, nullable=False, info=_SEALED),
+    Column("overlay", LargeBinary, nullable=False, info=_SEALED),
     UniqueConstraint("scan_id"),
+    info={RECORD: ("scan_id",)},
 )
 """The two JPEGs of a scan; they go when it goes."""
 
@@ -92,10 +97,11 @@ SLICES = Table(
     Column("verdict", String(32), nullable=False),
     Column("score", Double, nullable=False),
     Column("agrees", Boolean, nullable=False),
-    Column("picture", LargeBinary, nullable=False),
-    Column("heat", LargeBinary, nullable=False),
+    Column("picture", LargeBinary, nullable=False, info=_SEALED),
+    Column("heat", LargeBinary, nullable=False, info=_SEALED),
     UniqueConstraint("scan_id", "number"),
     CheckConstraint("number >= 1", name="number_positive"),
+    info={RECORD: ("scan_id", "number")},
 )
 """The slices of a study, each with its small heat map; they go when its scan goes."""
 
@@ -106,12 +112,12 @@ INBOX = Table(
     Column("id", KEY, primary_key=True),
     Column("update_id", BigInteger, nullable=False),
     Column("chat_id", BigInteger),
-    Column("payload", Text, nullable=False),
+    Column("payload", Text, nullable=False, info=_SEALED),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("kills", Integer, nullable=False),
     Column("messages", JSON, nullable=False),
-    Column("error", Text),
+    Column("error", Text, info=_SEALED),
     Column("received_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     UniqueConstraint("update_id"),
@@ -123,8 +129,17 @@ INBOX = Table(
         name="state_known",
     ),
     CheckConstraint("attempts >= 0 AND kills >= 0", name="attempts_counted"),
+    info={RECORD: ("update_id",)},
 )
 """Raw updates from their receipt until their handler is done; then the bare id, to know it when it comes again."""
+
+DATA_KEYS = Table(
+    "data_keys",
+    METADATA,
+    Column("key_id", String(8), primary_key=True),
+    Column("first_used_at", UtcDateTime, nullable=False),
+)
+"""Which keys something here may be sealed with; "" where something may be plain. Never a key itself."""
 
 
 def insert_into(table: Table, *, on_sqlite: bool) -> Any:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from storage.errors import explain
 from storage.group_commit import OwnConnection, Work, Writer
 from storage.url import Address
+from storage.vault import Vault
 
 BUSY_TIMEOUT_S = 30
 SCRUB_ATTEMPTS, SCRUB_PAUSE = 10, 0.1
@@ -36,8 +37,10 @@ class Sessions:
     once. On PostgreSQL the same functions run on connections of the event loop.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, vault: Vault | None = None) -> None:
         self.address = address
+        self.vault = vault or Vault()
+        """What seals and opens the values that are kept."""
         self.sqlite = address.path is not None
         self._side: _File | _Server = _File(address) if self.sqlite else _Server(address)
 
@@ -67,6 +70,12 @@ class Sessions:
                     return
                 await asyncio.sleep(SCRUB_PAUSE)
             log.warning("deleted pages stay in the write-ahead log until its next checkpoint")
+
+    async def compact(self) -> None:
+        """Write the whole SQLite file anew, so that nothing of what it once held stays in its gaps."""
+        with self._explained():
+            if isinstance(self._side, _File):
+                await self._side.compact()
 
     async def prove(self) -> None:
         """Write, so that a database that can only be read shows it. Raises StorageDownError."""
@@ -106,6 +115,9 @@ class _File:
 
     async def scrub(self) -> bool:
         return await self._current().writer.do(_empty_log, apart=True)
+
+    async def compact(self) -> None:
+        await self._current().writer.do(_write_anew, apart=True)
 
     def _current(self) -> "_Threads":
         if self._threads is None:
@@ -177,6 +189,12 @@ class _Server:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _write_anew(connection: Connection) -> None:
+    raw: Any = connection.connection.driver_connection
+    raw.execute("VACUUM")
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _empty_log(connection: Connection) -> bool:

@@ -1,8 +1,9 @@
-"""``tumorscan db upgrade|check|backup FILE|dead-letters``: look after the database that DATABASE_URL names."""
+"""``tumorscan db upgrade|check|backup FILE|rekey|dead-letters``: look after the database that DATABASE_URL names."""
 
 import argparse
 import asyncio
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from bot.errors import StartError
 from bot.settings import load_settings
 from storage import Database, StorageError
 from storage.inbox import DeadLetter
+from storage.vault import key_id
 
 PROBLEMS_FOUND = 1
 """Exit status of ``check`` when something is wrong, and of ``--again`` for an update that is no dead letter."""
+_PLAIN_NOW = "Nothing is encrypted any more: take DATA_KEY away before the bot starts."
 _FRAME = re.compile(r'File ".*?([^/\\"]+[/\\][^/\\"]+)", line (\d+), in (\S+)')
 _KIND = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
@@ -25,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("check", help="look for damage; changes nothing")
     backup = actions.add_parser("backup", help="write a consistent copy, also while the bot runs (SQLite)")
     backup.add_argument("file", type=Path, metavar="FILE", help="the new file to write")
+    again = actions.add_parser("rekey", help="encrypt everything with the first key of DATA_KEY; may be interrupted")
+    again.add_argument("--plain", action="store_true", help="decrypt everything instead, to do without a key")
     letters = actions.add_parser(
         "dead-letters", help="list the updates that could not be handled, without what they say"
     )
@@ -35,23 +40,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it and say so in one line. Raises StartError when the database cannot be used."""
-    url = load_settings().database_url
+    settings = load_settings()
+    url, keys = settings.database_url, settings.data_keys
     try:
         match args.action:
             case "upgrade":
-                return asyncio.run(_upgrade(url))
+                return asyncio.run(_upgrade(url, keys))
             case "check":
                 return asyncio.run(_check(url))
             case "backup":
                 return asyncio.run(_backup(url, args.file))
+            case "rekey":
+                return asyncio.run(_rekey(url, keys, plain=args.plain))
             case _:
-                return asyncio.run(_again(url, args.again) if args.again else _dead_letters(url))
+                return asyncio.run(_again(url, args.again) if args.again else _dead_letters(url, keys))
     except StorageError as error:
         raise StartError(str(error)) from error
 
 
-async def _upgrade(url: str) -> int:
-    database = await Database.open(url)
+async def _upgrade(url: str, keys: Sequence[bytes]) -> int:
+    database = await Database.open(url, keys=keys)
     await database.close()
     print("The database is up to date.")
     return 0
@@ -77,8 +85,28 @@ async def _backup(url: str, file: Path) -> int:
     return 0
 
 
-async def _dead_letters(url: str) -> int:
-    database = await Database.open(url, migrate=False)
+async def _rekey(url: str, keys: Sequence[bytes], *, plain: bool) -> int:
+    if not keys:
+        raise StartError("DATA_KEY is not set: set it to the key to work with; 'tumorscan key' makes one")
+    database = await Database.open(url, keys=keys)
+    try:
+        changed = await database.rekey(_show_progress, plain=plain)
+    finally:
+        await database.close()
+    print(
+        f"{changed} {'row was' if changed == 1 else 'rows were'} changed. "
+        + (_PLAIN_NOW if plain else f"All is encrypted with key {key_id(keys[0])}.")
+    )
+    return 0
+
+
+def _show_progress(table: str, done: int, total: int) -> None:
+    sys.stderr.write(f"\r{table}: {done} of {total}" + ("\n" if done == total else ""))
+    sys.stderr.flush()
+
+
+async def _dead_letters(url: str, keys: Sequence[bytes]) -> int:
+    database = await Database.open(url, migrate=False, keys=keys)
     try:
         letters = await database.inbox.dead_letters()
     finally:

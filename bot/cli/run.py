@@ -10,6 +10,8 @@ from bot.app import open_services, running
 from bot.delivery.shutdown import Shutdown, StoppedError, signals_ask
 from bot.logs import configure
 from bot.settings import Settings, load_settings
+from storage import Database
+from storage.vault import PLAIN
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,17 @@ async def _listen(settings: Settings, shutdown: Shutdown) -> None:
     async with AsyncExitStack() as stack:
         services = await shutdown.unless_asked(stack.enter_async_context(open_services(settings, shutdown=shutdown)))
         application = await shutdown.unless_asked(stack.enter_async_context(running(settings, services, shutdown)))
+        await _tell_of_keys(settings, services.database)
         _log.info("@%s is listening", application.bot.username)
         await shutdown.wait()
         _log.info("stopping")
+
+
+async def _tell_of_keys(settings: Settings, database: Database) -> None:
+    """Say in one line what is kept as it came, or under a key that was to be left behind."""
+    if settings.data_key is None:
+        _log.warning("DATA_KEY is not set: what people send is kept unencrypted; 'tumorscan key' makes a key")
+    elif others := await database.other_keys():
+        named = ", ".join(f"key {known}" for known in sorted(others - {PLAIN}))
+        state = " and ".join(filter(None, ("unencrypted" if PLAIN in others else "", named and f"under {named}")))
+        _log.warning("DATA_KEY: part of what is kept may still be %s: run 'tumorscan db rekey'", state)

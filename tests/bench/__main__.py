@@ -20,6 +20,7 @@ from inference.backends import BackendName
 from tests.bench import batch, history, journey, memory, naive, study
 from tests.bench.crowd import PEOPLE, measure_crowd
 from tests.bench.install import installed_megabytes
+from tests.bench.sealing import sealing_cost
 from tests.bench.steps import step_costs, text_costs
 from tests.bench.table import HEAD, Row, at_most, percentile, percentiles
 
@@ -95,6 +96,7 @@ PARTS: Mapping[str, Callable[[], list[Row]]] = {
     "study": study.rows,
     "memory": memory.rows,
     "history": history.rows,
+    "sealing": lambda: [at_most("encryption (DATA_KEY): what a scan costs more", sealing_cost(), 1, "ms", digits=2)],
     "steps": _steps,
     "install": _install,
 }

@@ -26,6 +26,7 @@ async def test_it_answers_until_a_signal_and_leaves_with_status_0(
         said += await said_at_the_end(process)
     assert process.returncode == 0
     assert "0 put back" in said
+    assert said.count("DATA_KEY is not set: what people send is kept unencrypted") == 1
     assert said.endswith("stopped\n")
     assert sandbox.token not in said
     assert "Anna" not in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.main import main
+from bot.cli.main import STOPPED_BY_MISTAKE, main
 from storage import Database, ReceivedUpdate
 
 SECRET = "Anna has a headache"
@@ -82,3 +82,34 @@ def test_one_that_is_tried_again_is_found_by_the_next_start_of_the_bot(
     assert main(["db", "dead-letters", "--again", "2"]) == 1, "it waits already"
     main(["db", "dead-letters"])
     assert "2: received" not in capsys.readouterr().out
+
+
+def test_rekey_seals_what_was_plain_and_says_how_far_it_is(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asyncio.run(fill(url, "an error"))
+    assert main(["key"]) == 0
+    made = capsys.readouterr().out.strip()
+    monkeypatch.setenv("DATA_KEY", made)
+
+    assert main(["db", "rekey"]) == 0
+
+    done = capsys.readouterr()
+    assert re.fullmatch(r"1 row was changed\. All is encrypted with key [0-9a-f]{8}\.\n", done.out)
+    assert "inbox: 1 of 1" in done.err
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("t.db*"))
+    monkeypatch.delenv("DATA_KEY")
+    assert main(["db", "upgrade"]) == STOPPED_BY_MISTAKE
+    refused = capsys.readouterr().err
+    assert refused.startswith("tumorscan: DATA_KEY is not set, and the database is encrypted with key ")
+    assert refused.count("\n") == 1
+
+    monkeypatch.setenv("DATA_KEY", made)
+    assert main(["db", "rekey", "--plain"]) == 0
+    monkeypatch.delenv("DATA_KEY")
+    assert main(["db", "upgrade"]) == 0
+
+
+def test_rekey_without_a_key_names_the_setting(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "rekey"]) == STOPPED_BY_MISTAKE
+    assert "DATA_KEY is not set" in capsys.readouterr().err

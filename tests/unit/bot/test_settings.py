@@ -61,6 +61,7 @@ def test_a_missing_token_stops_the_commands_that_need_it_and_no_other() -> None:
         ("TELEGRAM_API_URL", "ftp://secret"),
         ("WEBHOOK_PORT", "secret"),
         ("WORKERS", "0"),
+        ("DATA_KEY", "secret"),
         ("MODEL_BACKEND", "secret"),
         ("LOG_LEVEL", "secret"),
     ],

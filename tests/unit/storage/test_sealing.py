@@ -1,0 +1,238 @@
+"""With a key nothing of what people sent can be read on the disk, and nothing is lost when keys change."""
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import LargeBinary, Text
+
+from storage import Database, ReceivedUpdate, Scan
+from storage.errors import DataKeyError, StorageError
+from storage.rekey import BATCH, TABLES
+from storage.schema import METADATA
+from storage.vault import PLAIN, Vault, key_id, new_key, read_keys
+from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
+from tests.unit.storage.test_deleting import on_disk
+
+OLD, NEW, OTHER = (bytes([n]) * 32 for n in (1, 2, 3))
+NAME, LABEL, WORDS, FACT = (
+    "Zimmerspringbrunnen",
+    "Геннадий Пипеткин",
+    "my aunt Quetzalcoatl has a headache",
+    "hippogriff",
+)
+PICTURE = os.urandom(30_000)
+
+
+def url(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+async def fill(database: Database, picture: bytes = PICTURE) -> Scan:
+    """One of everything that people send."""
+    person = await database.people.register(ANNA, NAME, "en")
+    scan = await add(database, person.id, replace(a_scan("1", picture), patient_label=LABEL, study={"said": FACT}))
+    await database.scans.relabel(scan.id, LABEL)
+    await database.inbox.put(ReceivedUpdate(1, ANNA, WORDS), ReceivedUpdate(2, ANNA, WORDS, unreadable=WORDS))
+    await database.inbox.put(ReceivedUpdate(3, ANNA, WORDS))
+    await database.inbox.dead_letter(3, WORDS)
+    return scan
+
+
+async def read_all(database: Database) -> None:
+    """Everything comes back as it was given."""
+    person = await database.people.get(ANNA)
+    assert person is not None
+    assert person.name == NAME
+    scan = await database.scans.last(person.id)
+    assert scan is not None
+    assert (scan.patient_label, scan.study) == (LABEL, {"said": FACT})
+    assert (await database.scans.page(person.id, 1, 5)).scans == (scan,)
+    assert (await database.scans.pictures(scan.id)).original == PICTURE
+    assert [update.payload for update in await database.inbox.recover()] == [WORDS]
+    assert [letter.error for letter in await database.inbox.dead_letters()] == [WORDS, WORDS]
+
+
+def found(data: bytes) -> list[str]:
+    """Which of the known words and pictures stand in there, also as JSON writes them."""
+    marks = {word: (word.encode(), word.encode("unicode_escape")) for word in (NAME, LABEL, WORDS, FACT)}
+    known = [word for word, forms in marks.items() if any(form in data for form in forms)]
+    return known + ["picture"] * (PICTURE[1000:1032] in data)
+
+
+@pytest.mark.parametrize("keys", [(), (NEW,)], ids=["plain", "sealed"])
+async def test_with_a_key_nothing_sent_is_found_in_files_or_backup(file: Path, keys: tuple[bytes, ...]) -> None:
+    database = await Database.open(url(file), keys=keys)
+    await fill(database)
+    await read_all(database)
+    while_open = found(on_disk(file))
+    await database.backup(file.parent.parent / "copy.db")
+    await database.close()
+
+    for data in (while_open, found(on_disk(file)), found((file.parent.parent / "copy.db").read_bytes())):
+        assert data == ([] if keys else [NAME, LABEL, WORDS, FACT, "picture"])
+
+
+def test_every_column_that_could_hold_words_or_pictures_is_sealed_or_named_here() -> None:
+    free = {
+        (table.name, column.name)
+        for table in METADATA.sorted_tables
+        for column in table.columns
+        if isinstance(getattr(column.type, "impl", column.type), LargeBinary | Text) and not column.info.get("sealed")
+    }
+    assert free == {("scans", "source_key")}  # the number of a message and Telegram's name of a file
+
+
+async def test_a_plain_database_is_read_and_then_sealed_without_a_trace(file: Path) -> None:
+    database = await Database.open(url(file))
+    await fill(database)
+    boris = await database.people.register(BORIS, NAME, "en")
+    for n in range(2 * BATCH):  # of many sizes, so that pages are split and filled anew
+        await add(database, boris.id, replace(a_scan(f"{n}", PICTURE[: 500 * n + 2000]), patient_label=LABEL))
+    await database.close()
+
+    database = await Database.open(url(file), keys=[NEW])
+    await read_all(database)
+    assert await database.other_keys() == {PLAIN}
+    told: list[tuple[str, int, int]] = []
+    assert await database.rekey(lambda *progress: told.append(progress)) > 4 * BATCH
+    assert found(on_disk(file)) == []
+    assert await database.other_keys() == frozenset()
+    await read_all(database)
+    await database.close()
+
+    assert {table for table, _, _ in told} == {"people", "scans", "pictures", "inbox"}
+    assert all(told[n][1] < told[n + 1][1] for n in range(len(told) - 1) if told[n][0] == told[n + 1][0])
+    with closing(sqlite3.connect(file)) as raw:
+        assert raw.execute("SELECT key_id FROM data_keys").fetchall() == [(key_id(NEW),)]
+
+
+async def test_an_interrupted_rekey_is_taken_up_by_the_next_one(file: Path) -> None:
+    database = await Database.open(url(file), keys=[OLD])
+    await fill(database)
+    await database.close()
+
+    class PulledError(Exception):
+        """The plug."""
+
+    def pull(table: str, _done: int, _total: int) -> None:
+        if table == "scans":
+            raise PulledError
+
+    database = await Database.open(url(file), keys=[NEW, OLD])
+    with pytest.raises(PulledError):
+        await database.rekey(pull)
+    await database.close()
+    with pytest.raises(DataKeyError, match=f"key {key_id(OLD)}"):  # some of it is still under the old one
+        await Database.open(url(file), keys=[NEW])
+
+    database = await Database.open(url(file), keys=[NEW, OLD])
+    await read_all(database)
+    assert await database.rekey(lambda *_: None) > 0
+    assert await database.rekey(lambda *_: None) == 0
+    await database.close()
+    database = await Database.open(url(file), keys=[NEW])
+    await read_all(database)
+    await database.close()
+
+
+async def test_a_rekey_to_plain_needs_no_key_afterwards(file: Path) -> None:
+    database = await Database.open(url(file), keys=[OLD])
+    await fill(database)
+    await database.rekey(lambda *_: None, plain=True)
+    await database.close()
+
+    database = await Database.open(url(file))
+    await read_all(database)
+    assert await database.other_keys() == frozenset()
+    await database.close()
+
+
+@pytest.mark.parametrize(("keys", "says"), [((), "DATA_KEY is not set"), ((OTHER,), "DATA_KEY: ")])
+async def test_a_missing_or_wrong_key_ends_the_start_in_one_line(
+    file: Path, keys: tuple[bytes, ...], says: str
+) -> None:
+    database = await Database.open(url(file), keys=[OLD])
+    await fill(database)
+    await database.close()
+
+    with pytest.raises(StorageError) as stopped:
+        await Database.open(url(file), keys=keys)
+
+    message = str(stopped.value)
+    assert message.startswith(says)
+    assert f"key {key_id(OLD)}" in message
+    assert "\n" not in message
+    database = await Database.open(url(file), keys=[OLD])  # nothing was changed by the vain try
+    await read_all(database)
+    assert await database.other_keys() == frozenset()
+    await database.close()
+
+
+async def test_a_value_opens_nowhere_but_in_its_own_record(file: Path) -> None:
+    database = await Database.open(url(file), keys=[OLD])
+    anna = await database.people.register(ANNA, NAME, "en")
+    boris = await database.people.register(BORIS, "Boris", "en")
+    mine = await add(database, anna.id, a_scan("1", PICTURE))
+    other = await add(database, boris.id, a_scan("2", b"x" * 3000))
+    with closing(sqlite3.connect(file)) as raw:
+        raw.execute(
+            "UPDATE pictures SET original = (SELECT original FROM pictures WHERE scan_id = ?) WHERE scan_id = ?",
+            (mine.id, other.id),
+        )
+        raw.commit()
+
+    with pytest.raises(DataKeyError, match=r"changed or put elsewhere \(pictures.original\)"):
+        await database.scans.pictures(other.id)
+    assert (await database.scans.pictures(mine.id)).original == PICTURE
+    await database.close()
+
+
+async def test_an_update_that_was_changed_holds_up_no_other(file: Path) -> None:
+    database = await Database.open(url(file), keys=[OLD])
+    await database.inbox.put(ReceivedUpdate(1, ANNA, WORDS), ReceivedUpdate(2, ANNA, WORDS))
+    with closing(sqlite3.connect(file)) as raw:
+        raw.execute("UPDATE inbox SET payload = substr(payload, 1, 40) || 'A' || substr(payload, 42) WHERE update_id=1")
+        raw.commit()
+
+    assert [update.payload for update in await database.inbox.recover()] == ["", WORDS]
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "value", ["\x01TS1abcdefgh", "\x01TS0", b"\x01TS1abcdefgh\0\xff", "", b"", "plain", b"\xff\xd8"]
+)
+@pytest.mark.parametrize("keys", [(), (OLD,)], ids=["plain", "sealed"])
+def test_any_value_comes_back_also_one_that_looks_sealed(value: str | bytes, keys: tuple[bytes, ...]) -> None:
+    vault = Vault(keys)
+    sealed = vault.seal(value, b"there")
+    assert vault.open(sealed, b"there") == value
+    assert vault.is_current(sealed)
+    # Also when a key comes after it was kept.
+    assert Vault([NEW, *keys]).open(sealed, b"there") == value
+
+
+def test_the_same_value_is_never_sealed_alike_twice() -> None:
+    vault = Vault([OLD])
+    assert len({vault.seal(b"the same", b"there") for _ in range(100)}) == 100
+
+
+def test_a_made_key_is_one_that_is_read() -> None:
+    made = new_key()
+    (key,) = read_keys(made)
+    assert len(key) == 32
+    assert read_keys(f"{made}=, {new_key()}")[0] == key
+
+
+@pytest.mark.parametrize("wrong", ["", "short", "a" * 42, "ä" * 43, f"{'a' * 43},", f"{'a' * 43},{'a' * 43}"])
+def test_a_key_that_is_none_is_refused_without_being_repeated(wrong: str) -> None:
+    with pytest.raises(ValueError, match="key") as refused:
+        read_keys(wrong)
+    assert "aaaa" not in str(refused.value)
+
+
+def test_all_tables_that_hold_something_sealed_are_rekeyed() -> None:
+    assert {table.name for table in TABLES} == {"people", "scans", "pictures", "slices", "inbox"}
