@@ -24,7 +24,19 @@ from bot.delivery.receiving import connected, listening
 from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
-from bot.handlers import errors, gatekeeper, history, knowledge, language, onboarding, other, privacy, report, scans
+from bot.handlers import (
+    errors,
+    export,
+    gatekeeper,
+    history,
+    knowledge,
+    language,
+    onboarding,
+    other,
+    privacy,
+    report,
+    scans,
+)
 from bot.scan import worker_jobs
 from bot.settings import Settings
 from inference.card import ModelError
@@ -33,7 +45,7 @@ from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageBusyError, StorageError
 
-SUBJECTS = (onboarding, language, scans, history, report, privacy, knowledge, other)
+SUBJECTS = (onboarding, language, scans, history, report, export, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
 UNTIL_OPEN = Backoff(0.5, 10.0)

@@ -157,6 +157,12 @@ class Scans:
         rows, number, pages, total = await self._sessions.read(lambda at: _page(at, person_id, page, size))
         return ScanPage(tuple(self._scan(row) for row in rows), number, pages, total)
 
+    async def following(self, person_id: int, number: int, most: int) -> tuple[Scan, ...]:
+        """This person's scans with greater numbers than this one, the least first, at most so many."""
+        beyond = _OF_PERSON.where(SCANS.c.number > number).order_by(SCANS.c.number).limit(most)
+        rows = await self._sessions.read(lambda at: at.execute(beyond, {"person": person_id}).all())
+        return tuple(self._scan(row) for row in rows)
+
     async def pictures(self, scan_id: int) -> Pictures:
         """Read the pictures of a scan that a lookup above has returned. Raises UnknownScanError when it is gone."""
         row = await self._sessions.read(lambda at: at.execute(_PICTURES_OF, {"scan": scan_id}).first())

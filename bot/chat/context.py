@@ -1,5 +1,6 @@
 """What every handler is given: the services, the person who writes, and the texts in their language."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from storage.records import Person
 _log = logging.getLogger(__name__)
 CONSENT_VERSION = 1
 """Goes up when the text that people agree to changes in meaning; everybody is then asked again."""
+MOST_EXPORTS = 2
+"""Made at once, over all people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Services:
     chat_queues: ChatQueues = field(default_factory=ChatQueues)
     albums: Albums = field(default_factory=Albums)
     admission: AdmissionQueue = field(default_factory=AdmissionQueue)
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
+    """Each holds up to one file of Telegram's size in memory."""
 
     def language_of(self, update: object) -> Language:
         """What to speak with whoever sent an update, without asking the database: it may be what is out of order."""

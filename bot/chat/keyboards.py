@@ -27,6 +27,7 @@ class Action(Enum):
     ASK_DELETE_ALL = ("ask-delete-all", _NOTHING)
     DELETE_ALL = ("delete-all", _NOTHING)
     KEEP = ("keep", _NOTHING)
+    EXPORT = ("export", _NOTHING)
     OPEN = ("open", _SCAN)
     PDF = ("pdf", _SCAN)
     SLICES = ("slices", _SCAN)

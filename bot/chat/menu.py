@@ -4,7 +4,20 @@ from telegram import BotCommand
 
 from bot.chat.texts import Texts
 
-COMMANDS = ("start", "scan", "history", "report", "info", "faq", "help", "language", "privacy", "delete", "cancel")
+COMMANDS = (
+    "start",
+    "scan",
+    "history",
+    "report",
+    "export",
+    "info",
+    "faq",
+    "help",
+    "language",
+    "privacy",
+    "delete",
+    "cancel",
+)
 """In the order in which people see them; ``command.<name>`` in ``interface.toml`` says what each one does."""
 
 

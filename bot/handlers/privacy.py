@@ -29,12 +29,13 @@ async def privacy(_: Update, context: BotContext) -> None:
         if context.has_consented
         else button(texts.plain("button.agree"), Action.AGREE)
     )
+    export = button(texts.plain("button.export"), Action.EXPORT)
     delete = button(texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     page = await context.database.scans.page(context.person.id, 1, 1)
     state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
     await context.send(
         texts("privacy.text") + "\n\n" + texts("privacy.kept", count=page.total) + " " + state,
-        grid((consent,), (delete,)),
+        grid((consent,), (export,), (delete,)),
     )
 
 
