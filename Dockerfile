@@ -19,15 +19,19 @@ RUN /opt/tumorscan/bin/pip install --quiet --no-deps --no-build-isolation . \
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tumorscan \
-    && install -d -o tumorscan -g tumorscan -m 0700 /data
+    && install -d -o tumorscan -g tumorscan -m 0700 /data /backups
 COPY --from=build /opt/tumorscan /opt/tumorscan
 ENV PATH=/opt/tumorscan/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    DATABASE_URL=sqlite+aiosqlite:////data/tumorscan.db
+    DATABASE_URL=sqlite+aiosqlite:////data/tumorscan.db \
+    STATUS_PORT=9108
 USER 10001:10001
 WORKDIR /data
-VOLUME /data
+VOLUME ["/data", "/backups"]
 STOPSIGNAL SIGTERM
+# The port listens inside the container alone, unless STATUS_HOST=0.0.0.0.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as ask; ask.urlopen('http://127.0.0.1:9108/healthz', timeout=4)"]
 ENTRYPOINT ["tumorscan"]
 CMD ["run"]

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from telegram import LinkPreviewOptions
 from telegram.constants import ParseMode
@@ -37,13 +38,20 @@ from bot.handlers import (
     report,
     scans,
 )
+from bot.operations.audit import AuditLog
+from bot.operations.backups import Backups
+from bot.operations.figures import Figures
 from bot.scan import worker_jobs
 from bot.settings import Settings
 from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
+from inference.workers.jobs import answer
 from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageBusyError, StorageError
+
+if TYPE_CHECKING:
+    from bot.operations.health import Watch
 
 SUBJECTS = (onboarding, language, scans, history, report, export, privacy, knowledge, other)
 """In the order in which their handlers are asked; the last one takes what is left."""
@@ -87,16 +95,46 @@ async def open_services(
                 await stack.enter_async_context(running_in_background(_start_in_background(executor, shutdown)))
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
-        storage = StorageHealth(database)
+        storage, figures, audit = StorageHealth(database), _figures(settings), stack.enter_context(audit_log(settings))
         yield Services(
             settings=settings,
             database=database,
             storage=storage,
-            deliveries=Deliveries(database, storage, timedelta(days=settings.consent_wait_days)),
+            deliveries=Deliveries(database, storage, timedelta(days=settings.consent_wait_days), figures, audit),
             executor=executor,
             models=models,
             languages=languages,
+            figures=figures,
         )
+
+
+def _figures(settings: Settings) -> Figures:
+    if settings.status_port is None:
+        return Figures()
+    from bot.operations.counted import CountedFigures  # loads what a bot without a status port does without
+
+    return CountedFigures()
+
+
+@contextmanager
+def audit_log(settings: Settings) -> Iterator[AuditLog]:
+    """Where what people do is noted, while the body runs. Raises StartError."""
+    if settings.audit_dir is None:
+        yield AuditLog()
+        return
+    from bot.operations.audit_file import FileAuditLog
+
+    try:
+        log = FileAuditLog(settings.audit_dir, settings.require_token(), settings.audit_keep_days)
+    except OSError as error:
+        raise StartError(
+            f"AUDIT_DIR: {settings.audit_dir} cannot be written ({error.strerror}): choose another folder, or "
+            "leave it empty"
+        ) from error
+    try:
+        yield log
+    finally:
+        log.close()
 
 
 async def _open_database(settings: Settings) -> Database:
@@ -140,7 +178,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .job_queue(None)
         .concurrent_updates(PerChatProcessor(services.chat_queues, services.albums, services.deliveries))
         .update_queue(services.deliveries.queue)
-        .rate_limiter(RateLimiter(settings.messages_per_second))
+        .rate_limiter(RateLimiter(settings.messages_per_second, figures=services.figures))
         .connection_pool_size(CONNECTIONS)
         .pool_timeout(30)
         .read_timeout(15)
@@ -169,14 +207,45 @@ async def running(
     queue, storage, apology = services.deliveries.queue, services.storage, errors.apology(application.bot, services)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(application.shutdown)
+        watch = await stack.enter_async_context(_watched(settings, services))
         await connected(application, settings)
         await application.start()
         stack.push_async_callback(drain, application, shutdown, settings.stop_grace)
-        await stack.enter_async_context(listening(application, queue, storage, settings, apology, shutdown, timeouts))
+        await stack.enter_async_context(
+            listening(application, queue, storage, settings, apology, shutdown, timeouts, services.figures)
+        )
+        if watch:
+            stack.enter_context(watch.listening())
         await stack.enter_async_context(running_in_background(_warm_up(services)))
         await stack.enter_async_context(running_in_background(_check_database(services)))
+        await stack.enter_async_context(running_in_background(_back_up(settings, services)))
         await _introduce(application, services)
         yield application
+
+
+@asynccontextmanager
+async def _watched(settings: Settings, services: Services) -> AsyncIterator["Watch | None"]:
+    """The status port, while the body runs, and what it tells; None where it is not wanted. Raises StartError."""
+    if settings.status_port is None:
+        yield None
+        return
+    from bot.operations.counted import CountedFigures
+    from bot.operations.health import Probes, Watch
+    from bot.operations.status_server import status_port
+
+    figures, executor, database = services.figures, services.executor, services.database
+    if not isinstance(figures, CountedFigures):
+        raise TypeError("the services were opened without a status port")
+    watch = Watch(Probes(database.prove, lambda: executor.run(answer), database.inbox.backlog), figures)
+    watch.show()
+    figures.gauge("jobs_waiting", "Jobs that wait for a worker", lambda: executor.waiting)
+    figures.gauge("pictures_waiting", "Pictures that wait to be read", lambda: services.admission.waiting)
+    figures.gauge("worker_restarts", "Workers that took the place of one that ended", lambda: executor.restarts)
+    async with (
+        status_port(settings.status_host, settings.status_port, watch, figures),
+        running_in_background(watch.run()),
+    ):
+        yield watch
 
 
 async def _warm_up(services: Services) -> None:
@@ -189,6 +258,17 @@ async def _check_database(services: Services) -> None:
     """Say what is damaged, while the bot goes on with what is not."""
     for problem in await services.database.check():
         _log.error("DATABASE_URL: %s: put back a copy made by 'tumorscan db backup'", problem)
+
+
+async def _back_up(settings: Settings, services: Services) -> None:
+    """Copy the database on a schedule, where that is wanted."""
+    if settings.backup_every is None:
+        return
+    if not services.database.is_file:
+        _log.warning("BACKUP_EVERY has no effect on PostgreSQL: copy that with pg_dump")
+        return
+    every = timedelta(hours=settings.backup_every)
+    await Backups(services.database, settings.backup_dir, every, settings.backup_keep).run()
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:

@@ -1,7 +1,14 @@
 """What the log shows, and what it never shows: the token, addresses with the token, what people wrote."""
 
+import json
 import logging
 import re
+from datetime import UTC, datetime
+from typing import Literal
+
+from bot.operations import trace
+
+Format = Literal["text", "json"]
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
 _OURS = ("bot", "inference", "storage", "reports")
@@ -24,6 +31,26 @@ class Discreet(logging.Formatter):
         return _TOKEN.sub("<token>", super().format(record))
 
 
+class JsonLines(Discreet):
+    """As discreet, one JSON object a line; ``update`` is the same in all lines about one update, in every package."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object: time (UTC), level, logger, message, and where there are such update and traceback."""
+        if record.name.partition(".")[0] not in _OURS:
+            record = _bare(record)
+        said: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _TOKEN.sub("<token>", record.getMessage()),
+        }
+        if (update := trace.update.get()) is not None:
+            said["update"] = update
+        if record.exc_info:
+            said["traceback"] = _TOKEN.sub("<token>", self.formatException(record.exc_info))
+        return json.dumps(said, ensure_ascii=False)
+
+
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
     words = str(record.msg).partition("\n")[0][:LONGEST_FOREIGN]
     if record.exc_info and record.exc_info[0] is not None:
@@ -31,13 +58,14 @@ def _bare(record: logging.LogRecord) -> logging.LogRecord:
     return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, words, None, None)
 
 
-def configure(level: str) -> None:
-    """Log to standard error from ``level`` on.
+def configure(level: str, form: Format = "text") -> None:
+    """Log to standard error from ``level`` on, in lines to read or in JSON.
 
     DEBUG is for our own code: libraries would log messages, names and database rows there.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    formatter = JsonLines() if form == "json" else Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(formatter)
     wanted = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=max(wanted, logging.INFO), handlers=[handler], force=True)
     for name in _OURS:

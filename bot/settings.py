@@ -72,6 +72,14 @@ class Settings(BaseSettings):
     consent_wait_days: Annotated[float, Field(gt=0, le=365)] = 7
     stop_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    status_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    status_host: str = "127.0.0.1"
+    backup_every: Annotated[float, Field(gt=0, le=24 * 365)] | None = None
+    backup_keep: Annotated[int, Field(ge=1, le=10_000)] = 14
+    backup_dir: Path = Path("data/backups")
+    audit_dir: Path | None = None
+    audit_keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
     def require_token(self) -> str:
         """The bot's token, for the commands that talk to Telegram. Raises StartError when there is none."""

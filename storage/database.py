@@ -46,6 +46,11 @@ class Database:
         await _to_its_end(_ready(address, vault, migrate=migrate))
         return cls(Sessions(address, vault))
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a SQLite file, which this program can copy."""
+        return self._sessions.sqlite
+
     async def close(self) -> None:
         """Close every connection."""
         await self._sessions.close()
@@ -72,6 +77,10 @@ class Database:
     async def rekey(self, progress: Progress, *, plain: bool = False) -> int:
         """Seal everything with the first key that is not sealed with it yet, or make it all plain; see ``rekey``."""
         return await rekey(self._sessions, Vault() if plain else self._sessions.vault, progress)
+
+    async def prove(self) -> None:
+        """Write something that changes nothing. Raises StorageDownError when that can't be done."""
+        await self._sessions.prove()
 
     async def check(self) -> tuple[str, ...]:
         """Look for damage. Returns one line for each problem; none means sound."""

@@ -4,7 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ class _Job:
     durable: bool = False
     apart: bool = False
     """Not inside a transaction: for the few commands that SQLite takes nowhere else."""
+    context: Context = field(default_factory=copy_context)
+    """Of the one who asks, so that what is logged in the writer's thread shows for whom."""
 
 
 _Outcome = tuple[_Job, Any, Exception | None]
@@ -141,7 +144,7 @@ class Writer:
                 return [(group[0], group[0].work(connection), None)]
             _begun(lambda: _begin(connection, durable=any(job.durable for job in group)))
             wanted = [job for job in group if not job.answer.cancelled()]
-            outcomes: list[_Outcome] = [(job, job.work(connection), None) for job in wanted]
+            outcomes: list[_Outcome] = [(job, job.context.run(job.work, connection), None) for job in wanted]
             connection.commit()
             return outcomes
 

@@ -72,6 +72,15 @@ class DeadLetter:
     finished_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for its handler or is in work; what awaits a yes is not counted."""
+
+    updates: int
+    oldest: datetime | None
+    """When the first of them came."""
+
+
 class Inbox:
     """Updates in the order of their arrival. One process works on them at a time.
 
@@ -157,6 +166,12 @@ class Inbox:
         one = (_COLUMN.update_id == update_id, _COLUMN.state == "dead_letter")
         statement = update(INBOX).where(*one).values(**fresh)
         return await self._sessions.write(lambda at: at.execute(statement).rowcount == 1)
+
+    async def backlog(self) -> Backlog:
+        """How many updates are not answered yet, and since when."""
+        is_open = (_COLUMN.finished_at.is_(None), _COLUMN.state.in_(OPEN))
+        statement = select(func.count(), func.min(_COLUMN.received_at)).where(*is_open)
+        return Backlog(*await self._sessions.read(lambda at: at.execute(statement).one()))
 
     async def await_consent(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""

@@ -19,6 +19,7 @@ from bot.delivery.ordering import Albums, ChatQueues
 from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
+from bot.operations.figures import Figures
 from bot.settings import Settings
 from inference.registry import Entry
 from inference.workers.executor import Executor
@@ -50,6 +51,7 @@ class Services:
     admission: AdmissionQueue = field(default_factory=AdmissionQueue)
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
     """Each holds up to one file of Telegram's size in memory."""
+    figures: Figures = field(default_factory=Figures)
 
     def language_of(self, update: object) -> Language:
         """What to speak with whoever sent an update, without asking the database: it may be what is out of order."""

@@ -61,7 +61,8 @@ async def serve(port: int, host: str, *, browser: bool) -> None:
                 reason = error.strerror or error
                 raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error
             settings = demo_settings(sandbox, Path(folder))
-            configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
+            level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
+            configure(level, settings.log_format)
             services = await shutdown.unless_asked(
                 stack.enter_async_context(open_services(settings, shutdown=shutdown))
             )

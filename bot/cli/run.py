@@ -24,7 +24,7 @@ def run(_: argparse.Namespace) -> int:
     """Run the bot until SIGINT or SIGTERM. Raises StartError."""
     settings = load_settings()
     settings.require_token()
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
     gc.freeze()  # what the imports made stays: there is no use in looking through it again and again
     asyncio.run(serve(settings))
     return 0

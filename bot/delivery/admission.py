@@ -76,6 +76,11 @@ class AdmissionQueue:
         return slot
 
     @property
+    def waiting(self) -> int:
+        """How many wait to be admitted."""
+        return len(self._queue)
+
+    @property
     def outlook(self) -> int | None:
         """The position that the next one would get, when that is likely to mean a long wait."""
         position = len(self._queue) + 1

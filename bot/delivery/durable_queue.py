@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from telegram import Update
 
 from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, message_of
+from bot.operations.figures import Figures, UpdateKind
 from storage.inbox import Inbox
 
 MOST_COMMANDS_OF_CHAT = 30
@@ -23,9 +24,10 @@ class DurableQueue(asyncio.Queue[object]):
     up: the library waits until the queue is worked off, and that would be for ever.
     """
 
-    def __init__(self, rows: Inbox) -> None:
+    def __init__(self, rows: Inbox, figures: Figures | None = None) -> None:
         super().__init__()
         self._rows = rows
+        self._figures = figures or Figures()
         self._has_ended = False
         self._commands: Counter[int] = Counter()
         """Of each chat, those that wait or are in work."""
@@ -61,6 +63,9 @@ class DurableQueue(asyncio.Queue[object]):
                 if is_admitted:
                     self.finished(update)
             raise
+        for update in updates:
+            if update.update_id in fresh:
+                self._figures.update_came(_kind(update))
         readable: list[Update] = []
         for update, is_admitted in zip(updates, admitted, strict=True):
             if not is_admitted:
@@ -126,6 +131,16 @@ def _commanding_chat(update: Update | UnparsableUpdate) -> int | None:
     if isinstance(update, UnparsableUpdate) or brings_picture(update):
         return None
     return _chat_id(update) if message_of(update) or update.callback_query else None
+
+
+def _kind(update: Update | UnparsableUpdate) -> UpdateKind:
+    if isinstance(update, UnparsableUpdate):
+        return UpdateKind.UNREADABLE
+    if brings_picture(update):
+        return UpdateKind.PICTURE
+    if update.callback_query:
+        return UpdateKind.PRESS
+    return UpdateKind.TEXT if message_of(update) else UpdateKind.OTHER
 
 
 def _chat_id(update: Update) -> int | None:

@@ -9,6 +9,7 @@ its update is marked as done, a few milliseconds later.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ from bot.delivery.durable_queue import DurableQueue
 from bot.delivery.error_class import MOST_ATTEMPTS, ErrorClass, KilledError, classify
 from bot.delivery.raw_update import traceback_of
 from bot.delivery.storage_health import StorageHealth
+from bot.operations import trace
+from bot.operations.audit import AuditLog
+from bot.operations.figures import Ending, Figures
 from storage.database import Database
 from storage.errors import StorageDownError
 from storage.inbox import Attempt, Inbox, PendingUpdate
@@ -63,6 +67,8 @@ class Delivery:
         self.failed = self.transient_failures = 0
         """Attempts; the latter were not its fault, and are counted in this process alone."""
         self.error: Exception | None = None
+        self.what = self.outcome = ""
+        """For the audit log: what this is about, and how it ended where that is more than the update's own ending."""
         self.erases = False
         """Whether its handler has deleted something: then nothing of the update itself may stay on the disk either."""
         self.deadline = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
@@ -135,9 +141,17 @@ class Delivery:
 class Deliveries:
     """Everything between the receipt of an update and its end."""
 
-    def __init__(self, database: Database, storage: StorageHealth, consent_wait: timedelta = CONSENT_WAIT) -> None:
+    def __init__(
+        self,
+        database: Database,
+        storage: StorageHealth,
+        consent_wait: timedelta = CONSENT_WAIT,
+        figures: Figures | None = None,
+        audit: AuditLog | None = None,
+    ) -> None:
         self.rows = database.inbox
-        self.queue = DurableQueue(self.rows)
+        self._figures, self._audit = figures or Figures(), audit or AuditLog()
+        self.queue = DurableQueue(self.rows, self._figures)
         self._people = database.people
         self._storage = storage
         self._consent_wait = consent_wait
@@ -256,6 +270,7 @@ class Deliveries:
         """
         delivery = self._in_work[update.update_id] = Delivery(update.update_id, self.rows)
         delivery.rejected = rejected or self.queue.is_excess(update)
+        trace.update.set(update.update_id)
         try:
             while is_wanted():
                 async with slot():
@@ -274,7 +289,7 @@ class Deliveries:
 
     async def _attempt(self, update: Update, delivery: Delivery, coroutine: Awaitable[Any]) -> float | None:
         """One attempt; returns the seconds until the next one, None when the update has come to its end."""
-        delivery.error = None
+        delivery.error, began = None, time.monotonic()
         try:
             if not await self._storage.persist(delivery.begin):
                 return None
@@ -288,7 +303,19 @@ class Deliveries:
                 await delivery.park()
             raise
         pause: float | None = await self._storage.persist(lambda: self._end_of(delivery))
+        ending = self._ending(delivery)
+        self._figures.update_ended(ending, time.monotonic() - began)
+        if delivery.what:
+            chat = update.effective_chat
+            self._audit.note(chat.id if chat else None, delivery.what, delivery.outcome or ending)
         return pause
+
+    def _ending(self, delivery: Delivery) -> Ending:
+        if delivery.error is None:
+            return Ending.DONE
+        if self._will_retry(delivery, delivery.error):
+            return Ending.AGAIN
+        return Ending.REFUSED if classify(delivery.error) is ErrorClass.FINAL else Ending.DEAD_LETTER
 
     async def _end_of(self, delivery: Delivery) -> float | None:
         error, current = delivery.error, delivery.current

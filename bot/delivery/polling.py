@@ -17,6 +17,7 @@ from bot.delivery.raw_update import Raw, UnparsableUpdate, read
 from bot.delivery.shutdown import Shutdown
 from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
+from bot.operations.figures import Figures
 from storage.errors import StorageDownError
 
 _log = logging.getLogger(__name__)
@@ -66,10 +67,12 @@ class Poller:
         storage: StorageHealth,
         kinds: Sequence[str],
         timeouts: PollingTimeouts | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self._bot, self._storage, self._kinds = bot, storage, kinds
         self._keep, self._apology = keep, apology
         self._timeouts = timeouts or PollingTimeouts()
+        self._figures = figures or Figures()
         self._offset: int | None = None
         self._failures = 0
         self._contest = TokenConflict(self._timeouts)
@@ -79,6 +82,7 @@ class Poller:
         self._contest.begin(asyncio.get_running_loop().time())
         while True:
             pause = await self._round()
+            self._figures.fetched(answered=not pause)
             if pause:
                 await asyncio.sleep(pause)
             if not self._storage.is_well:

@@ -18,6 +18,7 @@ from bot.delivery.raw_update import Raw, read
 from bot.delivery.shutdown import Shutdown
 from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
+from bot.operations.figures import Figures
 from bot.settings import Settings
 from storage.errors import StorageError
 
@@ -47,12 +48,13 @@ async def listening(
     apology: Apology,
     shutdown: Shutdown,
     timeouts: PollingTimeouts | None = None,
+    figures: Figures | None = None,
 ) -> AsyncIterator[None]:
     """Updates come in while the body runs. What makes that impossible is told to ``shutdown``. Raises StartError."""
     receiving = (
-        _webhook(application, queue, storage, settings, apology, timeouts or PollingTimeouts())
+        _webhook(application, queue, storage, settings, apology, timeouts or PollingTimeouts(), figures)
         if settings.webhook_url
-        else _polling(application, queue, storage, settings, apology, shutdown, timeouts)
+        else _polling(application, queue, storage, settings, apology, shutdown, timeouts, figures)
     )
     async with receiving:
         yield
@@ -67,9 +69,10 @@ async def _polling(
     apology: Apology,
     shutdown: Shutdown,
     timeouts: PollingTimeouts | None,
+    figures: Figures | None,
 ) -> AsyncIterator[None]:
     await _reached(application.bot.delete_webhook, settings)
-    poller = Poller(application.bot, queue.put_all, apology, storage, UPDATES, timeouts)
+    poller = Poller(application.bot, queue.put_all, apology, storage, UPDATES, timeouts, figures)
     try:
         async with running_in_background(kept_fetching(poller, shutdown)):
             yield
@@ -85,6 +88,7 @@ async def _webhook(
     settings: Settings,
     apology: Apology,
     timeouts: PollingTimeouts,
+    figures: Figures | None,
 ) -> AsyncIterator[None]:
     from bot.delivery.webhook import WebhookServer, kept_answering  # loads a server that polling does without
 
@@ -119,7 +123,7 @@ async def _webhook(
     try:
         await _reached(announce, settings)
         async with (
-            running_in_background(kept_answering(server, timeouts.look)),
+            running_in_background(kept_answering(server, timeouts.look, figures)),
             running_in_background(storage.look_after()),
         ):
             yield

@@ -10,27 +10,20 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
 from tornado.web import Application, RequestHandler
 
 from bot.delivery.raw_update import Raw, is_id
+from bot.operations.bounded_server import FROM_STRANGERS, BoundedServer
+from bot.operations.figures import Figures
 from storage.errors import StorageDownError
 
-MOST_BYTES = 4 << 20
-"""Updates are a few thousand bytes long."""
-MOST_HEADER_BYTES = 16 << 10
 MOST_CONNECTIONS = 256
 """Telegram opens 40 at most, and 100 when it is asked to; each is a file descriptor and its buffers."""
-PATIENCE = 15.0
-"""Seconds that a connection may take for all its headers, for its body, and between two requests."""
 ANSWERS_WITHIN = 10.0
 """Seconds that the server has for answering ourselves."""
 SAID_EVERY = 60.0
 """Seconds between two lines of the log about the same kind of refusal."""
 _log = logging.getLogger(__name__)
-_FROM_STRANGERS = ("tornado.general", "tornado.application", "tornado.access")
-"""What the server's library logs here is caused by whoever connects, and can be as much as they like."""
 Take = Callable[[Raw], Awaitable[None]]
 
 
@@ -97,20 +90,6 @@ def _parsed(body: bytes) -> Raw | None:
     return raw if isinstance(raw, dict) and is_id(raw.get("update_id")) else None
 
 
-class _BoundedServer(HTTPServer):
-    """Closes at once what would be one connection too many, so that descriptors never run out."""
-
-    def handle_stream(self, stream: IOStream, address: Any) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
-            stream.close()
-        else:
-            super().handle_stream(stream, address)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._connections) >= MOST_CONNECTIONS
-
-
 class WebhookServer:
     """Hands each update that comes with the secret to ``take``, which raises StorageDownError for "send it again"."""
 
@@ -119,20 +98,13 @@ class WebhookServer:
         given: dict[str, Any] = {"secret": secret, "path": path, "take": take, "refusals": _Refusals()}
         # Its log of requests has nothing to tell: what is refused is refused to strangers.
         self._routes = Application([(r".*", _Receiver, given)], log_function=lambda _: None)
-        self._http: _BoundedServer | None = None
+        self._http: BoundedServer | None = None
 
     def start(self) -> None:
         """Listen. Raises OSError when the port can't be used."""
-        for name in _FROM_STRANGERS:
+        for name in FROM_STRANGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        http = _BoundedServer(
-            self._routes,
-            max_body_size=MOST_BYTES,
-            max_buffer_size=MOST_BYTES,
-            max_header_size=MOST_HEADER_BYTES,
-            idle_connection_timeout=PATIENCE,
-            body_timeout=PATIENCE,
-        )
+        http = BoundedServer.made(self._routes, MOST_CONNECTIONS)
         http.listen(self._port, self._host)
         self._http = http
 
@@ -165,11 +137,14 @@ class WebhookServer:
         return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - read
 
 
-async def kept_answering(server: WebhookServer, every: float) -> None:
+async def kept_answering(server: WebhookServer, every: float, figures: Figures | None = None) -> None:
     """Look after the server until cancelled; one that answers no more is started again, and said in the log."""
     while True:
         await asyncio.sleep(every)
-        if await server.answers():
+        answers = await server.answers()
+        if figures is not None:
+            figures.fetched(answered=answers)
+        if answers:
             continue
         _log.error("the webhook's server does not answer: starting it again")
         await server.stop()

@@ -39,7 +39,21 @@ async def let_in(update: Update, context: BotContext) -> None:
     if update.callback_query:
         await _answer_press(update.callback_query, context)
     context.admit(update, await _person(update, user, chat.id, context))
+    context.delivery.what = _what(update, context)
     await _stop_what_no_handler_may_see(update, context)
+
+
+def _what(update: Update, context: BotContext) -> str:
+    """What somebody does, for the audit log: a command or button of ours, never their words."""
+    if context.press:
+        return f"button: {context.press.verb.name.lower()}"
+    message = message_of(update)
+    if message is None:
+        return "press" if update.callback_query else "membership"
+    if brings_picture(update):
+        return "picture"
+    command = _COMMAND.match(message.text or "")
+    return f"command: {command[1].lower()}" if command and command[1].lower() in menu.COMMANDS else "text"
 
 
 async def _stop_what_no_handler_may_see(update: Update, context: BotContext) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
+from bot.operations.figures import Figures, Phase
 from bot.scan import worker_jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
 from bot.scan.messages import PICTURE, REPORT, draw_report, picture_words, send_picture, send_report
@@ -111,11 +113,21 @@ class ScanJob:
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return
         try:
-            async with AsyncExitStack() as slots:
-                if read := await self._read(slots):
-                    await self._answer(read)
+            await self._figures.timed(Phase.WHOLE, self._go_the_way())
         except UserFacingError as problem:
+            reason = problem.key.rpartition(".")[2]
+            self._figures.refused(reason)
+            self.context.delivery.outcome = f"refused: {reason}"
             await self._refuse(problem)
+
+    @property
+    def _figures(self) -> Figures:
+        return self.context.services.figures
+
+    async def _go_the_way(self) -> None:
+        async with AsyncExitStack() as slots:
+            if read := await self._read(slots):
+                await self._answer(read)
 
     async def _read(self, slots: AsyncExitStack) -> _Read | None:
         """The scan as it is kept, and what to show; None when not wanted any more.
@@ -129,10 +141,10 @@ class ScanJob:
         return read
 
     async def _analyse_and_keep(self) -> _Read | None:
-        data = await self._fetch() if self.album is None else b""
+        data = await self._figures.timed(Phase.FETCHING, self._fetch()) if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
-        analysed = await self._analyse(data)
+        analysed = await self._figures.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
         scan, earlier = await self._keep(analysed)
@@ -142,13 +154,14 @@ class ScanJob:
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[bool]:
         """Wait to be admitted to reading; who waits for long is told their position in the queue."""
-        slot = self.context.services.admission.enqueue(self.picture.size or 0)
+        slot, began = self.context.services.admission.enqueue(self.picture.size or 0), time.monotonic()
         try:
             if not await slot.wait(0):
                 await self.context.delivery.park()
             while self._is_wanted() and not await slot.wait(LONG):
                 if self.context.services.admission.may_remind():
                     self._show("line", place=slot.position)
+            self._figures.phase_took(Phase.WAITING, time.monotonic() - began)
             yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
         finally:
             slot.release()
@@ -226,8 +239,8 @@ class ScanJob:
         scan = read.scan
         self._show("writing")
         sent, drawn = await asyncio.gather(
-            self._send_picture(read),
-            draw_report(self.context, scan, read.pictures),
+            self._figures.timed(Phase.SENDING_PICTURE, self._send_picture(read)),
+            self._figures.timed(Phase.DRAWING, draw_report(self.context, scan, read.pictures)),
             return_exceptions=True,
         )
         if isinstance(sent, BadRequest):
@@ -240,7 +253,7 @@ class ScanJob:
             _log.error("a report could not be drawn: %s", type(drawn).__name__, exc_info=drawn)
             raise UserFacingError("refusal.report_failed", number=scan.number) from drawn
         if REPORT not in scan.messages:
-            await send_report(self.context, scan, drawn)
+            await self._figures.timed(Phase.SENDING_REPORT, send_report(self.context, scan, drawn))
 
     async def _send_picture(self, read: _Read) -> None:
         if PICTURE not in read.scan.messages:

@@ -54,6 +54,11 @@ class Executor(Protocol):
         """How many jobs wait for a worker."""
         ...
 
+    @property
+    def restarts(self) -> int:
+        """How many workers have taken the place of one that ended."""
+        ...
+
     async def start(self) -> None:
         """Return when the first picture would be read at once.
 

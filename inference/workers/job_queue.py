@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from inference.workers.executor import AnalysisTimeoutError, NotRunningError
@@ -63,6 +64,8 @@ class QueuedJob:
         self.result = job.gives
         """The schema that the answer has to fit."""
         self.frame = encode("job", {"name": job.name, "seconds": limit, "arguments": args})
+        self.context = copy_context()
+        """That of the one who asks: what is logged about the job in other threads shows what it is for."""
         self.answer: Future[Any] = Future()
         self.worker: Worker | None = None
         """Who has it; changed with the queue's lock held."""

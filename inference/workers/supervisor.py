@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -78,6 +79,8 @@ class Worker:
         self._closed = False
         self._has_ended = False
         self._status: int | None = None
+        self._context = copy_context()
+        """That of the job that it does, whose log is to show whose end this was."""
 
     def make_ready(self) -> None:
         """Wait until it has its models open. Raises WorkerLostError."""
@@ -103,7 +106,7 @@ class Worker:
 
     def do(self, job: QueuedJob) -> None:
         """Have a job done and note what came of it. Raises WorkerLostError: without a result it may be repeated."""
-        taken_up = False
+        taken_up, self._context = False, job.context.copy()  # one that is entered can't be entered elsewhere
         try:
             wait = self._take_up(job.limit)
             self._channel.send(job.frame, wait)
@@ -195,7 +198,7 @@ class Worker:
         self.is_ready = False
         status = self._exit_status()
         if not self.was_wanted_gone:
-            _log.warning("a worker ended with status %s", status)
+            self._context.run(_log.warning, "a worker ended with status %s", status)
         with self._lock:
             self._process.close()
             self._closed = True
@@ -214,6 +217,8 @@ class WorkerSlot:
         """Whether the last two tries to start a worker failed, after the first worker had been ready."""
         self.worker: Worker | None = None
         """The one that has the place now, or is about to."""
+        self.workers_started = 0
+        """How many have had the place."""
         self._settings = settings
         self._queue = queue
         self._failed = failed
@@ -270,6 +275,7 @@ class WorkerSlot:
                 worker.end()
             worker.make_ready()
             self.empty = False
+            self.workers_started += 1
             if not self.started.done():
                 self.started.set_result(None)
             while worker.wait_for(self._queue.jobs_wait) and self._do_next(worker):
@@ -286,10 +292,11 @@ class WorkerSlot:
         loss: WorkerLostError | None = None
         began = time.monotonic()
         try:
-            worker.do(job)
+            job.context.run(worker.do, job)
         except WorkerLostError as error:
             loss = error
         finally:
+            job.context.run(_log.debug, "%s took %.3f s", job.job.name, time.monotonic() - began)
             self._queue.finish(job)
             self._queue.time.charge(job.client, time.monotonic() - began, failed=worker.was_hurt_by(job, loss))
             job.deliver()  # after the charge: who asks again at the first word of it must find it noted

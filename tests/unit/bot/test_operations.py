@@ -1,0 +1,131 @@
+"""Audit log, copies on a schedule, JSON lines and the arithmetic of the status page."""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.logs import JsonLines
+from bot.operations import trace
+from bot.operations.audit_file import FILE, FileAuditLog, key_of, lines_about, pseudonym
+from bot.operations.backups import Backups
+from bot.operations.counted import CountedFigures
+from bot.operations.figures import Phase
+from bot.operations.status_page import quantile
+from storage import Database
+
+SECRET, ANNA, BORIS = "123456:" + "t" * 35, 700_000_000_001, 42
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    yield database
+    await database.close()
+
+
+def test_the_audit_log_names_nobody(tmp_path: Path) -> None:
+    log = FileAuditLog(tmp_path / "audit", SECRET, 90)
+    log.note(ANNA, "button: delete_all", "done")
+    log.note(BORIS, "picture", "refused: not_a_scan")
+    log.note(None, "text", "done")
+    log.close()
+    file = tmp_path / "audit" / FILE
+    said = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["who"] for line in said] == [pseudonym(key_of(SECRET), ANNA), pseudonym(key_of(SECRET), BORIS), None]
+    assert str(ANNA) not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [json.loads(line)["what"] for line in lines_about(tmp_path / "audit", SECRET, ANNA)] == [
+        "button: delete_all"
+    ]
+
+
+def test_another_secret_finds_nobody_in_the_audit_log(tmp_path: Path) -> None:
+    log = FileAuditLog(tmp_path, SECRET, 90)
+    log.note(ANNA, "text", "done")
+    log.close()
+    assert not list(lines_about(tmp_path, SECRET + "x", ANNA))
+
+
+@pytest.mark.parametrize("words", ["Mrs Weatherwax", "/start 7", "done\n", ""])
+def test_what_people_wrote_cannot_reach_the_audit_log(tmp_path: Path, words: str) -> None:
+    log = FileAuditLog(tmp_path, SECRET, 90)
+    with pytest.raises(ValueError, match="words of ours"):
+        log.note(ANNA, words, "done")
+    log.close()
+
+
+def test_old_days_of_the_audit_log_go(tmp_path: Path) -> None:
+    log = FileAuditLog(tmp_path, SECRET, 2)
+    for _ in range(4):
+        log.note(ANNA, "text", "done")
+        log._file.rolloverAt = 0  # a day has passed
+        (tmp_path / f"{FILE}.2020-01-0{len(list(tmp_path.iterdir()))}").touch()
+    log.note(ANNA, "text", "done")
+    log.close()
+    assert len(list(tmp_path.iterdir())) <= 3
+
+
+async def test_copies_are_made_and_the_oldest_make_room(database: Database, tmp_path: Path) -> None:
+    backups = Backups(database, tmp_path / "copies", timedelta(hours=24), 2)
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies" / "a letter.txt").touch()
+    for day in range(3):
+        assert await backups.make(NOW + timedelta(days=day))
+    assert [path.name for path in backups.copies()] == ["tumorscan-20261129-120000.db", "tumorscan-20261130-120000.db"]
+    assert (tmp_path / "copies" / "a letter.txt").exists()
+
+
+async def test_a_copy_that_was_missed_is_due_at_once(database: Database, tmp_path: Path) -> None:
+    backups = Backups(database, tmp_path / "copies", timedelta(hours=24), 2)
+    assert backups.due_in(NOW) == timedelta()
+    await backups.make(NOW)
+    assert backups.due_in(NOW + timedelta(hours=6)) == timedelta(hours=18)
+    assert backups.due_in(NOW + timedelta(days=3)) == timedelta()
+    assert backups.due_in(NOW - timedelta(days=300)) == timedelta(hours=24)
+
+
+async def test_a_copy_that_fails_is_said_and_drops_nothing(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backups = Backups(database, tmp_path / "copies", timedelta(hours=24), 1)
+    assert await backups.make(NOW)
+    assert not await backups.make(NOW)  # that name is taken
+    assert "BACKUP_DIR: no copy was made" in caplog.text
+    assert len(backups.copies()) == 1
+
+
+def test_json_lines_carry_the_update_and_no_token() -> None:
+    token = trace.update.set(7)
+    try:
+        error = RuntimeError(f"bot{SECRET}")
+        record = logging.LogRecord("bot.x", 40, "x", 1, "said %s", (SECRET,), (type(error), error, None))
+        said = json.loads(JsonLines().format(record))
+    finally:
+        trace.update.reset(token)
+    assert (said["update"], said["level"], said["logger"], said["message"]) == (7, "ERROR", "bot.x", "said <token>")
+    assert SECRET not in json.dumps(said)
+
+
+def test_json_lines_of_libraries_are_without_their_values() -> None:
+    record = logging.LogRecord("telegram.ext", 40, "x", 1, "can't read %s", ("Anna's words",), None)
+    assert json.loads(JsonLines().format(record))["message"] == "can't read %s"
+
+
+def test_a_quantile_lies_where_the_values_are() -> None:
+    assert quantile(0.5, (1.0, 2.0, 4.0), (0, 10, 0, 0)) == pytest.approx(1.5)
+    assert quantile(0.95, (1.0, 2.0, 4.0), (90, 0, 10, 0)) == pytest.approx(3.0)
+    assert quantile(0.95, (1.0, 2.0, 4.0), (0, 0, 0, 5)) == 4.0
+
+
+def test_reasons_beyond_the_bound_share_a_name() -> None:
+    figures = CountedFigures()
+    for number in range(100):
+        figures.refused(f"reason_{number}")
+    figures.phase_took(Phase.WHOLE, 0.3)
+    assert len(figures.values("refusals_total")) == 65
+    assert figures.values("phase_seconds_count")["whole",] == 1
