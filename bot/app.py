@@ -45,7 +45,7 @@ from bot.scan import worker_jobs
 from bot.settings import Settings
 from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
-from inference.workers.jobs import answer
+from inference.workers.job_table import answer
 from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageBusyError, StorageError

@@ -21,7 +21,7 @@ _STYLE = """
 main{max-width:1080px;margin:0 auto;padding:24px 16px}h1{font-size:22px;margin:0}h2{font-size:15px;margin:0 0 12px}
 p{color:var(--soft);margin:4px 0 20px}.row{display:grid;gap:12px;margin-bottom:12px}
 .lamps{grid-template-columns:repeat(auto-fit,minmax(150px,1fr))}.tiles{grid-template-columns:repeat(auto-fit,minmax(120px,1fr))}
-.charts{grid-template-columns:repeat(auto-fit,minmax(320px,1fr))}
+.charts{grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr))}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .lamp{display:flex;gap:10px;align-items:center}.lamp svg{flex:none}.tile b{display:block;font-size:24px;font-weight:600}
 .tile,.none{color:var(--soft)}.tile b{color:var(--ink)}svg{display:block;max-width:100%;height:auto}
@@ -137,14 +137,14 @@ def _double_bars(rows: Iterable[tuple[str, float, float, str]]) -> str:
     drawn = []
     for number, (name, short, long, words) in enumerate(rows):
         y = number * step
-        room = 150.0
+        room = 128.0
         drawn.append(
-            f'<text x="160" y="{y + 17}" text-anchor="end">{html.escape(name.replace("_", " "))}</text>'
-            f'<rect x="168" y="{y + 5}" height="16" rx="3" width="{max(1.0, room * long / longest):.1f}" '
+            f'<text x="196" y="{y + 17}" text-anchor="end">{html.escape(name.replace("_", " "))}</text>'
+            f'<rect x="204" y="{y + 5}" height="16" rx="3" width="{max(1.0, room * long / longest):.1f}" '
             f'style="fill:var(--mark)"/>'
-            f'<rect x="168" y="{y + 5}" height="16" rx="3" width="{max(1.0, room * short / longest):.1f}" '
+            f'<rect x="204" y="{y + 5}" height="16" rx="3" width="{max(1.0, room * short / longest):.1f}" '
             f'style="fill:var(--bar)"/>'
-            f'<text class="value" x="{174 + room * long / longest:.1f}" y="{y + 17}">{html.escape(words)}</text>'
+            f'<text class="value" x="{210 + room * long / longest:.1f}" y="{y + 17}">{html.escape(words)}</text>'
         )
     return f'<svg viewBox="0 0 {width} {len(rows) * step + 4}" role="img">{"".join(drawn)}</svg>'
 

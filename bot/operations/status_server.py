@@ -75,7 +75,7 @@ async def status_port(host: str, port: int, watch: Watch, figures: CountedFigure
             f"STATUS_PORT: {host}:{port} can't be used ({error.strerror or error}): choose another one, or another "
             "STATUS_HOST"
         ) from error
-    listener.setblocking(False)
+    listener.settimeout(0.0)
     server.add_socket(listener)
     try:
         yield

@@ -147,7 +147,8 @@ class ScanJob:
         analysed = await self._figures.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
-        scan, earlier = await self._keep(analysed)
+        scan, earlier = await self._figures.timed(Phase.KEEPING, self._keep(analysed))
+        self._figures.scan_kept(scan.organ, scan.verdict)
         analysis = analysed.analysis
         return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, analysed.chat_picture)
 
