@@ -25,10 +25,10 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench soak mutants audit picture lock clean
+.PHONY: help run test check lint test-services bench soak mutants fuzz audit picture lock clean
 
 help: ## list what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TELEGRAM_BOT_TOKEN is set
 	@if [ -n "$$TELEGRAM_BOT_TOKEN" ] || grep -qsE '^TELEGRAM_BOT_TOKEN=.+' .env; \
@@ -46,6 +46,9 @@ lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+test-services: $(CHECK) ## repositories, inbox, copies and the bot on PostgreSQL, started and ended by the tests
+	$(BIN)/python -m pytest tests/services
+
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 	$(BIN)/python -m tests.bench
 
@@ -55,6 +58,10 @@ soak: $(CHECK) ## kill and restart the bot thirty times while 64 people send, an
 mutants: $(CHECK) ## change what safety hangs on bit by bit, and list the changes that no test notices (takes an hour or more)
 	$(BIN)/python -m mutmut run --max-children 2
 	$(BIN)/python -m mutmut results
+
+MINUTES ?= 10
+fuzz: $(CHECK) ## feed everything that comes from outside with changed input for ten minutes (MINUTES=1 for one)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 audit: $(CHECK) ## licences, known vulnerabilities, bill of materials and checksums of the weights
 	$(BIN)/python -m tests.audit

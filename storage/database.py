@@ -21,6 +21,8 @@ from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, openin
 from storage.url import Address, parse, prepare_file
 from storage.vault import Vault
 
+UNFINISHED_COPY = "unfinished_copy"
+"""A table that is there as long as a copy into this database is not whole."""
 SWITCH_PAUSE = 0.02
 """Seconds before the write-ahead log is tried for again."""
 
@@ -171,6 +173,8 @@ async def _use_write_ahead_log(raw: Any) -> None:
 def _revision(connection: Connection) -> str | None:
     """Name the schema's revision, None for an empty database; StorageError for one that is not ours to touch."""
     tables = set(inspect(connection).get_table_names())
+    if UNFINISHED_COPY in tables:
+        raise StorageError("DATABASE_URL: a copy into this database is not whole: run 'tumorscan db copy' once more")
     if "alembic_version" not in tables:
         if connection.dialect.name == "sqlite" and tables:
             raise StorageError(

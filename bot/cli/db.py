@@ -1,4 +1,4 @@
-"""``tumorscan db upgrade|check|backup FILE|rekey|dead-letters``: look after the database that DATABASE_URL names."""
+"""``tumorscan db upgrade|check|backup FILE|copy FROM TO|rekey|dead-letters``: look after the database."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from bot.delivery.error_class import KilledError
 from bot.errors import StartError
 from bot.settings import load_settings
 from storage import Database, StorageError
+from storage.copying import copy_database
 from storage.inbox import DeadLetter
 from storage.vault import key_id
 
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backup.add_argument("file", type=Path, metavar="FILE", help="the new file to write")
     again = actions.add_parser("rekey", help="encrypt everything with the first key of DATA_KEY; may be interrupted")
     again.add_argument("--plain", action="store_true", help="decrypt everything instead, to do without a key")
+    copy = actions.add_parser(
+        "copy", help="copy one database into another, SQLite or PostgreSQL; goes on after an interruption"
+    )
+    copy.add_argument("source", metavar="FROM", help="a database address like DATABASE_URL")
+    copy.add_argument("target", metavar="TO", help="the address of an empty database, or of a new file")
     letters = actions.add_parser(
         "dead-letters", help="list the updates that could not be handled, without what they say"
     )
@@ -40,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it and say so in one line. Raises StartError when the database cannot be used."""
+    if args.action == "copy":
+        return _copy(args.source, args.target)
     settings = load_settings()
     url, keys = settings.database_url, settings.data_keys
     try:
@@ -82,6 +90,17 @@ async def _backup(url: str, file: Path) -> int:
     finally:
         await database.close()
     print(f"The copy is in {file}.")
+    return 0
+
+
+def _copy(source: str, target: str) -> int:
+    try:
+        copied = asyncio.run(copy_database(source, target, _show_progress, load_settings().data_keys))
+    except StorageError as error:
+        raise StartError(str(error).replace("DATABASE_URL", "FROM or TO")) from error
+    for name, table in copied.items():
+        print(f"{name}: {table.rows} rows, {table.written} written now, sha256 {table.sha256[:16]}")
+    print("The copy is whole: counts and hashes of both are the same.")
     return 0
 
 

@@ -30,7 +30,8 @@ COMMANDS = (
     Command("run", "run the bot (polling, or a webhook when WEBHOOK_URL is set)"),
     Command("demo", "run the bot with a chat page in the browser; needs no token"),
     Command("scan", "read picture files offline and write overlays and reports"),
-    Command("db", "look after the database: upgrade, check, backup, rekey, dead-letters"),
+    Command("db", "look after the database: upgrade, check, backup, copy, rekey, dead-letters"),
+    Command("audit", "print what the audit log says of one person"),
     Command("key", "make a key for DATA_KEY, which encrypts what people send"),
     Command("model", "show the shipped models, their checksums and cards"),
 )

@@ -21,7 +21,7 @@ from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.integration.conftest import RunningBot
 from tests.integration.test_handlers import one_scan, work_is_done
-from tests.integration.test_webhook import free_port
+from tests.processes import free_port
 
 LABELS = {"kind", "ending", "phase", "cause", "organ", "verdict", "reason", "le"}
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,14 +20,9 @@ from bot.settings import load_settings
 from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
 from tests.integration.kills import all_is_done, rows
+from tests.processes import free_port
 
 SECRET = "s" * 32
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Taken:

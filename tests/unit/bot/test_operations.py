@@ -1,5 +1,7 @@
 """Audit log, copies on a schedule, JSON lines and the arithmetic of the status page."""
 
+import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -15,7 +17,8 @@ from bot.operations.backups import Backups
 from bot.operations.counted import CountedFigures
 from bot.operations.figures import Phase
 from bot.operations.status_page import quantile
-from storage import Database
+from storage import Database, ReceivedUpdate
+from tests.unit.storage.conftest import a_scan, add
 
 SECRET, ANNA, BORIS = "123456:" + "t" * 35, 700_000_000_001, 42
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -78,6 +81,36 @@ async def test_copies_are_made_and_the_oldest_make_room(database: Database, tmp_
         assert await backups.make(NOW + timedelta(days=day))
     assert [path.name for path in backups.copies()] == ["tumorscan-20261129-120000.db", "tumorscan-20261130-120000.db"]
     assert (tmp_path / "copies" / "a letter.txt").exists()
+
+
+async def test_a_copy_made_under_load_is_restored_whole(database: Database, tmp_path: Path) -> None:
+    backups = Backups(database, tmp_path / "copies", timedelta(hours=1), 3)
+    anna = await database.people.register(ANNA, "Anna", "en")
+    kept: list[str] = []
+
+    async def write(number: int) -> None:
+        scan = await add(database, anna.id, a_scan(str(number), bytes([number]) * 60_000))
+        await database.inbox.put(ReceivedUpdate(number, ANNA, f"update {number}"))
+        kept.append(scan.public_id)
+
+    before = [asyncio.create_task(write(number)) for number in range(10)]
+    await before[0]
+    made, *_ = await asyncio.gather(backups.make(NOW), *(write(number) for number in range(10, 40)), *before)
+    assert made
+    (copy,) = backups.copies()
+    restored = await Database.open(f"sqlite+aiosqlite:///{copy}")
+    assert await restored.check() == ()
+    page = await restored.scans.page(anna.id, 1, 100)
+    assert 1 <= page.total <= 40
+    for scan in page.scans:
+        pictures = await restored.scans.pictures(scan.id)
+        assert hashlib.sha256(pictures.original).hexdigest() == scan.picture_sha256
+    # It goes on where the copy ends: the next scan has the next number, and what waited waits.
+    following = await add(restored, anna.id, a_scan("after the restore"))
+    assert following.number == page.total + 1
+    assert len(await restored.inbox.recover()) <= 40
+    await restored.close()
+    assert len(kept) == 40
 
 
 async def test_a_copy_that_was_missed_is_due_at_once(database: Database, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tests that need a service of their own: a PostgreSQL server, started on loopback and gone afterwards."""

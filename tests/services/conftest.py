@@ -1,0 +1,56 @@
+"""The fixtures of the storage tests, on PostgreSQL."""
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from storage import Database, Person
+from tests.services import postgresql
+from tests.unit.storage.conftest import ANNA, BORIS
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A server, or one line that says that there is none."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.skip(postgresql.MISSING)
+    with postgresql.server(programs) as address:
+        yield address
+
+
+@pytest.fixture
+async def url(server: str) -> str:
+    """A new, empty database on it."""
+    name = f"test_{next(_numbers)}"
+    engine = create_async_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    """The repositories and the inbox on it."""
+    database = await Database.open(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def anna(db: Database) -> Person:
+    """Somebody."""
+    return await db.people.register(ANNA, "Anna", "en")
+
+
+@pytest.fixture
+async def boris(db: Database) -> Person:
+    """Somebody else."""
+    return await db.people.register(BORIS, "Борис", "ru")

@@ -1,0 +1,37 @@
+"""Every promise of the repositories and the inbox that does not speak of a file, kept by PostgreSQL too."""
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from tests.unit.storage import test_inbox, test_people, test_scans
+
+OF_A_FILE = {"raw", "file", "tmp_path"}
+"""Fixtures of tests that look into a SQLite file."""
+OF_SQLITE = {
+    "test_only_the_receipt_waits_for_the_disk",
+    "test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept",
+}
+"""Promises that are SQLite's own: its settings of durability, and a file of a bounded size."""
+
+
+def promises(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The tests of a module that ask for nothing but a database."""
+    return {
+        name: test
+        for name, test in vars(module).items()
+        if name.startswith("test_")
+        and name not in OF_SQLITE
+        and not OF_A_FILE & set(inspect.signature(test).parameters)
+    }
+
+
+KEPT = [promises(module) for module in (test_inbox, test_people, test_scans)]
+for _tests in KEPT:
+    globals().update(_tests)
+
+
+def test_each_part_brings_its_promises() -> None:
+    assert all(len(tests) >= 5 for tests in KEPT), [len(tests) for tests in KEPT]
+    assert sum(map(len, KEPT)) == len({name for tests in KEPT for name in tests}), "two tests have one name"
