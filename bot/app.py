@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.handlers import (
+    access,
+    broadcast,
     errors,
     export,
     gatekeeper,
@@ -37,6 +39,7 @@ from bot.handlers import (
     privacy,
     report,
     scans,
+    stats,
 )
 from bot.operations.audit import AuditLog
 from bot.operations.backups import Backups
@@ -49,11 +52,14 @@ from inference.workers.job_table import answer
 from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageBusyError, StorageError
+from storage.records import Broadcast
 
 if TYPE_CHECKING:
     from bot.operations.health import Watch
 
-SUBJECTS = (onboarding, language, scans, history, report, export, privacy, knowledge, other)
+SUBJECTS = (
+    onboarding, language, scans, history, report, export, privacy, access, broadcast, stats, knowledge, other,
+)  # fmt: skip
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
 UNTIL_OPEN = Backoff(0.5, 10.0)
@@ -219,6 +225,7 @@ async def running(
         await stack.enter_async_context(running_in_background(_warm_up(services)))
         await stack.enter_async_context(running_in_background(_check_database(services)))
         await stack.enter_async_context(running_in_background(_back_up(settings, services)))
+        await stack.enter_async_context(running_in_background(_send_broadcasts(application, services)))
         await _introduce(application, services)
         yield application
 
@@ -271,6 +278,18 @@ async def _back_up(settings: Settings, services: Services) -> None:
     await Backups(services.database, settings.backup_dir, every, settings.backup_keep).run()
 
 
+async def _send_broadcasts(application: BotApplication, services: Services) -> None:
+    """Send what administrators have confirmed; what another process left, too."""
+    bot = application.bot
+    alone = services.settings.database_url.startswith("sqlite")
+
+    async def ended(sent: Broadcast) -> None:
+        with suppress(TelegramError):
+            await broadcast.tell_end(bot, services, sent)
+
+    await services.broadcaster.run(bot, ended, alone=alone)
+
+
 async def _introduce(application: BotApplication, services: Services) -> None:
     """Set the command menu and the descriptions; a bot without them works too."""
     bot = application.bot
@@ -285,3 +304,7 @@ async def _introduce(application: BotApplication, services: Services) -> None:
             )
         except TelegramError as error:
             _log.warning("the command menu could not be set: %s", error)
+    for chat_id in services.settings.admin_ids:
+        # Telegram refuses a menu for a chat that there is not: an administrator who is new gets theirs on arrival.
+        if (person := await services.database.people.get(chat_id)) is not None:
+            await menu.show_menu(bot, chat_id, services.languages.of(person.language).texts, admin=True)

@@ -10,8 +10,16 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import StartError
 from inference.card import MODELS_DIR
@@ -24,6 +32,8 @@ WEBHOOK_PATH = "/telegram"
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
 _ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and other programs' names are not
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]?B)", re.IGNORECASE)
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def _web_address(value: str) -> str:
@@ -43,6 +53,28 @@ def _data_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _numbers(value: object) -> object:
+    """Telegram ids as an operator writes them: "123456789, 987654321"."""
+    if not isinstance(value, str):
+        return value
+    words = re.split(r"[,;\s]+", value.strip(" ,;\t"))
+    if not all(re.fullmatch(r"[0-9]{1,18}", word) for word in words):
+        raise ValueError("write numbers with commas between them, such as 123456789, 987654321")
+    return frozenset(map(int, words))
+
+
+def _bytes(value: object) -> object:
+    """A size as an operator writes it: "500MB", "2 GB", or bytes."""
+    if not isinstance(value, str):
+        return value
+    size = _SIZE.fullmatch(value.strip())
+    if size is None:
+        raise ValueError("write a size such as 500MB or 2GB")
+    return int(float(size[1]) * _UNITS[size[2].upper()])
+
+
+Ids = Annotated[frozenset[int], NoDecode, BeforeValidator(_numbers)]
+Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 WebPath = Annotated[str, AfterValidator(_web_path)]
 DataKey = Annotated[SecretStr, AfterValidator(_data_key)]
@@ -69,6 +101,13 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
     models_dir: Path = MODELS_DIR
+    access: Literal["open", "invite", "allowlist"] = "open"
+    admin_ids: Ids = frozenset()
+    allowed_ids: Ids = frozenset()
+    scans_per_day: Annotated[int, Field(ge=1)] | None = None
+    bytes_per_person: Annotated[Size, Field(ge=1)] | None = None
+    min_free_disk: Size = 200_000_000
+    operator_contact: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     consent_wait_days: Annotated[float, Field(gt=0, le=365)] = 7
     stop_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -111,6 +150,14 @@ class Settings(BaseSettings):
         token = self.telegram_bot_token
         if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
             raise ValueError("TELEGRAM_BOT_TOKEN does not look like a token: copy it whole from @BotFather")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_may_use_it(self) -> Self:
+        if self.access == "invite" and not self.admin_ids:
+            raise ValueError("ADMIN_IDS is required with ACCESS=invite: name whoever is to write the invitations")
+        if self.access == "allowlist" and not self.admin_ids | self.allowed_ids:
+            raise ValueError("ALLOWED_IDS is required with ACCESS=allowlist: name those who may use the bot")
         return self
 
     @model_validator(mode="after")

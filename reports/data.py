@@ -109,3 +109,33 @@ class ReportData:
     right_to_left: bool = False
     """Whether that language is written so; then left and right of the page change places."""
     slices: ContactSheet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """One column of a chart of days."""
+
+    words: str
+    """Below the column; "" where there is no room for all."""
+    counts: tuple[int, ...]
+    """One for each name of the legend, stacked from below."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountList:
+    """Bars below a heading, each with its number."""
+
+    title: str
+    rows: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartData:
+    """What a chart for administrators shows (see ``reports.chart``)."""
+
+    title: str
+    legend: tuple[str, ...]
+    days: tuple[DayCounts, ...]
+    lists: tuple[CountList, ...]
+    nothing: str
+    """Said where there is nothing to show."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -12,13 +13,17 @@ from typing import Any, Self
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from storage.access import Access
+from storage.broadcasts import Broadcasts
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.rekey import Progress, admit_keys, rekey
 from storage.repositories import People, Scans
 from storage.schema import DATA_KEYS, REVISION
 from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
+from storage.statistics import Statistics
 from storage.url import Address, parse, prepare_file
+from storage.usage import Usage
 from storage.vault import Vault
 
 UNFINISHED_COPY = "unfinished_copy"
@@ -35,6 +40,10 @@ class Database:
         self.people = People(sessions)
         self.scans = Scans(sessions)
         self.inbox = Inbox(sessions)
+        self.access = Access(sessions)
+        self.usage = Usage(sessions)
+        self.statistics = Statistics(sessions)
+        self.broadcasts = Broadcasts(sessions)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True, keys: Sequence[bytes] = ()) -> Self:
@@ -90,6 +99,11 @@ class Database:
             return tuple(await self._sessions.read(_problems))
         except StorageError as error:  # too damaged for the check itself
             return (str(error),)
+
+    async def free_disk(self) -> int | None:
+        """Bytes that are free where the database grows; None when that is on a server, which looks after itself."""
+        path = self._sessions.address.path
+        return None if path is None else (await asyncio.to_thread(shutil.disk_usage, path.absolute().parent)).free
 
     async def backup(self, path: Path) -> None:
         """Write a consistent copy to the new file ``path`` while the bot goes on working.

@@ -122,3 +122,36 @@ class ScanPage:
     """From 1."""
     pages: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A code that lets people in, as long as it has uses left and has not run out."""
+
+    id: Annotated[int, Kept(KEY, primary_key=True)]
+    code: Annotated[str, Kept(String(32))]
+    uses: Annotated[int, Kept(Integer)]
+    """How many people it may let in, in all."""
+    uses_left: Annotated[int, Kept(Integer)]
+    expires_at: Annotated[datetime, Kept(UtcDateTime)]
+    created_at: Annotated[datetime, Kept(UtcDateTime)]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """A message of an administrator to everybody."""
+
+    id: Annotated[int, Kept(KEY, primary_key=True)]
+    text: Annotated[str, Kept(PersonText)]
+    """Plain, as it was typed."""
+    created_by: Annotated[int, Kept(BigInteger)]
+    """Chat id of the administrator."""
+    created_at: Annotated[datetime, Kept(UtcDateTime)]
+    state: Annotated[str, Kept(String(16))]
+    """'draft', 'sending', 'done' or 'stopped'."""
+    recipients: Annotated[int, Kept(Integer)]
+    """How many it was to reach, those who can't be reached included."""
+    sent: Annotated[int, Kept(Integer)]
+    blocked: Annotated[int, Kept(Integer)]
+    """Skipped, since they have blocked the bot or been blocked."""
+    failed: Annotated[int, Kept(Integer)]

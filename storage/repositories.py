@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from storage.access import forget_invitation
 from storage.columns import names_of, storable
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
 from storage.inbox import BARE
@@ -17,6 +18,7 @@ from storage.public_id import new_public_id, read_public_id
 from storage.records import KeptSlice, NewScan, Person, Pictures, Scan, ScanFields, ScanPage
 from storage.schema import INBOX, PEOPLE, PICTURES, SCANS, SLICES, insert_into
 from storage.sessions import Sessions
+from storage.usage import count_scan
 from storage.vault import Vault
 
 _ATTEMPTS = 8
@@ -272,6 +274,7 @@ def _register(on_sqlite: bool) -> Any:
 def _delete_person(at: Connection, chat_id: int) -> int | None:
     of_chat = (INBOX.c.chat_id == chat_id, INBOX.c.state.in_(("awaiting_consent", "dead_letter")))
     at.execute(update(INBOX).where(*of_chat).values(**BARE, finished_at=datetime.now(UTC)))
+    forget_invitation(at, chat_id)
     person = at.execute(_PERSON, {"chat": chat_id}).first()
     if person is None:
         return None
@@ -292,6 +295,7 @@ def _add(at: Connection, person_id: int, new: NewScan, vault: Vault) -> tuple[Ro
         raise UnknownPersonError("the person of this scan is not registered (any more)")
     row = at.execute(_ADD, vault.of(SCANS).values(_values(person_id, number, new))).one()
     at.execute(_ADD_PICTURES, vault.of(PICTURES).values({"scan_id": row.id, **asdict(new.pictures)}))
+    count_scan(at, person_id)
     if new.slices:
         seal = vault.of(SLICES)
         at.execute(insert(SLICES), [seal.values({"scan_id": row.id, **asdict(one)}) for one in new.slices])

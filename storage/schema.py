@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Double,
     ForeignKey,
     Index,
@@ -22,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
-from storage.records import Person, Scan
+from storage.records import Broadcast, Invitation, Person, Scan
 
-REVISION = "0005"
+REVISION = "0007"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -104,6 +105,79 @@ SLICES = Table(
     info={RECORD: ("scan_id", "number")},
 )
 """The slices of a study, each with its small heat map; they go when its scan goes."""
+
+ACCESS = Table(
+    "access",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    # Of the chat and not of the person: who is blocked stays so when all that is kept of them is deleted.
+    Column("chat_id", BigInteger, nullable=False),
+    Column("invited_at", UtcDateTime),
+    Column("blocked_at", UtcDateTime),
+    UniqueConstraint("chat_id"),
+    CheckConstraint("invited_at IS NOT NULL OR blocked_at IS NOT NULL", name="says_something"),
+)
+"""Who has accepted an invitation, and whom an administrator has blocked."""
+
+INVITATIONS = Table(
+    "invitations",
+    METADATA,
+    *columns_of(Invitation),
+    UniqueConstraint("code"),
+    CheckConstraint("uses_left >= 0 AND uses_left <= uses", name="uses_counted"),
+    # Ids are never given twice: a button below an old one must find nothing, not the next one.
+    sqlite_autoincrement=True,
+)
+"""Codes that let people in."""
+
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    Column("person_id", KEY, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("scans", Integer, nullable=False),
+    UniqueConstraint("person_id", "day"),
+)
+"""How many scans a person was given on a day (UTC); a scan that is deleted still counts."""
+
+TALLIES = Table(
+    "tallies",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("subject", String(16), nullable=False),
+    Column("organ", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("certainty", Double, nullable=False),
+    UniqueConstraint("day", "subject", "organ", "name"),
+)
+"""How often each verdict and refusal was given on a day (UTC): numbers alone, which outlive scans and people."""
+
+BROADCASTS = Table(
+    "broadcasts",
+    METADATA,
+    *columns_of(Broadcast),
+    CheckConstraint("state IN ('draft', 'sending', 'done', 'stopped')", name="state_known"),
+    sqlite_autoincrement=True,  # as with invitations
+)
+"""Messages of administrators to everybody."""
+
+RECIPIENTS = Table(
+    "recipients",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    Column("broadcast_id", KEY, ForeignKey("broadcasts.id", ondelete="CASCADE"), nullable=False),
+    Column("person_id", KEY, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("taken_at", UtcDateTime),
+    UniqueConstraint("broadcast_id", "person_id"),
+    Index(None, "state"),
+    Index(None, "person_id"),
+    CheckConstraint("state IN ('waiting', 'sending', 'sent', 'blocked', 'failed')", name="state_known"),
+)
+"""Whom a broadcast under way goes to, and what became of each; its end deletes them."""
 
 INBOX = Table(
     "inbox",

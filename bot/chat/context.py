@@ -12,8 +12,10 @@ from telegram.ext import Application, CallbackContext, ExtBot
 
 from bot.chat.keyboards import ButtonPress
 from bot.chat.languages import ChatLanguages, Language, Languages
+from bot.chat.quota import Quota
 from bot.chat.texts import Texts
 from bot.delivery.admission import AdmissionQueue
+from bot.delivery.broadcasting import Broadcaster
 from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.ordering import Albums, ChatQueues
 from bot.delivery.rate_limiter import Guarantee
@@ -52,6 +54,12 @@ class Services:
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
     """Each holds up to one file of Telegram's size in memory."""
     figures: Figures = field(default_factory=Figures)
+    quota: Quota = field(init=False)
+    broadcaster: Broadcaster = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quota", Quota(self.settings, self.database))
+        object.__setattr__(self, "broadcaster", Broadcaster(self.database, self.storage))
 
     def language_of(self, update: object) -> Language:
         """What to speak with whoever sent an update, without asking the database: it may be what is out of order."""
@@ -96,6 +104,11 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
         if self._person is None:
             raise RuntimeError("the gatekeeper has not seen this update")
         return self._person
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the operator named this person in ADMIN_IDS."""
+        return self.person.chat_id in self.services.settings.admin_ids
 
     @property
     def has_consented(self) -> bool:

@@ -15,6 +15,7 @@ _SCAN = public_id.PATTERN
 _PAGE = r"[1-9][0-9]{0,5}"
 _SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
 _LANGUAGE = r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?"
+_NUMBER = r"[1-9][0-9]{0,17}"
 _NOTHING = ""
 
 
@@ -45,6 +46,10 @@ class Action(Enum):
     GROUP = ("group", _SLUG)
     QUESTION = ("question", _SLUG)
     LANGUAGE = ("language", _LANGUAGE)
+    WITHDRAW_INVITATION = ("withdraw-invitation", _NUMBER)
+    SEND_BROADCAST = ("send-broadcast", _NUMBER)
+    DROP_BROADCAST = ("drop-broadcast", _NUMBER)
+    STOP_BROADCAST = ("stop-broadcast", _NUMBER)
 
     def __init__(self, word: str, argument: str) -> None:
         self.word = word

@@ -104,6 +104,9 @@ class Texts:
     def _fill(self, key: str, values: Mapping[str, object], *, escape: bool) -> str:
         try:
             template = self.templates[key]
+            values = {
+                name: self.moment(value) if isinstance(value, datetime) else value for name, value in values.items()
+            }
             if isinstance(count := values.get(COUNT), int):
                 values = {**values, COUNT: format_decimal(count, locale=self.locale)}
             if not isinstance(template, str):

@@ -152,7 +152,7 @@ class Deliveries:
         self.rows = database.inbox
         self._figures, self._audit = figures or Figures(), audit or AuditLog()
         self.queue = DurableQueue(self.rows, self._figures)
-        self._people = database.people
+        self._people, self._access, self._usage = database.people, database.access, database.usage
         self._storage = storage
         self._consent_wait = consent_wait
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
@@ -356,6 +356,8 @@ class Deliveries:
         """Forget what was finished long ago, and whoever has said no yes: there is no leave to keep what they sent."""
         now = datetime.now(UTC)
         await self.rows.prune(now - DONE_KEPT, now - DEAD_KEPT)
+        await self._usage.forget_before(now.date() - timedelta(days=1))
+        await self._access.forget_expired()
         before = now - self._consent_wait
         updates, people = await self.rows.expire_consent(before), await self._people.forget_strangers(before)
         if updates or people:

@@ -14,6 +14,7 @@ from bot.chat import menu
 from bot.chat.context import BotContext
 from bot.chat.keyboards import language_buttons, parse
 from bot.delivery.raw_update import brings_picture, message_of
+from bot.handlers.entry import may_go_on
 from storage.records import Person
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ async def let_in(update: Update, context: BotContext) -> None:
     context.admit(update, await _person(update, user, chat.id, context))
     context.delivery.what = _what(update, context)
     await _stop_what_no_handler_may_see(update, context)
+    if not await may_go_on(update, context):
+        raise ApplicationHandlerStop
 
 
 def _what(update: Update, context: BotContext) -> str:
@@ -80,7 +83,11 @@ async def _person(update: Update, user: User, chat_id: int, context: BotContext)
     person = await people.get(chat_id)
     if person is None:
         # Without the name: there is no leave to keep it yet, and no use for it.
-        person = await people.register(chat_id, "", context.services.languages.of(user.language_code).code)
+        language = context.services.languages.of(user.language_code)
+        person = await people.register(chat_id, "", language.code)
+        await context.services.quota.take_over(chat_id, person.id)
+        if chat_id in context.services.settings.admin_ids:
+            await menu.show_menu(context.bot, chat_id, language.texts, admin=True)
         await _greet(user, person, context)
         return person
     if person.blocked and update.message:

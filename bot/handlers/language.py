@@ -1,18 +1,14 @@
 """/language: in which language a person is answered."""
 
-import logging
 from typing import Any
 
-from telegram import BotCommandScopeChat, Update
-from telegram.error import TelegramError
+from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, language_buttons, says
 from bot.chat.languages import Language
-from bot.chat.menu import bot_commands
-
-_log = logging.getLogger(__name__)
+from bot.chat.menu import show_menu
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -46,8 +42,4 @@ async def chosen(_: Update, context: BotContext) -> None:
 async def speak(context: BotContext, language: Language) -> None:
     """Answer in this language from now on; the menu of this chat follows, whatever language Telegram itself is in."""
     context.know(await context.database.people.set_language(context.person.chat_id, language.code))
-    try:
-        scope = BotCommandScopeChat(context.person.chat_id)
-        await context.bot.set_my_commands(bot_commands(language.texts), scope=scope)
-    except TelegramError as error:
-        _log.warning("the command menu of a chat could not be set: %s", type(error).__name__)
+    await show_menu(context.bot, context.person.chat_id, language.texts, admin=context.is_admin)

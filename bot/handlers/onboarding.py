@@ -5,6 +5,7 @@ from typing import Any
 from telegram import InlineKeyboardMarkup, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
+from bot.chat.access import contact_line
 from bot.chat.context import CONSENT_VERSION, BotContext
 from bot.chat.keyboards import Action, button, grid, says
 from bot.chat.menu import help_lines
@@ -64,12 +65,16 @@ async def decline(_: Update, context: BotContext) -> None:
 
 async def show_help(_: Update, context: BotContext) -> None:
     """All commands, and how to send a picture in one sentence."""
-    await context.send(context.texts("help.intro") + "\n\n" + help_lines(context.texts))
+    parts = context.texts("help.intro"), help_lines(context.texts, admin=context.is_admin), contact_line(context)
+    await context.send("\n\n".join(filter(None, parts)))
 
 
 async def how_to_scan(_: Update, context: BotContext) -> None:
     """How to send a picture; asks for consent where it is still missing."""
-    await context.say("scan.how")
+    how = context.texts("scan.how")
+    if (most := context.services.settings.scans_per_day) is not None:
+        how += "\n\n" + context.texts("quota.told", count=most)
+    await context.send(how)
     if not context.has_consented:
         await ask_consent(context)
 

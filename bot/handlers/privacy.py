@@ -5,6 +5,7 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
+from bot.chat.access import contact_line
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, button, grid, says
 from bot.delivery.ordering import QueueKind
@@ -33,10 +34,9 @@ async def privacy(_: Update, context: BotContext) -> None:
     delete = button(texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     page = await context.database.scans.page(context.person.id, 1, 1)
     state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
-    await context.send(
-        texts("privacy.text") + "\n\n" + texts("privacy.kept", count=page.total) + " " + state,
-        grid((consent,), (export,), (delete,)),
-    )
+    kept = texts("privacy.kept", count=page.total) + " " + state
+    parts = (texts("privacy.text"), kept, contact_line(context))
+    await context.send("\n\n".join(filter(None, parts)), grid((consent,), (export,), (delete,)))
 
 
 async def withdraw(_: Update, context: BotContext) -> None:
@@ -53,7 +53,10 @@ async def ask_delete_all(_: Update, context: BotContext) -> None:
     page = await context.database.scans.page(context.person.id, 1, 1)
     yes = button(context.texts.plain("button.yes_delete_all"), Action.DELETE_ALL)
     no = button(context.texts.plain("button.keep"), Action.KEEP)
-    await context.say("delete.ask_all", grid((yes,), (no,)), count=page.total)
+    text = context.texts("delete.ask_all", count=page.total)
+    if context.services.settings.access == "invite" and not context.is_admin:
+        text += " " + context.texts("access.not_invited_again")
+    await context.send(text, grid((yes,), (no,)))
 
 
 async def delete_all(_: Update, context: BotContext) -> None:
@@ -62,5 +65,6 @@ async def delete_all(_: Update, context: BotContext) -> None:
     context.delivery.erases = True
     await context.database.inbox.drop(chat_id, *services.chat_queues.cancel(chat_id))
     async with services.chat_queues.turn(chat_id, QueueKind.PICTURES):
+        await services.quota.spend_before_deletion(chat_id, context.person.id)
         total = await context.database.people.delete(chat_id)
     await context.replace(context.texts("delete.all_done", count=total))

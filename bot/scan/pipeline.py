@@ -26,6 +26,7 @@ from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
 from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.decision import certainty
 from inference.study.reading import OPEN_TIMEOUT, is_container
 from inference.study.study import Kind, Study
 from inference.study.worker_jobs import assemble_album
@@ -113,6 +114,8 @@ class ScanJob:
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return
         try:
+            if self.before is Progress.NOT and self.album is None:
+                await self.context.services.quota.check(self.context.person.id)
             await self._figures.timed(Phase.WHOLE, self._go_the_way())
         except UserFacingError as problem:
             reason = problem.key.rpartition(".")[2]
@@ -233,7 +236,16 @@ class ScanJob:
             study=analysed.study.facts if analysed.study else None,
             slices=analysed.study.slices if analysed.study else (),
         )
-        return await self.context.database.scans.add(self.context.person.id, new)
+        kept = await self.context.database.scans.add(self.context.person.id, new)
+        await self._count_verdict(analysed.analysis)
+        return kept
+
+    async def _count_verdict(self, analysis: Analysis) -> None:
+        """Count it for the operator's figures: by organ and verdict, and how sure the model was; nothing else of it."""
+        if (model := self.context.services.models.get(analysis.organ or "")) is not None:
+            sure = certainty(analysis.probabilities, model.card)
+            statistics = self.context.database.statistics
+            await statistics.count("verdict", analysis.verdict.value, analysis.organ or "", sure)
 
     async def _answer(self, read: _Read) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
@@ -265,6 +277,8 @@ class ScanJob:
 
     async def _refuse(self, problem: UserFacingError) -> None:
         """One sentence: in place of the status message, or as an answer to this picture of an album."""
+        subject, _, reason = problem.key.partition(".")
+        await self.context.database.statistics.count(subject, reason)
         sentence = self.context.texts(problem.key, **problem.values)
         if self.total == 1:
             await self.status.end(sentence)
@@ -320,6 +334,10 @@ async def _album(context: BotContext, pictures: Sequence[Incoming], status: Stat
     Only tags tell: slices of two people resemble each other as much as distant slices of one, and a finding of one
     person must not be weighed against another's. Pictures without tags are therefore read one by one.
     """
+    try:
+        await context.services.quota.check(context.person.id)
+    except UserFacingError:  # each is told so, and none is fetched
+        return None
     sizes = [picture.size or 0 for picture in pictures]
     if not all(picture.may_be_dicom for picture in pictures) or sum(sizes) > FileSizeLimit.FILESIZE_DOWNLOAD:
         return None

@@ -8,7 +8,7 @@ from inference.study import worker_jobs as study_jobs
 from inference.study.study import Study
 from inference.study.worker_jobs import read_or_open
 from inference.workers.job_table import job
-from reports.data import ReportData
+from reports.data import ChartData, ReportData
 
 MODULES: Final = (__name__, study_jobs.MODULE)
 """What an executor has to know to do these jobs."""
@@ -35,6 +35,14 @@ def compose(original: bytes, overlay: bytes, words: PictureWords) -> bytes:
 
     said = "".join(getattr(words, field.name) for field in fields(words))
     return stacked(original, overlay, words, file_for(said))
+
+
+@job
+def draw_chart(data: ChartData) -> bytes:
+    """See ``reports.chart.draw_chart``."""
+    from reports import chart
+
+    return chart.draw_chart(data)
 
 
 @job

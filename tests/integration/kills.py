@@ -21,7 +21,9 @@ BOT = "from bot.cli.main import main\nraise SystemExit(main(['run']))"
 
 
 @asynccontextmanager
-async def bot_process(sandbox: Sandbox, folder: Path, program: str = BOT) -> AsyncIterator[asyncio.subprocess.Process]:
+async def bot_process(
+    sandbox: Sandbox, folder: Path, program: str = BOT, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """The bot as a process of its own; killed at the end."""
     environment = {
         "PYTHONPATH": str(PROJECT),
@@ -30,6 +32,7 @@ async def bot_process(sandbox: Sandbox, folder: Path, program: str = BOT) -> Asy
         "TELEGRAM_BOT_TOKEN": sandbox.token,
         "TELEGRAM_API_URL": sandbox.url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        **settings,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, cwd=folder, env=environment, stderr=asyncio.subprocess.DEVNULL

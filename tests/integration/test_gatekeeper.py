@@ -4,112 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from telegram import Update
 
-from bot.app import build, local_executor, open_services
-from bot.chat.context import CONSENT_VERSION, BotApplication, Services
+from bot.chat.context import CONSENT_VERSION
 from bot.delivery import durable_queue, inbox
-from bot.delivery.ordering import PerChatProcessor
-from bot.delivery.shutdown import Shutdown, drain
-from bot.settings import load_settings
-from tests.bench.crowd import TOKEN
-from tests.bench.offline import InstantTelegram
-
-ANNA = 7_315_224_601
-NAME, USERNAME = "Quixotria", "zwrtlbrmft"
-
-
-@dataclass
-class Stage:
-    """A bot that is given updates by hand; its workers are not started."""
-
-    application: BotApplication
-    services: Services
-    requests: list[tuple[str, int | None]] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    number: int = 0
-
-    def an_update(self, **content: Any) -> Update:
-        self.number += 1
-        return Update.de_json({"update_id": self.number, **content}, self.application.bot)
-
-    async def handle(self, *updates: Update) -> None:
-        """Put updates in the queue, and wait until they are done."""
-        await self.services.deliveries.queue.put_all(updates)
-        await self.quiet()
-
-    async def quiet(self) -> None:
-        async with asyncio.timeout(60):
-            await self.application.update_queue.join()
-            processor = self.application.update_processor
-            assert isinstance(processor, PerChatProcessor)
-            while processor.pending:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
-
-class Listening(InstantTelegram):
-    """Also notes what the texts say."""
-
-    def __init__(self, stage_texts: list[str], requests: list[tuple[str, int | None]]) -> None:
-        super().__init__(lambda _: b"", lambda endpoint, chat_id: requests.append((endpoint, chat_id)))
-        self._texts = stage_texts
-
-    def _result(self, endpoint: str, chat_id: int | None, data: dict[str, Any]) -> object:
-        if "text" in data and endpoint != "answerCallbackQuery":
-            self._texts.append(str(data["text"]))
-        return super()._result(endpoint, chat_id, data)
+from tests.integration.stage import ANNA, NAME, USERNAME, Stage, chat, on_stage, pressed, said
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    settings = load_settings(
-        _env_file=None, telegram_bot_token=TOKEN, database_url=f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
-    )
-    async with open_services(settings, local_executor(settings, 1)) as services:
-        application = build(settings, services)
-        stage = Stage(application, services)
-        telegram = Listening(stage.texts, stage.requests)
-        application.bot._request = (telegram, telegram)
-        async with application:
-            await application.start()
-            yield stage
-            shutdown = Shutdown()
-            shutdown.ask()
-            await drain(application, shutdown, 0.0)
-
-
-def chat(chat_id: int = ANNA, kind: str = "private") -> dict[str, Any]:
-    named = {"first_name": NAME, "username": USERNAME} if kind == "private" else {"title": "Family"}
-    return {"id": chat_id, "type": kind, **named}
-
-
-def sender(user_id: int = ANNA) -> dict[str, Any]:
-    return {"id": user_id, "is_bot": False, "first_name": NAME, "username": USERNAME, "language_code": "en"}
-
-
-def said(text: str, *, at: dict[str, Any] | None = None, by: int = ANNA, number: int = 1) -> dict[str, Any]:
-    entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}] if text.startswith("/") else []
-    return {
-        "message": {
-            "message_id": number,
-            "date": int(time.time()),
-            "chat": at or chat(),
-            "from": sender(by),
-            "text": text,
-            "entities": entities,
-        }
-    }
-
-
-def pressed(data: str | None, by: int = ANNA) -> dict[str, Any]:
-    message = {"message_id": 1, "date": int(time.time()), "chat": chat(), "text": "agree?"}
-    query: dict[str, Any] = {"id": "1", "from": sender(by), "chat_instance": "1", "message": message}
-    return {"callback_query": query | ({} if data is None else {"data": data})}
+    async with on_stage(tmp_path) as stage:
+        yield stage
 
 
 async def has_consented(stage: Stage) -> bool:

@@ -9,7 +9,8 @@ ARGUMENTS = {
     Action.ASK_DELETE_SCAN: "A7K2-Q9",
     Action.NOT_PART: "A7K2-Q9", Action.SLICES: "A7K2-Q9", Action.SLICE: "A7K2-Q9/142", Action.LANGUAGE: "de",
     Action.DELETE_SCAN: "A7K2-Q9", Action.HISTORY: "12", Action.TOPIC: "brain-tumours", Action.SECTION: "glioma/what",
-    Action.GROUP: "result", Action.QUESTION: "is-my-photo-kept",
+    Action.WITHDRAW_INVITATION: "7", Action.SEND_BROADCAST: "7", Action.DROP_BROADCAST: "7",
+    Action.STOP_BROADCAST: "7", Action.GROUP: "result", Action.QUESTION: "is-my-photo-kept",
 }  # fmt: skip
 
 

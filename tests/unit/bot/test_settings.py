@@ -126,3 +126,43 @@ def test_the_webhook_is_served_where_it_is_announced(url: str, path: str | None,
 def test_a_webhook_path_that_is_none_is_refused() -> None:
     with pytest.raises(StartError, match=r"^WEBHOOK_PATH: write a path such as /telegram"):
         load_settings(webhook_path="telegram?x")
+
+
+@pytest.mark.parametrize(
+    ("written", "ids"),
+    [("", set()), ("123", {123}), (" 1, 2,3 ", {1, 2, 3}), ("7 8;9", {7, 8, 9}), ("5,", {5})],
+)
+def test_ids_are_written_with_commas(monkeypatch: pytest.MonkeyPatch, written: str, ids: set[int]) -> None:
+    monkeypatch.setenv("ADMIN_IDS", written)
+    assert load_settings().admin_ids == ids
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("500MB", 500_000_000), ("2 gb", 2_000_000_000), ("1.5KB", 1500), ("77", 77)]
+)
+def test_sizes_are_written_with_units(monkeypatch: pytest.MonkeyPatch, written: str, size: int) -> None:
+    monkeypatch.setenv("BYTES_PER_PERSON", written)
+    assert load_settings().bytes_per_person == size
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ADMIN_IDS", "secret"), ("ALLOWED_IDS", "1,@secret"), ("ADMIN_IDS", "-100123"), ("ACCESS", "secret"),
+        ("BYTES_PER_PERSON", "secret"), ("BYTES_PER_PERSON", "0"), ("MIN_FREE_DISK", "1XB"), ("SCANS_PER_DAY", "0"),
+        ("OPERATOR_CONTACT", "secret" * 40),
+    ],
+)  # fmt: skip
+def test_a_wrong_limit_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=rf"^{name}: ") as stopped:
+        load_settings()
+    assert "secret" not in str(stopped.value)
+
+
+def test_a_bot_that_nobody_may_use_is_refused() -> None:
+    with pytest.raises(StartError, match=r"^ADMIN_IDS is required"):
+        load_settings(access="invite", allowed_ids="5")
+    with pytest.raises(StartError, match=r"^ALLOWED_IDS is required"):
+        load_settings(access="allowlist")
+    assert load_settings(access="allowlist", allowed_ids="5").allowed_ids == {5}

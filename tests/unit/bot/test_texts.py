@@ -33,7 +33,9 @@ SAMPLES = {
     "low": 93, "high": 98, "why": "More than one answer fits.", "agree": 3, "ill": 10, "kind": "ALL",
     "learned": "20 pictures", "kinds": "ALL: 10", "found": "95 (93 to 97)", "missed": "1 (0 to 2)",
     "false": "3 (1 to 5)", "clear": "72 (60 to 80)",
-    "series": "T1 axial", "list": "damaged ones (2)", "folder": "scan-3",
+    "skipped": 2, "blocked": 1, "failed": 0, "held": 1, "consented": 3,
+    "contact": "Praxis am Markt", "left": 2, "link": "https://t.me/bot?start=abc", "people": 1000, "days": 365,
+    "command": "block", "series": "T1 axial", "list": "damaged ones (2)", "folder": "scan-3",
 }  # fmt: skip
 
 english = Texts.load()
