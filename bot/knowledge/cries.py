@@ -20,7 +20,7 @@ from bot.knowledge.loader import read
 
 FOLDER = Path(__file__).parent / "cries"
 MOST_BETWEEN = 5
-DENIAL_REACH = 2
+DENIAL_REACH = 3
 """How many words before a sign a denial may stand and still deny it."""
 WITHOUT = frozenset({"without", "sin", "ohne", "без", "sans", "sem", "بدون"})
 """Denies what follows, whichever language its sign is of: many words are the same in several."""
@@ -141,13 +141,18 @@ def _ears() -> tuple[_Ear, ...]:
     return tuple(_load(code) for code in languages())
 
 
+@cache
+def _languages() -> Mapping[str, _Language]:
+    """What each language lists. A word may be one of several languages ("convulsion"), so all of them ask and deny."""
+    known = TypeAdapter(_Language)
+    return {code: known.validate_python(read(FOLDER / f"{code}.toml", f"cries/{code}.toml")) for code in languages()}
+
+
 def _load(code: str) -> _Ear:
-    path = FOLDER / f"{code}.toml"
-    known = TypeAdapter(_Language).validate_python(read(path, f"cries/{path.name}"))
-    way = _way(code)
+    known, way = _languages()[code], _way(code)
 
     def phrases(texts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-        return tuple(tuple(_words(text, way)) for text in texts)
+        return tuple(dict.fromkeys(tuple(_words(text, way)) for text in texts))
 
     def signs(texts: Iterable[str]) -> tuple[Sign, ...]:
         terms = ((tuple(_fold(part, way) for part in term.split("/")) for term in text.split()) for text in texts)
@@ -155,9 +160,9 @@ def _load(code: str) -> _Ear:
 
     return _Ear(
         code,
-        phrases(known.questions),
-        phrases(known.questions_at_end),
-        phrases(known.denials),
+        phrases(lead for language in _languages().values() for lead in language.questions),
+        phrases(end for language in _languages().values() for end in language.questions_at_end),
+        phrases(denial for language in _languages().values() for denial in language.denials),
         signs(known.asides),
         {
             "self_harm": _indexed(known.self_harm_answer, signs(known.self_harm)),

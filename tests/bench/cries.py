@@ -8,9 +8,10 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 
+from bot.chat.languages import load_language
 from bot.knowledge import cries
 from bot.knowledge.knowledge import Knowledge
-from bot.knowledge.loader import Folder
+from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
 from tests.conftest import TESTS
 
 LIST = TESTS / "data" / "cries_for_help.toml"
@@ -29,19 +30,24 @@ def sentences(kind: str) -> Mapping[str, Sequence[str]]:
 
 
 def is_heard(text: str, knowledge: Knowledge) -> bool:
-    """Whether an English chat answers it with help."""
+    """Whether a chat with this knowledge answers it with help."""
     return (knowledge.red_flag(text) or cries.hear(text)) is not None
 
 
+def knowledge_of(language: str) -> Knowledge:
+    """What a chat of somebody who writes ``language`` knows: English where that has no folder."""
+    return load_language(language if language in codes() else DEFAULT_LANGUAGE).knowledge
+
+
 def main() -> None:
-    """Print a line a language and half, and the sums."""
-    knowledge = Knowledge.load(Folder.read("en"))
+    """Print a line a language and half, each heard in a chat of that language, and the sums."""
+    chats = {language: knowledge_of(language) for language in sentences("raised")}
     for kind, name in (("raised", "heard"), ("quiet", "false alarms")):
         for half in (TUNED_ON, KEPT_APART):
             heard = total = 0
             for language, texts in sentences(kind).items():
                 here = [text for text in texts if half_of(text) == half]
-                hits = sum(is_heard(text, knowledge) for text in here)
+                hits = sum(is_heard(text, chats[language]) for text in here)
                 print(f"{name}, half {half + 1}, {language}: {hits} of {len(here)}")
                 heard, total = heard + hits, total + len(here)
             print(f"{name}, half {half + 1}, all: {heard} of {total} ({100 * heard / total:.1f} %)")

@@ -8,8 +8,7 @@ import tomllib
 from collections import Counter
 
 from bot.knowledge.knowledge import Knowledge
-from bot.knowledge.loader import Folder
-from tests.bench.cries import KEPT_APART, TUNED_ON, half_of
+from tests.bench.cries import KEPT_APART, TUNED_ON, half_of, knowledge_of
 from tests.conftest import TESTS
 
 LIST = TESTS / "data" / "questions.toml"
@@ -25,13 +24,13 @@ def outcome(asked: str, expected: str, knowledge: Knowledge) -> str:
 
 
 def main() -> None:
-    """Print a line a language."""
+    """Print a line a language, asked in a chat of that language where it has a folder."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.questions", description=__doc__)
     parser.add_argument("--kept-apart", action="store_true", help="count the other half, once, when all is done")
     half = KEPT_APART if parser.parse_args().kept_apart else TUNED_ON
-    knowledge = Knowledge.load(Folder.read("en"))
     for language, entries in tomllib.loads(LIST.read_text("utf-8")).items():
         asked = [(text, expected) for expected, texts in entries.items() for text in texts if half_of(text) == half]
+        knowledge = knowledge_of(language)
         counts = Counter(outcome(text, expected, knowledge) for text, expected in asked)
         print(
             f"{language}: {counts['right']} right, {counts['wrong']} wrong, {counts['unknown']} unknown of {len(asked)}"
