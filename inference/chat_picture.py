@@ -5,6 +5,7 @@ says so, instead of the same picture twice.
 """
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ _PAPER = (24, 26, 30)
 _INK = (225, 228, 232)
 _GAP = 8
 _MIN_WIDTH = 480  # below that the words would not fit beside the bar
+_HALF = 480
+_SMALL, _ACROSS = 300, 3
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
 
 
@@ -56,6 +59,63 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     else:
         draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
     return encode_jpeg(canvas)
+
+
+def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | None = None) -> bytes:
+    """Two scans beside each other, the left one first: two ``panels`` (picture, overlay) and two ``lines`` of each.
+
+    Each is made to fit its half; nothing is stretched, for two scans are rarely of one size. JPEG in and out.
+    """
+    letters = load_font(font, round(TEXT_ON_PHONE * 2 * _HALF / PHONE_WIDTH))
+    line = round(letters.size * 1.5)
+    shown = [_fitted(data, _HALF) for data in panels]
+    rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
+    canvas = Image.new("RGB", (2 * _HALF + 3 * _GAP, 2 * line + sum(rows) + 3 * _GAP), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for half in (0, 1):
+        left = _GAP + half * (_HALF + _GAP)
+        for number in (0, 1):
+            words = _cut(lines[2 * half + number], _HALF, letters)
+            draw.text((left, _GAP + line * (number + 0.5)), words, fill=_INK, font=letters, anchor="lm")
+        top = 2 * line + _GAP
+        for number in (0, 1):
+            panel = shown[2 * half + number]
+            canvas.paste(panel, (left + (_HALF - panel.width) // 2, top + (rows[number] - panel.height) // 2))
+            top += rows[number] + _GAP
+    return encode_jpeg(canvas)
+
+
+def thumbnails(panels: Sequence[bytes], titles: Sequence[str], font: Path | None = None) -> bytes:
+    """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
+    letters = load_font(font, round(TEXT_ON_PHONE * (_ACROSS * (_SMALL + _GAP)) / PHONE_WIDTH))
+    line = round(letters.size * 1.5)
+    down = -(-len(panels) // _ACROSS)
+    across = min(_ACROSS, len(panels))
+    canvas = Image.new("RGB", (across * (_SMALL + _GAP) + _GAP, down * (_SMALL + line + _GAP) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for number, (data, title) in enumerate(zip(panels, titles, strict=True)):
+        left = _GAP + number % _ACROSS * (_SMALL + _GAP)
+        top = _GAP + number // _ACROSS * (_SMALL + line + _GAP)
+        draw.text((left, top + line / 2), _cut(title, _SMALL, letters), fill=_INK, font=letters, anchor="lm")
+        panel = _fitted(data, _SMALL)
+        canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + line + (_SMALL - panel.height) // 2))
+    return encode_jpeg(canvas)
+
+
+def _fitted(data: bytes, side: int) -> Image.Image:
+    """A picture in a square of ``side`` pixels, its shape kept."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = min(side / picture.width, side / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _cut(words: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    """Words that are wider than ``width`` pixels end in an ellipsis."""
+    if font.getlength(words) <= width:
+        return words
+    kept = next((n for n in range(len(words), 0, -1) if font.getlength(f"{words[:n]}…") <= width), 0)
+    return f"{words[:kept]}…"
 
 
 def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
