@@ -20,6 +20,7 @@ from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import Deliveries
 from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.polling import PollingTimeouts
+from bot.delivery.purge import Purge
 from bot.delivery.rate_limiter import RateLimiter
 from bot.delivery.receiving import connected, listening
 from bot.delivery.shutdown import Shutdown, drain
@@ -28,6 +29,7 @@ from bot.errors import StartError
 from bot.handlers import (
     access,
     broadcast,
+    compare,
     errors,
     export,
     gatekeeper,
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from bot.operations.health import Watch
 
 SUBJECTS = (
-    onboarding, language, scans, history, report, export, privacy, access, broadcast, stats, knowledge, other,
+    onboarding, language, scans, history, report, compare, export, privacy, access, broadcast, stats, knowledge, other,
 )  # fmt: skip
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64
@@ -111,6 +113,7 @@ async def open_services(
             models=models,
             languages=languages,
             figures=figures,
+            purge=Purge(database.scans),
         )
 
 
@@ -226,6 +229,7 @@ async def running(
         await stack.enter_async_context(running_in_background(_check_database(services)))
         await stack.enter_async_context(running_in_background(_back_up(settings, services)))
         await stack.enter_async_context(running_in_background(_send_broadcasts(application, services)))
+        await stack.enter_async_context(running_in_background(services.purge.run()))
         await _introduce(application, services)
         yield application
 

@@ -5,7 +5,7 @@ says so, instead of the same picture twice.
 """
 
 import io
-import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -27,14 +27,15 @@ _PAPER = (24, 26, 30)
 _INK = (225, 228, 232)
 _GAP = 8
 _MIN_WIDTH = 480  # below that the words would not fit beside the bar
+_HALF = 480
+_SMALL, _ACROSS = 300, 3
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
 
 
 def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | None = None) -> bytes:
     """Compose the canvas: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
 
-    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. Words that read from right to left
-    stand on the right, and the bar is mirrored as in the PDF. JPEG in, JPEG out, no metadata.
+    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. JPEG in, JPEG out, no metadata.
     """
     picture, heat_map = (Image.open(io.BytesIO(data)).convert("RGB") for data in (original, overlay))
     stands_out = _stands_out(picture, heat_map)
@@ -47,7 +48,7 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     canvas = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
     draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
-        write_title(draw, 0, width, top + line / 2, title, letters)
+        draw.text((_GAP, top + line / 2), title, fill=_INK, font=letters, anchor="lm")
         canvas.paste(
             panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel,
             ((width - size[0]) // 2, top + line),
@@ -56,8 +57,65 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     if stands_out:
         draw_bar(canvas, top + line / 2, words, letters)
     else:
-        write_title(draw, 0, width, top + line / 2, words.nothing_stood_out, letters)
+        draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
     return encode_jpeg(canvas)
+
+
+def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | None = None) -> bytes:
+    """Two scans beside each other, the left one first: two ``panels`` (picture, overlay) and two ``lines`` of each.
+
+    Each is made to fit its half; nothing is stretched, for two scans are rarely of one size. JPEG in and out.
+    """
+    letters = load_font(font, round(TEXT_ON_PHONE * 2 * _HALF / PHONE_WIDTH))
+    line = round(letters.size * 1.5)
+    shown = [_fitted(data, _HALF) for data in panels]
+    rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
+    canvas = Image.new("RGB", (2 * _HALF + 3 * _GAP, 2 * line + sum(rows) + 3 * _GAP), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for half in (0, 1):
+        left = _GAP + half * (_HALF + _GAP)
+        for number in (0, 1):
+            words = _cut(lines[2 * half + number], _HALF, letters)
+            draw.text((left, _GAP + line * (number + 0.5)), words, fill=_INK, font=letters, anchor="lm")
+        top = 2 * line + _GAP
+        for number in (0, 1):
+            panel = shown[2 * half + number]
+            canvas.paste(panel, (left + (_HALF - panel.width) // 2, top + (rows[number] - panel.height) // 2))
+            top += rows[number] + _GAP
+    return encode_jpeg(canvas)
+
+
+def thumbnails(panels: Sequence[bytes], titles: Sequence[str], font: Path | None = None) -> bytes:
+    """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
+    letters = load_font(font, round(TEXT_ON_PHONE * (_ACROSS * (_SMALL + _GAP)) / PHONE_WIDTH))
+    line = round(letters.size * 1.5)
+    down = -(-len(panels) // _ACROSS)
+    across = min(_ACROSS, len(panels))
+    canvas = Image.new("RGB", (across * (_SMALL + _GAP) + _GAP, down * (_SMALL + line + _GAP) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for number, (data, title) in enumerate(zip(panels, titles, strict=True)):
+        left = _GAP + number % _ACROSS * (_SMALL + _GAP)
+        top = _GAP + number // _ACROSS * (_SMALL + line + _GAP)
+        draw.text((left, top + line / 2), _cut(title, _SMALL, letters), fill=_INK, font=letters, anchor="lm")
+        panel = _fitted(data, _SMALL)
+        canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + line + (_SMALL - panel.height) // 2))
+    return encode_jpeg(canvas)
+
+
+def _fitted(data: bytes, side: int) -> Image.Image:
+    """A picture in a square of ``side`` pixels, its shape kept."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = min(side / picture.width, side / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _cut(words: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    """Words that are wider than ``width`` pixels end in an ellipsis."""
+    if font.getlength(words) <= width:
+        return words
+    kept = next((n for n in range(len(words), 0, -1) if font.getlength(f"{words[:n]}…") <= width), 0)
+    return f"{words[:kept]}…"
 
 
 def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
@@ -67,34 +125,16 @@ def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
     return bool(np.abs(small[0] - small[1]).mean(axis=2).max() >= FAINTEST)
 
 
-def reads_leftward(words: str) -> bool:
-    """Whether words are of a script that is read from right to left; their first letter tells."""
-    strong = (unicodedata.bidirectional(letter) for letter in words)
-    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
-
-
-def write_title(
-    draw: ImageDraw.ImageDraw, left: float, right: float, middle: float, title: str, font: ImageFont.FreeTypeFont
-) -> None:
-    """Write a title where its reader begins: from ``left``, or up to ``right`` when it is read leftward."""
-    at, anchor = (right - _GAP, "rm") if reads_leftward(title) else (left + _GAP, "lm")
-    draw.text((at, middle), title, fill=_INK, font=font, anchor=anchor)
-
-
 def draw_bar(canvas: Image.Image, middle: float, words: PictureWords, font: ImageFont.FreeTypeFont) -> None:
-    """Write the first word, the bar and the second word on one line of the canvas, mirrored for a leftward script."""
+    """Write the first word, the bar and the second word on one line of the canvas."""
     draw = ImageDraw.Draw(canvas)
-    mirrored = reads_leftward(words.none)
-    left, right = (words.strong, words.none) if mirrored else (words.none, words.strong)
-    draw.text((_GAP, middle), left, fill=_INK, font=font, anchor="lm")
-    draw.text((canvas.width - _GAP, middle), right, fill=_INK, font=font, anchor="rm")
-    start = 3 * _GAP + round(draw.textlength(left, font))
-    end = canvas.width - 3 * _GAP - round(draw.textlength(right, font))
+    draw.text((_GAP, middle), words.none, fill=_INK, font=font, anchor="lm")
+    draw.text((canvas.width - _GAP, middle), words.strong, fill=_INK, font=font, anchor="rm")
+    start = 3 * _GAP + round(draw.textlength(words.none, font))
+    end = canvas.width - 3 * _GAP - round(draw.textlength(words.strong, font))
     thickness = max(8, round(font.size * 0.7))
     if end - start >= 2 * thickness:
-        bar = color_bar(end - start, thickness)
-        bar = bar.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else bar
-        canvas.paste(bar, (start, round(middle - thickness / 2)))
+        canvas.paste(color_bar(end - start, thickness), (start, round(middle - thickness / 2)))
 
 
 @cache

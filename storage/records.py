@@ -22,6 +22,8 @@ class Person:
     consent_version: Annotated[int | None, Kept(Integer)]
     blocked: Annotated[bool, Kept(Boolean)]
     created_at: Annotated[datetime, Kept(UtcDateTime)]
+    utc_offset: Annotated[int | None, Kept(Integer)] = None
+    """Minutes by which this person's clock is ahead of UTC; None until they said so."""
 
     @property
     def has_consented(self) -> bool:

@@ -1,7 +1,7 @@
 """What can be asked of the database: people, and their scans. Nobody is ever given another person's scan."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -71,6 +71,10 @@ class People:
     async def set_language(self, chat_id: int, language: str) -> Person:
         """Note the language to answer in. Raises UnknownPersonError."""
         return await self._change(chat_id, language=language)
+
+    async def set_utc_offset(self, chat_id: int, minutes: int) -> Person:
+        """Note by how much the person's clock is ahead of UTC. Raises UnknownPersonError."""
+        return await self._change(chat_id, utc_offset=minutes)
 
     async def delete(self, chat_id: int) -> int:
         """Delete a person with everything of theirs; returns how many scans went. Unknown people have none.
@@ -151,12 +155,12 @@ class Scans:
     def _scan(self, row: Row[Any]) -> Scan:
         return Scan(*self._seal.row(row))
 
-    async def page(self, person_id: int, page: int, size: int) -> ScanPage:
+    async def page(self, person_id: int, page: int, size: int, label: str | None = None) -> ScanPage:
         """Read one page of the history, newest first; a page beyond the ends gives the nearest that exists.
 
-        An empty history has one page without scans.
+        ``label``: only scans whose label holds that, whatever its capitals. An empty history has one page.
         """
-        rows, number, pages, total = await self._sessions.read(lambda at: _page(at, person_id, page, size))
+        rows, number, pages, total = await self._sessions.read(lambda at: self._page(at, person_id, page, size, label))
         return ScanPage(tuple(self._scan(row) for row in rows), number, pages, total)
 
     async def following(self, person_id: int, number: int, most: int) -> tuple[Scan, ...]:
@@ -164,6 +168,31 @@ class Scans:
         beyond = _OF_PERSON.where(SCANS.c.number > number).order_by(SCANS.c.number).limit(most)
         rows = await self._sessions.read(lambda at: at.execute(beyond, {"person": person_id}).all())
         return tuple(self._scan(row) for row in rows)
+
+    async def labelled(self, person_id: int, label: str) -> Scan | None:
+        """Find this person's newest scan that is called exactly so, whatever its capitals."""
+        called = label.casefold()
+        rows = await self._sessions.read(lambda at: self._called(at, person_id, lambda known: known == called)[:1])
+        return await self.get(person_id, rows[0].public_id) if rows else None
+
+    def _page(
+        self, at: Connection, person_id: int, page: int, size: int, label: str | None
+    ) -> tuple[Sequence[Row[Any]], int, int, int]:
+        """The rows of the nearest page that exists, its number, how many there are, and how many scans."""
+        if label is None:
+            return _page(at, person_id, page, size)
+        called = label.casefold()
+        return _page(
+            at, person_id, page, size, [row.id for row in self._called(at, person_id, lambda it: called in it)]
+        )
+
+    def _called(self, at: Connection, person_id: int, fits: Callable[[str], bool]) -> list[Row[Any]]:
+        """Scans of this person, newest first, whose label fits: compared here, where it is open."""
+        rows: Any = at.execute(_LABELS, {"person": person_id})
+        return [row for row in rows if fits(self._label(row).casefold())]
+
+    def _label(self, row: Row[Any]) -> str:
+        return str(self._seal.opened(row._asdict())["patient_label"])
 
     async def pictures(self, scan_id: int) -> Pictures:
         """Read the pictures of a scan that a lookup above has returned. Raises UnknownScanError when it is gone."""
@@ -214,6 +243,38 @@ class Scans:
 
         await self._sessions.write(change)
 
+    async def hide(self, person_id: int, public_id: str) -> Scan | None:
+        """Take a scan of this person out of every list, until ``restore`` or ``purge``; returns it as it was."""
+        return await self._mark(person_id, public_id, datetime.now(UTC))
+
+    async def restore(self, person_id: int, public_id: str) -> Scan | None:
+        """Bring back a scan that ``hide`` took away; None when it is gone, or was never hidden."""
+        return await self._mark(person_id, public_id, None)
+
+    async def _mark(self, person_id: int, public_id: str, deleted_at: datetime | None) -> Scan | None:
+        is_hidden = SCANS.c.deleted_at.is_not(None)
+        where = (SCANS.c.person_id == person_id, SCANS.c.public_id == read_public_id(public_id))
+        change = (
+            update(SCANS)
+            .where(*where, ~is_hidden if deleted_at else is_hidden)
+            .values(deleted_at=deleted_at)
+            .returning(*_SCAN_COLUMNS)
+        )
+        row = await self._sessions.write(lambda at: at.execute(change).one_or_none())
+        return self._scan(row) if row else None
+
+    async def oldest_hidden(self) -> datetime | None:
+        """Since when the scan that is hidden the longest is so; None when none is."""
+        return await self._sessions.read(lambda at: at.scalar(select(func.min(SCANS.c.deleted_at))))
+
+    async def purge(self, hidden_before: datetime) -> int:
+        """Delete what was hidden before this time, with its pictures; returns how many scans went."""
+        old = delete(SCANS).where(SCANS.c.deleted_at < hidden_before)
+        gone = await self._sessions.write(lambda at: at.execute(old).rowcount)
+        if gone:
+            await self._sessions.scrub()
+        return gone
+
     async def delete(self, person_id: int, public_id: str) -> Scan | None:
         """Delete a scan of this person with its pictures; returns what it was. Its number is not used again."""
         where = {"person": person_id, "public_id": read_public_id(public_id)}
@@ -232,13 +293,22 @@ class Scans:
 
 
 _PERSON = select(*_PERSON_COLUMNS).where(PEOPLE.c.chat_id == bindparam("chat"))
-_OF_PERSON = select(*_SCAN_COLUMNS).where(SCANS.c.person_id == bindparam("person"))
+_NOT_HIDDEN = SCANS.c.deleted_at.is_(None)
+_OF_PERSON = select(*_SCAN_COLUMNS).where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN)
 _NEWEST = _OF_PERSON.order_by(SCANS.c.number.desc()).limit(1)
 _BY_PUBLIC_ID = _NEWEST.where(SCANS.c.public_id == bindparam("public_id"))
 _BY_NUMBER = _NEWEST.where(SCANS.c.number == bindparam("number"))
-_BY_SOURCE = _NEWEST.where(SCANS.c.source_key == bindparam("source_key"))
+# A hidden one too: a message that comes again makes no second scan.
+_BY_SOURCE = select(*_SCAN_COLUMNS).where(
+    SCANS.c.person_id == bindparam("person"), SCANS.c.source_key == bindparam("source_key")
+)
 # Newest by id: ordered by number, SQLite walks the whole history instead of looking the picture up in its index.
 _BY_PICTURE = _NEWEST.where(SCANS.c.picture_sha256 == bindparam("sha256")).order_by(None).order_by(SCANS.c.id.desc())
+_LABELS = (
+    select(SCANS.c.id, SCANS.c.public_id, SCANS.c.patient_label)
+    .where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN, SCANS.c.patient_label.is_not(None))
+    .order_by(SCANS.c.number.desc())
+)
 _NEXT_NUMBER = (
     update(PEOPLE)
     .where(PEOPLE.c.id == bindparam("person"))
@@ -302,19 +372,20 @@ def _add(at: Connection, person_id: int, new: NewScan, vault: Vault) -> tuple[Ro
     return row, other
 
 
-def _page(at: Connection, person_id: int, page: int, size: int) -> tuple[Sequence[Row[Any]], int, int, int]:
-    """The rows of the nearest page that exists, its number, how many there are, and how many scans."""
-    total = at.scalar(select(func.count()).where(SCANS.c.person_id == person_id)) or 0
+def _page(
+    at: Connection, person_id: int, page: int, size: int, among: list[int] | None = None
+) -> tuple[Sequence[Row[Any]], int, int, int]:
+    """As ``Scans._page``, of all scans or of those whose ids are ``among`` these, in their order."""
+    of_person = (SCANS.c.person_id == person_id, _NOT_HIDDEN)
+    total = at.scalar(select(func.count()).where(*of_person)) or 0 if among is None else len(among)
     pages = max(1, math.ceil(total / size))
     page = min(max(page, 1), pages)
     # The ids come from the index alone, so that only the rows of this page are read from the table.
-    ids = (
-        select(SCANS.c.id)
-        .where(SCANS.c.person_id == person_id)
-        .order_by(SCANS.c.number.desc())
-        .offset((page - 1) * size)
-        .limit(size)
+    ids: Any = (
+        select(SCANS.c.id).where(*of_person).order_by(SCANS.c.number.desc()).offset((page - 1) * size).limit(size)
     )
+    if among is not None:
+        ids = among[(page - 1) * size : page * size]
     rows = at.execute(select(*_SCAN_COLUMNS).where(SCANS.c.id.in_(ids)).order_by(SCANS.c.number.desc())).all()
     return rows, page, pages, total
 

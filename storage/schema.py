@@ -25,7 +25,7 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Person, Scan
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -61,6 +61,8 @@ SCANS = Table(
     "scans",
     METADATA,
     *columns_of(Scan),
+    # Since when a scan is hidden: it can be brought back for a while, and then it goes (see ``Scans.purge``).
+    Column("deleted_at", UtcDateTime, nullable=True, index=True),
     UniqueConstraint("public_id"),
     # Also what a history page walks: numbers only grow, so newest first is this index read backwards.
     UniqueConstraint("person_id", "number"),

@@ -12,7 +12,7 @@ from bot.knowledge.loader import SOURCES, Folder
 
 OWN_RULES = frozenset({"capitals", "rewrites", "contractions", "spelling", "endings", "synonyms"})
 """Tables of ``words.toml`` that say how one language is written; another one has others."""
-FACTS = frozenset({"order", "topic", "illness", "hidden", "always"})
+FACTS = frozenset({"order", "topic", "illness", "hidden", "always", "does"})
 """Values that are no words: they stay as they are."""
 MAY_DIFFER = frozenset({"sources", "aside", "phrasings", "names", "asking", "denials_after", "subjects"})
 """Lists that a language may have or lack for itself."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from telegram import InlineKeyboardMarkup, Message, ReplyParameters, Update
@@ -18,6 +19,7 @@ from bot.delivery.admission import AdmissionQueue
 from bot.delivery.broadcasting import Broadcaster
 from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.ordering import Albums, ChatQueues
+from bot.delivery.purge import Purge
 from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
@@ -47,6 +49,7 @@ class Services:
     models: Mapping[str, Entry]
     """Organ -> the folder of the model that reads it."""
     languages: Languages
+    purge: Purge
     chat_languages: ChatLanguages = field(default_factory=ChatLanguages)
     chat_queues: ChatQueues = field(default_factory=ChatQueues)
     albums: Albums = field(default_factory=Albums)
@@ -134,6 +137,10 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
     def argument(self) -> str:
         """What the pressed button carries, or the words after the command."""
         return self.press.argument if self.press else " ".join(self.args or ())
+
+    def moment(self, when: datetime) -> str:
+        """A date and time by this person's clock, or in UTC until they have set it."""
+        return self.texts.moment(when, self.person.utc_offset)
 
     def admit(self, update: Update, person: Person) -> None:
         """Remember whose update this is."""

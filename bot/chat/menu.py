@@ -10,19 +10,9 @@ from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import Guarantee
 
 COMMANDS = (
-    "start",
-    "scan",
-    "history",
-    "report",
-    "export",
-    "info",
-    "faq",
-    "help",
-    "language",
-    "privacy",
-    "delete",
-    "cancel",
-)
+    "start", "scan", "history", "report", "compare", "rename", "export", "info", "faq", "help", "language", "privacy",
+    "delete", "cancel",
+)  # fmt: skip
 """In the order in which people see them; ``command.<name>`` in ``interface.toml`` says what each one does."""
 ADMIN_COMMANDS = ("stats", "broadcast", "invite", "invites", "block", "unblock")
 """What administrators see below those, and nobody else."""

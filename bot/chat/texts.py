@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from string import Formatter
 from typing import Any, Self, TypeAlias
 
@@ -89,12 +89,15 @@ class Texts:
     def __contains__(self, key: object) -> bool:
         return key in self.templates
 
-    def moment(self, when: datetime) -> str:
-        """A date and time, in UTC, as this language writes them."""
-        there = when.astimezone(UTC)
+    def moment(self, when: datetime, utc_offset: int | None = None) -> str:
+        """A date and time as this language writes them, on a clock that is ``utc_offset`` minutes ahead of UTC."""
+        there = when.astimezone(timezone(timedelta(minutes=utc_offset or 0)))
         # Figures stay those of the scan numbers and of "UTC", and the clock has 24 hours, in every language.
         day = format_date(there, "long", locale=self.locale)
-        return str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day) + " UTC"
+        return (
+            str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day)
+            + f" {zone_name(utc_offset or 0)}"
+        )
 
     def percent(self, share: float) -> str:
         """A probability without claiming certainty: nothing is 0 % or 100 %."""
@@ -117,6 +120,13 @@ class Texts:
             return template.format_map(values)
         except KeyError as missing:
             raise TextError(f"{key}: {missing} is missing in {self.language}/{FILE} or among the values") from None
+
+
+def zone_name(utc_offset: int) -> str:
+    """A clock by its minutes ahead of UTC: "UTC", "UTC+2", "UTC-3:30"."""
+    hours, minutes = divmod(abs(utc_offset), 60)
+    sign = "-" if utc_offset < 0 else "+"
+    return "UTC" if not utc_offset else f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
 def placeholders(template: str) -> frozenset[str]:

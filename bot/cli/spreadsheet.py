@@ -8,12 +8,12 @@ from typing import Any, Final, Self, TextIO
 
 from bot.cli.files import spelled_out
 from bot.errors import StartError
+from bot.scan.table import not_a_formula
 
 COLUMNS: Final = (
     "file", "organ", "verdict", "label", "confidence", "probabilities", "slices", "agreeing", "alone", "series",
     "set_aside", "model", "reason",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Spreadsheet:
@@ -69,4 +69,4 @@ def _harmless(value: object) -> object:
     """Keep a spreadsheet from taking a file's name for a formula."""
     if not isinstance(value, str):
         return value
-    return spelled_out(f"'{value}" if value.startswith(_FORMULA) else value)
+    return spelled_out(not_a_formula(value))

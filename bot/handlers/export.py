@@ -10,8 +10,8 @@ from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, says
 from bot.delivery.rate_limiter import lend_slot
 from bot.errors import MaybeSentError
-from bot.handlers.report import find_scan
 from bot.scan.export import Part, all_scans, parts
+from bot.scan.finding import find_scan
 from bot.scan.status import status_message
 from storage.records import Scan
 

@@ -1,5 +1,6 @@
 """/info, /faq and ordinary messages: answers from the facts that ship with the bot."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from telegram import Update
@@ -9,10 +10,19 @@ from bot.chat import pages
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, says
 from bot.delivery.raw_update import message_of
+from bot.handlers import export, history, language, privacy, report
 from bot.knowledge import cries
 from bot.knowledge.knowledge import Match, Question, RedFlag, Topic
 
 SUGGESTIONS = 3
+COMMANDS: Mapping[str, Callable[[Update, BotContext], Awaitable[None]]] = {
+    "delete": privacy.ask_delete_all,
+    "export": export.export,
+    "history": history.show,
+    "language": language.choose,
+    "report": report.report,
+}
+"""What a question of the knowledge ``does``, by the command that does it."""
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -31,18 +41,18 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     ]
 
 
-async def info(_: Update, context: BotContext) -> None:
+async def info(update: Update, context: BotContext) -> None:
     """The menu of topics, or the topic that was named."""
     if context.argument:
-        await answer(context, context.argument)
+        await answer(update, context, context.argument)
     else:
         await _send(context, pages.topics(context.knowledge, context.texts))
 
 
-async def faq(_: Update, context: BotContext) -> None:
+async def faq(update: Update, context: BotContext) -> None:
     """The menu of questions, or the answer to the words after the command."""
     if context.argument:
-        await answer(context, context.argument)
+        await answer(update, context, context.argument)
     else:
         await _send(context, pages.groups(context.knowledge, context.texts))
 
@@ -51,7 +61,7 @@ async def free_text(update: Update, context: BotContext) -> None:
     """An ordinary message is a question, and so is one that was put in other words."""
     message = message_of(update)
     if message and message.text:
-        await answer(context, message.text)
+        await answer(update, context, message.text)
 
 
 async def forwarded(_: Update, context: BotContext) -> None:
@@ -59,13 +69,21 @@ async def forwarded(_: Update, context: BotContext) -> None:
     await context.say("other.forwarded")
 
 
-async def answer(context: BotContext, typed: str) -> None:
-    """Red flags before anything else, then the answer that fits, or an honest "I don't know that"."""
+async def answer(update: Update, context: BotContext, typed: str) -> None:
+    """Red flags before anything else, then the answer that fits, or an honest "I don't know that".
+
+    Where the words are those of a command ("send me the report again"), that is what they get.
+    """
     flag = await heed_red_flags(context, typed)
     if flag and flag.always:
         return  # so grave that even a mere question raises it: nothing may stand below it
     if match := context.knowledge.search(typed):
-        await show_match(context, match)
+        does = COMMANDS.get(match.entry.does) if isinstance(match.entry, Question) else None
+        if does is None:
+            await show_match(context, match)
+        else:
+            context.args = []  # what was typed names the command, not a scan
+            await does(update, context)
     elif not flag:
         suggested = context.knowledge.suggest(typed, SUGGESTIONS)
         await _send(context, pages.not_known(suggested, context.texts))

@@ -41,6 +41,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         CallbackQueryHandler(not_part, says(Action.NOT_PART)),
         CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
         CallbackQueryHandler(delete, says(Action.DELETE_SCAN)),
+        CallbackQueryHandler(undo_delete, says(Action.UNDO_DELETE)),
     ]
 
 
@@ -155,18 +156,36 @@ async def ask_delete(_: Update, context: BotContext) -> None:
     if scan := await _own_scan(context):
         yes = button(context.texts.plain("button.yes_delete"), Action.DELETE_SCAN, scan.public_id)
         no = button(context.texts.plain("button.keep"), Action.KEEP)
-        await context.say("delete.ask_scan", grid((yes,), (no,)), number=scan.number, public_id=scan.public_id)
+        named = {"number": scan.number, "public_id": scan.public_id, "seconds": _undo_seconds(context)}
+        await context.say("delete.ask_scan", grid((yes,), (no,)), **named)
 
 
 async def delete(_: Update, context: BotContext) -> None:
-    """Delete a scan, and its answers in the chat where Telegram still allows that."""
+    """Hide a scan, which goes for good a little later, and delete its answers where Telegram still allows that."""
     context.delivery.erases = True
-    scan = await context.database.scans.delete(context.person.id, context.argument)
+    scan = await context.database.scans.hide(context.person.id, context.argument)
     if scan is None:
         await context.say("scan.not_found")
         return
-    await context.replace(context.texts("delete.scan_done", number=scan.number, public_id=scan.public_id))
+    context.services.purge.note()
+    named = {"number": scan.number, "public_id": scan.public_id, "seconds": _undo_seconds(context)}
+    undo = button(context.texts.plain("button.undo"), Action.UNDO_DELETE, scan.public_id)
+    await context.replace(context.texts("delete.scan_done", **named), grid((undo,)))
     await context.forget_messages(scan.messages.values())
+
+
+async def undo_delete(_: Update, context: BotContext) -> None:
+    """Bring back a scan that was just deleted."""
+    scan = await context.database.scans.restore(context.person.id, context.argument)
+    if scan is None:
+        await context.replace(context.texts("delete.too_late"))
+        return
+    open_it = button(context.texts.plain("button.open", number=scan.number), Action.OPEN, scan.public_id)
+    await context.replace(context.texts("delete.undone", number=scan.number), grid((open_it,)))
+
+
+def _undo_seconds(context: BotContext) -> int:
+    return round(context.services.purge.undo_for.total_seconds())
 
 
 async def _own_scan(context: BotContext) -> Scan | None:

@@ -13,8 +13,11 @@ from bot.knowledge.red_flags import Ear, Listening, Signs
 from bot.knowledge.search import Index, Phrasing
 from bot.knowledge.words import Words
 
-THRESHOLD = 0.43
+THRESHOLD = 0.48
 """Search scores below this are answered with an honest "I don't know that"."""
+SURE, LEAD = 0.6, 0.1
+"""Below ``SURE`` an entry must also lead the next one by so much, or both are offered: to answer another question as if
+sure does more harm than to ask back."""
 SUGGESTION_THRESHOLD = 0.25
 SECTION_KEYS = ("what", "symptoms", "causes", "diagnosis", "treatment", "help", "questions")
 
@@ -72,6 +75,8 @@ class Question:
     sources: tuple[Source, ...]
     phrasings: tuple[str, ...]
     """Other ways to ask the same."""
+    does: str = ""
+    """The command that whoever writes so is given at once, such as "report" for "send me the report again"."""
 
     @property
     def title(self) -> str:
@@ -176,8 +181,11 @@ class Knowledge:
 
     def search(self, text: str) -> Match | None:
         """The entry that ``text`` asks for, or None: an honest "I don't know that"."""
-        found = self._find(text, 1)
-        return found[0] if found and found[0].score >= THRESHOLD else None
+        found = self._find(text, 2)
+        if not found or found[0].score < THRESHOLD:
+            return None
+        leads = len(found) == 1 or found[0].score - found[1].score >= LEAD
+        return found[0] if leads or found[0].score >= SURE else None
 
     def suggest(self, text: str, n: int = 3) -> tuple[Match, ...]:
         """Up to ``n`` entries that ``text`` may mean, best first; also below the score that ``search`` asks for."""

@@ -46,6 +46,24 @@ def draw_chart(data: ChartData) -> bytes:
 
 
 @job
+def draw_pair(panels: list[bytes], lines: list[str]) -> bytes:
+    """See ``inference.chat_picture.side_by_side``: left and right, each picture and overlay, name and date."""
+    from inference.chat_picture import side_by_side
+    from reports.typefaces import file_for
+
+    return side_by_side(panels, lines, file_for("".join(lines)))
+
+
+@job
+def draw_thumbnails(panels: list[bytes], titles: list[str]) -> bytes:
+    """See ``inference.chat_picture.thumbnails``."""
+    from inference.chat_picture import thumbnails
+    from reports.typefaces import file_for
+
+    return thumbnails(panels, titles, file_for("".join(titles)))
+
+
+@job
 def draw(data: ReportData) -> bytes:
     """See ``reports.render``."""
     from reports import render

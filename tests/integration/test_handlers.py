@@ -260,7 +260,7 @@ async def test_a_report_is_drawn_anew_when_telegram_has_the_file_no_more(bot: Ru
 async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(bot, agreed)
     await agreed.press(report, "Delete this scan")
-    question = await agreed.wait_for(lambda message: "You can't undo this" in message.text)
+    question = await agreed.wait_for(lambda message: "You can undo it for 30 seconds" in message.text)
     await agreed.press(question, "Yes, delete it")
     await agreed.wait_for_event(lambda event: event["type"] == "delete")
     await agreed.wait_for(lambda message: "is deleted" in message.text)

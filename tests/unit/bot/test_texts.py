@@ -30,7 +30,7 @@ SAMPLES = {
     "topic": "Glioma", "organs": "a brain MRI slice or a blood smear",
     "others": "a brain MRI slice", "last": "a blood smear", "first": "a brain MRI slice",
     "width": 640, "height": 480, "place": 4, "count": 5, "languages": "English, Deutsch",
-    "low": 93, "high": 98, "why": "More than one answer fits.", "agree": 3, "ill": 10, "kind": "ALL",
+    "seconds": 30, "low": 93, "high": 98, "why": "More than one answer fits.", "agree": 3, "ill": 10, "kind": "ALL",
     "learned": "20 pictures", "kinds": "ALL: 10", "found": "95 (93 to 97)", "missed": "1 (0 to 2)",
     "false": "3 (1 to 5)", "clear": "72 (60 to 80)",
     "skipped": 2, "blocked": 1, "failed": 0, "held": 1, "consented": 3,

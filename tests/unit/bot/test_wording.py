@@ -313,7 +313,13 @@ def test_a_history_page_fits_and_its_buttons_open_its_scans_and_its_neighbours()
     markup = page_buttons(page, english)
     assert markup is not None
     data = [button.callback_data for row in markup.inline_keyboard for button in row]
-    assert data == [f"open:A7K2-Q{n}" for n in (9, 7, 6, 4, 3)] + ["history:1", "history:3"]
+    assert data == [f"open:A7K2-Q{n}" for n in (9, 7, 6, 4, 3)] + [
+        "history:1",
+        "history:3",
+        "thumbnails:2",
+        "table",
+        "clock",
+    ]
 
 
 def test_an_empty_history_says_what_to_do() -> None:
