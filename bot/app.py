@@ -38,6 +38,7 @@ from bot.handlers import (
     language,
     onboarding,
     other,
+    outcomes,
     privacy,
     report,
     scans,
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
     from bot.operations.health import Watch
 
 SUBJECTS = (
-    onboarding, language, scans, history, report, compare, export, privacy, access, broadcast, stats, knowledge, other,
+    onboarding, language, scans, outcomes, history, report, compare, export, privacy, access, broadcast, stats,
+    knowledge, other,
 )  # fmt: skip
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64

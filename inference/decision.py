@@ -40,12 +40,6 @@ def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
     return sum(chances[c.name] for c in card.classes if c.tumor)
 
 
-def certainty(chances: Mapping[str, float], card: ModelCard) -> float:
-    """How sure the model is that there is something or nothing, 0.5 to 1: as sure of either where both are alike."""
-    score = any_tumor(chances, card)
-    return max(score, 1 - score)
-
-
 def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
     """Give the verdict that a model's probabilities allow.
 

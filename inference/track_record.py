@@ -85,6 +85,36 @@ def told(card: ModelCard, *, with_finding: bool) -> Told | None:
     return None
 
 
+def wilson(hits: int, of: int) -> Rate:
+    """The share of ``hits`` among ``of`` (1 or more) with Wilson's interval (1927), which holds for few and for all."""
+    share, z = hits / of, _TWO_SIDED_95
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return Rate(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def certainty(chances: Mapping[str, float], card: ModelCard) -> float:
+    """How sure a model is that there is something or nothing, 0.5 to 1: as sure of either where both are alike."""
+    score = any_tumor(chances, card)
+    return max(score, 1 - score)
+
+
+def mean_certainty(card: ModelCard) -> tuple[float, float] | None:
+    """The mean ``certainty`` on the card's pictures with a finding and on those without; None where it has no scores.
+
+    Each picture counts as the middle of its bin, as sure as that is, which is at most half a bin beside the truth.
+    """
+    tumors = sum(b.tumors for b in card.reliability)
+    others = sum(b.pictures for b in card.reliability) - tumors
+    if not tumors or not others:
+        return None
+    middles = [(b.low + b.high) / 2 for b in card.reliability]
+    sure = [max(middle, 1 - middle) for middle in middles]
+    with_finding = sum(c * b.tumors for c, b in zip(sure, card.reliability, strict=True)) / tumors
+    without = sum(c * (b.pictures - b.tumors) for c, b in zip(sure, card.reliability, strict=True)) / others
+    return with_finding, without
+
+
 def taught(card: ModelCard) -> Taught:
     """Of which pictures a model learned."""
     ill = {c.name for c in card.classes if c.tumor}

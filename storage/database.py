@@ -17,6 +17,7 @@ from storage.access import Access
 from storage.broadcasts import Broadcasts
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
+from storage.outcomes import Outcomes
 from storage.rekey import Progress, admit_keys, rekey
 from storage.repositories import People, Scans
 from storage.schema import DATA_KEYS, REVISION
@@ -44,6 +45,7 @@ class Database:
         self.usage = Usage(sessions)
         self.statistics = Statistics(sessions)
         self.broadcasts = Broadcasts(sessions)
+        self.outcomes = Outcomes(sessions)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True, keys: Sequence[bytes] = ()) -> Self:

@@ -157,3 +157,16 @@ class Broadcast:
     blocked: Annotated[int, Kept(Integer)]
     """Skipped, since they have blocked the bot or been blocked."""
     failed: Annotated[int, Kept(Integer)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a doctor found in what a scan shows, as the person told it."""
+
+    id: Annotated[int, Kept(KEY, primary_key=True)]
+    scan_id: Annotated[int, Kept(KEY, "scans.id")]
+    found: Annotated[str, Kept(String(40))]
+    """A class of the model, or one of ``storage.outcomes.NOTHING`` and ``SOMETHING_ELSE``."""
+    noted_at: Annotated[datetime, Kept(UtcDateTime)]
+    shared_at: Annotated[datetime | None, Kept(UtcDateTime)]
+    """When the person said yes to handing the picture on with this; None: they did not."""

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
-from storage.records import Broadcast, Invitation, Person, Scan
+from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -180,6 +180,14 @@ RECIPIENTS = Table(
     CheckConstraint("state IN ('waiting', 'sending', 'sent', 'blocked', 'failed')", name="state_known"),
 )
 """Whom a broadcast under way goes to, and what became of each; its end deletes them."""
+
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    *columns_of(Outcome),
+    UniqueConstraint("scan_id"),
+)
+"""What a doctor found, where people told it; they go when their scans go."""
 
 INBOX = Table(
     "inbox",

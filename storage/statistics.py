@@ -104,7 +104,7 @@ _PEOPLE = select(
 ).select_from(PEOPLE)
 _SCANS = select(
     func.count(), func.count(case((SCANS.c.created_at >= bindparam("since"), SCANS.c.person_id)).distinct())
-).select_from(SCANS)
+).where(SCANS.c.deleted_at.is_(None))
 _IS_WAITING = INBOX.c.state.in_(("waiting", "working"))
 _INBOX = (
     select(

@@ -15,6 +15,7 @@ _SCAN = public_id.PATTERN
 _PAGE = r"[1-9][0-9]{0,5}"
 _SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
 _LANGUAGE = r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?"
+_FOUND = r"-?[a-z][a-z0-9_]{0,31}"
 _NUMBER = r"[1-9][0-9]{0,17}"
 _NOTHING = ""
 
@@ -52,6 +53,11 @@ class Action(Enum):
     QUESTION = ("question", _SLUG)
     LANGUAGE = ("language", _LANGUAGE)
     WITHDRAW_INVITATION = ("withdraw-invitation", _NUMBER)
+    OUTCOME = ("outcome", _SCAN)
+    FOUND = ("found", rf"{_SCAN}/{_FOUND}")
+    REMOVE_OUTCOME = ("remove-outcome", _SCAN)
+    SHARE_OUTCOME = ("share-outcome", _SCAN)
+    KEEP_OUTCOME = ("keep-outcome", _SCAN)
     SEND_BROADCAST = ("send-broadcast", _NUMBER)
     DROP_BROADCAST = ("drop-broadcast", _NUMBER)
     STOP_BROADCAST = ("stop-broadcast", _NUMBER)

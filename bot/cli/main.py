@@ -33,6 +33,7 @@ COMMANDS = (
     Command("db", "look after the database: upgrade, check, backup, copy, rekey, dead-letters"),
     Command("audit", "print what the audit log says of one person"),
     Command("key", "make a key for DATA_KEY, which encrypts what people send"),
+    Command("outcomes", "show what doctors found against what was told; export pictures to train on"),
     Command("model", "show the shipped models, their checksums and cards"),
 )
 

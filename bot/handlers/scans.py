@@ -104,19 +104,19 @@ async def _let_wait(update: Update, context: BotContext) -> None:
 
 async def open_scan(_: Update, context: BotContext) -> None:
     """Show an earlier scan with its picture, caption and buttons."""
-    if scan := await _own_scan(context):
+    if scan := await own_scan(context):
         await send_picture(context, scan, follow_up=True)
 
 
 async def pdf_again(_: Update, context: BotContext) -> None:
     """Send the PDF of a scan once more."""
-    if scan := await _own_scan(context):
+    if scan := await own_scan(context):
         await send_report(context, scan)
 
 
 async def show_slices(_: Update, context: BotContext) -> None:
     """Show the most telling slice of a study, with buttons to the others."""
-    if (scan := await _own_scan(context)) and (facts := StudyFacts.told(scan)):
+    if (scan := await own_scan(context)) and (facts := StudyFacts.told(scan)):
         await send_slice(context, scan, facts, facts.best)
 
 
@@ -133,27 +133,27 @@ async def turn_slice(update: Update, context: BotContext) -> None:
 
 async def about(_: Update, context: BotContext) -> None:
     """Explain what the scan shows."""
-    if (scan := await _own_scan(context)) and (topic := topic_of(scan, context.texts, context.knowledge)):
+    if (scan := await own_scan(context)) and (topic := topic_of(scan, context.texts, context.knowledge)):
         await show_topic(context, topic)
 
 
 async def what_now(_: Update, context: BotContext) -> None:
     """Say what to do after this scan's result."""
-    if scan := await _own_scan(context):
+    if scan := await own_scan(context):
         models = context.services.models.values()
         await context.send(what_now_page(scan, context.texts, context.knowledge, models))
 
 
 async def not_part(_: Update, context: BotContext) -> None:
     """Say how to send the right part, where the one that was cut out of a screenshot is another; offer to delete."""
-    if scan := await _own_scan(context):
+    if scan := await own_scan(context):
         delete_it = button(context.texts.plain("button.delete_scan"), Action.ASK_DELETE_SCAN, scan.public_id)
         await context.say("scan.not_part", grid((delete_it,)), number=scan.number)
 
 
 async def ask_delete(_: Update, context: BotContext) -> None:
     """Ask before a scan is deleted."""
-    if scan := await _own_scan(context):
+    if scan := await own_scan(context):
         yes = button(context.texts.plain("button.yes_delete"), Action.DELETE_SCAN, scan.public_id)
         no = button(context.texts.plain("button.keep"), Action.KEEP)
         named = {"number": scan.number, "public_id": scan.public_id, "seconds": _undo_seconds(context)}
@@ -188,7 +188,7 @@ def _undo_seconds(context: BotContext) -> int:
     return round(context.services.purge.undo_for.total_seconds())
 
 
-async def _own_scan(context: BotContext) -> Scan | None:
+async def own_scan(context: BotContext) -> Scan | None:
     """The scan that a button names, if it is this person's; says so when it isn't there."""
     scan = await context.database.scans.get(context.person.id, context.argument)
     if scan is None:

@@ -1,5 +1,7 @@
-"""/stats: how the bot fares, for administrators: a chart and the numbers."""
+"""/stats: how the bot fares, for administrators: a chart, the numbers, and how right the models are here."""
 
+import asyncio
+import html
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,9 @@ from bot.chat.context import BotContext
 from bot.chat.statistics import DAYS, chart_data, overview_words
 from bot.handlers.admins import for_admins
 from bot.scan import worker_jobs
+from bot.scan.outcome_words import outcome_lines
+from bot.scan.outcomes import drifts, performances
+from inference.card import GATE, load_card
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
@@ -19,7 +24,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 @for_admins
 async def stats(_: Update, context: BotContext) -> None:
-    """Send the chart, drawn in a worker, and the numbers below it."""
+    """Send the chart, drawn in a worker, with the numbers below it, and what doctors found."""
     now, statistics = datetime.now(UTC), context.database.statistics
     since = now - timedelta(days=DAYS - 1)
     overview, tallies = await statistics.overview(since), await statistics.tallies(since.date())
@@ -27,3 +32,8 @@ async def stats(_: Update, context: BotContext) -> None:
     drawn = await context.services.executor.run(worker_jobs.draw_chart, data, client=context.person.id)
     words = overview_words(overview, context.texts)
     await context.bot.send_photo(context.person.chat_id, drawn, caption=words, filename="TumorScan-stats.png")
+    models, counts = context.services.models, await context.database.outcomes.counts()
+    found = performances(counts, models.values())
+    gate = await asyncio.to_thread(load_card, context.services.settings.models_dir / GATE)
+    lines = outcome_lines(found, drifts(tallies, models, gate), context.texts)
+    await context.send(html.escape("\n".join(lines), quote=False))

@@ -16,7 +16,7 @@ from bot.scan import wording
 from bot.scan.messages import draw_report
 from storage.columns import names_of
 from storage.errors import UnknownScanError
-from storage.records import Person, Scan
+from storage.records import Outcome, Person, Scan
 
 FORMAT = 1
 """Goes up when what ``scans.json`` says changes its meaning."""
@@ -43,13 +43,13 @@ class Part:
         """Bytes so far."""
         return self._file.tell()
 
-    def add(self, scan: Scan, contents: Mapping[str, bytes]) -> None:
-        """Put in a scan with its files, by their names in its folder."""
+    def add(self, scan: Scan, contents: Mapping[str, bytes], outcome: Outcome | None) -> None:
+        """Put in a scan with its files, by their names in its folder, and what the doctor found."""
         with zipfile.ZipFile(self._file, "a") as archive:  # stored as they are: JPEG, PNG and PDF hardly get smaller
             for name, data in contents.items():
                 archive.writestr(f"{folder_of(scan)}/{name}", data)
         self.scans.append(scan)
-        self._entries.append(entry(scan, list(contents)))
+        self._entries.append(entry(scan, list(contents)) | {"outcome": told_outcome(outcome)})
 
     def finish(self, person: Person, texts: Texts) -> io.BytesIO:
         """Put in what the part says of itself; returns the file, at its beginning."""
@@ -85,6 +85,14 @@ def entry(scan: Scan, contents: Sequence[str]) -> dict[str, Any]:
     return {**kept, **own}
 
 
+def told_outcome(outcome: Outcome | None) -> dict[str, str | None] | None:
+    """What ``scans.json`` says of what the doctor found; None when that was not told."""
+    if outcome is None:
+        return None
+    shared = outcome.shared_at.isoformat() if outcome.shared_at else None
+    return {"found": outcome.found, "noted_at": outcome.noted_at.isoformat(), "shared_at": shared}
+
+
 def about_person(person: Person) -> dict[str, Any]:
     """What ``scans.json`` says of the person: every field that is kept of them but the number of the row."""
     values = {name: getattr(person, name) for name in names_of(Person) if name != "id"}
@@ -117,7 +125,8 @@ async def parts(context: BotContext, scans: AsyncIterator[Scan], first: int) -> 
         if part.scans and part.size + sum(map(len, contents.values())) > MOST_BYTES:
             yield part
             part = Part(part.number + 1)
-        await asyncio.to_thread(part.add, scan, contents)
+        outcome = await context.database.outcomes.of(scan.id)
+        await asyncio.to_thread(part.add, scan, contents, outcome)
     if part.scans:
         yield part
 

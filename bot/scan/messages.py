@@ -181,6 +181,7 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
         _what_now(texts, scan),
         (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
         about,
+        (button(texts.plain("button.outcome"), Action.OUTCOME, scan.public_id),),
         (
             button(texts.plain("button.history"), Action.HISTORY, "1"),
             button(texts.plain("button.delete_scan"), Action.ASK_DELETE_SCAN, scan.public_id),

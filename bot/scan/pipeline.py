@@ -26,10 +26,10 @@ from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
 from inference.analysis import Analysis, PictureError, Reason, Verdict
-from inference.decision import certainty
 from inference.study.reading import OPEN_TIMEOUT, is_container
 from inference.study.study import Kind, Study
 from inference.study.worker_jobs import assemble_album
+from inference.track_record import certainty
 from inference.workers.executor import AnalysisTimeoutError, ExecutorError, WorkerDiedError
 from storage.records import Pictures, Scan
 

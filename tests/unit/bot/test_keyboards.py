@@ -10,7 +10,10 @@ ARGUMENTS = {
     Action.ASK_DELETE_SCAN: "A7K2-Q9",
     Action.NOT_PART: "A7K2-Q9", Action.SLICES: "A7K2-Q9", Action.SLICE: "A7K2-Q9/142", Action.LANGUAGE: "de",
     Action.DELETE_SCAN: "A7K2-Q9", Action.HISTORY: "12", Action.TOPIC: "brain-tumours", Action.SECTION: "glioma/what",
-    Action.WITHDRAW_INVITATION: "7", Action.SEND_BROADCAST: "7", Action.DROP_BROADCAST: "7",
+    Action.WITHDRAW_INVITATION: "7", Action.OUTCOME: "A7K2-Q9", Action.FOUND: "A7K2-Q9/-nothing",
+    Action.REMOVE_OUTCOME: "A7K2-Q9",
+    Action.SHARE_OUTCOME: "A7K2-Q9", Action.KEEP_OUTCOME: "A7K2-Q9",
+    Action.SEND_BROADCAST: "7", Action.DROP_BROADCAST: "7",
     Action.STOP_BROADCAST: "7", Action.GROUP: "result", Action.QUESTION: "is-my-photo-kept",
 }  # fmt: skip
 
