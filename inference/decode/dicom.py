@@ -16,7 +16,7 @@ from inference.decode import dicom_display
 from inference.decode.dicom_stream import PIXEL_TAGS, Element, Layout, find_element, significant, stored_values
 from inference.decode.dicom_subject import Subject, subject
 from inference.decode.dicom_tags import integer, text
-from inference.decode.limits import DECODER_ERRORS, MOST_ELEMENTS, check_size
+from inference.decode.limits import MOST_ELEMENTS, check_size, dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -70,7 +70,7 @@ def read(data: bytes) -> Shown:
             layout, photometric = _layout(dataset, element)
             pixels = _pixels(dataset, element, layout, photometric)
             return Shown(_square(pixels, dataset), subject(dataset))
-        except DECODER_ERRORS:
+        except dicom_errors():
             raise PictureError(Reason.BROKEN, "DICOM pixels") from None
 
 
@@ -84,7 +84,7 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
     file = io.BytesIO(data)
     try:
         dataset = pydicom.filereader.read_partial(file, _StopAtPixels(), force=not with_preamble)
-    except DECODER_ERRORS:
+    except dicom_errors():
         raise PictureError(Reason.BROKEN if with_preamble else Reason.UNKNOWN_FORMAT, "DICOM header") from None
     if not with_preamble and len(dataset) == 0:
         raise PictureError(Reason.UNKNOWN_FORMAT)

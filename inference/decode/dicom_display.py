@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_tags import integer, items, number, numbers, raw_bytes, scopes, text
-from inference.decode.limits import DECODER_ERRORS
+from inference.decode.limits import dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -34,7 +34,7 @@ def palette(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArra
     if not all(tables):
         try:
             tables = _segmented(dataset)
-        except DECODER_ERRORS:
+        except dicom_errors():
             return None
     found = [table for table in tables if table is not None]
     if len(found) != 3:

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from inference.decode.limits import DECODER_ERRORS
+from inference.decode.limits import dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,7 +41,7 @@ def items(dataset: "Dataset", keyword: str) -> list["Dataset"]:
     try:
         found = dataset.get(keyword)
         return [item for item in found or () if hasattr(item, "get_item")]
-    except DECODER_ERRORS:
+    except dicom_errors():
         return []
 
 
@@ -60,7 +60,7 @@ def raw_bytes(dataset: "Dataset", keyword: str) -> tuple[bytes, bool]:
         value = [value]
     try:
         return struct.pack(f"<{len(value)}H", *(int(entry) & 0xFFFF for entry in value)), True
-    except DECODER_ERRORS:
+    except dicom_errors():
         return b"", True
 
 
@@ -81,7 +81,7 @@ def _element(dataset: "Dataset", keyword: str) -> Any:
     tag = tag_for_keyword(keyword)
     try:
         return dataset.get_item(Tag(tag)) if tag is not None and tag in dataset else None
-    except DECODER_ERRORS:
+    except dicom_errors():
         return None
 
 
@@ -114,6 +114,6 @@ def _as_number(value: Any) -> float | None:
         value = value.strip(" \0").replace(",", ".")  # some writers use the comma of their country
     try:
         found = float(value)
-    except DECODER_ERRORS:
+    except dicom_errors():
         return None
     return found if math.isfinite(found) else None

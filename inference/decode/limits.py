@@ -58,3 +58,10 @@ def reduced_size(width: int, height: int, side: int = SHOWN_SIDE) -> tuple[int, 
     """Size of a picture once its long side is at most ``side``."""
     scale = min(1.0, side / max(width, height, 1))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def dicom_errors() -> tuple[type[Exception], ...]:
+    """What pydicom raises over a damaged file: its own errors are no kind of ValueError. Only loaded where one came."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (BytesLengthException, InvalidDicomError, *DECODER_ERRORS)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode.limits import DECODER_ERRORS
+from inference.decode.limits import dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -127,7 +127,7 @@ class _Encapsulated:
         count = frame_count(dataset)
         try:
             self._frames = list(generate_frames(dataset.PixelData, number_of_frames=count))
-        except DECODER_ERRORS:
+        except dicom_errors():
             raise PictureError(Reason.FRAMES_MISSING) from None
         if len(self._frames) < count:
             raise PictureError(Reason.FRAMES_MISSING)
@@ -141,7 +141,7 @@ def _frames(dataset: "Dataset") -> "_Native | _Encapsulated":
         return _Encapsulated(dataset) if _is_packed(dataset) else _Native(dataset)
     except PictureError:
         raise
-    except DECODER_ERRORS:
+    except dicom_errors():
         raise PictureError(Reason.BROKEN, "DICOM frames") from None
 
 
@@ -185,6 +185,6 @@ def _with_frame(single: "Dataset", dataset: "Dataset", pixels: bytes) -> bytes:
             pydicom.dcmwrite(buffer, single, implicit_vr=bool(implicit), little_endian=bool(little))
             return buffer.getvalue()
         pydicom.dcmwrite(buffer, single, enforce_file_format=False)
-    except DECODER_ERRORS:
+    except dicom_errors():
         raise PictureError(Reason.BROKEN, "DICOM frames") from None
     return buffer.getvalue()

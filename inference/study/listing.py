@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom
-from inference.decode.limits import DECODER_ERRORS
+from inference.decode.limits import dicom_errors
 from inference.decode.signatures import recognise
 from inference.study import archives, frames, tags, volumes
 from inference.study.limits import MAX_DEPTH, MAX_UNPACKED, Budget
@@ -117,18 +117,17 @@ def add_dicom(head: bytes, load: Load, contents: Contents, *, strict: bool = Fal
         if strict:
             raise
         contents.aside[SetAside.UNREADABLE] += 1
-    except DECODER_ERRORS:
+    except dicom_errors():
         if strict:
             raise PictureError(Reason.BROKEN, "DICOM header") from None
         contents.aside[SetAside.UNREADABLE] += 1
 
 
 def parse_dicom(data: bytes, *, whole: bool) -> Any:
-    """Parse a DICOM file, up to its pixels or with them. Raises what pydicom does (DECODER_ERRORS), or PictureError."""
+    """Parse a DICOM file, up to its pixels or with them. Raises PictureError."""
     if _DEFLATED in data[:HEAD]:
         raise PictureError(Reason.DICOM_UNSUPPORTED, "deflated")  # inflating has no limit there
     import pydicom
-    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     logging.getLogger("pydicom").disabled = True  # it quotes tags
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -136,7 +135,7 @@ def parse_dicom(data: bytes, *, whole: bool) -> Any:
         warnings.simplefilter("ignore")
         try:
             return pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=not whole)
-        except (BytesLengthException, InvalidDicomError, *DECODER_ERRORS):
+        except dicom_errors():
             raise PictureError(Reason.BROKEN, "DICOM header") from None
 
 

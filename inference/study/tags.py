@@ -9,7 +9,7 @@ import numpy as np
 
 from inference.analysis import Reason
 from inference.decode.dicom_subject import subject
-from inference.decode.limits import DECODER_ERRORS
+from inference.decode.limits import dicom_errors
 from inference.study.study import SetAside
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _first(groups: Sequence["Dataset"], sequence: str, keyword: str) -> Any:
 def _get(dataset: "Dataset", keyword: str) -> Any:
     try:
         return dataset.get(keyword)
-    except DECODER_ERRORS:
+    except dicom_errors():
         return None
 
 

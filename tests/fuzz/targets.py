@@ -1,6 +1,5 @@
 """What is fed with changed input, and what it has to keep: one of the known answers, within its time."""
 
-import html
 import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +17,7 @@ from bot.delivery.webhook import _parsed
 from bot.sandbox.entities import parse_html
 from bot.scan import worker_jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
-from bot.scan.messages import picture_caption, picture_words
+from bot.scan.messages import picture_caption
 from inference.analysis import PictureError, PictureWords, Reason
 from inference.card import MODELS_DIR
 from inference.study.reading import OPEN_TIMEOUT, is_container
@@ -56,23 +55,14 @@ def targets(executor: LocalExecutor) -> list[Target]:
         plain, _ = parse_html(picture_caption(scan, texts, models.values()))
         if len(plain.encode("utf-16-le")) // 2 > MessageLimit.CAPTION_LENGTH:
             raise AssertionError("the caption is longer than Telegram takes")
-        if label and label not in html.unescape(plain):
+        if label and label not in plain:
             raise AssertionError("the label is not what is shown")
         return "labelled" if label else "bare"
-
-    words = picture_words(texts)
-
-    async def label_on_picture(data: bytes) -> str:
-        odd = PictureWords(**{field.name: _text(data)[:60] for field in fields(words)})
-        shown = corpus.FILES["pictures"]()[0]
-        await executor.run(worker_jobs.compose, shown, shown, odd)
-        return "drawn"
 
     return [
         *files,
         Target("captions to HTML", _texts, caption),
         Target("captions to PDF", _texts, _to_pdf),
-        Target("words on pictures", _texts, label_on_picture),
         Target("callback data", _callback_data, _press),
         Target("webhook bodies", _bodies, _body),
     ]

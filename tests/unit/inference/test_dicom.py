@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydicom.sequence import Sequence
 
 from inference.analysis import PictureError, Reason
 from inference.decode.imaging import decode
+from inference.study.listing import Contents, add_dicom
 from tests import dicom_files, pictures
 from tests.decoding import grey_of, reason_of
 
@@ -230,3 +232,18 @@ def test_nothing_of_a_file_reaches_logs_or_warnings(caplog: pytest.LogCaptureFix
         reason_of(dicom_files.save(odd)[:-5000])
     assert "Secret" not in caplog.text
     assert not [w for w in caught if "Secret" in str(w.message)]
+
+
+@pytest.mark.parametrize("length", [1, 3, 247, 0xFFFF])
+@pytest.mark.parametrize(
+    "tag", [b"\x02\x00\x00\x00UL", b"\x28\x00\x10\x00US", b"\x28\x00\x11\x00US", b"\x28\x00\x00\x01US"]
+)
+def test_a_number_of_a_wrong_length_is_no_fault_of_ours(tag: bytes, length: int) -> None:
+    data = dicom_files.native((pictures.brain_array(64) * 900).astype(np.uint16))
+    at = data.index(tag) + len(tag)
+    odd = data[:at] + length.to_bytes(2, "little") + data[at + 2 :]
+    with suppress(PictureError):  # anything else is what workers call a fault of ours
+        decode(odd)
+    contents = Contents()
+    add_dicom(odd, lambda: odd, contents)
+    assert len(contents.files) + contents.aside.total() == 1
