@@ -50,11 +50,21 @@ def read(raw: Raw, bot: Bot) -> Update | UnparsableUpdate:
     _ = raw["update_id"]
     try:
         update = Update.de_json(dict(raw), bot)
-        if update.effective_chat is not None and not is_id(update.effective_chat.id):
-            raise ValueError("the id of the chat is out of range")  # noqa: TRY301 - told as any other odd form
+        _check(update)
     except Exception as error:  # noqa: BLE001 - whatever the library stumbles over
         return UnparsableUpdate(raw, error)
     return update
+
+
+def _check(update: Update) -> None:
+    """Raise what is wrong with an update that the library took: it looks neither at ranges nor at types."""
+    if update.effective_chat is not None and not is_id(update.effective_chat.id):
+        raise ValueError("the id of the chat is out of range")
+    message = message_of(update)
+    if message is not None and not all(isinstance(words, str | None) for words in (message.text, message.caption)):
+        raise TypeError("the words of a message are no text")
+    # The inbox keeps an update as JSON. One that can't be written so must not cost those that came with it.
+    update.to_json()
 
 
 def message_of(update: Update) -> Message | None:

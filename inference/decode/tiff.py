@@ -65,7 +65,7 @@ def largest_page(data: bytes) -> Directory:
     """The page with the most pixels: the first may be a thumbnail. Raises PictureError."""
     try:
         pages = _pages(data)
-    except (struct.error, IndexError, KeyError, ValueError):
+    except DECODER_ERRORS:
         raise PictureError(Reason.BROKEN, "TIFF") from None
     if not pages:
         raise PictureError(Reason.BROKEN, "TIFF")

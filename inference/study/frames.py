@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode.limits import dicom_errors
+from inference.decode.limits import DECODER_ERRORS, dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,7 +28,7 @@ def tiff_pages(data: bytes) -> list[Callable[[], bytes]]:
     """
     try:
         pages = list(_directories(data))
-    except (struct.error, ValueError):
+    except DECODER_ERRORS:  # an offset of 2^63 is an OverflowError
         return []
     alike = [page for page in pages if page[2] == pages[0][2]] if pages else []
     return [partial(_page_alone, data, start, chain) for start, chain, _ in alike] if len(alike) > 1 else []
@@ -64,7 +64,7 @@ def _directories(data: bytes) -> Iterator[tuple[int, int, tuple[int, int]]]:
         for number in range(min(count, 4096)):
             tag, kind = struct.unpack_from(order + "HH", data, first + entry * number)
             if tag in size:
-                form = {2: "H", 4: "I", 8: "Q"}[_TAG_SIZES.get(kind, 4)]
+                form = {1: "B", 2: "H", 4: "I", 8: "Q"}[_TAG_SIZES.get(kind, 4)]
                 at_value = first + entry * number + (12 if big else 8)
                 (size[tag],) = struct.unpack_from(order + form, data, at_value)
         chain = first + entry * count

@@ -8,7 +8,7 @@ import asyncio
 import random
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,11 +40,14 @@ class Ear:
     """Hears every request of the bot and wakes whoever waits for it."""
 
     waiting: dict[tuple[int, str], list[asyncio.Future[float]]] = field(default_factory=lambda: defaultdict(list))
+    heard: Counter[str] = field(default_factory=Counter)
+    """How often each method was called for a chat."""
 
     def notice(self, endpoint: str, chat_id: int | None) -> None:
         """Note one request."""
         if chat_id is None:
             return
+        self.heard[endpoint] += 1
         for future in self.waiting.pop((chat_id, endpoint), []):
             if not future.done():
                 future.set_result(time.perf_counter())

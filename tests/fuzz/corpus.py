@@ -48,7 +48,9 @@ JSON: tuple[dict[str, Any], ...] = (
         "my_chat_member": {
             "chat": {"id": 5, "type": "private"}, "from": {"id": 5, "is_bot": False, "first_name": "Anna"}, "date": 1,
             "old_chat_member": {"status": "member", "user": {"id": 1, "is_bot": True, "first_name": "B"}},
-            "new_chat_member": {"status": "kicked", "user": {"id": 1, "is_bot": True, "first_name": "B"}},
+            "new_chat_member": {
+                "status": "kicked", "until_date": 0, "user": {"id": 1, "is_bot": True, "first_name": "B"},
+            },
         },
     },
 )  # fmt: skip

@@ -26,14 +26,20 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-async def url(server: str) -> str:
-    """A new, empty database on it."""
+async def url(server: str) -> AsyncIterator[str]:
+    """A new, empty database on it; gone afterwards."""
     name = f"test_{next(_numbers)}"
-    engine = create_async_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    await execute(server, f"CREATE DATABASE {name}")
+    yield f"{server}/{name}"
+    await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(server: str, statement: str, database: str = "postgres") -> None:
+    """Run what takes no transaction."""
+    engine = create_async_engine(f"{server}/{database}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
     async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
+        await connection.execute(text(statement))
     await engine.dispose()
-    return f"{server}/{name}"
 
 
 @pytest.fixture

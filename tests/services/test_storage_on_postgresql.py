@@ -1,10 +1,16 @@
 """Every promise of the repositories and the inbox that does not speak of a file, kept by PostgreSQL too."""
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import Any
 
+import pytest
+
+from storage import Database
+from storage.schema import METADATA
+from tests.services.conftest import execute
 from tests.unit.storage import test_inbox, test_people, test_scans
 
 OF_A_FILE = {"raw", "file", "tmp_path"}
@@ -25,6 +31,23 @@ def promises(module: ModuleType) -> dict[str, Callable[..., Any]]:
         and name not in OF_SQLITE
         and not OF_A_FILE & set(inspect.signature(test).parameters)
     }
+
+
+@pytest.fixture(scope="session")
+def shared(server: str) -> str:
+    """One database for all of them: a new one takes longer than most tests."""
+    asyncio.run(execute(server, "CREATE DATABASE shared"))
+    return f"{server}/shared"
+
+
+@pytest.fixture
+async def db(server: str, shared: str) -> AsyncIterator[Database]:
+    """It, with nothing in it."""
+    database = await Database.open(shared)
+    names = ", ".join(table.name for table in METADATA.sorted_tables)
+    await execute(server, f"TRUNCATE {names} RESTART IDENTITY CASCADE", "shared")
+    yield database
+    await database.close()
 
 
 KEPT = [promises(module) for module in (test_inbox, test_people, test_scans)]

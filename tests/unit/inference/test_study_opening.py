@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from inference.analysis import PictureError, Reason
+from inference.decode.imaging import decode
 from inference.study import limits
 from inference.study.opening import holds_several, open_album, open_study
 from inference.study.study import Kind, SetAside, Slice
@@ -307,3 +308,22 @@ def test_a_volume_that_promises_ten_gigabytes_is_not_unpacked() -> None:
 def test_limits_hold_across_archives_in_one_another() -> None:
     inner = many(limits.MAX_ENTRIES // 2 + 1)
     assert reason(studies.pack({"a.zip": inner, "b.zip": inner})) is Reason.ARCHIVE_TOO_MANY
+
+
+@pytest.mark.parametrize("start", [2**62, 2**63, 2**64 - 1])
+def test_a_tiff_whose_pages_lie_nowhere_is_no_study_and_broken(start: int) -> None:
+    data = b"II+\0" + struct.pack("<HHQ", 8, 0, start) + bytes(400)
+    assert not holds_several(data)
+    with pytest.raises(PictureError) as refused:
+        decode(data)
+    assert refused.value.reason is Reason.BROKEN
+
+
+@pytest.mark.parametrize("kind", [1, 2, 5, 12, 99])
+def test_a_tiff_that_tells_its_size_in_an_odd_form_is_opened_all_the_same(kind: int) -> None:
+    data = bytearray(studies.pages(studies.head(2, 48)))
+    at = struct.unpack_from("<I", data, 4)[0] + 2
+    while struct.unpack_from("<H", data, at)[0] != 256:  # ImageWidth
+        at += 12
+    struct.pack_into("<H", data, at + 2, kind)
+    holds_several(bytes(data))  # whatever it says, it raises nothing
