@@ -5,6 +5,7 @@ says so, instead of the same picture twice.
 """
 
 import io
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,8 @@ _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
 def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | None = None) -> bytes:
     """Compose the canvas: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
 
-    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. JPEG in, JPEG out, no metadata.
+    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. Words that read from right to left
+    stand on the right, and the bar is mirrored as in the PDF. JPEG in, JPEG out, no metadata.
     """
     picture, heat_map = (Image.open(io.BytesIO(data)).convert("RGB") for data in (original, overlay))
     stands_out = _stands_out(picture, heat_map)
@@ -48,7 +50,7 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     canvas = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
     draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
-        draw.text((_GAP, top + line / 2), title, fill=_INK, font=letters, anchor="lm")
+        write_title(draw, 0, width, top + line / 2, title, letters)
         canvas.paste(
             panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel,
             ((width - size[0]) // 2, top + line),
@@ -57,7 +59,7 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     if stands_out:
         draw_bar(canvas, top + line / 2, words, letters)
     else:
-        draw.text((_GAP, top + line / 2), words.nothing_stood_out, fill=_INK, font=letters, anchor="lm")
+        write_title(draw, 0, width, top + line / 2, words.nothing_stood_out, letters)
     return encode_jpeg(canvas)
 
 
@@ -125,16 +127,34 @@ def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
     return bool(np.abs(small[0] - small[1]).mean(axis=2).max() >= FAINTEST)
 
 
+def reads_leftward(words: str) -> bool:
+    """Whether words are of a script that is read from right to left; their first letter tells."""
+    strong = (unicodedata.bidirectional(letter) for letter in words)
+    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
+
+
+def write_title(
+    draw: ImageDraw.ImageDraw, left: float, right: float, middle: float, title: str, font: ImageFont.FreeTypeFont
+) -> None:
+    """Write a title where its reader begins: from ``left``, or up to ``right`` when it is read leftward."""
+    at, anchor = (right - _GAP, "rm") if reads_leftward(title) else (left + _GAP, "lm")
+    draw.text((at, middle), title, fill=_INK, font=font, anchor=anchor)
+
+
 def draw_bar(canvas: Image.Image, middle: float, words: PictureWords, font: ImageFont.FreeTypeFont) -> None:
-    """Write the first word, the bar and the second word on one line of the canvas."""
+    """Write the first word, the bar and the second word on one line of the canvas, mirrored for a leftward script."""
     draw = ImageDraw.Draw(canvas)
-    draw.text((_GAP, middle), words.none, fill=_INK, font=font, anchor="lm")
-    draw.text((canvas.width - _GAP, middle), words.strong, fill=_INK, font=font, anchor="rm")
-    start = 3 * _GAP + round(draw.textlength(words.none, font))
-    end = canvas.width - 3 * _GAP - round(draw.textlength(words.strong, font))
+    mirrored = reads_leftward(words.none)
+    left, right = (words.strong, words.none) if mirrored else (words.none, words.strong)
+    draw.text((_GAP, middle), left, fill=_INK, font=font, anchor="lm")
+    draw.text((canvas.width - _GAP, middle), right, fill=_INK, font=font, anchor="rm")
+    start = 3 * _GAP + round(draw.textlength(left, font))
+    end = canvas.width - 3 * _GAP - round(draw.textlength(right, font))
     thickness = max(8, round(font.size * 0.7))
     if end - start >= 2 * thickness:
-        canvas.paste(color_bar(end - start, thickness), (start, round(middle - thickness / 2)))
+        bar = color_bar(end - start, thickness)
+        bar = bar.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else bar
+        canvas.paste(bar, (start, round(middle - thickness / 2)))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from inference.analysis import PictureWords
-from inference.chat_picture import draw_bar, load_font
+from inference.chat_picture import draw_bar, load_font, write_title
 from inference.decode.imaging import encode_jpeg
 from inference.explain import STOPS, overlay
 from inference.study.study import Tile
@@ -90,10 +90,10 @@ def study_picture(best: Tile, tiles: Sequence[Tile], words: PictureWords, font: 
     canvas = Image.new("RGB", (_WIDTH, line + height + line + small.height), _PAPER)
     draw = ImageDraw.Draw(canvas)
     for left, title, picture in (
-        (0, f"{best.number} · {words.sent}", shown),
+        (0, f"{best.number}: {words.sent}", shown),  # a colon: fonts of other scripts have no middle dot
         (panel + _GAP, words.heat_map, _blended(best.shown, best.heat)),
     ):
-        draw.text((left + _GAP, line / 2), title, fill=_INK, font=letters, anchor="lm")
+        write_title(draw, left, left + panel, line / 2, title, letters)
         canvas.paste(_boxed(picture, (panel, height)), (left, line))
     draw_bar(canvas, line + height + line / 2, words, letters)
     canvas.paste(small, (0, 2 * line + height))

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from telegram.constants import MessageLimit
 from bot.chat.languages import Language, load_language
 from bot.knowledge.knowledge import SECTION_KEYS
 from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
+from bot.scan.messages import picture_words
+from reports.typefaces import file_for, has_glyph
 from tests.bench.faq_search import MESSAGES, answer, cases, score
 
 OTHERS = [code for code in codes() if code != DEFAULT_LANGUAGE]
@@ -117,6 +120,14 @@ def test_what_needs_help_is_heard_and_a_plain_question_is_not(code: str) -> None
     heard = {text: (flag := knowledge.red_flag(text)) and flag.slug for _, text in raised}
     assert {text: heard[text] for slug, text in raised if heard[text] != slug} == {}
     assert [text for text in quiet if knowledge.red_flag(text)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_all_words_on_the_picture_are_in_its_one_font(code: str) -> None:
+    words = picture_words(spoken(code).texts)
+    said = "".join(getattr(words, field.name) for field in fields(words)) + "0123456789:"
+    font = file_for(said)
+    assert font is None or [char for char in said if not has_glyph(font.stem, char)] == []
 
 
 def test_every_list_of_messages_is_of_a_language_that_ships() -> None:

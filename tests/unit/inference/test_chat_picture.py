@@ -67,3 +67,17 @@ def test_words_can_be_written_in_another_font() -> None:
     picture = pictures.encode(Image.new("RGB", (400, 300), (90, 90, 90)))
     words = PictureWords("Снимок", "Карта", "нет", "сильно", "Ничего")
     assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)
+
+
+def test_words_read_leftward_stand_on_the_right_and_mirror_the_bar() -> None:
+    font = PROJECT / "reports" / "fonts" / "NotoSansArabic-Regular.ttf"
+    words = PictureWords("صورتكم", "الخريطة", "لا شيء", "كبير", "لم تبرز")
+    picture = Image.new("RGB", (640, 480), (90, 90, 90))
+    hot = overlay(picture, Image.new("L", picture.size, 255))
+    drawn = Image.open(io.BytesIO(stacked(pictures.encode(picture), pictures.encode(hot), words, font)))
+    title = np.asarray(drawn.convert("L")).astype(int)[:30]
+    assert title[:, :320].max() < 100 < title[:, 320:].max()
+    bar = np.asarray(drawn).astype(int)[-20]
+    assert bar[150].sum() > bar[-150].sum()  # strong is bright and stands on the left
+    ours = np.asarray(sheet((640, 480), 255)).astype(int)[-20]
+    assert ours[150].sum() < ours[-150].sum()

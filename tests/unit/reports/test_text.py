@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+import uharfbuzz
 
 from reports import bidi
 from reports.shaping import shape
@@ -115,6 +116,39 @@ def test_all_fonts_have_outlines_that_a_pdf_can_hold() -> None:
     for start, end, family in SCRIPTS:
         assert is_shaped(f"{family}-Regular")
         assert any(has_glyph(f"{family}-Regular", chr(code)) for code in range(start, end)), family
+
+
+NAMES = {
+    "NotoSansBengali": "শ্রীমতী কৃষ্ণা চট্টোপাধ্যায়",
+    "NotoSansTamil": "ஸ்ரீ கிருஷ்ணமூர்த்தி",
+    "NotoSansTelugu": "శ్రీ లక్ష్మీనారాయణ",
+    "NotoSansGujarati": "શ્રી કૃષ્ણકાન્ત પટેલ",
+    "NotoSansKannada": "ಶ್ರೀ ಕೃಷ್ಣಮೂರ್ತಿ",
+    "NotoSansMalayalam": "ശ്രീ കൃഷ്ണൻകുട്ടി",
+    "NotoSansSinhala": "ශ්‍රී චන්ද්‍රිකා",
+    "NotoSansMyanmar": "ဒေါ်အောင်ဆန်းစုကြည်",
+    "NotoSansKhmer": "ស្រី ច័ន្ទសុវណ្ណ",
+    "NotoSansEthiopic": "ወይዘሮ ጥሩነሽ ዲባባ",
+    "NotoSerifTibetan": "བསྟན་འཛིན་རྒྱ་མཚོ",
+    "NotoSansThaana": "އިބްރާހިމް މުޙައްމަދު",
+}
+RARE = {"TELUGU SIGN NUKTA", "TELUGU LETTER NAKAARA POLLU", "KANNADA LETTER NAKAARA POLLU"}
+"""Younger than the font and in no living spelling; they are drawn as the placeholder."""
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_no_label_of_these_scripts_is_drawn_as_boxes(family: str) -> None:
+    font = f"{family}-Regular"
+    letters = (chr(code) for start, end, name in SCRIPTS if name == family for code in range(start, end))
+    assigned = [char for char in letters if unicodedata.category(char)[0] in "LMN"]
+    assert {unicodedata.name(char) for char in assigned if not has_glyph(font, char)} <= RARE
+    blob = uharfbuzz.Blob.from_file_path(str(FONTS / f"{font}.ttf"))
+    buffer = uharfbuzz.Buffer()
+    buffer.add_str(clean(NAMES[family]))
+    buffer.guess_segment_properties()
+    uharfbuzz.shape(uharfbuzz.Font(uharfbuzz.Face(blob)), buffer, {})
+    assert all(info.codepoint for info in buffer.glyph_infos)  # glyph 0 is the box
+    assert PLACEHOLDER not in shown(NAMES[family])
 
 
 def test_words_of_a_picture_find_the_font_of_their_script() -> None:
