@@ -23,6 +23,7 @@ from bot.delivery.polling import PollingTimeouts
 from bot.delivery.purge import Purge
 from bot.delivery.rate_limiter import RateLimiter
 from bot.delivery.receiving import connected, listening
+from bot.delivery.retention import keep_within
 from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
@@ -232,6 +233,11 @@ async def running(
         await stack.enter_async_context(running_in_background(_back_up(settings, services)))
         await stack.enter_async_context(running_in_background(_send_broadcasts(application, services)))
         await stack.enter_async_context(running_in_background(services.purge.run()))
+        if settings.retention_days:
+            kept = timedelta(days=settings.retention_days)
+            await stack.enter_async_context(
+                running_in_background(keep_within(services.database, kept, settings.backup_dir))
+            )
         await _introduce(application, services)
         yield application
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args, get_origin
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, ForeignKey, Integer, Text
+from sqlalchemy import JSON, BigInteger, Column, ColumnElement, DateTime, Dialect, ForeignKey, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 KEY = BigInteger().with_variant(Integer, "sqlite")
@@ -96,12 +96,15 @@ class Kept:
     primary_key: bool = False
     sealed: bool = False
     """Encrypted where there is a key."""
+    default: "ColumnElement[Any] | None" = None
+    """What the database writes where a row does not say."""
 
     def column(self, name: str, *, nullable: bool) -> Column[Any]:
         """A new column; one belongs to one table."""
         keys = () if self.refers_to is None else (ForeignKey(self.refers_to, ondelete="CASCADE"),)
         info = {SEALED: True} if self.sealed else {}
-        return Column(name, self.kind, *keys, primary_key=self.primary_key, nullable=nullable, info=info)
+        options: dict[str, Any] = {"nullable": nullable, "info": info, "server_default": self.default}
+        return Column(name, self.kind, *keys, primary_key=self.primary_key, **options)
 
 
 def columns_of(record: type[Any]) -> list[Column[Any]]:

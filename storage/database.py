@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,12 +15,14 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from storage.access import Access
+from storage.backups import APPLICATION_ID, stamp
 from storage.broadcasts import Broadcasts
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.outcomes import Outcomes
 from storage.rekey import Progress, admit_keys, rekey
 from storage.repositories import People, Scans
+from storage.retention import Retention
 from storage.schema import DATA_KEYS, REVISION
 from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
 from storage.statistics import Statistics
@@ -46,6 +49,7 @@ class Database:
         self.statistics = Statistics(sessions)
         self.broadcasts = Broadcasts(sessions)
         self.outcomes = Outcomes(sessions)
+        self.retention = Retention(sessions)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True, keys: Sequence[bytes] = ()) -> Self:
@@ -157,7 +161,9 @@ async def _prepare(address: Address, vault: Vault, *, migrate: bool) -> None:
     try:
         if address.path is not None and migrate:
             async with engine.connect() as connection:
-                await _use_write_ahead_log(await driver_connection(connection))
+                raw = await driver_connection(connection)
+                await _use_write_ahead_log(raw)
+                await _no_copy_any_more(raw)
         async with engine.begin() as connection:
             await connection.run_sync(_migrate if migrate else _revision)
             if migrate:
@@ -184,6 +190,14 @@ async def _use_write_ahead_log(raw: Any) -> None:
         else:
             return
         await asyncio.sleep(SWITCH_PAUSE)
+
+
+async def _no_copy_any_more(raw: Any) -> None:
+    """A copy that was put in the database's place is the database from now on, and not to be pruned."""
+    async with raw.execute("PRAGMA application_id") as cursor:
+        (mark,) = await cursor.fetchone()
+    if mark == APPLICATION_ID:
+        await raw.execute("PRAGMA application_id = 0")
 
 
 def _revision(connection: Connection) -> str | None:
@@ -229,6 +243,8 @@ def _copy(source: Path, path: Path) -> None:
             with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
                 original.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+                copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                copy.execute(f"PRAGMA user_version = {stamp(datetime.now(UTC))}")
                 (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise StorageError(f"DATABASE_URL: {source} is damaged, and so would the copy be: {verdict}")

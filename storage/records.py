@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, Boolean, Double, Integer, String
+from sqlalchemy import BigInteger, Boolean, Double, Integer, String, false
 
 from storage.columns import KEY, JsonObject, JsonTuple, Kept, PersonText, UtcDateTime
 
@@ -24,6 +24,8 @@ class Person:
     created_at: Annotated[datetime, Kept(UtcDateTime)]
     utc_offset: Annotated[int | None, Kept(Integer)] = None
     """Minutes by which this person's clock is ahead of UTC; None until they said so."""
+    forgets: Annotated[bool, Kept(Boolean, default=false())] = False
+    """Whether this person wants scans to be deleted as soon as they are answered."""
 
     @property
     def has_consented(self) -> bool:
@@ -113,6 +115,8 @@ class Scan(ScanFields):
     """Step of the journey ('status', 'picture', 'report') -> Telegram message id it became."""
     file_ids: Annotated[Mapping[str, str], Kept(JsonObject)] = field(default_factory=dict)
     """'picture' or 'report' -> Telegram file id, to send it again without uploading; with the language: 'report.de'."""
+    passes: Annotated[bool, Kept(Boolean, default=false())] = False
+    """Whether it is deleted as soon as it is answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class People:
             "role": "user",
             "blocked": False,
             "next_number": 1,
+            "forgets": False,
             "created_at": datetime.now(UTC),
         }
         statement, sealed = _register(self._sessions.sqlite), self._seal.values(values)
@@ -67,6 +68,10 @@ class People:
     async def set_blocked(self, chat_id: int, blocked: bool) -> Person:
         """Note that the person blocked the bot, or came back. Raises UnknownPersonError."""
         return await self._change(chat_id, blocked=blocked)
+
+    async def set_forgets(self, chat_id: int, forgets: bool) -> Person:
+        """Note whether this person wants nothing kept of what comes. Raises UnknownPersonError."""
+        return await self._change(chat_id, forgets=forgets)
 
     async def set_language(self, chat_id: int, language: str) -> Person:
         """Note the language to answer in. Raises UnknownPersonError."""
@@ -313,7 +318,7 @@ _NEXT_NUMBER = (
     update(PEOPLE)
     .where(PEOPLE.c.id == bindparam("person"))
     .values(next_number=PEOPLE.c.next_number + 1)
-    .returning(PEOPLE.c.next_number - 1)
+    .returning(PEOPLE.c.next_number - 1, PEOPLE.c.forgets)
 )
 _ADD, _ADD_PICTURES = insert(SCANS).returning(*_SCAN_COLUMNS), insert(PICTURES)
 _PICTURES_OF = select(PICTURES).where(PICTURES.c.scan_id == bindparam("scan"))
@@ -360,10 +365,11 @@ def _add(at: Connection, person_id: int, new: NewScan, vault: Vault) -> tuple[Ro
         other = at.execute(_BY_PICTURE.where(SCANS.c.id != known.id), of_picture).first()
         return known, other
     other = at.execute(_BY_PICTURE, of_picture).first()
-    number = at.scalar(_NEXT_NUMBER, {"person": person_id})
-    if number is None:
+    counted = at.execute(_NEXT_NUMBER, {"person": person_id}).one_or_none()
+    if counted is None:
         raise UnknownPersonError("the person of this scan is not registered (any more)")
-    row = at.execute(_ADD, vault.of(SCANS).values(_values(person_id, number, new))).one()
+    number, passes = counted
+    row = at.execute(_ADD, vault.of(SCANS).values(_values(person_id, number, passes, new))).one()
     at.execute(_ADD_PICTURES, vault.of(PICTURES).values({"scan_id": row.id, **asdict(new.pictures)}))
     count_scan(at, person_id)
     if new.slices:
@@ -390,7 +396,7 @@ def _page(
     return rows, page, pages, total
 
 
-def _values(person_id: int, number: int, new: NewScan) -> dict[str, object]:
+def _values(person_id: int, number: int, passes: bool, new: NewScan) -> dict[str, object]:
     return {name: getattr(new, name) for name in _SCAN_VALUES} | {
         "person_id": person_id,
         "public_id": new_public_id(),
@@ -398,4 +404,5 @@ def _values(person_id: int, number: int, new: NewScan) -> dict[str, object]:
         "created_at": datetime.now(UTC),
         "messages": {},
         "file_ids": {},
+        "passes": passes,
     }

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -216,6 +216,17 @@ INBOX = Table(
     info={RECORD: ("update_id",)},
 )
 """Raw updates from their receipt until their handler is done; then the bare id, to know it when it comes again."""
+
+RECEIPTS = Table(
+    "receipts",
+    METADATA,
+    Column("id", KEY, primary_key=True),
+    Column("person_id", KEY, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("receipt", String(64), nullable=False),
+    Column("answered_at", UtcDateTime, nullable=False),
+    UniqueConstraint("person_id", "receipt"),
+)
+"""Of scans that were forgotten: a hash that tells their message when it comes again, and nothing of what it said."""
 
 DATA_KEYS = Table(
     "data_keys",

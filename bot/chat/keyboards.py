@@ -29,6 +29,8 @@ class Action(Enum):
     ASK_DELETE_ALL = ("ask-delete-all", _NOTHING)
     DELETE_ALL = ("delete-all", _NOTHING)
     KEEP = ("keep", _NOTHING)
+    FORGET = ("forget", _NOTHING)
+    REMEMBER = ("remember", _NOTHING)
     EXPORT = ("export", _NOTHING)
     OPEN = ("open", _SCAN)
     PDF = ("pdf", _SCAN)

@@ -1,16 +1,17 @@
-"""``tumorscan db upgrade|check|backup FILE|copy FROM TO|rekey|dead-letters``: look after the database."""
+"""``tumorscan db upgrade|check|backup|prune|copy|rekey|dead-letters``: look after the database."""
 
 import argparse
 import asyncio
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.delivery.error_class import KilledError
 from bot.errors import StartError
 from bot.settings import load_settings
-from storage import Database, StorageError
+from storage import Database, StorageError, backups
 from storage.copying import copy_database
 from storage.inbox import DeadLetter
 from storage.vault import key_id
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("check", help="look for damage; changes nothing")
     backup = actions.add_parser("backup", help="write a consistent copy, also while the bot runs (SQLite)")
     backup.add_argument("file", type=Path, metavar="FILE", help="the new file to write")
+    prune = actions.add_parser("prune", help="delete the copies in a folder that are older than RETENTION_DAYS")
+    prune.add_argument("folder", type=Path, metavar="FOLDER", help="where backup has written; other files stay")
     again = actions.add_parser("rekey", help="encrypt everything with the first key of DATA_KEY; may be interrupted")
     again.add_argument("--plain", action="store_true", help="decrypt everything instead, to do without a key")
     copy = actions.add_parser(
@@ -58,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
                 return asyncio.run(_check(url))
             case "backup":
                 return asyncio.run(_backup(url, args.file))
+            case "prune":
+                return _prune(args.folder, settings.retention_days)
             case "rekey":
                 return asyncio.run(_rekey(url, keys, plain=args.plain))
             case _:
@@ -101,6 +106,14 @@ def _copy(source: str, target: str) -> int:
     for name, table in copied.items():
         print(f"{name}: {table.rows} rows, {table.written} written now, sha256 {table.sha256[:16]}")
     print("The copy is whole: counts and hashes of both are the same.")
+    return 0
+
+
+def _prune(folder: Path, days: float | None) -> int:
+    if days is None:
+        raise StartError("RETENTION_DAYS is not set: set it to the number of days for which scans and copies are kept")
+    gone = backups.prune(folder, datetime.now(UTC) - timedelta(days=days))
+    print("\n".join(f"{file} is deleted." for file in gone) or "No copy is too old.")
     return 0
 
 

@@ -30,7 +30,7 @@ COMMANDS = (
     Command("run", "run the bot (polling, or a webhook when WEBHOOK_URL is set)"),
     Command("demo", "run the bot with a chat page in the browser; needs no token"),
     Command("scan", "read picture files offline and write overlays and reports"),
-    Command("db", "look after the database: upgrade, check, backup, copy, rekey, dead-letters"),
+    Command("db", "look after the database: upgrade, check, backup, prune, copy, rekey, dead-letters"),
     Command("audit", "print what the audit log says of one person"),
     Command("key", "make a key for DATA_KEY, which encrypts what people send"),
     Command("outcomes", "show what doctors found against what was told; export pictures to train on"),

@@ -153,6 +153,7 @@ class Deliveries:
         self._figures, self._audit = figures or Figures(), audit or AuditLog()
         self.queue = DurableQueue(self.rows, self._figures)
         self._people, self._access, self._usage = database.people, database.access, database.usage
+        self._retention = database.retention
         self._storage = storage
         self._consent_wait = consent_wait
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
@@ -358,6 +359,7 @@ class Deliveries:
         await self.rows.prune(now - DONE_KEPT, now - DEAD_KEPT)
         await self._usage.forget_before(now.date() - timedelta(days=1))
         await self._access.forget_expired()
+        await self._retention.tidy(now - PATIENCE, now - DONE_KEPT)
         before = now - self._consent_wait
         updates, people = await self.rows.expire_consent(before), await self._people.forget_strangers(before)
         if updates or people:

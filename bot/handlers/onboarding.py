@@ -39,8 +39,9 @@ async def start(update: Update, context: BotContext) -> None:
 
 
 async def ask_consent(context: BotContext, key: str = "consent.ask") -> None:
-    """Ask whether pictures may be read and kept."""
-    await context.say(key, consent_buttons(context.texts))
+    """Ask whether pictures may be read and kept; who said yes to an earlier wording is told that it has changed."""
+    asked = "consent.ask_again" if context.person.has_consented else key
+    await context.say(asked, consent_buttons(context.texts))
 
 
 async def agree(_: Update, context: BotContext) -> None:
@@ -55,12 +56,14 @@ async def agree(_: Update, context: BotContext) -> None:
 
 
 async def decline(_: Update, context: BotContext) -> None:
-    """A no is a fine answer: drop what waits."""
+    """A no is a fine answer: drop what waits, and a yes to an earlier wording."""
     await context.database.inbox.drop(context.person.chat_id)
-    if context.person.has_consented:
+    if context.has_consented:
         await context.replace(context.texts("consent.kept"))
-    else:
-        await context.replace(context.texts("consent.no"))
+        return
+    if context.person.has_consented:
+        await context.database.people.withdraw_consent(context.person.chat_id)
+    await context.replace(context.texts("consent.no"))
 
 
 async def show_help(_: Update, context: BotContext) -> None:

@@ -1,8 +1,10 @@
 """/privacy and /delete: what is kept, taking the consent back, and deleting everything."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
-from telegram import Update
+from telegram import InlineKeyboardButton, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
 from bot.chat.access import contact_line
@@ -16,6 +18,8 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     return [
         CommandHandler("privacy", privacy),
         CommandHandler("delete", ask_delete_all),
+        CallbackQueryHandler(forget, says(Action.FORGET)),
+        CallbackQueryHandler(remember, says(Action.REMEMBER)),
         CallbackQueryHandler(withdraw, says(Action.WITHDRAW)),
         CallbackQueryHandler(ask_delete_all, says(Action.ASK_DELETE_ALL)),
         CallbackQueryHandler(delete_all, says(Action.DELETE_ALL)),
@@ -33,10 +37,45 @@ async def privacy(_: Update, context: BotContext) -> None:
     export = button(texts.plain("button.export"), Action.EXPORT)
     delete = button(texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     page = await context.database.scans.page(context.person.id, 1, 1)
-    state = texts("privacy.agreed" if context.has_consented else "privacy.not_agreed")
-    kept = texts("privacy.kept", count=page.total) + " " + state
-    parts = (texts("privacy.text"), kept, contact_line(context))
-    await context.send("\n\n".join(filter(None, parts)), grid((consent,), (export,), (delete,)))
+    state = " ".join((texts("privacy.kept", count=page.total), *_state(context)))
+    buttons = grid((consent,), (_forgetting(context),), (export,), (delete,))
+    parts = (texts("privacy.text"), state, contact_line(context))
+    await context.send("\n\n".join(filter(None, parts)), buttons)
+
+
+def _state(context: BotContext) -> Iterator[str]:
+    """What holds for this person, and in this bot."""
+    texts, settings = context.texts, context.services.settings
+    if context.person.forgets:
+        yield texts("privacy.forgetting")
+    if settings.retention_days:
+        yield texts("privacy.retention", count=math.ceil(settings.retention_days))
+    if settings.data_key:
+        yield texts("privacy.encrypted")
+    if context.has_consented:
+        yield texts("privacy.agreed")
+    else:
+        yield texts("privacy.outdated" if context.person.has_consented else "privacy.not_agreed")
+
+
+def _forgetting(context: BotContext) -> InlineKeyboardButton:
+    """The other choice than the present one."""
+    if context.person.forgets:
+        return button(context.texts.plain("button.remember"), Action.REMEMBER)
+    return button(context.texts.plain("button.forget"), Action.FORGET)
+
+
+async def forget(_: Update, context: BotContext) -> None:
+    """From now on nothing is kept of what this person sends but a receipt."""
+    context.know(await context.database.people.set_forgets(context.person.chat_id, forgets=True))
+    delete = button(context.texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
+    await context.replace(context.texts("privacy.forgets"), grid((_forgetting(context),), (delete,)))
+
+
+async def remember(_: Update, context: BotContext) -> None:
+    """From now on scans are kept again."""
+    context.know(await context.database.people.set_forgets(context.person.chat_id, forgets=False))
+    await context.replace(context.texts("privacy.remembers"), grid((_forgetting(context),)))
 
 
 async def withdraw(_: Update, context: BotContext) -> None:

@@ -14,7 +14,7 @@ from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
 from bot.scan.incoming import Incoming
 from bot.scan.messages import send_picture, send_report
-from bot.scan.pipeline import read_pictures
+from bot.scan.pipeline import read_pictures, was_forgotten
 from bot.scan.report_data import topic_of
 from bot.scan.slice_view import send_slice
 from bot.scan.study_facts import StudyFacts
@@ -67,6 +67,8 @@ async def change(update: Update, context: BotContext) -> None:
     message = update.edited_message
     picture = Incoming.of(message) if message else None
     scan = await context.database.scans.by_source(context.person.id, picture.source_key) if picture else None
+    if picture and scan is None and context.person.forgets and await was_forgotten(context, picture):
+        return  # nothing is left that the new words could name
     if scan is None or picture is None:
         await receive(update, context)
     elif picture.label != scan.patient_label and (picture.label or not picture.is_of_album):

@@ -25,7 +25,7 @@ MOST_BYTES = 40_000_000
 AT_ONCE = 20
 """Scans that are looked up together."""
 SCHEMA_FILE = "export.schema.json"
-OF_THE_BOT = frozenset({"id", "person_id", "source_key", "messages", "file_ids"})
+OF_THE_BOT = frozenset({"id", "person_id", "source_key", "messages", "file_ids", "passes"})
 """Fields of a scan that say nothing to its owner: row ids, and numbers of messages."""
 
 

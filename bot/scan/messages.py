@@ -165,15 +165,20 @@ def report_caption(scan: Scan, texts: Texts) -> str:
     caption = texts("caption.report", number=scan.number)
     if scan.number == 1 and scan.received_as == "photo":
         caption += "\n\n" + texts("caption.tip_file")
+    if scan.passes:
+        caption += "\n\n" + texts("caption.forgotten")
     return caption
 
 
 def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
-    """What one can do with a scan."""
+    """What one can do with a scan; with one that is forgotten at once, no more than read about its kind."""
     texts = context.texts
     about: tuple[InlineKeyboardButton, ...] = ()
     if topic := topic_of(scan, texts, context.knowledge):
-        about = (button(texts.plain("button.about", topic=topic.title), Action.ABOUT, scan.public_id),)
+        opens = (Action.TOPIC, topic.slug) if scan.passes else (Action.ABOUT, scan.public_id)
+        about = (button(texts.plain("button.about", topic=topic.title), *opens),)
+    if scan.passes:
+        return grid(about)
     slices = (button(texts.plain("button.slices"), Action.SLICES, scan.public_id),) if scan.study else ()
     return grid(
         slices,
@@ -240,8 +245,8 @@ def _under_way(scan: Scan, step: str) -> str:
 
 
 def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup:
-    rows = [_what_now(texts, scan)]
-    if scan.reason == Reason.READ_PART:
+    rows = [] if scan.passes else [_what_now(texts, scan)]
+    if scan.reason == Reason.READ_PART and not scan.passes:
         rows.append(_not_part(texts, scan))
     if earlier is not None:
         open_earlier = button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id)

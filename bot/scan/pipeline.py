@@ -15,6 +15,7 @@ from telegram.error import BadRequest, InvalidToken, NetworkError
 from bot.chat.context import BotContext
 from bot.delivery.admission import LONG
 from bot.delivery.backoff import Backoff
+from bot.delivery.error_class import ErrorClass, classify
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
@@ -130,7 +131,7 @@ class ScanJob:
     async def _go_the_way(self) -> None:
         async with AsyncExitStack() as slots:
             if read := await self._read(slots):
-                await self._answer(read)
+                await self._answer_once(read)
 
     async def _read(self, slots: AsyncExitStack) -> _Read | None:
         """The scan as it is kept, and what to show; None when not wanted any more.
@@ -247,6 +248,21 @@ class ScanJob:
             statistics = self.context.database.statistics
             await statistics.count("verdict", analysis.verdict.value, analysis.organ or "", sure)
 
+    async def _answer_once(self, read: _Read) -> None:
+        """Answer, and forget what was not to be kept, also when it can't be answered for good."""
+        try:
+            await self._answer(read)
+        except Exception as error:
+            if read.scan.passes and classify(error) is ErrorClass.FINAL:
+                await self._forget(read.scan)
+            raise
+        if read.scan.passes:
+            await self._forget(read.scan)
+
+    async def _forget(self, scan: Scan) -> None:
+        self.context.delivery.erases = True
+        await self.context.database.retention.forget(scan)
+
     async def _answer(self, read: _Read) -> None:
         """The picture beside its heat map, then the PDF, which is drawn while the picture is on its way."""
         scan = read.scan
@@ -299,8 +315,14 @@ async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Prog
         return Progress.ANSWERED
     scan = await context.database.scans.by_source(context.person.id, picture.source_key)
     if scan is None:
-        return Progress.NOT
+        forgotten = context.person.forgets and await was_forgotten(context, picture)
+        return Progress.ANSWERED if forgotten else Progress.NOT
     return Progress.ANSWERED if REPORT in scan.messages else Progress.KEPT
+
+
+async def was_forgotten(context: BotContext, picture: Incoming) -> bool:
+    """Whether this very message was answered for somebody who wants nothing kept."""
+    return await context.database.retention.was_forgotten(context.person.id, picture.source_key)
 
 
 async def _fetch(context: BotContext, picture: Incoming) -> bytes:

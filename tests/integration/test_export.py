@@ -106,5 +106,6 @@ async def test_the_button_under_privacy_gives_the_copy_too(bot: RunningBot, agre
 def test_the_schema_knows_every_field_that_is_kept() -> None:
     known = json.loads(export.schema())["properties"]
     scan = known["scans"]["items"]
-    assert set(scan["properties"]) == set(names_of(Scan)) - export.OF_THE_BOT | {"files"} == set(scan["required"])
+    assert set(scan["properties"]) == set(scan["required"])
+    assert set(scan["required"]) == set(names_of(Scan)) - export.OF_THE_BOT | {"files", "outcome"}
     assert set(known["person"]["properties"]) == set(names_of(KeptPerson)) - {"id"} == set(known["person"]["required"])

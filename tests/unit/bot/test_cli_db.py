@@ -3,12 +3,13 @@
 import asyncio
 import re
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.cli.main import STOPPED_BY_MISTAKE, main
-from storage import Database, ReceivedUpdate
+from storage import Database, ReceivedUpdate, backups
 
 SECRET = "Anna has a headache"
 
@@ -113,3 +114,18 @@ def test_rekey_seals_what_was_plain_and_says_how_far_it_is(
 def test_rekey_without_a_key_names_the_setting(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["db", "rekey"]) == STOPPED_BY_MISTAKE
     assert "DATA_KEY is not set" in capsys.readouterr().err
+
+
+def test_prune_deletes_old_copies_and_needs_the_days(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asyncio.run(fill(url, "an error"))
+    assert main(["db", "backup", "copies/a.db"]) == 0
+    assert main(["db", "prune", "copies"]) == STOPPED_BY_MISTAKE
+    assert "RETENTION_DAYS is not set" in capsys.readouterr().err
+    monkeypatch.setenv("RETENTION_DAYS", "30")
+    assert main(["db", "prune", "copies"]) == 0
+    assert capsys.readouterr().out == "No copy is too old.\n"
+    monkeypatch.setattr(backups, "made_at", lambda _: datetime.now(UTC) - timedelta(days=31))
+    assert main(["db", "prune", "copies"]) == 0
+    assert not (tmp_path / "copies" / "a.db").exists()
