@@ -27,7 +27,7 @@ def facts(texts: Texts, models: Mapping[str, Entry]) -> dict[str, str]:
     kinds = (
         texts.plain("facts.kinds", organ=texts.organs[organ].name, names=found[f"kinds.{organ}"]) for organ in models
     )
-    found["kinds"] = "; ".join(kinds)
+    found["kinds"] = _sentence("; ".join(kinds))
     found["records"] = " ".join(filter(None, (found[f"record.{organ}"] for organ in models)))
     return found
 
@@ -43,7 +43,7 @@ def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
     ill, well = (track_record.told(card, with_finding=it) for it in (True, False))
     if ill is None or well is None:
         return ""
-    return texts.plain(
+    said = texts.plain(
         "facts.record",
         organ=texts.organs[organ].name,
         finding=texts.organs[organ].finding,
@@ -52,6 +52,7 @@ def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
         false=span_words(well.signs, texts),
         clear=span_words(well.no_signs, texts),
     )
+    return _sentence(said)
 
 
 def span_words(rate: Rate, texts: Texts) -> str:
@@ -72,6 +73,11 @@ def _learned(organ: str, card: ModelCard, texts: Texts) -> str:
         for kind, count in taught.kinds.items()
     )
     return texts.plain("facts.learned_kinds", learned=said, kinds=kinds)
+
+
+def _sentence(words: str) -> str:
+    """With a capital letter at its start, where the script has them: an organ's name may stand there."""
+    return words[:1].upper() + words[1:]
 
 
 def _ill(card: ModelCard) -> list[str]:

@@ -115,7 +115,7 @@ async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it
         await boris.send_text(command)
         answer = await boris.wait_for(lambda message: bool(message.text))
         assert answer.file is None
-        assert "Anna" not in answer.text
+        assert "Anna Müller" not in answer.text
     forwarded = await boris.forward(opened)
     await boris.wait_for(lambda message: bool(message.text))
     assert forwarded.chat_id == boris.id

@@ -90,6 +90,8 @@ def test_the_question_how_accurate_is_answered_with_the_cards_figures(organ: str
             said = f"{round(100 * rate.share)} ({round(100 * rate.low)} to {round(100 * rate.high)})"
             assert said in answer
             assert said in page
+    for organ_name in (english.texts.organs[name].name for name in ORGANS):
+        assert organ_name[:1].upper() + organ_name[1:] + ": of 100" in answer
 
 
 def everything(language: Language) -> dict[str, str]:
