@@ -31,7 +31,7 @@ from reports.typefaces import REGULAR, load
 
 _LABEL_CHARACTERS = 600
 """More of a patient label is not looked at; two lines of it are shown."""
-_LABEL_WIDTH = WIDTH - 190
+_LABEL_WIDTH = WIDTH * 0.53
 
 
 def render(data: ReportData) -> bytes:
@@ -99,7 +99,7 @@ def _masthead(pen: Pen, data: ReportData, own: Words) -> None:
     pen.rule(LEFT, PAGE_HEIGHT - 92, WIDTH, RULE)
     _left(pen, PAGE_HEIGHT - 103, own.patient, CAPTION)
     _right(pen, PAGE_HEIGHT - 103, own.received, CAPTION)
-    _right(pen, PAGE_HEIGHT - 116, data.created_words, VALUE)
+    _right(pen, PAGE_HEIGHT - 116, data.created_words, VALUE, WIDTH * 0.46)
 
 
 def _running_head(pen: Pen, data: ReportData, own: Words, label: str) -> None:
