@@ -49,13 +49,14 @@ from bot.operations.audit import AuditLog
 from bot.operations.backups import Backups
 from bot.operations.figures import Figures
 from bot.scan import worker_jobs
+from bot.scan.drift_watch import watch_drift
 from bot.settings import Settings
 from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
 from inference.workers.job_table import answer
 from inference.workers.local import LocalExecutor
 from storage.database import Database
-from storage.errors import StorageBusyError, StorageError
+from storage.errors import StorageBusyError, StorageDownError, StorageError
 from storage.records import Broadcast
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ async def running(
         await stack.enter_async_context(running_in_background(_check_database(services)))
         await stack.enter_async_context(running_in_background(_back_up(settings, services)))
         await stack.enter_async_context(running_in_background(_send_broadcasts(application, services)))
+        await stack.enter_async_context(running_in_background(watch_drift(services)))
         await stack.enter_async_context(running_in_background(services.purge.run()))
         if settings.retention_days:
             kept = timedelta(days=settings.retention_days)
@@ -296,7 +298,7 @@ async def _send_broadcasts(application: BotApplication, services: Services) -> N
     alone = services.settings.database_url.startswith("sqlite")
 
     async def ended(sent: Broadcast) -> None:
-        with suppress(TelegramError):
+        with suppress(TelegramError, StorageDownError):
             await broadcast.tell_end(bot, services, sent)
 
     await services.broadcaster.run(bot, ended, alone=alone)

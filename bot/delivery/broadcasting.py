@@ -4,6 +4,7 @@ import asyncio
 import html
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from telegram.error import BadRequest, Forbidden, TelegramError
 from telegram.ext import ExtBot
@@ -13,6 +14,7 @@ from bot.delivery.rate_limiter import Guarantee, Priority, priority
 from bot.delivery.storage_health import StorageHealth
 from storage.broadcasts import BLOCKED, FAILED, SENT
 from storage.database import Database
+from storage.errors import UnknownPersonError
 from storage.records import Broadcast
 
 SENDERS = 4
@@ -81,8 +83,7 @@ class Broadcaster:
         try:
             await bot.send_message(chat_id, html.escape(text, quote=False))
         except Forbidden:
-            if await self._people.get(chat_id):
-                await self._people.set_blocked(chat_id, blocked=True)
+            await self._storage.persist(lambda: self._note_block(chat_id))
             return BLOCKED
         except BadRequest as error:
             _log.warning("a broadcast could not be sent to a chat: %s", type(error).__name__)
@@ -91,3 +92,7 @@ class Broadcaster:
             _log.info("a broadcast waits: %s", type(error).__name__)
             return None
         return SENT
+
+    async def _note_block(self, chat_id: int) -> None:
+        with suppress(UnknownPersonError):  # deleted meanwhile
+            await self._people.set_blocked(chat_id, blocked=True)

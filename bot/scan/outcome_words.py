@@ -15,7 +15,7 @@ def outcome_lines(performances: Iterable[Performance], drifts: Iterable[Drift], 
     lines = [texts.plain("outcomes.title", count=sum(one.outcomes for one in known))] if known else []
     for one in known:
         lines += ["", *_performance(one, texts)]
-    if moved := [_drift(drift, texts) for drift in drifts]:
+    if moved := [drift_words(drift, texts) for drift in drifts]:
         lines += ["", texts.plain("outcomes.drift"), *moved]
     return lines or [texts.plain("outcomes.none")]
 
@@ -43,7 +43,8 @@ def _card(figure: Compared, texts: Texts) -> str:
     return texts.plain("outcomes.card", card=_rate(figure.card, texts))
 
 
-def _drift(drift: Drift, texts: Texts) -> str:
+def drift_words(drift: Drift, texts: Texts) -> str:
+    """One sentence of plain text."""
     organ = wording.organ_words(drift.organ, texts) if drift.organ else ""
     values = {"here": _rate(drift.here, texts), "low": texts.percent(drift.low), "high": texts.percent(drift.high)}
     keys = {

@@ -17,9 +17,10 @@ from inference.workers.local import LocalExecutor
 from storage.records import Broadcast
 from tests import pictures
 from tests.integration.kills import all_is_done, answers, bot_here, bot_process, is_report, rows, someone_agreed, until
-from tests.integration.stage import ANNA, Stage, chat, on_stage, pressed, said
+from tests.integration.stage import ANNA, Listening, Stage, chat, on_stage, pressed, said
 
 ADMIN, BORIS, CARLA = 11, 12, 13
+CROWD = 1_000_000
 WORDS = "We move on <Monday> & Tuesday.\n\n  Please <b>wait</b>."
 SHOWN = "We move on &lt;Monday&gt; &amp; Tuesday.\n\n  Please &lt;b&gt;wait&lt;/b&gt;."
 
@@ -68,6 +69,31 @@ async def test_it_is_shown_first_and_sent_to_everybody_once_it_is_confirmed(stag
         assert [text for to, text in stage.told if to == chat_id] == [SHOWN]
     assert "Sent: 4." in stage.told[-1][1]
     assert stage.told[-1][0] == ADMIN
+
+
+class HalfBlocked(Listening):
+    """Telegram, where every second chat has blocked the bot."""
+
+    async def do_request(self, url: str, method: str, request_data: Any = None, **options: Any) -> tuple[int, bytes]:
+        chat_id = int((request_data.parameters if request_data else {}).get("chat_id", 0))
+        if url.endswith("/sendMessage") and chat_id > CROWD and chat_id % 2:
+            return 403, b'{"ok": false, "error_code": 403, "description": "Forbidden: bot was blocked by the user"}'
+        return await super().do_request(url, method, request_data, **options)
+
+
+async def test_of_a_crowd_half_of_whom_blocked_the_bot_the_others_are_told(tmp_path: Path) -> None:
+    async with on_stage(tmp_path, admin_ids=str(ADMIN), messages_per_second=1000) as stage:
+        telegram = HalfBlocked(stage)
+        stage.application.bot._request = (telegram, telegram)
+        people, broadcasts = stage.services.database.people, stage.services.database.broadcasts
+        for chat_id in (ADMIN, *range(CROWD + 1, CROWD + 201)):
+            await people.register(chat_id, "", "en")
+        await broadcasts.start((await broadcasts.draft("Hello", ADMIN)).id)
+        await all_sent(stage)
+        told = [chat_id for chat_id, text in stage.told if text == "Hello"]
+        assert sorted(told) == [ADMIN, *range(CROWD + 2, CROWD + 201, 2)]
+        assert "Sent: 101. Left out, since they blocked me or are blocked: 100." in stage.told[-1][1]
+        assert await broadcasts.audience() == (101, 100)
 
 
 async def test_a_draft_that_was_dropped_goes_to_nobody(stage: Stage) -> None:

@@ -1,10 +1,14 @@
 """The doctor found ...: told by buttons below a scan, and handed on only after a second yes in so many words."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.delivery.background import running_in_background
+from bot.scan.drift_watch import watch_drift
 from storage.outcomes import SOMETHING_ELSE
 from storage.records import Scan
 from tests.integration.stage import ANNA, Stage, on_stage, pressed
@@ -71,3 +75,14 @@ async def test_nobody_tells_anything_of_another_persons_scan(stage: Stage, verb:
     [answer] = await stage.answers(press, to=42)
     assert "glioma" not in answer
     assert await stage.services.database.outcomes.of(scan.id) is None
+
+
+async def test_what_moves_away_from_the_card_is_said_in_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(60):
+        await stage.services.database.statistics.count("verdict", "not_sure", "brain_mri", 0.9)
+    with caplog.at_level(logging.WARNING):
+        async with asyncio.timeout(60), running_in_background(watch_drift(stage.services)):
+            while "drift" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    assert "brain MRI" in caplog.text
+    assert "not sure" in caplog.text
