@@ -1,5 +1,6 @@
 """Who was let in by an invitation, and whom an administrator has blocked."""
 
+import asyncio
 import secrets
 from datetime import UTC, datetime
 from enum import Enum
@@ -13,6 +14,8 @@ from storage.records import Invitation
 from storage.schema import ACCESS, INVITATIONS, insert_into
 from storage.sessions import Sessions
 
+FRESH = 5.0
+"""Seconds for which the list of who is blocked holds; a block by another process counts from then on at the latest."""
 CODE_BYTES = 12
 """96 bits of chance: nobody finds a code by trying."""
 _COLUMNS = tuple(INVITATIONS.c[name] for name in names_of(Invitation))
@@ -36,6 +39,17 @@ class Access:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._blocked: frozenset[int] = frozenset()
+        self._blocked_until = float("-inf")
+        """When the list above has to be read anew."""
+
+    async def is_blocked(self, chat_id: int) -> bool:
+        """Whether a chat is blocked: asked of every update, so from a list in memory, which ``FRESH`` keeps true."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._blocked_until:
+            rows = await self._sessions.read(lambda at: at.scalars(_ALL_BLOCKED).all())
+            self._blocked, self._blocked_until = frozenset(rows), now + FRESH
+        return chat_id in self._blocked
 
     async def of(self, chat_id: int) -> Standing:
         """What is known of a chat; a block goes before an invitation."""
@@ -90,7 +104,9 @@ class Access:
         """Block a chat, also one that has never written. False: it was blocked already."""
         blocked = _blocked(self._sessions.sqlite)
         values = {"chat_id": chat_id, "invited_at": None, "blocked_at": datetime.now(UTC)}
-        return await self._sessions.write(lambda at: at.execute(blocked, values).first() is not None)
+        newly = await self._sessions.write(lambda at: at.execute(blocked, values).first() is not None)
+        self._blocked_until = float("-inf")
+        return newly
 
     async def unblock(self, chat_id: int) -> bool:
         """Undo a block; an invitation holds again. False: the chat was not blocked."""
@@ -100,7 +116,9 @@ class Access:
                 return True
             return at.execute(_UNBLOCK, {"chat": chat_id}).rowcount == 1
 
-        return await self._sessions.write(undo)
+        was_blocked = await self._sessions.write(undo)
+        self._blocked_until = float("-inf")
+        return was_blocked
 
     async def forget_expired(self) -> int:
         """Delete codes that have run out; returns how many."""
@@ -118,6 +136,7 @@ def _now() -> dict[str, datetime]:
     return {"now": datetime.now(UTC)}
 
 
+_ALL_BLOCKED = select(ACCESS.c.chat_id).where(ACCESS.c.blocked_at.is_not(None))
 _ROW = select(ACCESS.c.blocked_at).where(_OF_CHAT)
 _INVITE = insert(INVITATIONS).returning(*_COLUMNS)
 _IS_OPEN = (INVITATIONS.c.uses_left > 0, INVITATIONS.c.expires_at > bindparam("now"))

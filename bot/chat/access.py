@@ -19,17 +19,16 @@ class Permission(Enum):
 
 async def permission_of(chat_id: int, services: Services) -> Permission:
     """Whether the person of a private chat may use the bot; administrators always may."""
-    settings = services.settings
+    settings, access = services.settings, services.database.access
     if chat_id in settings.admin_ids:
         return Permission.GRANTED
-    standing = await services.database.access.of(chat_id)
-    if standing is Standing.BLOCKED:
+    if await access.is_blocked(chat_id):
         return Permission.BLOCKED
     if settings.access == "open" or chat_id in settings.allowed_ids:
         return Permission.GRANTED
     if settings.access == "allowlist":
         return Permission.NOT_LISTED
-    return Permission.GRANTED if standing is Standing.INVITED else Permission.NOT_INVITED
+    return Permission.GRANTED if await access.of(chat_id) is Standing.INVITED else Permission.NOT_INVITED
 
 
 def contact_line(context: BotContext) -> str:

@@ -94,3 +94,21 @@ async def test_a_block_does_not_end_by_deleting_everything(db: Database) -> None
     assert await db.access.of(ANNA) is Standing.BLOCKED
     await db.access.unblock(ANNA)
     assert await db.access.of(ANNA) is Standing.UNKNOWN
+
+
+async def test_a_block_counts_at_once_here_and_soon_in_another_process(
+    db: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await Database.open(f"sqlite+aiosqlite:///{file}")
+    assert not await db.access.is_blocked(ANNA)
+    assert not await other.access.is_blocked(ANNA)
+    await other.access.block(ANNA)
+    assert await other.access.is_blocked(ANNA)
+    assert not await other.access.is_blocked(BORIS)
+    monkeypatch.setattr("storage.access.FRESH", 0.0)
+    db.access._blocked_until = 0.0  # as if that time had gone by
+    assert await db.access.is_blocked(ANNA)
+    await other.access.unblock(ANNA)
+    assert not await other.access.is_blocked(ANNA)
+    assert not await db.access.is_blocked(ANNA)
+    await other.close()
