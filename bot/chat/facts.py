@@ -27,7 +27,7 @@ def facts(texts: Texts, models: Mapping[str, Entry]) -> dict[str, str]:
     kinds = (
         texts.plain("facts.kinds", organ=texts.organs[organ].name, names=found[f"kinds.{organ}"]) for organ in models
     )
-    found["kinds"] = _sentence("; ".join(kinds))
+    found["kinds"] = _sentence(texts.listed(list(kinds), "list.semicolon")) if models else ""
     found["records"] = " ".join(filter(None, (found[f"record.{organ}"] for organ in models)))
     return found
 
@@ -68,11 +68,11 @@ def _learned(organ: str, card: ModelCard, texts: Texts) -> str:
     if not taught.kinds:
         return said
     names = texts.organs[organ].kinds
-    kinds = ", ".join(
+    kinds = [
         texts.plain("facts.kind", kind=names.get(kind, kind.upper()), number=format_decimal(count, locale=texts.locale))
         for kind, count in taught.kinds.items()
-    )
-    return texts.plain("facts.learned_kinds", learned=said, kinds=kinds)
+    ]
+    return texts.plain("facts.learned_kinds", learned=said, kinds=texts.listed(kinds))
 
 
 def _sentence(words: str) -> str:

@@ -77,14 +77,15 @@ class Texts:
     def either(self, words: Sequence[str]) -> str:
         """Words of a list, such as "glioma, meningioma or pituitary tumour"."""
         *others, last = words
-        values = {"others": self._listed(others), "last": last} if others else {}
+        values = {"others": self.listed(others), "last": last} if others else {}
         return self._fill("list.or", values, escape=False) if others else last
 
-    def _listed(self, words: Sequence[str]) -> str:
-        first, *others = words
-        if not others:
-            return first
-        return self._fill("list.comma", {"first": first, "others": self._listed(others)}, escape=False)
+    def listed(self, words: Sequence[str], key: str = "list.comma") -> str:
+        """Words one after the other, parted as the language parts them; with "list.semicolon" lists of lists."""
+        *others, last = words
+        for first in reversed(others):
+            last = self._fill(key, {"first": first, "others": last}, escape=False)
+        return last
 
     def __contains__(self, key: object) -> bool:
         return key in self.templates

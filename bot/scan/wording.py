@@ -99,7 +99,7 @@ def possible_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     """Which answers fit a picture that the model is not sure about; "" where there are but two in all."""
     if scan.verdict != Verdict.NOT_SURE or knows_one_kind(scan, models):
         return ""
-    names = ", ".join(label_words(scan.organ, name, texts) for name in _ranked(scan))
+    names = texts.listed([label_words(scan.organ, name, texts) for name in _ranked(scan)])
     return texts.plain("brief.possible", names=names)
 
 
@@ -133,7 +133,7 @@ def brief_slice_words(study: StudyFacts, texts: Texts) -> str:
 def slice_words(study: StudyFacts, texts: Texts) -> str:
     """How many slices were read and how many agree."""
     named = [name or texts.plain("study.unknown_series") for name in study.series]
-    series = ", ".join(dict.fromkeys(named)) if any(study.series) else ""
+    series = texts.listed(list(dict.fromkeys(named))) if any(study.series) else ""
     parts = [texts.plain("study.judged_series" if series else "study.judged", count=study.judged, series=series)]
     if study.agreeing:
         count, first, last = len(study.agreeing), study.agreeing[0], study.agreeing[-1]
@@ -147,7 +147,7 @@ def set_aside_words(study: StudyFacts, texts: Texts) -> str:
     """What of a study was not judged, and how often; "" when all was."""
     if not study.set_aside:
         return ""
-    aside = ", ".join(texts.plain(f"set_aside.{reason}", count=n) for reason, n in study.set_aside.items())
+    aside = texts.listed([texts.plain(f"set_aside.{reason}", count=n) for reason, n in study.set_aside.items()])
     return texts.plain("study.set_aside", list=aside)
 
 
@@ -178,14 +178,15 @@ def _ranked(scan: Scan) -> list[str]:
 
 
 def _still_possible(scan: Scan, texts: Texts) -> str:
-    return ", ".join(
+    names = [
         texts.plain(
             "scan.possible",
             label=label_words(scan.organ, name, texts),
             chance=chance_words(scan.probabilities[name], texts),
         )
         for name in _ranked(scan)
-    )
+    ]
+    return texts.listed(names)
 
 
 def _spaced(name: str) -> str:

@@ -130,5 +130,13 @@ def test_all_words_on_the_picture_are_in_its_one_font(code: str) -> None:
     assert font is None or [char for char in said if not has_glyph(font.stem, char)] == []
 
 
+def test_a_list_is_parted_as_its_language_parts_it() -> None:
+    one, other = spoken(DEFAULT_LANGUAGE).texts, spoken("ar").texts
+    assert one.listed(["a", "b", "c"]) == "a, b, c"
+    assert one.listed(["a"]) == "a"
+    assert other.listed(["a", "b", "c"]) == "a، b، c"
+    assert other.listed(["a", "b"], "list.semicolon") == "a؛ b"
+
+
 def test_every_list_of_messages_is_of_a_language_that_ships() -> None:
     assert {path.name for path in Path(MESSAGES).iterdir()} == set(LANGUAGES)
