@@ -1,8 +1,8 @@
 """Scans that come at random, through workers and Telegram's limit, in simulated time."""
 
 import heapq
+import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.delivery.rate_limiter import overall_bucket
@@ -10,6 +10,8 @@ from bot.delivery.token_bucket import TokenBucket
 
 SPREAD = 0.5
 """Standard deviation of a job's time, as a share of its mean: pictures differ in size."""
+FULL = 0.95
+"""Of what there is; beyond it queues grow for ever."""
 FETCH, SEND = 0.15, 0.25
 """Seconds that Telegram takes to hand a picture out, and to take a file in; supposed, they add nothing to the load."""
 
@@ -50,10 +52,10 @@ class Outcome:
     @property
     def keeps_up(self) -> bool:
         """Whether nothing was used to its end, so that no queue grows for ever."""
-        return max(self.workers_used, self.loop_used, self.telegram_used) < 0.95
+        return max(self.workers_used, self.loop_used, self.telegram_used) < FULL
 
 
-def simulate(an_hour: float, cost: Cost, stage: Stage, seed: int = 1, scans: int = 20_000) -> Outcome:
+def simulate(an_hour: float, cost: Cost, stage: Stage, seed: int = 1, scans: int = 8_000) -> Outcome:
     """Let so many scans come, ``an_hour`` on average, spread evenly over the bots."""
     rng = random.Random(seed)
     rate = an_hour / 3600 / stage.bots
@@ -129,15 +131,16 @@ class _Line:
 
 def smallest(an_hour: float, cost: Cost, per_second: int, patience: float, most_workers: int) -> tuple[Stage, Outcome]:
     """The fewest bots, and of them the fewest workers each, with which 95 of 100 scans take at most ``patience``."""
-    bots = 1
+    a_second = an_hour / 3600
+    # Fewer could not keep up, however long one waits: there is nothing to try.
+    bots = max(1, math.ceil(a_second * cost.messages / (FULL * _lasting(per_second))))
+    bots = max(bots, math.ceil(a_second * cost.loop / FULL), math.ceil(a_second * cost.worker / FULL / most_workers))
     while True:
-        for workers in _counts(most_workers):
+        for workers in range(max(1, math.ceil(a_second / bots * cost.worker / FULL)), most_workers + 1):
             stage = Stage(bots, workers, per_second)
             outcome = simulate(an_hour, cost, stage)
             if outcome.keeps_up and outcome.most <= patience:
                 return stage, outcome
+            if outcome.telegram_used > outcome.workers_used:
+                break  # more workers would wait for the same limit
         bots += 1
-
-
-def _counts(most: int) -> Sequence[int]:
-    return [*range(1, min(most, 8) + 1), *range(10, most + 1, 2)]
