@@ -15,7 +15,7 @@ from pathlib import Path
 from bot.operations.audit import AuditLog
 
 FILE = "audit.log"
-_PLAIN = re.compile(r"[a-z_]{1,40}(: [a-z_]{1,40})?")
+_PLAIN = re.compile(r"[a-z0-9_]{1,40}(: [a-z0-9_]{1,40})?")
 """What was done, and how it ended: words of ours, never of people."""
 _log = logging.getLogger(__name__)
 
@@ -34,19 +34,22 @@ class FileAuditLog(AuditLog):
 
     def note(self, who: int | None, what: str, outcome: str) -> None:
         """Write a line. A full disk holds up nobody: it is said in the log of the program."""
-        if not (_PLAIN.fullmatch(what) and _PLAIN.fullmatch(outcome)):
-            raise ValueError("only words of ours are noted")
         said = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "who": None if who is None else pseudonym(self._key, who),
-            "what": what,
-            "outcome": outcome,
+            "what": _plain(what),
+            "outcome": _plain(outcome),
         }
         self._file.emit(logging.LogRecord("audit", logging.INFO, "", 0, json.dumps(said), None, None))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _plain(words: str) -> str:
+    """Words of ours as they are; anything else is not noted, whatever it is."""
+    return words if _PLAIN.fullmatch(words) else "other"
 
 
 class _PrivateFile(TimedRotatingFileHandler):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.chat.keyboards import Action
+from bot.chat.menu import COMMANDS
 from bot.logs import JsonLines
 from bot.operations import trace
 from bot.operations.audit_file import FILE, FileAuditLog, key_of, lines_about, pseudonym
@@ -57,9 +59,19 @@ def test_another_secret_finds_nobody_in_the_audit_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["Mrs Weatherwax", "/start 7", "done\n", ""])
 def test_what_people_wrote_cannot_reach_the_audit_log(tmp_path: Path, words: str) -> None:
     log = FileAuditLog(tmp_path, SECRET, 90)
-    with pytest.raises(ValueError, match="words of ours"):
-        log.note(ANNA, words, "done")
+    log.note(ANNA, words, f"refused: {words}")
     log.close()
+    (line,) = (tmp_path / FILE).read_text().splitlines()
+    assert (json.loads(line)["what"], json.loads(line)["outcome"]) == ("other", "other")
+
+
+def test_every_button_and_command_is_noted_by_its_name(tmp_path: Path) -> None:
+    log = FileAuditLog(tmp_path, SECRET, 90)
+    done = [*(f"button: {action.name.lower()}" for action in Action), *(f"command: {name}" for name in COMMANDS)]
+    for what in done:
+        log.note(ANNA, what, "done")
+    log.close()
+    assert [json.loads(line)["what"] for line in (tmp_path / FILE).read_text().splitlines()] == done
 
 
 def test_old_days_of_the_audit_log_go(tmp_path: Path) -> None:
