@@ -2,7 +2,8 @@
 
 A second ear behind the red flags of the chat's own language (``red_flags.py``): simpler, and quicker to raise an alarm.
 A sign is words in their order, at most ``MOST_BETWEEN`` others between two of them; ``a/b`` are alternatives and
-``stem*`` is any word that begins so. Letters are compared without case and accents.
+``stem*`` is any word that begins so; ``$`` at its end asks that nothing follows. Letters
+are compared without case and accents.
 """
 
 import re
@@ -49,6 +50,7 @@ Term = tuple[str, ...]
 Sign = tuple[Term, ...]
 Kind = Literal["self_harm", "emergency"]
 KINDS: tuple[Kind, ...] = ("self_harm", "emergency")
+END = ("$",)
 STEM = 3
 """Letters by which signs that begin with a stem are looked up."""
 
@@ -122,6 +124,8 @@ def _tells(sentence: Sequence[str], place: int, sign: Sign, ear: _Ear) -> bool:
 def _follows(sentence: Sequence[str], place: int, rest: Sequence[Term]) -> bool:
     if not rest:
         return True
+    if rest[0] == END:
+        return place == len(sentence) - 1
     reach = range(place + 1, min(len(sentence), place + 2 + MOST_BETWEEN))
     return any(_fits(sentence[at], rest[0]) and _follows(sentence, at, rest[1:]) for at in reach)
 

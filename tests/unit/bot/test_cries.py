@@ -58,3 +58,17 @@ def test_a_denied_sign_is_no_cry() -> None:
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "🧠" * 4000, "no " * 2000, "a" * 5000, "‮ojalá‬"])
 def test_odd_texts_are_heard_without_harm(text: str) -> None:
     assert cries.hear(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["qué es una convulsión", "nunca tuve una convulsión", "unterschied zwischen ohnmacht und krampfanfall"]
+)
+def test_a_word_of_two_languages_is_asked_and_denied_in_either(text: str) -> None:
+    assert cries.hear(text) is None
+
+
+def test_a_sign_that_ends_a_sentence_is_none_before_other_words() -> None:
+    heard = cries.hear("ich kann nicht mehr")
+    assert heard is not None
+    assert heard.slug == "self_harm-de"
+    assert cries.hear("ich kann das bild nicht mehr sehen") is None
