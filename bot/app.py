@@ -196,14 +196,20 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .pool_timeout(30)
         .read_timeout(15)
         .media_write_timeout(60)
-        .defaults(Defaults(parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)))
+        .defaults(
+            Defaults(
+                parse_mode=ParseMode.HTML,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                protect_content=settings.protect_content or None,
+            )
+        )
         .build()
     )
     application.bot_data.services = services
     services.deliveries.bind(application)
     application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
     for subject in SUBJECTS:
-        application.add_handlers(subject.handlers())
+        application.add_handlers(gatekeeper.behind_gate(subject.handlers()))
     application.add_error_handler(errors.on_error)
     return application
 

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     min_free_disk: Size = 200_000_000
     operator_contact: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     consent_wait_days: Annotated[float, Field(gt=0, le=365)] = 7
+    protect_content: bool = False
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     stop_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -85,6 +85,8 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
     _update: Update | None = None
     press: ButtonPress | None = None
     """The button that was pressed, checked."""
+    is_let_in: bool = False
+    """Whether the gatekeeper let this update through to the handlers."""
 
     @property
     def services(self) -> Services:

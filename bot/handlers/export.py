@@ -65,6 +65,7 @@ async def _send(context: BotContext, part: Part) -> None:
             # Read from where it is, piece by piece: a copy of it would cost the same memory once more.
             InputFile(file, f"TumorScan-{part.number}.zip", read_file_handle=False),
             caption=context.texts("export.caption", number=part.number, count=len(part.scans)),
+            protect_content=False,  # a copy that can't be saved is none
             write_timeout=UPLOAD_TIMEOUT,
             read_timeout=UPLOAD_TIMEOUT,
         )

@@ -3,7 +3,9 @@
 import html
 import logging
 import re
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from telegram import CallbackQuery, Update, User
@@ -19,6 +21,7 @@ from storage.records import Person
 
 _log = logging.getLogger(__name__)
 _COMMAND = re.compile(r"/(\w{1,32})(?:@(\w{1,64}))?(?!\S)", re.ASCII)
+Callback = Callable[[Any, BotContext], Coroutine[Any, Any, Any]]
 GATE = -1
 """The handler group that runs before all others."""
 
@@ -26,6 +29,27 @@ GATE = -1
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
     """The one handler of the gate."""
     return [TypeHandler(Update, let_in)]
+
+
+class NotLetInError(RuntimeError):
+    """A handler was given an update that the gate has not let in: a mistake in how handlers are registered."""
+
+
+def behind_gate(handlers: Sequence[BaseHandler[Any, BotContext, Any]]) -> Sequence[BaseHandler[Any, BotContext, Any]]:
+    """The same handlers, each of which does nothing, and raises NotLetInError, for what has not come through here."""
+    for handler in handlers:
+        handler.callback = _only_let_in(handler.callback)
+    return handlers
+
+
+def _only_let_in(callback: Callback) -> Callback:
+    @wraps(callback)
+    async def guarded(update: Any, context: BotContext) -> object:
+        if not context.is_let_in:
+            raise NotLetInError(callback.__name__)
+        return await callback(update, context)
+
+    return guarded
 
 
 async def let_in(update: Update, context: BotContext) -> None:
@@ -44,6 +68,7 @@ async def let_in(update: Update, context: BotContext) -> None:
     await _stop_what_no_handler_may_see(update, context)
     if not await may_go_on(update, context):
         raise ApplicationHandlerStop
+    context.is_let_in = True
 
 
 def _what(update: Update, context: BotContext) -> str:
