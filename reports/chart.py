@@ -1,6 +1,7 @@
 """Draws counts as a picture for a phone: a column for each day, and lists of bars below. Pillow alone."""
 
 import io
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from reports.data import ChartData, CountList, DayCounts
-from reports.typefaces import FONTS, face_of
+from reports.typefaces import FONTS, REGULAR, face_of, has_glyph
 
 WIDTH: Final = 1080
 """Pixels; a phone shows them on about 390 of its own, so letters of 34 px are read there as 12."""
@@ -16,6 +17,8 @@ EDGE: Final = 48
 PLOT: Final = 360
 """Height of the columns' field."""
 TITLE, TEXT, LINE = 42, 32, 52
+BASELINE: Final = 1.07
+"""Of letters, below the top of their line, in their size: the same for all scripts."""
 LABELS: Final = 380
 """Width of the words before a bar."""
 PAPER, INK, QUIET, RULE = (255, 255, 255), (33, 43, 56), (92, 107, 122), (221, 227, 233)
@@ -60,13 +63,13 @@ def _columns(pen: ImageDraw.ImageDraw, top: int, data: ChartData) -> int:
     for share in (0, 0.5, 1):
         y = round(bottom - share * PLOT)
         pen.line((left, y, right, y), fill=RULE, width=2)
-        _write(pen, left - 16, y - TEXT // 2, f"{share * scale:g}", round(TEXT * 0.8), QUIET, 80, anchor="ra")
+        _write(pen, left - 16, y - TEXT // 2, f"{share * scale:g}", round(TEXT * 0.8), QUIET, 80, anchor="r")
     if most:
         step = (right - left) / len(data.days)
         for number, day in enumerate(data.days):
             _column(pen, left + number * step, step, bottom, day, scale)
     else:
-        _write(pen, (left + right) // 2, top + PLOT // 4, data.nothing, TEXT, QUIET, right - left, anchor="ma")
+        _write(pen, (left + right) // 2, top + PLOT // 4, data.nothing, TEXT, QUIET, right - left, anchor="m")
     return bottom + round(1.6 * LINE)
 
 
@@ -77,7 +80,7 @@ def _column(pen: ImageDraw.ImageDraw, left: float, step: float, bottom: int, day
             height = max(PLOT * count / scale, 2.0)
             pen.rectangle((left + gap, base - height, left + step - gap, base - 1), fill=colour)
             base -= height
-    _write(pen, round(left + step / 2), bottom + 10, day.words, round(TEXT * 0.75), QUIET, 200, anchor="ma")
+    _write(pen, round(left + step / 2), bottom + 10, day.words, round(TEXT * 0.75), QUIET, 200, anchor="m")
 
 
 def _bars(pen: ImageDraw.ImageDraw, top: int, part: CountList, nothing: str) -> int:
@@ -110,20 +113,53 @@ def round_above(most: int) -> int:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw, x: int, y: int, words: str, size: int, fill: tuple[int, int, int], room: int,
-    *, bold: bool = False, anchor: str = "la",
+    pen: ImageDraw.ImageDraw, x: float, y: float, words: str, size: int, fill: tuple[int, int, int], room: float,
+    *, bold: bool = False, anchor: str = "l",
 ) -> None:  # fmt: skip
-    """One line of text, cut to fit its room, in a font that has its letters."""
-    font = _font(words, size, bold=bold)
+    """One line of text below ``y``, cut to fit its room; ``x`` is its left end, middle or right end (l, m, r)."""
     shown = words
-    while shown and pen.textlength(shown, font) > room:
+    while shown and _length(pen, shown, size, bold=bold) > room:
         shown = shown[:-2].rstrip() + "…" if len(shown) > 2 else ""
-    pen.text((x, y), shown, fill=fill, font=font, anchor=anchor)
+    whole = _length(pen, shown, size, bold=bold)
+    x -= {"l": 0.0, "m": whole / 2, "r": whole}[anchor]
+    parts = runs(shown, bold=bold)
+    if _is_leftward(shown):
+        parts = [(name, _turned(part)) for name, part in reversed(parts)]
+    for name, part in parts:
+        font = _open_font(name, size)
+        pen.text((x, y + BASELINE * size), part, fill=fill, font=font, anchor="ls")
+        x += pen.textlength(part, font)
 
 
-def _font(words: str, size: int, *, bold: bool) -> ImageFont.FreeTypeFont:
-    letter = next((char for char in words if char.isalpha()), "a")
-    return _open_font(face_of(letter, bold=bold) or "NotoSans-Regular", size)
+def _length(pen: ImageDraw.ImageDraw, words: str, size: int, *, bold: bool) -> float:
+    return sum(pen.textlength(part, _open_font(name, size)) for name, part in runs(words, bold=bold))
+
+
+def runs(words: str, *, bold: bool) -> list[tuple[str, str]]:
+    """The text in pieces of one font each, with the font's name: words of two scripts may stand on one line."""
+    found: list[tuple[str, str]] = []
+    for char in words:
+        name = face_of(char, bold=bold) or REGULAR
+        if found and (not char.isalnum() and has_glyph(found[-1][0], char)):
+            name = found[-1][0]  # points and spaces, and marks that join the letter before
+        if found and found[-1][0] == name:
+            found[-1] = name, found[-1][1] + char
+        else:
+            found.append((name, char))
+    return found
+
+
+def _is_leftward(words: str) -> bool:
+    strong = next((kind for char in words if (kind := unicodedata.bidirectional(char)) in {"L", "R", "AL"}), "L")
+    return strong != "L"
+
+
+def _turned(part: str) -> str:
+    """A rightward part of a leftward line: the spaces behind it stand to its left."""
+    if _is_leftward(part):
+        return part
+    before, behind = len(part) - len(part.lstrip()), len(part) - len(part.rstrip())
+    return " " * behind + part.strip() + " " * before
 
 
 @cache

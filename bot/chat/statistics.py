@@ -45,7 +45,7 @@ def chart_data(tallies: Iterable[Tally], today: date, texts: Texts) -> ChartData
         legend=(*names, texts.plain("stats.refused")),
         days=tuple(_day(day, known, texts, (today - day).days) for day in days),
         lists=(
-            CountList(texts.plain("stats.by_verdict"), _by_verdict(known, texts)),
+            *_by_verdict(known, texts),
             CountList(texts.plain("stats.by_reason"), _by_reason(known)),
         ),
         nothing=texts.plain("stats.nothing"),
@@ -60,15 +60,19 @@ def _day(day: date, tallies: Iterable[Tally], texts: Texts, ago: int) -> DayCoun
     return DayCounts(words, tuple(counts))
 
 
-def _by_verdict(tallies: Iterable[Tally], texts: Texts) -> tuple[tuple[str, int], ...]:
+def _by_verdict(tallies: Iterable[Tally], texts: Texts) -> tuple[CountList, ...]:
+    """A list for each organ."""
     sums = Counter[tuple[str, str]]()
     for tally in tallies:
         if tally.subject == "verdict":
             sums[tally.organ, tally.name] += tally.count
+    title = texts.plain("stats.by_verdict")
     return tuple(
-        (f"{_organ(organ, texts)}: {texts.plain(f'stats.{verdict}')}", sums[organ, verdict])
+        CountList(
+            f"{title}: {_organ(organ, texts)}",
+            tuple((texts.plain(f"stats.{verdict}"), sums[organ, verdict]) for verdict in VERDICTS),
+        )
         for organ in sorted({organ for organ, _ in sums})
-        for verdict in VERDICTS
     )
 
 
@@ -81,5 +85,6 @@ def _by_reason(tallies: Iterable[Tally]) -> tuple[tuple[str, int], ...]:
     sums = Counter[str]()
     for tally in tallies:
         if tally.subject != "verdict":
-            sums[tally.name.replace("_", " ")] += tally.count
+            name = tally.name if tally.subject == "refusal" else f"{tally.subject}: {tally.name}"
+            sums[name.replace("_", " ")] += tally.count
     return tuple(sums.most_common(MOST_REASONS))

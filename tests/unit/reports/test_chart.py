@@ -5,8 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from reports.chart import COLOURS, PAPER, WIDTH, draw_chart, round_above
+from reports.chart import COLOURS, PAPER, WIDTH, draw_chart, round_above, runs
 from reports.data import ChartData, CountList, DayCounts
+from reports.typefaces import has_glyph
 
 
 def a_chart(*counts: tuple[int, ...], rows: tuple[tuple[str, int], ...] = (), words: str = "Scans") -> ChartData:
@@ -35,7 +36,9 @@ def test_columns_are_as_high_as_their_counts() -> None:
     assert third <= legend + 50
 
 
-@pytest.mark.parametrize("words", ["Scans", "Снимки за день", "الصور", "स्कैन", "扫描", "x" * 300, ""])
+@pytest.mark.parametrize(
+    "words", ["Scans", "Снимки за день", "الصور", "स्कैन", "扫描", "x" * 300, "", "   ", "٣  أ  3  ", "31 أكتوبر (MRI)"]
+)
 def test_it_is_drawn_in_any_script(words: str) -> None:
     picture = drawn(a_chart((1, 2, 3), rows=((words, 3), (words, 0)), words=words))
     assert area(picture, PAPER) < picture.width * picture.height
@@ -59,3 +62,10 @@ def test_a_million_fits_into_the_picture() -> None:
 def test_more_names_than_colours_are_refused() -> None:
     with pytest.raises(ValueError, match="apart at most"):
         draw_chart(ChartData("", ("a", "b", "c", "d", "e"), (), (), ""))
+
+
+@pytest.mark.parametrize("words", ["ब्रेन MRI: संकेत", "МРТ мозга (MRI)", "دماغ MRI: لا", "brain MRI", "3 जवाब, 28 नव॰"])
+def test_words_of_two_scripts_are_drawn_in_fonts_that_have_them(words: str) -> None:
+    parts = runs(words, bold=False)
+    assert "".join(part for _, part in parts) == words
+    assert all(has_glyph(name, char) for name, part in parts for char in part)
