@@ -25,6 +25,7 @@ from inference.gate import part_finder
 from inference.gate.gate import Admission, Gate
 from inference.gate.ood_detector import REASONS
 from inference.model import Model, Prediction
+from inference.preprocess import whole
 from inference.registry import check_models
 
 
@@ -154,11 +155,11 @@ def tumor_heat(model: Model, prediction: Prediction) -> NDArray[np.float32]:
 
 
 def draw_heat(model: Model, prediction: Prediction, size: tuple[int, int]) -> Image.Image:
-    """The heat over a picture of ``size``, 8-bit grey; for a model that judges cells it lies on these."""
+    """The heat over the picture of ``size`` that was read, 8-bit grey; of a model of cells it lies on these."""
     values = tumor_heat(model, prediction)
     if prediction.outline is not None:
         return measures.heat_image(values, prediction.outline, size)
-    return heat_image(values, model.card.input.side, size)
+    return heat_image(values, prediction.placement or whole(*size, model.card.input.side), size)
 
 
 def _encode_grey(image: Image.Image) -> bytes:

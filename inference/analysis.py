@@ -23,6 +23,8 @@ class Reason(StrEnum):
     """Whatever the verdict, it is about a part of the picture that was cut out: the slice on a screen."""
     UNDECIDED = "undecided"
     """The prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
+    UNUSUAL_FINDING = "unusual_finding"
+    """The model sees something unusual that is none of the kinds that it knows: neither signs nor their absence."""
     NOT_A_SCAN = "not_a_scan"
     """The gate takes the picture for no organ that it knows, and can't tell what else it is."""
     PHOTO_OF_SCREEN = "photo_of_screen"

@@ -1,9 +1,10 @@
 """The network of every model, as code: rebuilt from the card and filled with ``weights.npz`` (needs TensorFlow).
 
-The gate reads EfficientNet-Lite0 (``_pooled_backbone``), the blood smear's model measured cells (``_judge_cells``).
-Else it is a plain residual net of 3x3 convolutions with group normalisation and a stride of 8, then one 1x1 convolution
-to K class maps, their mean, and a bias per class. So Grad-CAM on a logit has a closed form (Selvaraju et al. 2017,
-section 3.1; Draelos & Carin 2020), and ``logits[c] = bias[c] + mean_xy(maps[c])`` holds for every picture.
+The gate reads EfficientNet-Lite0 (``_pooled_backbone``), the blood smear's model measured cells (``_judge_cells``), the
+brain's a pretrained net that also draws lesions (``inference.lesion_net``). Else it is a plain residual net of 3x3
+convolutions with group normalisation and a stride of 8, then one 1x1 convolution to K class maps, their mean, and a
+bias per class: ``logits[c] = bias[c] + mean_xy(maps[c])``. In all of them Grad-CAM on a logit has a closed form, which
+is the output ``maps`` (Selvaraju et al. 2017, section 3.1; Draelos & Carin 2020).
 """
 
 from pathlib import Path
@@ -13,78 +14,28 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from inference.card import Architecture
+from inference import lesion_net
+from inference.card import Architecture, LesionArchitecture
 from inference.efficientnet import STAGES, efficientnet_lite0
-
-GROUP_SIZE = 8
-"""Channels that are normalised together (Wu & He 2018)."""
-ACTIVATIONS = "activations"
-"""Layer whose output the class maps are made of: the one to differentiate a logit by."""
-MAPS = "maps"
-LOGITS = "logits"
-FEATURES = "features"
+from inference.layers import ACTIVATIONS, FEATURES, LOGITS, MAPS, Bias, residual_activations
 
 
-class GroupNorm(layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Group normalisation out of operations that LiteRT runs fast: per-channel moments, pooled by one small matrix."""
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        """Make the scale and the offset, one each a channel."""
-        channels = shape[-1]
-        if channels is None or channels % GROUP_SIZE:
-            raise ValueError(f"the number of channels must be a multiple of {GROUP_SIZE}, got {channels}")
-        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
-        self._pool = np.kron(np.eye(channels // GROUP_SIZE), np.full((GROUP_SIZE, GROUP_SIZE), 1 / GROUP_SIZE)).astype(
-            np.float32
-        )
-
-    def call(self, x: Any) -> Any:
-        """Normalise [B, h, w, C]; the moments are taken in float32 whatever the dtype of ``x``."""
-        wide = ops.cast(x, "float32")
-        pool = ops.convert_to_tensor(self._pool)
-        mean = ops.matmul(ops.mean(wide, axis=(1, 2)), pool)
-        square = ops.matmul(ops.mean(wide * wide, axis=(1, 2)), pool)
-        spread = ops.rsqrt(ops.maximum(square - mean * mean, 0.0) + 1e-4)
-        scale = ops.cast(self.gamma, "float32") * spread
-        offset = ops.cast(self.beta, "float32") - mean * scale
-        channels = self._pool.shape[0]
-        scale = ops.reshape(scale, (-1, 1, 1, channels))
-        offset = ops.reshape(offset, (-1, 1, 1, channels))
-        return x * ops.cast(scale, x.dtype) + ops.cast(offset, x.dtype)
-
-
-class Bias(layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Adds one number a class: the part of a logit that no place in the picture explains."""
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        """Make the bias."""
-        self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
-
-    def call(self, x: Any) -> Any:
-        """Add it to [B, K]."""
-        return x + self.bias
-
-
-def build(architecture: Architecture, input_side: int, channels: int, n_classes: int) -> keras.Model:
-    """Build the net for [B, side, side, channels] float32; its output is {"logits", "maps", "features"}, all float32.
+def build(
+    architecture: Architecture | LesionArchitecture, input_side: int, channels: int, n_classes: int
+) -> keras.Model:
+    """Build the net for [B, side, side, channels] float32; its output is {"logits", "maps", "features", ...}, float32.
 
     Shapes: logits [B, K], maps [B, side/8, side/8, K] for the shipped strides, features [B, F] (mean of the last
     activations). An architecture without a stem judges measured cells instead (see ``_judge_cells``).
     """
+    if isinstance(architecture, LesionArchitecture):
+        return lesion_net.build_lesion_net(architecture, input_side, channels, n_classes)
     if architecture.backbone:
         return _pooled_backbone(input_side, channels, n_classes)
     if not architecture.stem:
         return _judge_cells(input_side, channels, n_classes)
     picture = keras.Input((input_side, input_side, channels), name="picture")
-    x = _conv(picture, architecture.stem, 2, "stem")
-    x = layers.Activation("relu", name="stem_relu")(GroupNorm(name="stem_norm")(x))
-    stages = list(zip(architecture.widths, architecture.blocks, architecture.strides, strict=True))
-    for stage, (width, blocks, stride) in enumerate(stages):
-        for block in range(blocks):
-            last = stage == len(stages) - 1 and block == blocks - 1
-            x = _residual(x, width, stride if block == 0 else 1, f"s{stage}b{block}", ACTIVATIONS if last else None)
-    x = layers.Activation("linear", dtype="float32", name="to_float32")(x)
+    x = residual_activations(picture, architecture)
     maps = layers.Conv2D(n_classes, 1, use_bias=False, dtype="float32", name=MAPS)(x)
     logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
     features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
@@ -126,22 +77,6 @@ def _judge_cells(side: int, channels: int, n_classes: int) -> keras.Model:
     logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
     features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
     return keras.Model(sheet, {"logits": logits, "maps": maps, "features": features})
-
-
-def _conv(x: Any, width: int, stride: int, name: str, kernel: int = 3) -> Any:
-    return layers.Conv2D(
-        width, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
-    )(x)
-
-
-def _residual(x: Any, width: int, stride: int, name: str, output_name: str | None) -> Any:
-    y = GroupNorm(name=f"{name}_norm1")(_conv(x, width, stride, f"{name}_conv1"))
-    y = layers.Activation("relu", name=f"{name}_relu1")(y)
-    y = GroupNorm(name=f"{name}_norm2")(_conv(y, width, 1, f"{name}_conv2"))
-    if stride != 1 or x.shape[-1] != width:
-        x = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x) if stride != 1 else x
-        x = _conv(x, width, 1, f"{name}_skip", kernel=1)
-    return layers.Activation("relu", name=output_name or f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, y]))
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

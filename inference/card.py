@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -35,6 +35,33 @@ class Architecture(_Part):
     blocks: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
 
+    @property
+    def features(self) -> int:
+        """How many numbers the model's output ``features`` holds."""
+        return self.widths[-1]
+
+
+class Member(_Part):
+    """A second, smaller net that reads the same picture at another ``side``; its logits are mixed into the first's."""
+
+    architecture: Architecture
+    side: int
+    classes: int
+
+
+class LesionArchitecture(_Part):
+    """Arguments of ``inference.lesion_net``: a pretrained backbone, class maps, a lesion map, and perhaps a member."""
+
+    backbone: Literal["efficientnet_lite0"]
+    width: int
+    """Channels that the strides are fused into."""
+    member: Member | None = None
+
+    @property
+    def features(self) -> int:
+        """How many numbers the model's output ``features`` holds."""
+        return self.width + (self.member.architecture.features if self.member else 0)
+
 
 class Input(_Part):
     """How a picture becomes the tensor [1, side, side, channels] (see ``inference.preprocess``)."""
@@ -43,18 +70,22 @@ class Input(_Part):
     channels: Annotated[int, Field(ge=1, le=64)]
     normalisation: Literal["none", "percentile", "stain", "cells"]
     """"cells": no picture but what is measured of each white cell in it, one place a cell (``cell_measures``)."""
+    crop: Literal["none", "head"] = "none"
+    """"head": only the box around the tissue is read, so that margins and burned-in marks take no part."""
 
 
 class OperatingPoints(_Part):
-    """Thresholds on the calibrated probability, chosen on ``val``.
+    """Thresholds on the calibrated probability.
 
-    For an expert: signs are reported at or above ``positive``, absence at or below ``negative`` (probability of
-    any tumour class); in between the answer is "not sure". For the gate: a picture is accepted as an organ when
+    For an expert, both on the probability of any tumour class: signs are reported at or above ``positive``, absence at
+    or below ``negative``; in between the answer is "not sure". For the gate: a picture is accepted as an organ when
     that organ's probability is at or above ``positive``.
     """
 
     positive: Annotated[float, Field(ge=0, le=1)]
     negative: Annotated[float, Field(ge=0, le=1)]
+    finding: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Above this share of what is no tumour, a finding of another kind keeps absence from being reported."""
 
 
 class ScoreBin(_Part):
@@ -89,12 +120,24 @@ class StudyRule(_Part):
     """The share of slices that may show signs alone in a study that is told "no signs"."""
 
 
+Role = Literal["tumor", "finding", "clear"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""What a class means for the verdict: signs, something unusual of another kind, or nothing to report."""
+
+
 class ModelClass(_Part):
     """One output of the model and the words that people see for it."""
 
     name: Name
     words: str
-    tumor: bool
+    role: Role = "clear"
+    unknown_kind: bool = False
+    """A tumour class that says nothing about the kind: a tumour, but of a kind that the model can't tell."""
+
+    @property
+    def tumor(self) -> bool:
+        """Whether the class is a sign of what the organ's expert looks for."""
+        return self.role == "tumor"
 
 
 class ModelCard(_Part):
@@ -107,12 +150,14 @@ class ModelCard(_Part):
     slices: bool = False
     """A picture is a slice of a volume: several may lie on one sheet, or belong to one series."""
     classes: tuple[ModelClass, ...]
-    architecture: Architecture
+    architecture: Architecture | LesionArchitecture
     input: Input
     temperature: Annotated[float, Field(gt=0)]
     operating_points: OperatingPoints
     conformal: dict[str, float]
     """Class name -> quantile q: the class is in the prediction set when its probability is >= 1 - q."""
+    role_conformal: dict[Role, float] = {}
+    """The same for roles, "tumor" and "clear", by the sum of their classes: what the verdict rests on, where given."""
     heatmap_full_scale: Annotated[float, Field(gt=0)]
     """The class-map value (logit units) that is drawn at full strength; fixed, never stretched per picture."""
     views: tuple[View, ...] = ("plain",)
@@ -141,8 +186,8 @@ class ModelCard(_Part):
             raise ValueError(f"classes: a gate has one for each organ and then {OTHER!r}; only a gate has no organ")
         if self.organ == OTHER:
             raise ValueError(f"organ: {OTHER!r} is what the gate calls a picture of no organ")
-        if self.organ and len({c.tumor for c in self.classes}) != 2:
-            raise ValueError("classes: an expert needs at least one with a tumour and one without")
+        if self.organ and not {"tumor", "clear"} <= {c.role for c in self.classes}:
+            raise ValueError("classes: an expert needs at least one with the role tumor and one that is clear")
         return self
 
     @property

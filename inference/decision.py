@@ -40,28 +40,52 @@ def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
     return sum(chances[c.name] for c in card.classes if c.tumor)
 
 
+def other_finding(chances: Mapping[str, float], card: ModelCard) -> float:
+    """Probability of a finding of another kind, given that there is no tumour; 0 for a card without such classes."""
+    finding = sum(chances[c.name] for c in card.classes if c.role == "finding")
+    clear = sum(chances[c.name] for c in card.classes if c.role == "clear")
+    return finding / (finding + clear) if finding else 0.0
+
+
 def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
     """Give the verdict that a model's probabilities allow.
 
-    Signs are reported at or above the positive operating point and absence at or below the negative one, and each
-    only when the prediction set holds classes of that kind alone and the views of the picture agree
-    (``tta_disagreement``, see ``Prediction``, is at most the card's ``max_tta_disagreement``); everything else is
-    "not sure".
+    Signs are reported when the probability of any tumour is at or above the positive operating point and nothing clear
+    is possible; absence when it is at or below the negative one, no tumour is possible, and a finding of another kind
+    is not too likely. Both only when the views of the picture agree (``tta_disagreement``, see ``Prediction``, is at
+    most the card's ``max_tta_disagreement``). Everything else is "not sure"; where it is only a finding that stands in
+    the way, or one is likeliest, that is told as the reason.
     """
-    tumor = {c.name: c.tumor for c in card.classes}
-    score = any_tumor(chances, card)
+    role = {c.name: c.role for c in card.classes}
     possible = prediction_set(chances, card)
-    kinds = {tumor[name] for name in possible}
+    roles = _possible_roles(chances, card, possible)
     agree = tta_disagreement <= card.max_tta_disagreement
-    if agree and kinds == {True} and score >= card.operating_points.positive:
-        verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if tumor[name]]
-    elif agree and kinds == {False} and score <= card.operating_points.negative:
-        verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in chances if not tumor[name]]
-    else:
-        verdict, candidates = Verdict.NOT_SURE, list(chances)
+    points, tumor = card.operating_points, any_tumor(chances, card)
+    unusual = other_finding(chances, card) > points.finding
+    absent = agree and roles == {"clear"} and tumor <= points.negative
+    verdict, candidates = Verdict.NOT_SURE, list(chances)
+    if agree and roles == {"tumor"} and tumor >= points.positive:
+        verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if role[name] == "tumor"]
+    elif absent and unusual:
+        candidates = [name for name in chances if role[name] == "finding"]
+    elif absent:
+        verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in chances if role[name] == "clear"]
     label = max(candidates, key=lambda name: chances[name])
-    reason = Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ
+    reason = Reason.READ
+    if verdict is Verdict.NOT_SURE:
+        reason = Reason.UNUSUAL_FINDING if role[label] == "finding" else Reason.UNDECIDED
     return Decision(verdict, reason, label, chances[label], possible)
+
+
+def _possible_roles(chances: Mapping[str, float], card: ModelCard, possible: tuple[str, ...]) -> set[str]:
+    """Which of tumour and clear can't be ruled out: by quantiles of their own, else by the classes still ``possible``.
+
+    A class that few calibration pictures have can't say what it rules out, a role can.
+    """
+    if not card.role_conformal:
+        return {c.role for c in card.classes if c.name in possible and c.role != "finding"}
+    by_role = {kind: sum(chances[c.name] for c in card.classes if c.role == kind) for kind in card.role_conformal}
+    return {kind for kind, quantile in card.role_conformal.items() if by_role[kind] >= 1 - quantile}
 
 
 def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:

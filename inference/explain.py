@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.decode.bit_depth import to_levels
-from inference.preprocess import letterbox_geometry
+from inference.preprocess import Placement
 
 STOPS: Final = (
     (179, 50, 90), (198, 61, 77), (215, 75, 63), (229, 92, 48), (240, 111, 32), (247, 132, 16), (251, 155, 6),
@@ -35,10 +35,20 @@ def heat(class_map: NDArray[np.float32], full_scale: float) -> NDArray[np.float3
     return scaled
 
 
-def heat_image(values: NDArray[np.float32], side: int, size: tuple[int, int]) -> Image.Image:
-    """Take heat (h x w over the letterboxed square of ``side`` pixels) back to a picture of ``size``: 8-bit grey."""
-    box = letterbox_geometry(*size, side).crop(values.shape[0])
-    return Image.fromarray(to_levels(values)).resize(size, Image.Resampling.BICUBIC, box=box)
+def heat_image(values: NDArray[np.float32], place: Placement, size: tuple[int, int]) -> Image.Image:
+    """Take heat (h x w over the square that a model read) back to a picture of ``size``: 8-bit grey.
+
+    Outside the part of the picture that was read (``place.crop``) there is none.
+    """
+    left, top, right, bottom = place.crop
+    read = Image.fromarray(to_levels(values)).resize(
+        (right - left, bottom - top), Image.Resampling.BICUBIC, box=place.box.crop(values.shape[0])
+    )
+    if read.size == size:
+        return read
+    whole = Image.new("L", size)
+    whole.paste(read, (left, top))
+    return whole
 
 
 def overlay(picture: Image.Image, heat_map: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ from inference.card import ModelCard, ModelError
 from inference.cells.finder import Outline, find
 from inference.cells.measures import cell_tensor, own_evidence
 from inference.decision import any_tumor, probabilities
-from inference.preprocess import tensor
+from inference.preprocess import Placement, place
 from inference.registry import Entry
 
 
@@ -24,11 +24,13 @@ class Prediction:
     chances: dict[str, float]
     """Class name -> calibrated probability."""
     outputs: Outputs
-    """The mean over the card's views, seen from the plain one: ``logit_c = bias_c + mean_xy(map_c)`` still holds."""
+    """The mean over the card's views, seen from the plain one."""
     tta_disagreement: float = 0.0
     """How far two views differ at most in the probability of any tumour."""
     outline: Outline | None = None
     """The cells that were judged, in the order of the map's places; None for a model that reads the picture itself."""
+    placement: Placement | None = None
+    """Which part of the picture the maps lie over; None for a model that judges cells."""
 
     @property
     def evidence(self) -> NDArray[np.float32]:
@@ -56,7 +58,8 @@ class Model:
     def read(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
         field = find(rgb) if self.card.input.normalisation == "cells" else None
-        views = self._views(tensor(rgb, self.card.input) if field is None else cell_tensor(field))
+        plain, placement = (cell_tensor(field), None) if field else place(rgb, self.card.input)
+        views = self._views(plain)
         outputs = views[0] if len(views) == 1 else mean(views)
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
@@ -64,7 +67,7 @@ class Model:
             [any_tumor(probabilities(view.logits, self.card), self.card) for view in views] if len(views) > 1 else [0.0]
         )
         chances = probabilities(outputs.logits, self.card)
-        return Prediction(chances, outputs, max(tumor) - min(tumor), field.outline if field else None)
+        return Prediction(chances, outputs, max(tumor) - min(tumor), field.outline if field else None, placement)
 
     def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
         """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""

@@ -81,7 +81,7 @@ def _sentence(words: str) -> str:
 
 
 def _ill(card: ModelCard) -> list[str]:
-    return [c.name for c in card.classes if c.tumor]
+    return [c.name for c in card.classes if c.tumor and not c.unknown_kind]
 
 
 def _label(organ: str, name: str, texts: Texts) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from bot.chat.texts import Texts
 from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import card_of, observed_rate
-from inference.analysis import Verdict
+from inference.analysis import Reason, Verdict
 from inference.registry import Entry
 from storage.records import Scan
 
@@ -48,9 +48,13 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     finding = finding_words(scan.organ, texts)
     if study := StudyFacts.told(scan):
         return f"{_study_explanation(scan, finding, texts, models)} {slice_words(study, texts)}"
-    if scan.verdict == Verdict.NOT_SURE:
+    if scan.reason == Reason.UNUSUAL_FINDING:
+        said = texts.plain("explain.unusual", finding=finding)
+    elif scan.verdict == Verdict.NOT_SURE:
         why = texts.plain("brief.not_sure")
         said = texts.plain("explain.not_sure", why=why, names=_still_possible(scan, texts))
+    elif names_no_kind(scan, models):
+        said = texts.plain("explain.unknown_kind", finding=finding)
     else:
         chance = chance_words(scan.probabilities.get(scan.label, scan.confidence), texts)
         label = label_words(scan.organ, scan.label, texts)
@@ -89,15 +93,18 @@ def brief_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     An organ with one kind of finding is not told that its leukaemia looks most like leukaemia.
     """
     if scan.verdict == Verdict.NOT_SURE:
-        return texts.plain("study.not_sure_why" if scan.study is not None else "brief.not_sure")
+        alone = "brief.unusual" if scan.reason == Reason.UNUSUAL_FINDING else "brief.not_sure"
+        return texts.plain("study.not_sure_why" if scan.study is not None else alone)
+    if names_no_kind(scan, models):
+        return texts.plain("brief.unknown_kind")
     if scan.verdict == Verdict.TUMOR_SIGNS and not knows_one_kind(scan, models):
         return texts.plain("brief.tumor_signs", label=label_words(scan.organ, scan.label, texts))
     return ""
 
 
 def possible_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
-    """Which answers fit a picture that the model is not sure about; "" where there are but two in all."""
-    if scan.verdict != Verdict.NOT_SURE or knows_one_kind(scan, models):
+    """Which answers fit a picture that the model is not sure about; "" where there are but two in all, or none fits."""
+    if scan.verdict != Verdict.NOT_SURE or scan.reason == Reason.UNUSUAL_FINDING or knows_one_kind(scan, models):
         return ""
     names = texts.listed([label_words(scan.organ, name, texts) for name in _ranked(scan)])
     return texts.plain("brief.possible", names=names)
@@ -107,6 +114,12 @@ def knows_one_kind(scan: Scan, models: Iterable[Entry]) -> bool:
     """Whether the model tells a finding from none, and no kinds of it; a model that is gone is known by its answers."""
     card = card_of(scan, models)
     return len(scan.probabilities) <= 2 if card is None else sum(c.tumor for c in card.classes) == 1
+
+
+def names_no_kind(scan: Scan, models: Iterable[Entry]) -> bool:
+    """Whether signs rest on a class that says nothing about the kind (``ModelClass.unknown_kind``)."""
+    card = card_of(scan, models) if scan.verdict == Verdict.TUMOR_SIGNS else None
+    return card is not None and any(c.unknown_kind and c.name == scan.label for c in card.classes)
 
 
 def _study_explanation(scan: Scan, finding: str, texts: Texts, models: Iterable[Entry]) -> str:

@@ -21,7 +21,7 @@ WEIGHTS: dict[BackendName, str] = {"litert": "model.tflite", "tensorflow": "weig
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What one forward pass gives: ``logit_c = bias_c + mean_xy(map_c)``."""
+    """What one forward pass gives. Where a logit is a mean over places, ``logit_c = bias_c + mean_xy(map_c)``."""
 
     logits: NDArray[np.float32]
     """[K]."""

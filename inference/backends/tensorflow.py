@@ -8,24 +8,27 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.architecture import ACTIVATIONS, FEATURES, LOGITS, MAPS, build, load_weights
+from inference.architecture import build, load_weights
 from inference.backends import WEIGHTS, Outputs
 from inference.card import ModelCard, ModelError
+from inference.layers import ACTIVATIONS, FEATURES, LOGITS, MAPS
+from inference.lesion_net import MEMBER, stretched
 
 
 class TensorFlowBackend:
-    """A Keras model that also gives the activations of its last convolution."""
+    """A Keras model that also gives the activations that its maps are made of (of a member, too, where it has one)."""
 
     def __init__(self, model: keras.Model) -> None:
-        outputs = {**model.output, ACTIVATIONS: model.get_layer(ACTIVATIONS).output}
-        self._model = keras.Model(model.input, outputs)
+        names = [name for name in (ACTIVATIONS, f"{MEMBER}{ACTIVATIONS}") if any(x.name == name for x in model.layers)]
+        outputs = {name: model.output[name] for name in (LOGITS, FEATURES)}
+        self._model = keras.Model(model.input, [outputs, [model.get_layer(name).output for name in names]])
         self._explain = tf.function(self._grad_cam)
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Grad-CAM of every class (Selvaraju et al. 2017, equations 1 and 2, without the ReLU).
 
-        alpha_k = mean_xy(d logit_c / d A_k), map_c = sum_k alpha_k A_k; times the number of places, so that the map's
-        mean is the logit without its bias, as in the class maps of the exported model.
+        alpha_k = mean_xy(d logit_c / d A_k), map_c = sum_k alpha_k A_k; times the number of places, so that where a
+        logit is a mean over places the map's mean is the logit without its bias. With a member the maps of both add up.
         """
         outputs = self._explain(tf.constant(tensor))
         return Outputs(*(np.asarray(outputs[name][0]) for name in (LOGITS, MAPS, FEATURES)))
@@ -33,15 +36,21 @@ class TensorFlowBackend:
     def _grad_cam(self, tensor: Any) -> dict[str, Any]:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(tensor)  # a net without weights before its activations would not be recorded
-            outputs: dict[str, Any] = self._model(tensor, training=False)
-            activations = outputs[ACTIVATIONS]
+            outputs, activations = self._model(tensor, training=False)
             scores = tf.unstack(outputs[LOGITS][0])
+        side = activations[0].shape[1]
+        maps = [stretched(self._maps(tape, scores, layer), side) for layer in activations]
+        return {LOGITS: outputs[LOGITS], MAPS: tf.add_n(maps), FEATURES: outputs[FEATURES]}
+
+    @staticmethod
+    def _maps(tape: Any, scores: Any, activations: Any) -> Any:
+        """Maps [1, h, w, K] of every score over one layer's activations."""
         places = activations.shape[1] * activations.shape[2]
         maps = [
             tf.reduce_sum(tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2)) * activations, axis=-1)
             for score in scores
         ]
-        return {LOGITS: outputs[LOGITS], MAPS: tf.stack(maps, axis=-1) * places, FEATURES: outputs[FEATURES]}
+        return tf.stack(maps, axis=-1) * float(places)
 
 
 def load(folder: Path, card: ModelCard) -> TensorFlowBackend:

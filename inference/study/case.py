@@ -190,7 +190,7 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
     return CaseVerdict(
         organ=organ,
         verdict=verdict,
-        reason=Reason.UNDECIDED if verdict is Verdict.NOT_SURE else Reason.READ,
+        reason=_reason(verdict, label, card),
         label=label,
         confidence=window.probabilities[label],
         probabilities=window.probabilities,
@@ -233,9 +233,16 @@ def _is(window: Window, verdict: Verdict) -> bool:
 
 
 def _label(verdict: Verdict, window: Window, card: ModelCard) -> str:
-    tumor = {c.name: c.tumor for c in card.classes}
-    wanted = {Verdict.TUMOR_SIGNS: (True,), Verdict.NO_TUMOR_SIGNS: (False,)}.get(verdict, (True, False))
-    return max((n for n in window.probabilities if tumor[n] in wanted), key=lambda n: window.probabilities[n])
+    role = {c.name: c.role for c in card.classes}
+    told = {Verdict.TUMOR_SIGNS: ("tumor",), Verdict.NO_TUMOR_SIGNS: ("clear",)}.get(verdict, tuple(role.values()))
+    return max((n for n in window.probabilities if role[n] in told), key=lambda n: window.probabilities[n])
+
+
+def _reason(verdict: Verdict, label: str, card: ModelCard) -> Reason:
+    if verdict is not Verdict.NOT_SURE:
+        return Reason.READ
+    unusual = any(c.name == label and c.role == "finding" for c in card.classes)
+    return Reason.UNUSUAL_FINDING if unusual else Reason.UNDECIDED
 
 
 def _windows(series: SeriesFindings, indices: Sequence[int], card: ModelCard) -> list[Window]:

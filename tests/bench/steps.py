@@ -11,12 +11,12 @@ from PIL import Image
 
 from bot.chat.languages import load_language
 from bot.knowledge.knowledge import Knowledge
-from inference.analyser import Analyser, tumor_heat
+from inference.analyser import Analyser, draw_heat
 from inference.analysis import PictureWords
 from inference.backends import BackendName
 from inference.chat_picture import stacked
 from inference.decode.imaging import decode, encode_jpeg
-from inference.explain import heat_image, overlay
+from inference.explain import overlay
 from inference.model import Model, Prediction
 from reports import render
 from reports.data import Bar, ReportData
@@ -60,7 +60,7 @@ def text_costs() -> dict[str, float]:
 
 
 def _draw_heat(model: Model, prediction: Prediction, shown: Image.Image) -> Image.Image:
-    return overlay(shown, heat_image(tumor_heat(model, prediction), model.card.input.side, shown.size))
+    return overlay(shown, draw_heat(model, prediction, shown.size))
 
 
 def _median(step: Callable[[], object]) -> float:

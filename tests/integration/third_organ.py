@@ -33,18 +33,18 @@ name = "{ORGAN}"
 organ = "{ORGAN}"
 upright = true
 classes = [
-    {{name = "nodule", words = "nodule", tumor = true}},
-    {{name = "no_nodule", words = "no nodule", tumor = false}},
+    {{name = "nodule", words = "nodule", role = "tumor"}},
+    {{name = "no_nodule", words = "no nodule"}},
 ]
 input = {{side = {SIDE}, channels = 1, normalisation = "percentile"}}
 {NET}{CARD}"""
 GATE = f"""
 base = "gate"
 classes = [
-    {{name = "brain_mri", words = "brain MRI", tumor = false}},
-    {{name = "blood_smear", words = "blood smear", tumor = false}},
-    {{name = "{ORGAN}", words = "chest X-ray", tumor = false}},
-    {{name = "other", words = "something else", tumor = false}},
+    {{name = "brain_mri", words = "brain MRI"}},
+    {{name = "blood_smear", words = "blood smear"}},
+    {{name = "{ORGAN}", words = "chest X-ray"}},
+    {{name = "other", words = "something else"}},
 ]
 class_shares = [0.25, 0.25, 0.25, 0.25]
 {CARD}"""

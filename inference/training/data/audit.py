@@ -49,24 +49,35 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
     """Raise DataError naming the file or class of the first thing that would spoil a training.
 
     A picture that is missing, broken or listed twice, or the same file under two labels or in two parts; a label that
-    is no class; a mask that is missing, broken, empty or of another size; a class with fewer than two pictures to learn
-    from, or with none to choose the model by.
+    is no class; a mask that is missing, broken, empty or of another size; a group (person, field) on two sides; a
+    class with fewer than two groups to learn from, or without any picture to choose the model by.
     """
     seen: dict[Path, str] = {}
     for example in examples:
         if example.label not in recipe.class_names:
-            raise DataError(f"{example.path}: {example.label!r} is no class of {recipe.name}")
+            raise DataError(f"{example.where}: {example.label!r} is no class of {recipe.name}")
         if example.path in seen:
-            raise DataError(f"{example.path} is listed twice, as {seen[example.path]} and as {example.label}")
+            raise DataError(f"{example.where} is listed twice, as {seen[example.path]} and as {example.label}")
         seen[example.path] = example.label
     for name in recipe.class_names:
         for part, least in (("train", 2), ("val", 1)):
-            count = sum(e.label == name and e.part == part for e in examples)
-            if count < least:
-                raise DataError(f"{recipe.name}: {count} picture(s) of {name} in {part}, at least {least} are needed")
+            groups = {e.group: e for e in examples if e.label == name and e.part == part}
+            if len(groups) < least:
+                of = f", {next(iter(groups.values())).where}," if groups else ""
+                raise DataError(
+                    f"{recipe.name}: {len(groups)} group(s) of {name} in {part}{of} and at least {least} are needed"
+                )
+    sides: dict[str, Example] = {}
+    for example in examples:
+        first = sides.setdefault(example.group, example)
+        if first.part != example.part:
+            raise DataError(
+                f"group {example.group} is on two sides: {first.where} in {first.part}, {example.where} in "
+                f"{example.part}"
+            )
     known: dict[bytes, Example] = {}
     for example in examples:
-        picture = read_picture(example.path)
+        picture = read_picture(example.path, example.where)
         first = known.setdefault(sha256(example.path.read_bytes()).digest(), example)
         if (first.label, first.part) != (example.label, example.part):
             raise DataError(
@@ -77,9 +88,11 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
             mask = read_picture(example.mask)
             if mask.shape != picture.shape:
                 sizes = " and ".join(f"{p.shape[1]} x {p.shape[0]}" for p in (picture, mask))
-                raise DataError(f"{example.mask} is no mask of {example.path}: they are {sizes} pixels large")
+                raise DataError(f"{example.mask} is no mask of {example.where}: they are {sizes} pixels large")
             if mask.max() <= 96:
-                raise DataError(f"{example.mask} is empty: leave the mask out where nothing is outlined")
+                raise DataError(
+                    f"{example.mask}, the mask of {example.where}, is empty: leave it out where nothing is outlined"
+                )
 
 
 def leaks(examples: Sequence[Example]) -> list[str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inference.card import Input
-from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, tensor
+from inference.preprocess import MAX_DENSITY, MAX_LEVEL, place, tensor
 from inference.training.recipes import (
     BLOOD_SMEAR,
     BRAIN_MRI,
@@ -48,6 +48,8 @@ KNOWN_FROM_TRAINING = frozenset(
 )
 """Groups of val and test whose twin lies in the training part, as ``data --audit`` found: second visits of five
 children, and five other pictures that are nearly one of the training. Nothing is chosen by or measured on them."""
+LEFT_OUT, EXTRA_TEST = "left_out", "extra_test"
+"""Parts of pictures from places that no training sees: to choose on, and to report on."""
 SCALE_BAR = (164 / 224, 196 / 224)
 """Left and top edge of the burned-in scale bar of the mehrad pictures, as shares of the width and the height."""
 
@@ -63,7 +65,7 @@ class Example:
     path: Path
     label: str
     part: str
-    """train, val or test."""
+    """train, val or test; ``LEFT_OUT`` or ``EXTRA_TEST`` for whole places that no training sees."""
     source: str
     group: str
     """Examples of one group (person, field, near-duplicates) lie in one part."""
@@ -75,11 +77,23 @@ class Example:
     """Where pictures of one slide or laboratory are alike: which one it is."""
     scale_bar: bool = False
     """Whether a scale bar is burned into the lower right corner, whose look tells the class."""
+    plane: str = ""
+    finding: str = ""
+    """The diagnosis in the source's own words."""
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
+    """(left, top, right, bottom) in pixels where a source gives boxes instead of an outline."""
+    row: int | None = None
+    """The line of the index that names the picture."""
 
     @property
     def domain(self) -> str:
         """What looks alike and is left out as a whole: the slide or laboratory, else the source."""
         return self.slide or self.source
+
+    @property
+    def where(self) -> str:
+        """The picture's file and the line that names it, for messages."""
+        return f"{self.path} (row {self.row} of its index)" if self.row else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +138,13 @@ def read_index(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     return rows
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Decode to uint8 H x W x 3, RGB. Raises DataError naming the file."""
+def read_picture(path: Path, where: str = "") -> NDArray[np.uint8]:
+    """Decode to uint8 H x W x 3, RGB. Raises DataError naming the file (as ``where``)."""
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}") from None
+        raise DataError(f"{where or path} cannot be read as a picture: {error}") from None
 
 
 def stable_share(key: str) -> float:
@@ -212,10 +226,11 @@ def slice_examples(root: Path) -> list[Example]:
 
 def examples_for(recipe: Recipe, root: Path) -> list[Example]:
     """The examples of ``recipe``. Raises DataError when the data don't fit."""
+    from inference.training.data.brain_mri import brain_mri_examples
     from inference.training.data.gate_pictures import gate_examples
     from inference.training.data.own_pictures import is_own, own_examples
 
-    shipped = {"gate": gate_examples, BRAIN_MRI: slice_examples, BLOOD_SMEAR: blood_examples}
+    shipped = {"gate": gate_examples, BRAIN_MRI: brain_mri_examples, BLOOD_SMEAR: blood_examples}
 
     if is_own(root):
         return own_examples(recipe, root)
@@ -232,21 +247,21 @@ def load(
     ``blank_bars`` hides the scale bar of the mehrad pictures (for training: its look tells the class).
     """
     side = recipe.cached_side
-    spec = Input(side=side, channels=recipe.input.channels, normalisation=recipe.input.normalisation)
+    spec = recipe.input.model_copy(update={"side": side})
     level = LEVELS[spec.normalisation]
     pictures = np.zeros((len(examples), side, side, spec.channels), np.uint8)
-    has_masks = recipe.guidance > 0 or any(e.mask for e in examples)
+    has_masks = recipe.guidance > 0 or any(e.mask or e.boxes for e in examples)
     masks = np.zeros((len(examples), side, side) if has_masks else (len(examples), 1, 1), np.uint8)
     for i, example in enumerate(examples):
         picture = training_picture(example) if blank_bars else read_picture(example.path)
         pictures[i] = np.rint(tensor(picture, spec)[0] * (255 / level)).astype(np.uint8)
-        if example.mask:
-            masks[i] = read_mask(example.mask, side)
+        if example.mask or example.boxes:
+            masks[i] = outline(example, spec)
         if progress and i % 500 == 0:
             progress(i)
     names = recipe.class_names
     labels = np.array([names.index(e.label) for e in examples], np.int32)
-    return Arrays(tuple(examples), pictures, labels, masks, np.array([e.mask is not None for e in examples]))
+    return Arrays(tuple(examples), pictures, labels, masks, np.asarray(masks.any((1, 2))))
 
 
 def tensors(examples: Sequence[Example], spec: Input) -> NDArray[np.float32]:
@@ -254,13 +269,30 @@ def tensors(examples: Sequence[Example], spec: Input) -> NDArray[np.float32]:
     return np.concatenate([tensor(read_picture(e.path), spec) for e in examples])
 
 
-def read_mask(path: Path, side: int) -> NDArray[np.uint8]:
-    """A tumour mask letterboxed as its picture is: side x side, 0 or 255."""
-    mask = read_picture(path)[..., 0]
-    box = letterbox_geometry(mask.shape[1], mask.shape[0], side)
-    placed = Image.fromarray(mask).resize((box.width, box.height), Image.Resampling.BILINEAR)
-    square = np.zeros((side, side), np.uint8)
-    square[box.top : box.top + box.height, box.left : box.left + box.width] = np.where(np.asarray(placed) > 96, 255, 0)
+def outline(example: Example, spec: Input) -> NDArray[np.uint8]:
+    """What is outlined in a picture (mask, or ellipses in its boxes), placed as the picture is: side x side, 0 or 255.
+
+    Raises DataError when the mask has another size than its picture.
+    """
+    picture = read_picture(example.path)
+    size = (picture.shape[1], picture.shape[0])
+    if example.mask:
+        drawn = Image.fromarray(read_picture(example.mask)[..., 0])
+        if drawn.size != size:
+            raise DataError(
+                f"{example.mask} is no mask of {example.where}: they are {size[0]} x {size[1]} and "
+                f"{drawn.width} x {drawn.height} pixels large"
+            )
+    else:
+        drawn = Image.new("L", size)
+        for corners in example.boxes:
+            # The ellipse in a box is nearer to a lesion than the box's corners are.
+            ImageDraw.Draw(drawn).ellipse(corners, fill=255)
+    placement = place(picture, spec)[1]
+    box = placement.box
+    small = drawn.resize((box.width, box.height), Image.Resampling.BILINEAR, placement.crop)
+    square = np.zeros((box.side, box.side), np.uint8)
+    square[box.top : box.top + box.height, box.left : box.left + box.width] = np.where(np.asarray(small) > 96, 255, 0)
     return square
 
 

@@ -34,26 +34,29 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
     weights = np.array([e.weight for e in arrays.examples])
     members = [np.flatnonzero(arrays.labels == k) for k in range(len(recipe.classes))]
     chances = [weights[m] / weights[m].sum() for m in members]
+    # Somebody's own pictures need not hold every class.
+    shares = np.array([share * bool(len(m)) for share, m in zip(recipe.shares, members, strict=True)])
+    movable = tuple(recipe.class_names.index(name) for name in recipe.movable)
     ellipses = lesions.strip_ellipses(arrays) if recipe.slices else np.zeros((len(arrays.labels), 4), np.float32)
     while True:
-        labels = rng.choice(len(members), recipe.batch, p=recipe.shares)
+        labels = rng.choice(len(members), recipe.batch, p=shares / shares.sum())
         chosen = np.array([rng.choice(members[k], p=chances[k]) for k in labels])
         masks = arrays.masks[chosen][..., None]
         cut = ellipses[chosen]
-        if recipe.slices:
+        if recipe.slices and len(members[recipe.tumor_free]):
             hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=chances[recipe.tumor_free])
-            pictures, mended = lesions.transplant(arrays, recipe, chosen, hosts, rng)
+            pictures, mended = lesions.transplant(arrays, recipe.tumor_free, movable, chosen, hosts, rng)
             cut[mended] = 0
         else:
             pictures = arrays.pictures[chosen]
         yield Batch(pictures, masks, labels.astype(np.int32), arrays.masked[chosen], cut)
 
 
-def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Iterator[tuple[Any, ...]]:
-    """Endless batches ready to learn from, made while the net learns (TensorFlow tensors whatever Keras runs on).
+def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Any:
+    """A ``tf.data`` set of endless batches to learn from, made while the net learns (whatever Keras runs on).
 
-    Model input [B, S, S, C] and masks [B, S, S, 1] float32, labels [B] int32, masked [B] bool. Which changes fall to
-    which batch is a matter of chance with more than one of ``threads``.
+    Model input [B, S, S, C] and {"masks": [B, S, S, 1] in 0..1, "labels": [B] int32, "masked": [B] in 0..1}. Which
+    changes fall to which batch is a matter of chance with more than one of ``threads``.
     """
     side, channels = arrays.pictures.shape[1], arrays.pictures.shape[3]
     b, mask_side = recipe.batch, arrays.masks.shape[1]
@@ -70,11 +73,12 @@ def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Itera
         for batch in draw_batches(arrays, recipe, seed):
             yield batch.pictures, batch.masks, batch.labels, batch.masked, batch.ellipses
 
-    def varied(*batch: Any) -> tuple[Any, ...]:
-        return (*vary(recipe, batch, pool), batch[2], batch[3])
+    def varied(*batch: Any) -> tuple[Any, dict[str, Any]]:
+        pictures, masks = vary(recipe, batch, pool)
+        return pictures, {"masks": masks, "labels": batch[2], "masked": tf.cast(batch[3], tf.float32)}
 
     drawn = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return iter(drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD))
+    return drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD)
 
 
 def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.architecture import LOGITS, MAPS, build
+from inference.architecture import build
+from inference.layers import LOGITS, MAPS
 from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import DataError, Example
@@ -142,7 +143,7 @@ def left_out(
 
     A look without which a class would be gone can't be left out; with one look only M is 0.
     """
-    ill = labels != recipe.tumor_free
+    ill = recipe.positive(labels)
     logits, chosen = np.zeros((len(labels), len(recipe.classes)), np.float32), np.zeros(len(labels), bool)
     for look in np.unique(looks):
         here = looks == look

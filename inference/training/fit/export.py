@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from inference.architecture import FEATURES, LOGITS, MAPS, save_weights
+from inference.architecture import save_weights
 from inference.card import ModelCard, OperatingPoints
+from inference.layers import FEATURES, LOGITS, MAPS
 from inference.training.recipes import Recipe
 
 LITERT_FILE = "model.tflite"

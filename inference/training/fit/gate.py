@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from inference.architecture import LOGITS, MAPS, build
+from inference.architecture import build
 from inference.gate.ood_detector import DETECTOR_FILE, SIGNALS, OodDetector
+from inference.layers import LOGITS, MAPS
 from inference.training.data.dataset import DataError, Example, stable_share
 from inference.training.data.gate_pictures import REASONS
 from inference.training.fit import backbone

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from inference.training.data.dataset import Arrays
 from inference.training.fit import augment
-from inference.training.recipes import Recipe
 
 PASTED = 0.22
-"""Share of the gliomas and meningiomas that are a tumour pasted into a slice of another place."""
+"""Share of the movable tumours that are pasted into a slice of another place."""
 PATCHED = 0.15
 """Share of the slices without tumour with tissue pasted in from another: a seam must not mean a tumour."""
 REMOVED_SHARE = 0.2
@@ -62,7 +61,7 @@ def without_tumor(picture: Picture, mask: Mask, rng: np.random.Generator) -> Pic
     if not len(xs) or not len(hole_xs) or not len(columns):
         return None
     middle = int(columns[0] + columns[-1])
-    near, far = np.arange(-12, 13, 4), np.arange(-56, 57, 4)
+    near, far = np.arange(-14, 15, 5), np.arange(-65, 66, 5)
     shifts = [(sign, dx, dy) for sign, reach in ((-1, near), (1, far)) for dx in reach for dy in reach]
     sign, dx, dy = np.array(shifts).T[:, :, None]
     start = np.where(sign < 0, middle, 0)
@@ -100,14 +99,14 @@ def _some(mask: Mask, count: int, rng: np.random.Generator) -> tuple[NDArray[np.
     return ys, xs
 
 
-def with_tumors_removed(arrays: Arrays, recipe: Recipe, seed: int = 11) -> Arrays:
-    """Add slices whose tumour was taken out, labelled as without tumour, so that "this scanner" no longer means one."""
+def with_tumors_removed(arrays: Arrays, clear: int, name: str, seed: int = 11) -> Arrays:
+    """Add slices whose tumour was taken out as class ``clear`` (``name``): "this scanner" no longer means a tumour."""
     rng = np.random.default_rng(seed)
     added, examples = [], []
-    for i in np.flatnonzero(arrays.masked & (arrays.labels != recipe.tumor_free)):
+    for i in np.flatnonzero(arrays.masked & (arrays.labels != clear)):
         mask = arrays.masks[i] > 0
         # Large ones push the brain aside: what is left would still look ill.
-        if not 0.0005 < mask.mean() < 0.035:
+        if not 0.0005 < mask.mean() < 0.05:
             continue
         filled = without_tumor(arrays.pictures[i, ..., 0], mask, rng)
         if filled is not None:
@@ -116,18 +115,18 @@ def with_tumors_removed(arrays: Arrays, recipe: Recipe, seed: int = 11) -> Array
     if not added:
         return arrays
     count = len(added)
-    healthy = arrays.labels == recipe.tumor_free
+    healthy = arrays.labels == clear
     real = sum(e.weight for e, h in zip(arrays.examples, healthy, strict=True) if h)
     parts = [DIFFUSE_WEIGHT if e.label == DIFFUSE else 1.0 for e in examples]
     unit = REMOVED_SHARE / (1 - REMOVED_SHARE) * (real or 1.0) / sum(parts)
     renamed = tuple(
-        replace(e, label=recipe.class_names[recipe.tumor_free], source="removed", weight=unit * part, mask=None)
+        replace(e, label=name, source="removed", weight=unit * part, mask=None, boxes=())
         for e, part in zip(examples, parts, strict=True)
     )
     return Arrays(
         arrays.examples + renamed,
         np.concatenate([arrays.pictures, np.stack(added)]),
-        np.concatenate([arrays.labels, np.full(count, recipe.tumor_free, np.int32)]),
+        np.concatenate([arrays.labels, np.full(count, clear, np.int32)]),
         np.concatenate([arrays.masks, np.zeros((count, *arrays.masks.shape[1:]), np.uint8)]),
         np.concatenate([arrays.masked, np.zeros(count, bool)]),
     )
@@ -161,21 +160,22 @@ def implant(picture: Picture, mask: Mask, host: Picture) -> Picture | None:
     return np.asarray((picture * soft + host * (1 - soft)).astype(np.uint8))
 
 
-def transplant(arrays: Arrays, recipe: Recipe, chosen: NDArray[np.intp], hosts: Any, rng: Any) -> tuple[Any, Any]:
+def transplant(
+    arrays: Arrays, clear: int, movable: tuple[int, ...], chosen: NDArray[np.intp], hosts: Any, rng: Any
+) -> tuple[Any, Any]:
     """Pictures [B, S, S, 1] of the drawn examples, some of them mended from two; and which were [B].
 
-    Lesions of the recipe's movable classes go into slices of other places. Slices without tumour get healthy
-    tissue in the shape of somebody's tumour. ``hosts`` [B] are indices of slices without tumour.
+    Tumours of the ``movable`` classes (they can lie anywhere) go into slices of other places. Those of class ``clear``
+    get healthy tissue in the shape of somebody's tumour. ``hosts`` [B] are indices of slices without tumour.
     """
     pictures, mended = arrays.pictures[chosen], np.zeros(len(chosen), bool)
-    outlined = np.flatnonzero(arrays.masked & (arrays.labels != recipe.tumor_free))
-    movable = tuple(recipe.class_names.index(name) for name in recipe.movable)
+    outlined = np.flatnonzero(arrays.masked & (arrays.labels != clear))
     luck = rng.random(len(chosen))
     for i, index in enumerate(chosen):
         label = arrays.labels[index]
         if label in movable and arrays.masked[index] and luck[i] < PASTED:
             result = implant(arrays.pictures[index], arrays.masks[index] > 0, arrays.pictures[hosts[i]])
-        elif label == recipe.tumor_free and len(outlined) and luck[i] < PATCHED:
+        elif label == clear and len(outlined) and luck[i] < PATCHED:
             shape = arrays.masks[rng.choice(outlined)] > 0
             donor = arrays.pictures[hosts[i]]
             result = implant(donor, shape, pictures[i]) if (donor[shape] > TISSUE).mean() > 0.9 else None
@@ -197,7 +197,7 @@ def repaint(pictures: Any, masks: Any, probability: float) -> Any:
     def draw(low: float, high: float) -> Any:
         return tf.random.uniform([batch, 1, 1, 1], low, high)
 
-    soft = tf.nn.avg_pool2d(masks, 5, 1, "SAME")
+    soft = augment.box_blur(masks, 2)
     size = tf.reduce_sum(masks, [1, 2], keepdims=True)
     mean = tf.reduce_sum(pictures * masks, [1, 2], keepdims=True) / (size + 1)
     painted = draw(*LIKELY_LEVELS) + (pictures - mean) * draw(0.3, 1.0)
@@ -205,8 +205,8 @@ def repaint(pictures: Any, masks: Any, probability: float) -> Any:
     pictures += (painted - pictures) * soft * use
     side = pictures.shape[1]
     # Wide pools are dear: a quarter of the size will do for a halo.
-    coarse = tf.nn.max_pool2d(tf.nn.max_pool2d(masks, 4, 4, "SAME"), 3, 1, "SAME")
-    wide = tf.image.resize(tf.nn.avg_pool2d(tf.nn.avg_pool2d(coarse, 3, 1, "SAME"), 3, 1, "SAME"), [side, side])
+    coarse = tf.reduce_max(tf.reshape(masks, [batch, side // 4, 4, side // 4, 4, 1]), [2, 4])
+    wide = tf.image.resize(augment.box_blur(augment.box_blur(coarse)), [side, side])
     tissue = tf.cast(pictures > 0.12, tf.float32)
     halo = draw(0.1, 0.35) * tf.cast(draw(0, 1) < 0.5, tf.float32)
     return pictures + halo * use * wide * (1 - soft) * tissue
@@ -216,7 +216,7 @@ def vary(pictures: Any, masks: Any, ellipses: Any, side: int, pool: Any) -> tupl
     """Augment [B, H, W, 1] pictures and masks in 0..1 to ``side``: other heads, scanners, sequences, viewers."""
     pictures = augment.strip(pictures, ellipses, 0.15)
     both = augment.geometry(
-        tf.concat([pictures, masks], -1), side, turn=0.35, zoom=(0.85, 1.25), shift=0.07, flip_up=0.0, quarter=False
+        tf.concat([pictures, masks], -1), side, turn=0.35, zoom=(0.78, 1.15), shift=0.07, flip_up=0.0, quarter=False
     )
     pictures, masks = both[..., :1], both[..., 1:]
     pictures = augment.tones(pictures, 0.45, 0.35)
@@ -226,5 +226,5 @@ def vary(pictures: Any, masks: Any, ellipses: Any, side: int, pool: Any) -> tupl
     pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)
     pictures = augment.glare(pictures, 0.06)
     pictures = augment.noise(pictures, 0.06)
-    pictures = augment.boxes(pictures, 1, 0.1)
+    pictures = augment.margins(augment.boxes(pictures, 1, 0.1), 0.12)
     return augment.overlays(augment.frame(pictures, 0.15), pool, 0.25, dark=False), masks

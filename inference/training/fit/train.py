@@ -1,127 +1,119 @@
-"""Trains one model: AdamW, a cosine rate, an average of the weights, checkpoints that survive a stop.
+"""Trains one model: what it learns from, what it minimises, and by what its checkpoints are chosen.
 
 On TensorFlow or, with ``KERAS_BACKEND=jax``, on JAX; the files that it writes are the same.
 """
 
-import math
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
 
-from inference.architecture import LOGITS, build, load_weights
+from inference import lesion_net
+from inference.architecture import build, load_weights
+from inference.card import LesionArchitecture
+from inference.layers import LOGITS
 from inference.training.data import dataset
-from inference.training.fit import lesions
+from inference.training.data.dataset import LEFT_OUT, Example
+from inference.training.fit import backbone, lesions, losses
 from inference.training.fit.batches import stream
-from inference.training.fit.checkpoint import STATE_FILE, Progress, go_on, keep
-from inference.training.fit.learner import Learner, learner
+from inference.training.fit.loop import BEST_FILE, Learner, Schedule, run
 from inference.training.recipes import Recipe
 
-CHECKS = 12
-"""How often in the second half of a training ``val`` is looked at."""
-KEEP_EVERY = 60.0
-"""Seconds between two notes of how far a training has come."""
+# TensorFlow varies the pictures, on the processor: it must not take an accelerator's memory from JAX.
+if keras.backend.backend() == "jax":
+    tf.config.set_visible_devices([], "GPU")
+
+LEAST_OF_A_PLACE = 10
+"""A place with fewer pictures with and without a tumour has no say in what a checkpoint is worth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to train and where to keep what comes of it. Either ``minutes`` or ``steps`` ends the training."""
+    """How long to train and where to keep what comes of it."""
 
     folder: Path
-    minutes: float | None = None
     steps: int | None = None
+    """Default: the recipe's."""
     seed: int = 0
-    precision: str = "mixed_bfloat16"
+    start: Path | None = None
+    """Weights to begin with instead of ImageNet's."""
     resume: bool = False
-    """Go on with the interrupted training in ``folder``, or where none was from its best checkpoint at a lower rate."""
-    keep_every: float = KEEP_EVERY
-    """Seconds after which what an interrupted training needs is written down."""
+    """Go on with the interrupted training in ``folder``."""
+    epoch: int = 200
+    """After so many steps the averaged weights are judged and the training is backed up."""
+    precision: str = "float32"
     progress: Callable[[float], None] = lambda _: None
     """Is told after every step how much of the training is done (0..1)."""
 
 
-def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[dataset.Arrays, list[dataset.Example]]:
-    """Training arrays (with what is added to them) and the val examples."""
+def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[dataset.Arrays, list[Example]]:
+    """Training arrays (with what is added to them) and the examples that choose a checkpoint. Raises DataError."""
     examples = dataset.examples_for(recipe, root)
     training = [e for e in examples if e.part == "train"]
     log(f"{recipe.name}: reading {len(training)} pictures")
     arrays = dataset.load(recipe, training, blank_bars=True)
     if recipe.slices:
-        arrays = lesions.with_tumors_removed(arrays, recipe)
+        arrays = lesions.with_tumors_removed(arrays, recipe.tumor_free, recipe.class_names[recipe.tumor_free])
     log(f"{recipe.name}: {len(arrays.labels)} pictures to train on")
-    return arrays, [e for e in examples if e.part == "val"]
+    return arrays, [e for e in examples if e.part in ("val", LEFT_OUT)]
 
 
-def fit(
-    recipe: Recipe, arrays: dataset.Arrays, validation: list[dataset.Example], plan: Plan, log: Any = print
-) -> Path:
-    """Train and return the file of the best averaged weights by log loss on ``validation`` (``best.npz``)."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
+def fit(recipe: Recipe, arrays: dataset.Arrays, validation: list[Example], plan: Plan, log: Any = print) -> Path:
+    """Train and return the file of the best averaged weights (``best.npz``): see ``judge``."""
     keras.utils.set_random_seed(plan.seed)
     keras.mixed_precision.set_global_policy(plan.precision)
     try:
-        model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
+        net = network(recipe)
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    best_path, state_path = plan.folder / "best.npz", plan.folder / STATE_FILE
-    again = plan.resume and not state_path.exists()
-    if again:
-        load_weights(model, best_path)
-    learns = learner(recipe, model)
-    averaged = _Averaged(recipe, learns)
-    val_tensors = dataset.tensors(validation, recipe.input)
-    val_labels = np.array([recipe.class_names.index(e.label) for e in validation])
-    now = Progress()
-    if again:
-        now.best = averaged.check(val_tensors, val_labels)[0]
-    elif plan.resume:
-        now = go_on(state_path, learns.variables())
-        log(f"{recipe.name}: going on after step {now.step}, {now.elapsed:.0f} s")
-    peak = recipe.peak_rate * (recipe.resumed_rate if again else 1)
-    start = time.monotonic() - now.elapsed
-    kept = time.monotonic()
-    for batch in stream(arrays, recipe, plan.seed + now.step, _threads()):
-        now.elapsed = time.monotonic() - start
-        share = now.step / plan.steps if plan.steps else now.elapsed / (60 * (plan.minutes or recipe.minutes))
-        done = share >= 1
-        if not done:
-            now.seen = 0.98 * now.seen + 0.02 * learns.update(batch, _rate(peak, share, now.step))
-            now.step += 1
-        plan.progress(min(1.0, share))
-        if now.step % 100 == 0 and not done:
-            mean = now.seen / (1 - 0.98**now.step)
-            log(f"{recipe.name} {share:6.1%} step {now.step} {now.elapsed:5.0f} s loss {mean:.3f}")
-        due = int(max(0.0, share - 0.5) * 2 * CHECKS)
-        if done or due > now.checked:
-            now.checked = due
-            averaged.save(plan.folder / "last.npz")
-            averaged.save(plan.folder / f"check{now.checked:02}.npz")
-            loss, accuracy = averaged.check(val_tensors, val_labels)
-            log(f"{recipe.name} {min(share, 1):6.1%} val log loss {loss:.4f} accuracy {accuracy:.4f}")
-            if loss < now.best:
-                now.best = loss
-                averaged.save(best_path)
-        if done:
-            break
-        if time.monotonic() - kept > plan.keep_every:
-            kept = time.monotonic()
-            keep(state_path, learns.variables(), now)
-    state_path.unlink(missing_ok=True)  # nothing was interrupted
-    return best_path
+    if plan.start:
+        load_weights(net, plan.start)
+    elif isinstance(recipe.architecture, LesionArchitecture):
+        backbone.fill(net, backbone.read())
+    learner = Learner(net.input, net.output)
+    learner.minimise(*losses.of(recipe, tuple(net.output)))
+    steps = plan.steps or recipe.steps
+    schedule = Schedule(
+        steps,
+        recipe.peak_rate,
+        warm=min(100, steps // 10),
+        epoch=min(plan.epoch, steps),
+        weight_decay=recipe.weight_decay,
+        rates=recipe.rates,
+    )
+    return run(
+        learner,
+        lambda start: stream(arrays, recipe, plan.seed + start, _threads()),
+        schedule,
+        plan.folder,
+        judge=judge(recipe, validation),
+        log=lambda text: log(f"{recipe.name} {text}"),
+        progress=plan.progress,
+        resume=plan.resume,
+    )
+
+
+def network(recipe: Recipe) -> keras.Model:
+    """The net that is trained: without a member, which joins when it is exported."""
+    architecture = recipe.architecture
+    if isinstance(architecture, LesionArchitecture):
+        architecture = architecture.model_copy(update={"member": None})
+    return build(architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
 
 
 def restore(recipe: Recipe, weights: Path, earlier: Path | None = None, share: float = 0.0) -> keras.Model:
-    """The float32 model of ``recipe`` filled from a checkpoint.
+    """The trained net of ``recipe`` filled from a checkpoint.
 
-    With ``earlier``, the checkpoint that the training went on from, ``share`` of every weight comes from there: what
-    was learned late against shortcuts is kept, and less of what was known before is lost (Wortsman et al. 2022).
+    With ``earlier``, the checkpoint that the training went on from, ``share`` of every weight comes from there: less of
+    what was known before, above all of other places, is lost (Wortsman et al. 2022).
     """
-    model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
+    model = network(recipe)
     load_weights(model, weights)
     if earlier:
         values = [np.array(keras.ops.convert_to_numpy(v), np.float64) for v in model.weights]
@@ -131,9 +123,44 @@ def restore(recipe: Recipe, weights: Path, earlier: Path | None = None, share: f
     return model
 
 
-def _rate(peak: float, share: float, step: int) -> float:
-    warm = min(1.0, (step + 1) / 150)
-    return peak * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * min(share, 1))))
+def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Model], tuple[float, str]]:
+    """What an epoch is worth, lower being better, and how to say it.
+
+    Where whole places are left out to choose on: one minus the mean AUC of tumour or not over all pictures and over
+    each place, so that the worst place counts as much as the largest. Else the log loss, each class counting alike.
+    """
+    tensors = dataset.tensors(validation, recipe.input)
+    labels = np.array([recipe.class_names.index(e.label) for e in validation])
+    tumors, ill = recipe.tumors, recipe.tumors[labels]
+    sources = np.array([e.part if e.part == LEFT_OUT else e.source for e in validation])
+    places = {"all": np.ones(len(ill), bool)} | {str(name): sources == name for name in np.unique(sources)}
+    told = {n: p for n, p in places.items() if min(ill[p].sum(), (~ill[p]).sum()) >= LEAST_OF_A_PLACE}
+    by_place = LEFT_OUT in told
+    views: dict[int, keras.Model] = {}  # traced once a net
+
+    def look(net: keras.Model) -> tuple[float, str]:
+        names = [lesion_net.CLASS_LOGITS, lesion_net.LESION] if lesion_net.LESION in net.output else [LOGITS]
+        view = views.setdefault(id(net), keras.Model(net.input, [net.output[name] for name in names]))
+        answers = view.predict(tensors, batch_size=32, verbose=0)
+        logits = answers[0] if len(names) > 1 else np.asarray(answers).reshape(len(labels), -1)
+        right = float((logits.argmax(1) == labels).mean())
+        if not by_place:
+            loss = log_loss(logits, labels)
+            return loss, f"val log loss {loss:.4f} accuracy {right:.4f}"
+        score = np.logaddexp.reduce(logits[:, tumors], 1) - np.logaddexp.reduce(logits[:, ~tumors], 1)
+        score = score + answers[1][:, 0] if len(names) > 1 else score
+        areas = {name: float(roc_auc_score(ill[rows], score[rows])) for name, rows in told.items()}
+        shown = ", ".join(f"{name} {area:.3f}" for name, area in areas.items())
+        return 1 - float(np.mean(list(areas.values()))), f"AUC: {shown}; accuracy {right:.3f}"
+
+    return look
+
+
+def log_loss(logits: Any, labels: Any) -> float:
+    """Mean log loss of logits [N, K], each class counting alike."""
+    shifted = logits - logits.max(1, keepdims=True)
+    each = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
+    return float(np.mean([each[labels == k].mean() for k in np.unique(labels)]))
 
 
 def _threads() -> int:
@@ -142,33 +169,4 @@ def _threads() -> int:
     return 1 if keras.backend.backend() == "tensorflow" else max(1, (os.cpu_count() or 2) // 2)
 
 
-class _Averaged:
-    """A float32 net with the averaged weights of a learner."""
-
-    def __init__(self, recipe: Recipe, learns: Learner) -> None:
-        self._learner = learns
-        self._model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
-        self._judge = keras.Model(self._model.input, self._model.output[LOGITS])
-
-    def save(self, path: Path) -> None:
-        """Write the averaged weights; the file is replaced as a whole."""
-        self._update()
-        arrays = {v.path: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for v in self._model.weights}
-        draft = path.with_suffix(".part.npz")
-        np.savez(draft, **arrays)  # type: ignore[arg-type]  # NumPy's types take the names for its own keywords
-        draft.replace(path)
-
-    def check(self, tensors: Any, labels: Any) -> tuple[float, float]:
-        """Log loss (each class counts alike) and accuracy of the averaged weights."""
-        self._update()
-        logits = self._judge.predict(tensors, batch_size=32, verbose=0)
-        logits -= logits.max(1, keepdims=True)
-        log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        each = -log_probabilities[np.arange(len(labels)), labels]
-        per_class = [each[labels == k].mean() for k in np.unique(labels)]
-        return float(np.mean(per_class)), float((logits.argmax(1) == labels).mean())
-
-    def _update(self) -> None:
-        for variable, average in zip(self._model.weights, self._learner.average, strict=True):
-            # A copy: on JAX Keras gives the values that it predicts with away.
-            variable.assign(keras.ops.convert_to_numpy(average))
+__all__ = ["BEST_FILE", "Plan", "fit", "judge", "log_loss", "network", "prepare", "restore"]

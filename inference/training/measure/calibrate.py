@@ -1,7 +1,8 @@
 """Sets what turns logits into an answer: temperature, operating points, prediction sets, full scale of the heat map.
 
-All of it is chosen on ``val``. For the blood smears, where the laboratory's look says more than the disease, it is
-chosen on looks that a model of the same recipe has not seen.
+All of it is chosen on pictures that no training saw: on ``val`` and, where there are such, on whole places left out,
+which weigh as much as all of val (``fit.mix.place_weights``). For the blood smears, where the laboratory's look says
+more than the disease, it is chosen on looks that a model of the same recipe has not seen.
 """
 
 from dataclasses import dataclass
@@ -19,21 +20,26 @@ LEAST_QUANTILE = 0.5
 without this floor the sets of pictures from other places, where it is less sure, are empty too often."""
 LEAST_POSITIVE, MOST_NEGATIVE = 0.7, 0.3
 """Between these people hear "not sure", however well the model does on val: closer to a coin than to a finding."""
-FULL_SCALE_SHARE = 0.45
-"""95 of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
+DARK, FULL_SCALE_SHARE = 98, 0.5
+"""So many of 100 pictures without tumour stay below this share of the heat map's full scale: no red blob."""
 PEAK_PERCENTILES = (50, 75, 90)
 """How many of the true tumours' peaks may stay below the full scale: the lower, the brighter the maps, and the more of
 them are cut off flat, so that they no longer tell where their highest place is (see ``heatmaps.clearest``)."""
 WITHHELD_FOR_VIEWS = 0.02
 """Share of the right answers on val that may become "not sure" because the views disagree."""
+WITHHELD_FOR_FINDINGS = 0.1
+"""Share of the clear pictures that may become "not sure" because they look like a finding of another kind."""
 LEAST_APART = 0.15
 BIN_EDGES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1)
 MOST_AGAINST = 0.2
 """Of five test pictures with such a score at most one may have shown the opposite of what is told."""
-LEAST_IN_BIN = 10
+LEAST_IN_BIN, LEAST_OF_FEW = 50, 10
 """Fewer pictures than that say too little of those that score alike; more would hide where the doubt begins."""
 
 Floats = NDArray[np.float64]
+
+
+LEAST_OF_A_SOURCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +51,48 @@ class Scored:
     sources: tuple[str, ...]
 
 
-def temperature(scored: Scored) -> float:
-    """The temperature with the least log loss, each class counting alike (Guo et al. 2017), within 0.3 and 8."""
+def temperature(scored: Scored, weights: Floats | None = None) -> float:
+    """The temperature with the least log loss within 0.3 and 8 (Guo et al. 2017).
+
+    Each class counts alike, or each picture as ``weights`` [N] say.
+    """
     candidates = np.exp(np.linspace(np.log(0.3), np.log(8), 160))
 
     def loss(value: float) -> float:
         chosen = probabilities(scored.logits, value)[np.arange(len(scored.labels)), scored.labels]
         each = -np.log(chosen.clip(1e-12))
+        if weights is not None:
+            return float((each * weights).sum() / weights.sum())
         return float(np.mean([each[scored.labels == k].mean() for k in np.unique(scored.labels)]))
 
     return round(float(min(candidates, key=loss)), 3)
 
 
 def conformal(
-    chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...], sources: tuple[str, ...] | None = None
+    chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...], weights: Floats | None = None
 ) -> dict[str, float]:
     """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012), at least ``LEAST_QUANTILE``.
 
-    With ``sources`` a source counts by the square root of its pictures, so that one large set does not speak for all
-    (weighted quantile as in Tibshirani et al. 2019).
+    Pictures count by ``weights`` [N], so that one large place does not speak for all (Tibshirani et al. 2019).
     """
+    counted = np.ones(len(labels)) if weights is None else weights
     quantiles = {}
     for k, name in enumerate(names):
         chosen = labels == k
-        scores = 1 - chances[chosen, k]
-        here = np.array(sources)[chosen] if sources else np.zeros(len(scores))
-        _, inverse, counts = np.unique(here, return_inverse=True, return_counts=True)
-        weights = counts[inverse] ** -0.5
+        scores, own = 1 - chances[chosen, k], counted[chosen]
         order = np.argsort(scores)
         # A new picture weighs as much as a mean one and may score worse than all.
-        reached = np.cumsum(weights[order]) / (weights.sum() + weights.mean()) if len(scores) else np.zeros(0)
+        reached = np.cumsum(own[order]) / (own.sum() + own.mean()) if len(scores) else np.zeros(0)
         rank = int(np.searchsorted(reached, COVERAGE - 1e-12))
         quantile = float(scores[order][rank]) if rank < len(scores) else 1.0
         quantiles[name] = round(max(quantile, LEAST_QUANTILE), 4)
     return quantiles
+
+
+def by_source(sources: tuple[str, ...]) -> Floats:
+    """A weight a picture [N]: a source counts by the square root of its pictures."""
+    _, inverse, counts = np.unique(np.array(sources), return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] ** -0.5)
 
 
 def max_tta_disagreement(tta_disagreement: Floats, right: NDArray[np.bool_]) -> float:
@@ -91,7 +105,7 @@ def max_tta_disagreement(tta_disagreement: Floats, right: NDArray[np.bool_]) -> 
 def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, ...]:
     """What pictures with such a probability of any tumour really showed.
 
-    Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures and a higher score never means fewer tumours
+    Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures (a sixteenth of few) and a higher score never means fewer tumours
     (pool adjacent violators, Zadrozny & Elkan 2002).
     """
     which = np.minimum(np.searchsorted(BIN_EDGES, tumor, "right") - 1, len(BIN_EDGES) - 2)
@@ -104,7 +118,9 @@ def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, .
         )
         for b in range(len(BIN_EDGES) - 1)
     ]
-    while len(bins) > 1 and min(b.pictures for b in bins) < LEAST_IN_BIN:
+    # Of few pictures in all, bins of fifty would be one bin, which tells nothing.
+    least = min(LEAST_IN_BIN, max(LEAST_OF_FEW, len(tumor) // 16))
+    while len(bins) > 1 and min(b.pictures for b in bins) < least:
         i = min(range(len(bins)), key=lambda i: bins[i].pictures)
         neighbours = [j for j in (i - 1, i + 1) if 0 <= j < len(bins)]
         first = min(i, min(neighbours, key=lambda j: bins[j].pictures))
@@ -127,7 +143,12 @@ def agreeing(points: OperatingPoints, bins: tuple[ScoreBin, ...]) -> OperatingPo
     shares = [found.tumors / max(1, found.pictures) for found in bins]
     negative = [found.low for found, share in zip(bins, shares, strict=True) if share > MOST_AGAINST]
     positive = [found.high for found, share in zip(bins, shares, strict=True) if 1 - share > MOST_AGAINST]
-    return OperatingPoints(positive=max(points.positive, *positive, 0.0), negative=min(points.negative, *negative, 1.0))
+    return points.model_copy(
+        update={
+            "positive": max(points.positive, *positive, 0.0),
+            "negative": min(points.negative, *negative, 1.0),
+        }
+    )
 
 
 def _joined(lower: ScoreBin, upper: ScoreBin) -> ScoreBin:
@@ -144,22 +165,44 @@ def expert_points(
     is_tumor: NDArray[np.bool_],
     sources: tuple[str, ...],
     limits: Limits,
+    weights: Floats | None = None,
 ) -> OperatingPoints:
-    """Choose both points on the probability of any tumour, overall and in each source with 20 pictures or more.
+    """Choose both points, overall (pictures counting by ``weights``) and in each source with 20 pictures or more.
 
-    ``positive`` keeps false alarms within ``limits``, ``negative`` misses; from 0.3 to 0.7 nothing is ever reported.
+    Both are on the probability of any tumour: ``positive`` keeps false alarms within ``limits``, ``negative`` misses.
+    From 0.3 to 0.7 nothing is ever reported.
     """
     names = np.array(sources)
+    counted = np.ones(len(names)) if weights is None else weights
     positive, negative = LEAST_POSITIVE, MOST_NEGATIVE
     for source in {*sources, ""}:
         chosen = (names == source) | (source == "")
         alarms, missed = limits.false_alarms[bool(source)], limits.misses[bool(source)]
-        healthy, ill = np.sort(tumor[chosen & ~is_tumor]), np.sort(tumor[chosen & is_tumor])
-        if len(healthy) >= 20:
-            positive = max(positive, float(healthy[len(healthy) - 1 - int(alarms * len(healthy))]) + 1e-4)
-        if len(ill) >= 20:
-            negative = min(negative, float(ill[int(missed * len(ill))]) - 1e-4)
+        healthy, ill = chosen & ~is_tumor, chosen & is_tumor
+        if healthy.sum() >= LEAST_OF_A_SOURCE:
+            positive = max(positive, _share_above(tumor[healthy], counted[healthy], alarms) + 1e-4)
+        if ill.sum() >= LEAST_OF_A_SOURCE:
+            negative = min(negative, -_share_above(-tumor[ill], counted[ill], missed) - 1e-4)
     return OperatingPoints(positive=round(float(min(positive, 1.0)), 4), negative=round(float(max(negative, 0.0)), 4))
+
+
+def finding_point(finding: Floats, clear: NDArray[np.bool_], weights: Floats | None = None) -> float:
+    """The share of what is no tumour from which on a finding of another kind keeps "no signs" from being told.
+
+    ``WITHHELD_FOR_FINDINGS`` of the pictures that are ``clear`` [N], counting by ``weights``, lie above it.
+    """
+    if not clear.any():
+        return 1.0
+    counted = np.ones(len(clear)) if weights is None else weights
+    return round(_share_above(finding[clear], counted[clear], WITHHELD_FOR_FINDINGS) + 1e-4, 4)
+
+
+def _share_above(values: Floats, weights: Floats, share: float) -> float:
+    """The smallest of ``values`` that at most ``share`` of the weight lies above."""
+    order = np.argsort(-values)
+    above = np.cumsum(weights[order]) - weights[order]
+    within = above <= share * weights.sum() + 1e-12
+    return float(values[order][within][-1])
 
 
 def full_scale(
@@ -173,6 +216,6 @@ def full_scale(
     true_peaks = peaks[np.arange(len(labels)), labels][tumor[labels]]
     healthy = peaks[~tumor[labels]][:, tumor].max(1)
     scale = max(
-        float(np.percentile(true_peaks, percentile)), float(np.percentile(healthy, 95)) / FULL_SCALE_SHARE, 1e-3
+        float(np.percentile(true_peaks, percentile)), float(np.percentile(healthy, DARK)) / FULL_SCALE_SHARE, 1e-3
     )
     return round(scale, 3)

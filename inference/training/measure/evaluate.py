@@ -13,7 +13,7 @@ from inference.backends import load_backend
 from inference.card import ModelCard
 from inference.model import Model
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit import baselines
 from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
@@ -22,10 +22,15 @@ from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
 Part = tuple[list[Example], Readings]
-PARTS = ("val", "test")
+PARTS = ("val", "test", LEFT_OUT, EXTRA_TEST)
 SPECIFICITY = 0.95
 KINDS = {("leukemia", "mehrad_all"): "all", ("leukemia", "aml_lmu_2class"): "aml"}
 """Class and source of pictures -> the one kind of illness that they show: people are told what a model learned from."""
+LEAST_ROWS = 8
+"""Fewer pictures of a sequence, a plane or a finding say nothing."""
+FINDINGS_OF = ("no_tumor", "other_finding", "tumor_other")
+"""Classes whose diagnosis is told; that of the others is the class."""
+SURE_WRONG, MOST_DOUBTFUL = 0.95, 25
 RANDOMISED_ON = 24
 """Pictures of test on which maps of other weights are compared."""
 
@@ -69,16 +74,17 @@ def expert_figures(
             "model": table(recipe, readings.chances, labels, rows),
             **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
             "verdicts": verdicts(recipe, readings, labels, rows),
+            "breakdown": breakdown(recipe, readings, labels, rows),
+            "doubtful_labels": doubtful_labels(recipe, readings, labels, rows),
             "prediction_sets": prediction_sets(card, readings.chances, labels, rows),
             "doubt": doubt(recipe, card, readings, labels, rows),
             "heat_map": heat,
         }
     rows, readings = parts["test"] if "test" in parts else parts["val"]
     chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
-    result["identity_error"] = float(f"{max(heatmaps.identity_error(folder, r) for _, r in parts.values()):.1e}")
-    result["map_correlation_with_random_weights"] = heatmaps.randomised(
-        card, folder, dataset.tensors(chosen, recipe.input)
-    )
+    tensors = dataset.tensors(chosen, recipe.input)
+    result["grad_cam_error"] = float(f"{heatmaps.grad_cam_error(folder, card, tensors):.1e}")
+    result["map_correlation_with_random_weights"] = heatmaps.randomised(card, folder, tensors)
     result["speed_ms_one_thread"] = speed(folder, card)
     result["read_ms_one_thread"] = reading_speed(expert, [open_picture(e.path) for e in chosen])
     return result
@@ -100,9 +106,9 @@ def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: 
         "log_loss": round(float(-np.log(chances[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
         "calibration_error": error | {"if_perfect": round(metrics.calibration_error_by_chance(confidence), 4)},
     }
-    ill = labels != recipe.tumor_free
+    ill = recipe.positive(labels)
     if len(np.unique(ill)) == 2:
-        score = 1 - chances[:, recipe.tumor_free]
+        score = recipe.score(chances)
         what = "tumor" if recipe.organ else "scan"
         result[f"auc_{what}"] = metrics.interval(lambda i: metrics.auc(score[i], ill[i]), groups)
         result[f"sensitivity_at_specificity_{SPECIFICITY}"] = metrics.interval(
@@ -115,7 +121,7 @@ def verdicts(
     recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """What people are told, by source: shares of signs, no signs and not sure, each with its interval."""
-    ill = labels != recipe.tumor_free
+    ill = recipe.positive(labels)
     sources = np.array([e.domain for e in examples])
     groups = [e.group for e in examples]
 
@@ -131,6 +137,57 @@ def verdicts(
                 "by_source": {str(s): shares(side & (sources == s)) for s in np.unique(sources[side])}
             }
     return result
+
+
+def breakdown(
+    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
+    """AUC and what people are told by sequence, plane and finding, where ``LEAST_ROWS`` or more pictures are known."""
+    ill, score = recipe.positive(labels), recipe.score(readings.chances)
+    result: dict[str, Any] = {}
+    for name, values in (
+        ("sequence", [e.detail for e in examples]),
+        ("plane", [e.plane for e in examples]),
+        ("finding", [e.finding if e.label in FINDINGS_OF else "" for e in examples]),
+    ):
+        column = np.array(values)
+        rows = {}
+        for value in sorted(set(values) - {""}):
+            here = column == value
+            if here.sum() < LEAST_ROWS:
+                continue
+            groups = of([e.group for e in examples], here)
+            rows[value] = {"pictures": int(here.sum()), "with_tumor": int(ill[here].sum())} | {
+                "signs": metrics.share(readings.said[here] == 1, groups),
+                "no_signs": metrics.share(readings.said[here] == -1, groups),
+            }
+            if 0 < ill[here].sum() < here.sum():
+                found, positive = score[here], ill[here]
+                rows[value]["auc"] = metrics.interval(
+                    lambda i, f=found, p=positive: metrics.auc(f[i], p[i]),  # type: ignore[misc]
+                    groups,
+                )
+        if rows:
+            result[name] = rows
+    return result
+
+
+def doubtful_labels(
+    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> list[dict[str, Any]]:
+    """Pictures that the model is sure to be labelled wrong, by file: what somebody should look at again."""
+    score, ill = recipe.score(readings.chances), recipe.positive(labels)
+    wrong = np.where(ill, 1 - score, score)
+    order = [int(i) for i in np.argsort(-wrong)[:MOST_DOUBTFUL] if wrong[i] > SURE_WRONG]
+    return [
+        {
+            "file": f"{examples[i].path.parent.parent.name}/{examples[i].path.name}",
+            "label": examples[i].label,
+            "finding": examples[i].finding,
+            "tumor": round(float(score[i]), 4),
+        }
+        for i in order
+    ]
 
 
 def prediction_sets(
@@ -155,8 +212,8 @@ def doubt(
 ) -> dict[str, Any]:
     """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
     groups = [e.group for e in examples]
-    ill = labels != recipe.tumor_free
-    score = 1 - readings.chances[:, recipe.tumor_free]
+    ill = recipe.positive(labels)
+    score = recipe.score(readings.chances)
     sure, right = np.maximum(score, 1 - score), (score >= 0.5) == ill
     top, kind = readings.chances.max(1), readings.chances.argmax(1) == labels
     wrong = ((readings.said == 1) & ~ill) | ((readings.said == -1) & ill)

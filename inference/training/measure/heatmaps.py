@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.backends import WEIGHTS
-from inference.card import ModelCard
+from inference.backends import WEIGHTS, load_backend
+from inference.card import Input, ModelCard
 from inference.decode.bit_depth import to_levels
 from inference.explain import heat
-from inference.preprocess import resize
+from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import metrics
@@ -55,9 +55,8 @@ def figures(
     marked = [i for i, e in enumerate(examples) if e.mask and not healthy[i]]
     if not marked:
         return result
-    side = card.input.side
-    masks = np.stack([dataset.read_mask(e.mask, side) > 0 for i in marked if (e := examples[i]).mask])
-    centres = np.stack([middle_of_head(dataset.read_picture(examples[i].path), side) for i in marked])
+    masks = np.stack([dataset.outline(examples[i], card.input) > 0 for i in marked])
+    centres = np.stack([middle_of_head(dataset.read_picture(examples[i].path), card.input) for i in marked])
     groups = [examples[i].group for i in marked]
     found = chosen or {
         "heat_map": best_threshold(heats[marked], masks),
@@ -85,7 +84,7 @@ def clearest(card: ModelCard, readings: Readings, examples: Sequence[Example], s
     marked = [i for i, e in enumerate(examples) if e.mask]
     if not marked:
         return scales[-1]
-    masks = np.stack([dataset.read_mask(e.mask, card.input.side) > 0 for i in marked if (e := examples[i]).mask])
+    masks = np.stack([dataset.outline(examples[i], card.input) > 0 for i in marked])
     hits = []
     for scale in scales:
         heats = shown(card.model_copy(update={"heatmap_full_scale": scale}), readings)[marked]
@@ -127,21 +126,23 @@ def to_own_peak(heats: Heats) -> Heats:
     return np.asarray(heats / np.maximum(heats.max((1, 2), keepdims=True), 1e-6), np.float32)
 
 
-def middle_of_head(picture: NDArray[np.uint8], side: int) -> Heats:
+def middle_of_head(picture: NDArray[np.uint8], spec: Input) -> Heats:
     """A round spot [side, side] in the middle of what is not background: where a guess without looking would point."""
-    levels, box = resize(picture, side, 1)
-    ys, xs = np.nonzero(levels[..., 0] > 0.16)
-    y, x = (ys.mean() + box.top, xs.mean() + box.left) if ys.size else (side / 2, side / 2)
+    side = spec.side
+    ys, xs = np.nonzero(tensor(picture, spec)[0, ..., 0] > 0.16)
+    y, x = (ys.mean(), xs.mean()) if ys.size else (side / 2, side / 2)
     rows, columns = np.mgrid[:side, :side]
     spot = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * (side / 8) ** 2))
     return np.asarray(spot, np.float32)
 
 
-def identity_error(folder: Path, readings: Readings) -> float:
-    """The largest |logit - bias - mean of the map| over all pictures and classes."""
-    with np.load(folder / WEIGHTS["tensorflow"], allow_pickle=False) as weights:
-        bias = weights["logits/bias"].astype(np.float64)
-    return float(np.abs(readings.logits - bias - readings.maps.astype(np.float64).mean((1, 2))).max())
+def grad_cam_error(folder: Path, card: ModelCard, tensors: NDArray[np.float32]) -> float:
+    """The largest difference between the served maps and Grad-CAM by automatic differentiation, in logit units.
+
+    ``tensors`` [N, side, side, C].
+    """
+    reference, served = (load_backend(name, folder, card) for name in ("tensorflow", "litert"))
+    return max(float(np.abs(reference.run(t[None]).maps - served.run(t[None]).maps).max()) for t in tensors)
 
 
 def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draws: int = 4) -> dict[str, float]:
@@ -153,7 +154,8 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
     """
     import keras
 
-    from inference.architecture import MAPS, build, load_weights
+    from inference.architecture import build, load_weights
+    from inference.layers import MAPS
 
     def model() -> Any:
         return build(card.architecture, card.input.side, card.input.channels, len(card.classes))

@@ -157,8 +157,7 @@ def _expert_row(
     """Accuracy (tumour or not) whatever the gate says; told wrong, not sure and refused as people would get it."""
     organ = str(recipe.organ)
     model = analyser.experts[organ]
-    free = recipe.class_names[recipe.tumor_free]
-    ill = np.array([e.label != free for e in examples])
+    ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in examples]))
     right, told, admitted = [], [], []
     for picture, is_ill in zip(pictures, ill, strict=True):
         admission = analyser.gate.admit(picture)

@@ -78,9 +78,9 @@ def tumors_taken_out(recipe: Recipe, arrays: dataset.Arrays) -> tuple[list[int],
     """Indices of outlined tumours, and each slice without it [S, S], where that can be done."""
     rng = np.random.default_rng(SEED)
     indices, filled = [], []
-    for i in np.flatnonzero(arrays.masked & (arrays.labels != recipe.tumor_free)):
+    for i in np.flatnonzero(arrays.masked & recipe.positive(arrays.labels)):
         mask = arrays.masks[i] > 0
-        result = lesions.without_tumor(arrays.pictures[i, ..., 0], mask, rng) if 0 < mask.mean() < 0.035 else None
+        result = lesions.without_tumor(arrays.pictures[i, ..., 0], mask, rng) if 0 < mask.mean() < 0.05 else None
         if result is not None:
             indices.append(int(i))
             filled.append(result)
@@ -96,7 +96,8 @@ def tumors_put_in(recipe: Recipe, arrays: dataset.Arrays) -> tuple[list[int], li
     hosts = np.flatnonzero(arrays.labels == recipe.tumor_free)
     sources = np.array([e.source for e in arrays.examples])
     tumors, into, mixed = [], [], []
-    for i in np.flatnonzero(arrays.masked & (arrays.labels < recipe.tumor_free - 1)):
+    movable = np.isin(arrays.labels, [recipe.class_names.index(name) for name in recipe.movable])
+    for i in np.flatnonzero(arrays.masked & movable):
         if not len(hosts):
             break
         place = rng.choice(np.unique(sources[hosts]))
@@ -134,7 +135,7 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
     card = load_card(folder)
     result: dict[str, Any] = {"weights": card.sha256["model.tflite"], "source_from_features": {}}
     for label in recipe.class_names:
-        rows = told_sources([e for e in examples if e.label == label and e.part != "test"])
+        rows = told_sources([e for e in examples if e.label == label and e.part in ("train", "val")])
         if len({e.source for e in rows}) < 2:
             continue
         sources, groups = [e.source for e in rows], [e.group for e in rows]

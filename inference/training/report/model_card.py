@@ -11,6 +11,10 @@ from inference.training.report import gate_card
 from inference.training.report.headline import headline
 from inference.training.report.plots import GALLERY, PLOTS
 
+PART_TITLES = {
+    "extra_test": "Figures on places that chose nothing and trained nothing (extra_test)",
+    "left_out": "Figures on places left out of the training, to choose on (left_out)",
+}
 BASELINES = {
     "model": "this model",
     "brightness_or_colour_only": "brightness or colour alone",
@@ -33,10 +37,12 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
             f"![What was said, and where the heat lay]({GALLERY})",
             "",
         ]
-    for part in ("extra_test", "test", "val"):
-        if part in card.figures:
+    # Of a gate, "left_out" are kinds and places that each fold leaves out, and have a table of their own.
+    for part in ("extra_test", "left_out", "test", "val"):
+        if part in card.figures and (card.organ or part != "left_out"):
             lines += _part(card.figures[part], part)
-    lines += gate_card.lines(card.figures)
+    if not card.organ:
+        lines += gate_card.lines(card.figures)
     lines += _looks(card.figures.get("looks_left_out"))
     lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
     lines += _robustness(card.figures.get("robustness"))
@@ -107,7 +113,8 @@ def _told(rate: track_record.Rate | None) -> str:
 
 def _part(figures: dict[str, Any], part: str) -> list[str]:
     counted = ", ".join(f"{count} {name}" for name, count in figures["pictures"].items())
-    lines = [f"## Figures on {part}", "", f"{counted}. In brackets: 95 % intervals by bootstrap over groups.", ""]
+    title = PART_TITLES.get(part, f"Figures on {part}")
+    lines = [f"## {title}", "", f"{counted}. In brackets: 95 % intervals by bootstrap over groups.", ""]
     rows = []
     for key, name in BASELINES.items():
         row = figures.get(key)
@@ -130,7 +137,8 @@ def _part(figures: dict[str, Any], part: str) -> list[str]:
         by_class = [(name, span(share), span(sets["coverage"].get(name))) for name, share in recall.items()]
         lines += table(("class", "recall", "in the prediction set"), by_class)
         lines += [f"Mean size of a prediction set {sets['mean_size']}; empty: {sets['empty']}.", ""]
-    lines += _verdicts(figures.get("verdicts")) + _doubt(figures.get("doubt"))
+    lines += _verdicts(figures.get("verdicts")) + _breakdown(figures.get("breakdown")) + _doubt(figures.get("doubt"))
+    lines += _doubtful(figures.get("doubtful_labels"))
     return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
 
 
@@ -146,6 +154,29 @@ def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
                 for name, r in named.items()
             ]
     return table(("what people are told", "pictures", "signs", "no signs", "not sure"), rows)
+
+
+def _breakdown(breakdown: dict[str, Any] | None) -> list[str]:
+    lines = []
+    for name, values in (breakdown or {}).items():
+        rows = [
+            (
+                value,
+                f"{row['pictures']} ({row['with_tumor']})",
+                *(span(row.get(f)) for f in ("auc", "signs", "no_signs")),
+            )
+            for value, row in values.items()
+        ]
+        lines += table((f"by {name}", "pictures (with tumour)", "AUC", "signs", "no signs"), rows)
+    return lines
+
+
+def _doubtful(doubtful: list[dict[str, Any]] | None) -> list[str]:
+    if not doubtful:
+        return []
+    rows = [(row["file"], row["label"], row["finding"] or "-", f"{row['tumor']:.3f}") for row in doubtful]
+    words = "Labels that the model is sure are wrong, for somebody to look at again (some are its own mistakes):"
+    return [words, "", *table(("file", "label", "finding", "probability of a tumour"), rows)]
 
 
 def _doubt(doubt: dict[str, Any] | None) -> list[str]:
@@ -256,10 +287,11 @@ def _robustness(found: dict[str, Any] | None) -> list[str]:
 
 def _checks(figures: dict[str, Any]) -> list[str]:
     lines = ["## Checks", ""]
-    if "identity_error" in figures:
+    if "grad_cam_error" in figures:
         alike = figures["map_correlation_with_random_weights"]
         lines += [
-            f"- A logit is its bias and the mean of its map: largest error {figures['identity_error']}.",
+            f"- The served maps against Grad-CAM by automatic differentiation: largest difference "
+            f"{figures['grad_cam_error']} logit units.",
             f"- Correlation of the maps with those of the same net with random weights: {alike['all_weights']}; with a "
             f"random last block alone: {alike['last_block']}.",
         ]

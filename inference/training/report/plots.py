@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.card import ModelCard
-from inference.preprocess import resize
+from inference.card import Input, ModelCard
+from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import heatmaps, metrics
@@ -36,7 +36,9 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     """Four panels: ROC, reliability, confusion (test) and risk by coverage (test)."""
     step = SIDE + 90
     left = 78
-    good = all(_area(recipe, rows, readings) > 0.97 for rows, readings in parts.values())
+    drawn_parts = {name: parts[name] for name in ("test", "extra_test", "val") if name in parts}
+    drawn_parts = dict(list(drawn_parts.items())[:2])
+    good = all(_area(recipe, rows, readings) > 0.97 for rows, readings in drawn_parts.values())
     roc = Panel(left, 40, SIDE, (0, 0.3), (0.7, 1)) if good else Panel(left, 40, SIDE)
     sure = Panel(left + step, 40, SIDE)
     matrix = Panel(left, 40 + step, SIDE)
@@ -45,9 +47,9 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     )
     sure.axes("Reliability: said and true", "probability of the answer", "share right")
     sure.line([(0, 0), (1, 1)], "c")
-    for (rows, readings), kind in zip(parts.values(), ("b", "a"), strict=False):
+    for (rows, readings), kind in zip(drawn_parts.values(), ("b", "a"), strict=True):
         labels = np.array([recipe.class_names.index(e.label) for e in rows])
-        ill, score = labels != recipe.tumor_free, 1 - readings.chances[:, recipe.tumor_free]
+        ill, score = recipe.positive(labels), recipe.score(readings.chances)
         if ill.any() and not ill.all():
             roc.line(list(zip(*(v.tolist() for v in metrics.roc(score, ill)), strict=True)), kind)
             for point in (card.operating_points.positive, card.operating_points.negative):
@@ -57,7 +59,7 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
         sure.line([(x, y) for x, y, count in bins if count >= FEW], kind)
         for x, y, count in bins:
             sure.dot(x, y, 1.5 + 6 * (count / len(rows)) ** 0.5, f"f{kind}")
-    names = [(part, kind) for part, kind in zip(parts, ("b", "a"), strict=False)]
+    names = list(zip(drawn_parts, ("b", "a"), strict=True))
     roc.key([*names, ("dots: operating points", "grid")], 0.4, 0.7)
     sure.key([*names, ("as it should be", "c")], 0.06, 0.1)
     rows, readings = parts["test"] if "test" in parts else parts["val"]
@@ -67,14 +69,14 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
 
 
 def _area(recipe: Recipe, rows: Sequence[Example], readings: Readings) -> float:
-    ill = np.array([e.label != recipe.class_names[recipe.tumor_free] for e in rows])
-    return metrics.auc(1 - readings.chances[:, recipe.tumor_free], ill)
+    ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in rows]))
+    return metrics.auc(recipe.score(readings.chances), ill)
 
 
 def _risk(recipe: Recipe, rows: Sequence[Example], readings: Readings, left: float, top: float) -> Panel:
     labels = np.array([recipe.class_names.index(e.label) for e in rows])
-    score = 1 - readings.chances[:, recipe.tumor_free]
-    binary = metrics.risk_coverage(np.maximum(score, 1 - score), (score >= 0.5) == (labels != recipe.tumor_free))
+    score = recipe.score(readings.chances)
+    binary = metrics.risk_coverage(np.maximum(score, 1 - score), (score >= 0.5) == recipe.positive(labels))
     kind = metrics.risk_coverage(readings.chances.max(1), readings.chances.argmax(1) == labels)
     later = binary[0] >= 0.1  # of the first few pictures one wrong answer is all
     ceiling = float(np.ceil(20 * max(0.05, binary[1][later].max(), kind[1][later].max())) / 20)
@@ -115,7 +117,7 @@ def _confusion(recipe: Recipe, rows: Sequence[Example], readings: Readings, pane
 def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], readings: Readings) -> str:
     """Cases of test, drawn without their pictures: the outline of the tumour and of the heat, and what was said."""
     labels = np.array([recipe.class_names.index(e.label) for e in rows])
-    ill, told = labels != recipe.tumor_free, readings.said
+    ill, told = recipe.positive(labels), readings.said
     right = ((told == 1) & ill) | ((told == -1) & ~ill)
     kinds = {"told right": right, "told wrong": (told != 0) & ~right, "not sure": told == 0}
     heats = heatmaps.shown(card, readings)
@@ -147,13 +149,13 @@ def _tile(
     left, top = place
     parts = [f'<rect class="frame" x="{left}" y="{top}" width="{TILE}" height="{TILE}"/>']
     if card.slices:
-        x, y, rx, ry = _head(dataset.read_picture(example.path), card.input.side)
+        x, y, rx, ry = _head(dataset.read_picture(example.path), card.input)
         parts.append(
             f'<ellipse class="grid" cx="{left + x * TILE:.1f}" cy="{top + y * TILE:.1f}" rx="{rx * TILE:.1f}" '
             f'ry="{ry * TILE:.1f}"/>'
         )
-    if example.mask:
-        mask = dataset.read_mask(example.mask, card.input.side)[::2, ::2] / 255.0
+    if example.mask or example.boxes:
+        mask = dataset.outline(example, card.input)[::2, ::2] / 255.0
         parts.append(f'<path class="c" d="{svg.outline(mask, 0.5, left, top, TILE)}"/>')
     if card.input.normalisation == "cells":
         parts += _cells(heat, left, top)
@@ -180,12 +182,11 @@ def _cells(heat: NDArray[np.float32], left: float, top: float) -> list[str]:
     ]
 
 
-def _head(picture: NDArray[np.uint8], side: int) -> tuple[float, float, float, float]:
-    """An ellipse around what is not background: middle and half axes in shares of the letterboxed square."""
-    levels, box = resize(picture, side, 1)
-    lit = levels[..., 0] > 0.16
+def _head(picture: NDArray[np.uint8], spec: Input) -> tuple[float, float, float, float]:
+    """An ellipse around what is not background: middle and half axes in shares of the square that is read."""
+    lit = tensor(picture, spec)[0, ..., 0] > 0.16
     rows, columns = np.flatnonzero(lit.mean(1) > 0.02), np.flatnonzero(lit.mean(0) > 0.02)
     if not rows.size or not columns.size:
         return 0.5, 0.5, 0.4, 0.5
-    x, y = box.left + (columns[0] + columns[-1]) / 2, box.top + (rows[0] + rows[-1]) / 2
-    return float(x / side), float(y / side), float(np.ptp(columns) / 2 / side), float(np.ptp(rows) / 2 / side)
+    x, y = (columns[0] + columns[-1]) / 2 / spec.side, (rows[0] + rows[-1]) / 2 / spec.side
+    return float(x), float(y), float(np.ptp(columns) / 2 / spec.side), float(np.ptp(rows) / 2 / spec.side)

@@ -18,7 +18,7 @@ from bot.scan.messages import MOST_WORDS, picture_caption, report_caption
 from bot.scan.report_data import new_scan, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
-from inference.card import MODELS_DIR, ScoreBin, load_card
+from inference.card import MODELS_DIR, ModelClass, ScoreBin, load_card
 from inference.registry import Entry, check_models
 from inference.study.study import SetAside
 from storage.records import Pictures, Scan, ScanPage
@@ -135,8 +135,10 @@ def test_not_sure_never_names_one_answer_alone() -> None:
 def tested_model() -> Entry:
     """A brain model whose card tells what pictures of a score showed: nearly none, half and nearly all."""
     bins = [(0.0, 0.2, 199, 1), (0.2, 0.8, 60, 30), (0.8, 1.0, 499, 490)]
-    card = load_card(MODELS_DIR / "brain_mri").model_copy(
+    shipped = load_card(MODELS_DIR / "brain_mri")
+    card = shipped.model_copy(
         update={
+            "classes": tuple(c for c in shipped.classes if c.name in BRAIN),
             "sha256": {"model.tflite": sha256(b"weights").hexdigest()},
             "reliability": tuple(ScoreBin(low=a, high=b, pictures=n, tumors=k) for a, b, n, k in bins),
         }
@@ -155,7 +157,7 @@ def tested_model() -> Entry:
 def test_an_answer_tells_what_such_scores_showed_in_tests(
     tested_model: Entry, no_tumor: float, verdict: str, words: str
 ) -> None:
-    chances = {"glioma": 1 - no_tumor, "meningioma": 0.0, "pituitary": 0.0, "no_tumor": no_tumor}
+    chances = dict.fromkeys(tested_model.card.class_names, 0.0) | {"glioma": 1 - no_tumor, "no_tumor": no_tumor}
     own = tested_model.card.sha256["model.tflite"]
     scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
     assert words in shown(picture_caption(scan, english, [tested_model]))
@@ -172,7 +174,7 @@ def words(text: str) -> int:
 
 
 @pytest.mark.parametrize("study", [None, STUDY, replace(STUDY, agreeing=())], ids=["picture", "study", "lone slice"])
-@pytest.mark.parametrize("reason", ["read", "read_part", "undecided"])
+@pytest.mark.parametrize("reason", ["read", "read_part", "undecided", "unusual_finding"])
 @pytest.mark.parametrize("verdict", ALL_VERDICTS)
 def test_a_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
     verdict: str, reason: str, study: StudyFacts | None
@@ -197,6 +199,27 @@ def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: 
     scan = a_scan(model_sha256=tested_model.card.sha256["model.tflite"])
     for verdict in ALL_VERDICTS:
         assert "In tests" in picture_caption(replace(scan, verdict=verdict), english, [tested_model])
+
+
+def test_something_unusual_is_told_as_neither_a_tumour_nor_none() -> None:
+    scan = a_scan(verdict="not_sure", reason="unusual_finding", label="other_finding")
+    text = shown(picture_caption(scan, english, ()))
+    assert "Something unusual is there, but not one of the kinds that I know." in text
+    assert "glioma" not in text
+    told = report_data(scan, Pictures(b"", b""), language, ()).explanation
+    assert "something unusual in this picture that is not one of the kinds that I know" in told
+
+
+def test_signs_of_a_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -> None:
+    kind = ModelClass(name="tumor_other", words="tumour of another kind", role="tumor", unknown_kind=True)
+    classes = (*(c for c in tested_model.card.classes if c.name in BRAIN), kind)
+    model = replace(tested_model, card=tested_model.card.model_copy(update={"classes": classes}))
+    sha256 = model.card.sha256["model.tflite"]
+    scan = a_scan(label="tumor_other", probabilities=BRAIN | {"tumor_other": 0.9}, model_sha256=sha256)
+    told = report_data(scan, Pictures(b"", b""), language, [model]).explanation
+    for text in (shown(picture_caption(scan, english, [model])), told):
+        assert "Which kind it would be, I can't tell." in text
+        assert "ooks most like" not in text
 
 
 @pytest.mark.parametrize("kind", SCANS)

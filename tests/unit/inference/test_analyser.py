@@ -13,7 +13,7 @@ from PIL import Image
 from inference.analyser import Analyser
 from inference.analysis import Analysis, PictureError, Reason, Verdict
 from inference.backends import WEIGHTS
-from inference.card import MODELS_DIR, ModelError
+from inference.card import MODELS_DIR, LesionArchitecture, ModelError
 from inference.decision import likeliest_tumor
 from inference.decode.imaging import decode
 from inference.gate.ood_detector import REASONS
@@ -35,7 +35,7 @@ def test_an_analysis_is_whole(analyser: Analyser) -> None:
     analysis = analyser.analyse(data, "brain_mri")
     assert analysis.organ == "brain_mri"
     assert analysis.verdict in {Verdict.TUMOR_SIGNS, Verdict.NO_TUMOR_SIGNS, Verdict.NOT_SURE}
-    assert set(analysis.probabilities) == {"glioma", "meningioma", "pituitary", "no_tumor"}
+    assert set(analysis.probabilities) == set(analyser.experts["brain_mri"].card.class_names)
     assert sum(analysis.probabilities.values()) == pytest.approx(1)
     assert analysis.label in analysis.probabilities
     assert analysis.confidence == analysis.probabilities[analysis.label or ""]
@@ -114,9 +114,11 @@ def test_bytes_that_are_no_picture_raise_their_reason(analyser: Analyser) -> Non
     assert caught.value.reason is Reason.BROKEN
 
 
-def test_every_logit_is_its_bias_plus_the_mean_of_its_map(analyser: Analyser) -> None:
+def test_a_logit_that_is_a_mean_is_its_bias_plus_the_mean_of_its_map(analyser: Analyser) -> None:
     drawn = [pictures.brain(), pictures.brain(tumour=False), pictures.smear(), pictures.cat(), pictures.photo()]
     for model in (analyser.gate.model, *analyser.experts.values()):
+        if isinstance(model.card.architecture, LesionArchitecture):
+            continue  # its lesion score is a maximum: its maps are held to Grad-CAM by test_backends
         biases = []
         for data in drawn:
             outputs = model.read(decode(data).rgb).outputs

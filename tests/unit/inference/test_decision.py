@@ -7,19 +7,30 @@ import numpy as np
 import pytest
 
 from inference.analysis import Reason, Verdict
-from inference.card import ModelCard, OperatingPoints, load_card
-from inference.decision import decide, likeliest_tumor, prediction_set, probabilities
+from inference.card import ModelCard, ModelClass, OperatingPoints, load_card
+from inference.decision import decide, likeliest_tumor, other_finding, prediction_set, probabilities
 from inference.registry import check_models
 
 _, EXPERTS = check_models()
 BRAIN = next(entry.card for organ, entry in EXPERTS.items() if organ == "brain_mri")
 
 
+KINDS = (
+    ModelClass(name="glioma", words="glioma", role="tumor"),
+    ModelClass(name="meningioma", words="meningioma", role="tumor"),
+    ModelClass(name="pituitary", words="pituitary tumour", role="tumor"),
+    ModelClass(name="no_tumor", words="no tumour", role="clear"),
+)
+FINDING = ModelClass(name="other_finding", words="something else", role="finding")
+
+
 def card(positive: float = 0.7, negative: float = 0.2, quantile: float = 0.8) -> ModelCard:
     return BRAIN.model_copy(
         update={
             "operating_points": OperatingPoints(positive=positive, negative=negative),
-            "conformal": dict.fromkeys(BRAIN.class_names, quantile),
+            "conformal": dict.fromkeys([*(c.name for c in KINDS), FINDING.name], quantile),
+            "classes": KINDS,
+            "role_conformal": {},
             "temperature": 1.0,
             "max_tta_disagreement": ModelCard.model_fields["max_tta_disagreement"].default,
         }
@@ -118,6 +129,47 @@ def test_an_empty_set_is_not_sure() -> None:
     judgement = decide(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
     assert judgement.prediction_set == ()
     assert judgement.verdict is Verdict.NOT_SURE
+
+
+def unusual(glioma: float, finding: float, no_tumor: float) -> dict[str, float]:
+    return {"glioma": glioma, "meningioma": 0.0, "pituitary": 0.0, "no_tumor": no_tumor, "other_finding": finding}
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "reason", "label"),
+    [
+        (unusual(0.04, 0.92, 0.04), Verdict.NOT_SURE, Reason.UNUSUAL_FINDING, "other_finding"),
+        (unusual(0.02, 0.52, 0.46), Verdict.NOT_SURE, Reason.UNUSUAL_FINDING, "other_finding"),
+        (unusual(0.02, 0.30, 0.68), Verdict.NOT_SURE, Reason.UNUSUAL_FINDING, "other_finding"),  # nothing else is
+        (unusual(0.60, 0.38, 0.02), Verdict.NOT_SURE, Reason.UNDECIDED, "glioma"),
+        (unusual(0.90, 0.08, 0.02), Verdict.TUMOR_SIGNS, Reason.READ, "glioma"),
+        (unusual(0.02, 0.08, 0.90), Verdict.NO_TUMOR_SIGNS, Reason.READ, "no_tumor"),
+        (unusual(0.05, 0.17, 0.78), Verdict.NO_TUMOR_SIGNS, Reason.READ, "no_tumor"),
+        (unusual(0.22, 0.10, 0.68), Verdict.NOT_SURE, Reason.UNDECIDED, "no_tumor"),
+    ],
+)
+def test_something_unusual_is_neither_signs_nor_none(
+    said: dict[str, float], verdict: Verdict, reason: Reason, label: str
+) -> None:
+    points = card().operating_points.model_copy(update={"finding": 0.25})
+    judgement = decide(said, card().model_copy(update={"classes": (*KINDS, FINDING), "operating_points": points}))
+    assert (judgement.verdict, judgement.reason, judgement.label) == (verdict, reason, label)
+
+
+def test_roles_are_ruled_out_by_quantiles_of_their_own() -> None:
+    # No class can be ruled out by itself: each quantile is 1.
+    told = card(quantile=1.0).model_copy(update={"classes": (*KINDS, FINDING)})
+    assert decide(unusual(0.02, 0.05, 0.93), told).verdict is Verdict.NOT_SURE
+    by_role = told.model_copy(update={"role_conformal": {"tumor": 0.9, "clear": 0.8}})
+    assert decide(unusual(0.02, 0.05, 0.93), by_role).verdict is Verdict.NO_TUMOR_SIGNS
+    assert decide(unusual(0.15, 0.05, 0.80), by_role).verdict is Verdict.NOT_SURE  # the tumour is still possible
+    assert decide(unusual(0.90, 0.05, 0.05), by_role).verdict is Verdict.TUMOR_SIGNS
+    assert decide(unusual(0.75, 0.00, 0.25), by_role).verdict is Verdict.NOT_SURE  # nothing at all still is
+
+
+def test_a_card_without_findings_never_sees_one() -> None:
+    assert other_finding(chances(0.2, 0.0, 0.0, 0.8), card()) == 0.0
+    assert other_finding(unusual(1.0, 0.0, 0.0), card().model_copy(update={"classes": (*KINDS, FINDING)})) == 0.0
 
 
 def test_the_map_that_is_shown_is_always_a_tumour_class() -> None:

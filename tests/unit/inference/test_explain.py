@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from inference.explain import FULL_ALPHA, STOPS, color_bar, heat, heat_image, overlay
+from inference.preprocess import Placement, letterbox_geometry, whole
 from reports import style
 from tests import pictures
 
@@ -21,7 +22,7 @@ def test_heat_is_the_positive_part_in_units_of_the_fixed_scale() -> None:
 
 
 def test_a_weak_map_stays_weak() -> None:
-    weak = heat_image(heat(np.full((20, 20), 0.4, np.float32), 10.0), SIDE, (300, 300))
+    weak = heat_image(heat(np.full((20, 20), 0.4, np.float32), 10.0), whole(300, 300, SIDE), (300, 300))
     assert weak.getextrema() == (10, 10)
 
 
@@ -35,12 +36,21 @@ def test_a_spot_of_the_map_comes_back_to_its_place_in_the_picture(size: tuple[in
         column = int(((SIDE - width * scale) / 2 + u * width * scale) // 8)
         row = int(((SIDE - height * scale) / 2 + v * height * scale) // 8)
         cells[row, column] = 1
-        found = np.asarray(heat_image(cells, SIDE, size))
+        found = np.asarray(heat_image(cells, whole(*size, SIDE), size))
         assert found.shape == (height, width)
         y, x = np.unravel_index(int(found.argmax()), found.shape)
         cell = 8 / scale
         assert abs(x - u * width) <= cell
         assert abs(y - v * height) <= cell
+
+
+def test_outside_the_part_that_was_read_there_is_no_heat() -> None:
+    place = Placement((100, 40, 200, 140), letterbox_geometry(100, 100, SIDE))
+    drawn = np.array(heat_image(np.ones((20, 20), np.float32), place, (300, 180)))
+    assert drawn.shape == (180, 300)
+    assert (drawn[40:140, 100:200] == 255).all()
+    drawn[40:140, 100:200] = 0
+    assert not drawn.any()
 
 
 def test_without_heat_the_picture_is_untouched() -> None:

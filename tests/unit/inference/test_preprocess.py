@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.card import Input
-from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, tensor
+from inference.preprocess import MAX_DENSITY, MAX_LEVEL, letterbox_geometry, place, tensor
 
 GREY = Input(side=64, channels=1, normalisation="percentile")
 SMEAR = Input(side=64, channels=3, normalisation="stain")
@@ -103,3 +103,44 @@ def test_an_array_that_is_no_rgb_picture_raises() -> None:
             tensor(wrong, PLAIN)
     with pytest.raises(ValueError, match="uint8"):
         tensor(np.zeros((8, 8, 3), np.float32), PLAIN)
+
+
+HEAD = Input(side=64, channels=1, normalisation="percentile", crop="head")
+
+
+def head_in(width: int, height: int, left: int, top: int, size: int) -> NDArray[np.uint8]:
+    """A grey disc of ``size`` pixels on black, with letters burned into a corner."""
+    ys, xs = np.mgrid[:height, :width]
+    disc = np.hypot(xs - left - size / 2, ys - top - size / 2) < size / 2
+    grey = np.where(disc, 150, 0)
+    grey[2 : 2 + height // 20, 2 : 2 + width // 40] = 255
+    return np.repeat(grey[..., None], 3, 2).astype(np.uint8)
+
+
+def test_the_same_head_is_read_alike_wherever_it_lies_in_the_picture() -> None:
+    first, second = (tensor(head_in(*place, 120), HEAD) for place in ((160, 160, 20, 20), (320, 240, 150, 60)))
+
+    assert np.abs(first - second).mean() < 0.02
+    assert (first[0, ..., 0] > 0.5).mean() > 0.6
+
+
+def test_the_part_that_is_read_lies_around_the_head() -> None:
+    levels, found = place(head_in(320, 240, 150, 60, 120), HEAD)
+    left, top, right, bottom = found.crop
+
+    assert levels.shape == (1, 64, 64, 1)
+    assert max(abs(left - 150), abs(top - 60), abs(right - 270), abs(bottom - 180)) <= 6
+
+
+def test_a_large_picture_gives_the_part_in_its_own_pixels() -> None:
+    found = place(head_in(1280, 960, 600, 240, 480), HEAD)[1]
+
+    assert np.abs(np.array(found.crop) - [600, 240, 1080, 720]).max() <= 32
+
+
+def test_without_a_head_all_of_the_picture_is_read() -> None:
+    empty = np.zeros((40, 50, 3), np.uint8)
+    levels, found = place(empty, HEAD)
+
+    assert found.crop == (0, 0, 50, 40)
+    assert not levels.any()

@@ -14,7 +14,8 @@ def card(**changes: object) -> ModelCard:
 
 
 def chances(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
-    return {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
+    said = {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
+    return dict.fromkeys(MODELS["brain_mri"].card.class_names, 0.0) | said
 
 
 def share(scores: dict[str, float], of: ModelCard) -> float:

@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inference.card import Input
 from inference.training import __main__
 from inference.training.data import audit, dataset, own_pictures
+from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.data.dataset import DataError, Example
 from inference.training.recipes import BRAIN, GATE
 
@@ -43,7 +46,8 @@ def examples(tmp_path: Path) -> list[Example]:
         path, mask = tmp_path / f"{i:02}.png", tmp_path / f"{i:02}_mask.png"
         drawing(i).save(path)
         Image.fromarray(np.full((64, 64), 255, np.uint8)).save(mask)
-        found.append(an_example(path, label, part, mask=mask if part == "train" and label != "no_tumor" else None))
+        outlined = part == "train" and BRAIN.tumors[BRAIN.class_names.index(label)]
+        found.append(an_example(path, label, part, mask=mask if outlined else None))
     return found
 
 
@@ -72,9 +76,14 @@ def test_sound_data_pass_the_check(examples: list[Example]) -> None:
         ),
         (lambda e: e[1].mask.unlink(), r"01_mask\.png cannot be read"),
         (lambda e: drawing(1, (32, 64)).save(e[1].mask), r"01_mask\.png is no mask of .*01\.png.*64 x 64 and 32 x 64"),
-        (lambda e: Image.new("L", (64, 64)).save(e[1].mask), r"01_mask\.png is empty"),
-        (lambda e: e.__delitem__(slice(0, 2)), r"1 picture\(s\) of glioma in train, at least 2 are needed"),
-        (lambda e: e.__delitem__(3), r"0 picture\(s\) of glioma in val"),
+        (lambda e: Image.new("L", (64, 64)).save(e[1].mask), r"01_mask\.png, the mask of .*01\.png, is empty"),
+        (lambda e: e.__delitem__(slice(0, 2)), r"1 group\(s\) of glioma in train, .*02\.png, .*at least 2 are needed"),
+        (lambda e: e.__setitem__(slice(0, 3), [replace(x, group="one") for x in e[:3]]), r"1 group\(s\) of glioma"),
+        (lambda e: e.__delitem__(3), r"0 group\(s\) of glioma in val"),
+        (
+            lambda e: e.__setitem__(3, replace(e[3], group=e[0].group, row=7)),
+            r"group 00 is on two sides: .*00\.png in train, .*03\.png \(row 7 of its index\) in val",
+        ),
     ],
 )
 def test_bad_data_are_named_before_a_training(
@@ -165,7 +174,7 @@ def test_what_is_learned_from_has_a_fingerprint_that_changes_with_it(examples: l
 
 @pytest.fixture
 def own_folder(tmp_path: Path) -> Path:
-    """Forty people of three pictures each, in a folder for each class."""
+    """Sixty people of three pictures each, in a folder for each class."""
     for label in BRAIN.class_names:
         (tmp_path / label).mkdir()
         for person in range(10):
@@ -179,10 +188,10 @@ def own_folder(tmp_path: Path) -> Path:
 def test_own_folders_are_split_by_person_and_the_same_each_time(own_folder: Path) -> None:
     root = dataset.data_root(str(own_folder))
     found = dataset.examples_for(BRAIN, root)
-    assert len(found) == 120
+    assert len(found) == 180
     assert audit.leaks([e for e in found if e.label == "glioma"]) == []
     assert {e.part for e in found} == {"train", "val", "test"}
-    assert 0.5 < Counter(e.part for e in found)["train"] / 120 < 0.9
+    assert 0.5 < Counter(e.part for e in found)["train"] / 180 < 0.9
     assert dataset.examples_for(BRAIN, root) == found
 
 
@@ -207,9 +216,9 @@ def test_an_own_index_names_parts_groups_and_masks(tmp_path: Path) -> None:
         writer.writerow(["file", "label", "part", "group", "mask"])
         for i, label in enumerate(BRAIN.class_names * 2):
             drawing(i).save(tmp_path / f"{i}.png")
-            writer.writerow([f"{i}.png", label, "train" if i < 4 else "val", f"person {i}", "0.png" if i == 0 else ""])
+            writer.writerow([f"{i}.png", label, "train" if i < 6 else "val", f"person {i}", "0.png" if i == 0 else ""])
     found = dataset.examples_for(BRAIN, dataset.data_root(str(tmp_path)))
-    assert [e.part for e in found] == ["train"] * 4 + ["val"] * 4
+    assert [e.part for e in found] == ["train"] * 6 + ["val"] * 6
     assert found[0].mask == tmp_path / "0.png"
     assert found[5].group == "person 5"
 
@@ -241,3 +250,84 @@ def test_a_broken_picture_ends_the_audit_with_its_name(own_folder: Path, capsys:
     (own_folder / "glioma" / "p3_001.png").write_bytes(b"no picture")
     assert __main__.main(["data", "brain_mri", "--audit", "--data", str(own_folder)]) == 2
     assert "p3_001.png cannot be read as a picture" in capsys.readouterr().err
+
+
+HEADER = [
+    "file",
+    "mask",
+    "label",
+    "source",
+    "part",
+    "group",
+    "sequence",
+    "plane",
+    "skull_stripped",
+    "box",
+    "finding",
+    "origin",
+]
+
+
+def brain_more(root: Path, rows: list[dict[str, str]]) -> Path:
+    """A data folder with ``rows`` in ``brain_more`` and one slice in ``brain``."""
+    for name, chosen in (("brain", [{"file": "images/a.png", "label": "glioma"}]), ("brain_more", rows)):
+        (root / name / "images").mkdir(parents=True)
+        with (root / name / "index.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, HEADER, restval="")
+            writer.writeheader()
+            writer.writerows({"part": "train", "source": "drawn", "group": row["file"]} | row for row in chosen)
+        for row in chosen:
+            drawing(crc32(row["file"].encode())).save(root / name / row["file"])
+    return root
+
+
+def test_findings_of_other_kinds_are_neither_tumors_nor_clear(tmp_path: Path) -> None:
+    told = {"": "no_tumor", "healthy": "no_tumor", "slice without lesion": "no_tumor", "brain abscess": "other_finding"}
+    rows = [{"file": f"images/{i}.png", "label": "no_tumor", "finding": finding} for i, finding in enumerate(told)]
+    found = brain_mri_examples(brain_more(tmp_path, rows))
+
+    assert [e.label for e in found[1:]] == list(told.values())
+    assert [e.row for e in found[1:]] == [2, 3, 4, 5]
+
+
+def test_no_picture_of_a_hospital_left_out_is_trained_on(tmp_path: Path) -> None:
+    rows = [
+        {"file": f"images/{i}.png", "label": "glioma", "part": part, "origin": origin}
+        for i, (part, origin) in enumerate([("train", "TCGA site FG"), ("val", "TCGA site EZ"), ("train", "elsewhere")])
+    ]
+    found = brain_mri_examples(brain_more(tmp_path, rows))
+
+    assert [e.part for e in found[1:]] == ["left_out", "left_out", "train"]
+
+
+def test_a_box_is_outlined_as_the_ellipse_in_it(tmp_path: Path) -> None:
+    row = {"file": "images/0.png", "label": "glioma", "box": "8 16 24 48;40 40 60 60"}
+    found = brain_mri_examples(brain_more(tmp_path, [row]))[1]
+    mask = dataset.outline(found, Input(side=64, channels=1, normalisation="percentile"))
+
+    assert found.boxes == ((8, 16, 24, 48), (40, 40, 60, 60))
+    assert mask[32, 16] == mask[50, 50] == 255
+    assert mask[17, 9] == mask[5, 5] == 0
+    assert mask.mean() / 255 == pytest.approx(np.pi / 4 * (16 * 32 + 20 * 20) / 64**2, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"label": "astrocytoma"}, r"index\.csv, row 2: images/0\.png has the unknown label 'astrocytoma'"),
+        ({"label": "glioma", "box": "1 2 3"}, r"index\.csv, row 2: images/0\.png has the box '1 2 3'"),
+        ({"label": "glioma", "box": "a b c d"}, r"row 2: images/0\.png has the box 'a b c d'"),
+    ],
+)
+def test_a_row_that_means_nothing_is_named_with_its_file(row: dict[str, str], words: str, tmp_path: Path) -> None:
+    root = brain_more(tmp_path, [{"file": "images/0.png"} | row])
+
+    with pytest.raises(DataError, match=words):
+        brain_mri_examples(root)
+
+
+def test_many_slices_of_one_person_count_less_than_as_many_people(tmp_path: Path) -> None:
+    rows = [{"file": f"images/{i}.png", "label": "glioma", "group": "p" if i < 9 else str(i)} for i in range(18)]
+    weights = [e.weight for e in brain_mri_examples(brain_more(tmp_path, rows)) if "brain_more" in str(e.path)]
+
+    assert sum(weights[:9]) == pytest.approx(sum(weights[9:]) / 3)

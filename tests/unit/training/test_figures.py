@@ -11,14 +11,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.card import MODELS_DIR, ModelCard, OperatingPoints, ScoreBin, load_card
+from inference.card import MODELS_DIR, Input, ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.training.data.dataset import Example
 from inference.training.measure import calibrate, evaluate, heatmaps, metrics
 from inference.training.predict import Readings, said
-from inference.training.recipes import BRAIN
+from inference.training.recipes import Limits
 from inference.training.report import headline, model_card, plots, svg
+from tests.unit.training.test_training import SMALL
 
-CARD = load_card(MODELS_DIR / "brain_mri")
+RECIPE = replace(SMALL, input=Input(side=160, channels=1, normalisation="percentile"))
+CARD = load_card(MODELS_DIR / "brain_mri").model_copy(
+    update={
+        "classes": RECIPE.classes,
+        "conformal": dict.fromkeys(RECIPE.class_names, 0.9),
+        "input": RECIPE.input,
+        "operating_points": OperatingPoints(positive=0.7, negative=0.05),
+        "heatmap_full_scale": 100.0,
+        "views": ("plain",),
+    }
+)
 
 
 def readings(chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None) -> Readings:
@@ -107,16 +118,38 @@ def test_reliability_says_what_pictures_with_such_a_score_showed() -> None:
     assert sum(b.pictures for b in bins) == 3000
 
 
+def test_nothing_of_a_place_is_lost_in_the_points_of_a_larger_one() -> None:
+    tumor = np.concatenate([np.full(400, 0.1), np.full(40, 0.9)])  # without a tumour: a strange place looks ill
+    ill = np.zeros(440, bool)
+    alike = np.concatenate([np.full(400, 1 / 400), np.full(40, 1 / 40)])
+    limits = Limits((0.05, 1.0), (0.01, 1.0))
+
+    assert calibrate.expert_points(tumor, ill, ("",) * 440, limits).positive == pytest.approx(0.9, abs=0.01)
+    easy = Limits((0.12, 1.0), (0.01, 1.0))
+    assert calibrate.expert_points(tumor, ill, ("",) * 440, easy).positive == calibrate.LEAST_POSITIVE
+    assert calibrate.expert_points(tumor, ill, ("",) * 440, easy, alike).positive > 0.9
+
+
+def test_a_tenth_of_the_clear_may_look_like_a_finding() -> None:
+    finding = np.concatenate([np.linspace(0, 1, 101), np.full(50, 0.99)])
+    clear = np.arange(151) < 101
+    point = calibrate.finding_point(finding, clear)
+    assert (finding[clear] > point).mean() == pytest.approx(calibrate.WITHHELD_FOR_FINDINGS, abs=0.01)
+    one_place = np.where(np.arange(151) < 100, 0.0, 1.0)  # all weight lies on the last clear picture, which scores 1
+    assert calibrate.finding_point(finding, clear, one_place + 1e-9) >= 1.0
+    assert calibrate.finding_point(finding, np.zeros(151, bool)) == 1.0
+
+
 def test_reliability_of_few_pictures_is_one_bin_or_none_too_small() -> None:
     bins = calibrate.reliability(np.linspace(0, 1, 15), np.linspace(0, 1, 15) > 0.5)
     assert [b.pictures for b in bins] == [15]
 
 
 def test_nothing_is_told_where_tests_showed_the_opposite_too_often() -> None:
-    points = OperatingPoints(positive=0.7, negative=0.3)
     told = [(0.0, 0.05, 100, 2), (0.05, 0.2, 40, 14), (0.2, 0.8, 40, 30), (0.8, 1.0, 100, 99)]
     bins = tuple(ScoreBin(low=low, high=high, pictures=n, tumors=k) for low, high, n, k in told)
-    assert calibrate.agreeing(points, bins) == OperatingPoints(positive=0.8, negative=0.05)
+    points = OperatingPoints(positive=0.7, negative=0.3, finding=0.4)
+    assert calibrate.agreeing(points, bins) == OperatingPoints(positive=0.8, negative=0.05, finding=0.4)
     assert calibrate.agreeing(points, (bins[0], bins[-1])) == points
     assert calibrate.agreeing(points, ()) == points
 
@@ -136,7 +169,7 @@ def test_a_small_source_speaks_in_a_quantile_too() -> None:
     chances = np.stack([scores, 1 - scores], 1)
     labels = np.zeros(936, np.int32)
     alike = calibrate.conformal(chances, labels, ("a", "b"))["a"]
-    by_source = calibrate.conformal(chances, labels, ("a", "b"), ("x",) * 900 + ("y",) * 36)["a"]
+    by_source = calibrate.conformal(chances, labels, ("a", "b"), calibrate.by_source(("x",) * 900 + ("y",) * 36))["a"]
     assert alike == calibrate.LEAST_QUANTILE
     assert by_source == pytest.approx(0.8)
 
@@ -146,7 +179,7 @@ def test_heat_on_the_tumor_points_and_heat_beside_it_does_not(tmp_path: Path) ->
     chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     on, beside = (
         heatmaps.figures(
-            BRAIN,
+            RECIPE,
             CARD,
             readings(chances, hot=[place] * 2),
             rows,
@@ -166,7 +199,7 @@ def test_heat_on_the_tumor_points_and_heat_beside_it_does_not(tmp_path: Path) ->
 def test_a_healthy_picture_with_a_hot_place_is_counted(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["no_tumor"] * 4)
     chances = np.array([[0.01, 0.01, 0.01, 0.97]] * 4)
-    found = heatmaps.figures(BRAIN, CARD, readings(chances, hot=[(5, 5)]), rows)
+    found = heatmaps.figures(RECIPE, CARD, readings(chances, hot=[(5, 5)]), rows)
     assert found["healthy_with_a_bright_spot"]["value"] == 0.25
 
 
@@ -210,7 +243,7 @@ def test_the_drawn_figures_are_small_svg_without_any_picture_in_them(tmp_path: P
     rng = np.random.default_rng(0)
     chances = rng.dirichlet(np.ones(4) / 2, len(rows))
     parts = {"val": (rows, readings(chances)), "test": (rows, readings(chances, hot=[(6, 6)] * len(rows)))}
-    plots.write(BRAIN, CARD, tmp_path, parts)
+    plots.write(RECIPE, CARD, tmp_path, parts)
     for name in (plots.PLOTS, plots.GALLERY):
         root = ElementTree.fromstring((tmp_path / name).read_bytes())  # noqa: S314 - written a moment ago
         tags = {element.tag.split("}")[-1] for element in root.iter()}
@@ -226,13 +259,13 @@ def test_doubt_counts_what_is_told_and_whether_the_views_say_where_it_is_wrong(t
     two = CARD.model_copy(update={"views": ("plain", "mirrored"), "max_tta_disagreement": 0.2})
     read = replace(readings(chances, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
     labels = np.array([0, 0, 3, 3], np.int32)
-    found = evaluate.doubt(BRAIN, two, read, labels, rows)
+    found = evaluate.doubt(RECIPE, two, read, labels, rows)
     assert found["answered"]["value"] == 0.75
     assert found["told_wrong"]["value"] == 0.25
     assert found["views_disagree"]["value"] == 0.25
     assert found["views_disagree_where_wrong"]["value"] == 1
     alone = CARD.model_copy(update={"views": ("plain",)})
-    assert "views_disagree" not in evaluate.doubt(BRAIN, alone, read, labels, rows)
+    assert "views_disagree" not in evaluate.doubt(RECIPE, alone, read, labels, rows)
 
 
 def test_the_headline_says_what_was_met_and_what_was_not() -> None:

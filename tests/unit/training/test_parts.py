@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from inference.training.data import dataset, gate_pictures
+from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.drawn import outliers
 from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
@@ -32,14 +33,14 @@ def test_the_test_looks_are_never_trained_on(shared_data: Path) -> None:
 
 def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> None:
     parts = defaultdict(set)
-    for example in dataset.brain_examples(shared_data):
+    for example in brain_mri_examples(shared_data):
         parts[example.group].add(example.part)
 
     assert all(len(found) == 1 for found in parts.values())
 
 
 def test_stripped_heads_are_about_a_tenth_of_what_is_drawn_without_tumor(shared_data: Path) -> None:
-    healthy = [e for e in dataset.brain_examples(shared_data) if e.part == "train" and e.label == NO_TUMOR]
+    healthy = [e for e in brain_mri_examples(shared_data) if e.part == "train" and e.label == NO_TUMOR]
     stripped = {"ad_nondemented", "oasis_trt20_slices", "stripped_misc"}
     share = sum(e.weight for e in healthy if e.source in stripped) / sum(e.weight for e in healthy)
 
@@ -189,3 +190,18 @@ def test_every_recipe_balances_its_classes_and_has_one_free_of_tumor() -> None:
         assert sum(recipe.class_shares) == pytest.approx(1)
         assert len(recipe.class_shares) == len(recipe.classes)
     assert BRAIN.class_names[BRAIN.tumor_free] == NO_TUMOR
+
+
+def test_what_a_label_stands_for_adds_up_to_one() -> None:
+    targets = BRAIN.targets()
+
+    assert np.allclose(targets.sum(1), 1)
+    assert (targets.argmax(1) == np.arange(len(targets))).all()
+    assert targets.min() > 0
+
+
+def test_a_finding_of_another_kind_is_no_tumor_in_the_score() -> None:
+    chances = np.array([[0.1, 0.1, 0.1, 0.1, 0.5, 0.1]])
+
+    assert BRAIN.score(chances) == pytest.approx(0.4)
+    assert BRAIN.positive(np.arange(6, dtype=np.int32)).tolist() == [True] * 4 + [False] * 2

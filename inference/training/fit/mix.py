@@ -1,0 +1,230 @@
+"""Weighs what a trained net says in several ways: its class maps, its lesion map, and a second net where there is one.
+
+Nothing but a few numbers is fitted, and on pictures that no training saw: how strongly the lesion map's maximum and the
+member's scores count beside the class maps, and an offset a class. Places count alike, so that the ones that a net
+knows from its training don't speak for all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.metrics import roc_auc_score
+
+from inference import lesion_net
+from inference.architecture import build
+from inference.card import LesionArchitecture
+from inference.layers import LOGITS
+from inference.lesion_net import MEMBER
+from inference.training.data import dataset
+from inference.training.data.dataset import LEFT_OUT, Example
+from inference.training.recipes import Recipe
+
+Floats = NDArray[np.float64]
+ARCHIVE = "medpix_vqa"
+ROLES = ("tumor", "finding", "clear")
+SOURCES_OF_TEST = frozenset({"cheng", "sartaj", "br35h"})
+LEAST_INSIDE = 0.02
+"""So much of the AUC on the places of the training may be lost against the member, which knows them well."""
+LESION_STEPS = (0.25, 0.35, 0.5, 0.7, 1.0)
+MEMBER_STEPS = tuple(step / 10 for step in range(13))
+KIND_STEPS = tuple(step / 10 for step in range(31))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the parts say of N pictures: class logits [N, K], lesion score [N], a member's logits [N, J or 0]."""
+
+    classes: Floats
+    lesion: Floats
+    member: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How the parts are weighed: see ``lesion_net.Mix``."""
+
+    lesion: float
+    member_kind: float
+    """How strongly the member counts for which kind of tumour it is."""
+    member_any: float
+    """How strongly it counts for whether there is a tumour at all: that is what it knows less of in other places."""
+    offset: Floats
+    temperature: float
+
+    @classmethod
+    def of(cls, recipe: Recipe, lesion: float, member_any: float) -> "Weights":
+        """Strengths alone."""
+        return cls(lesion, 0.0, member_any, np.zeros(len(recipe.classes)), 1.0)
+
+
+def has_parts(recipe: Recipe) -> bool:
+    """Whether the recipe's model says what it says in several ways."""
+    return isinstance(recipe.architecture, LesionArchitecture)
+
+
+def spread(recipe: Recipe, weights: Weights) -> Floats:
+    """How each class of the member [J] counts for each class of the model [K].
+
+    A kind that the member does not know is as likely as its tumours are on average, a finding of another kind half as
+    a tumour and half as none.
+    """
+    names = recipe.member_classes
+    tumors = [i for i, name in enumerate(names) if name in recipe.class_names and recipe.tumors[_index(recipe, name)]]
+    clear = names.index(recipe.class_names[recipe.tumor_free])
+    mean_tumor = np.zeros(len(names))
+    mean_tumor[tumors] = 1 / len(tumors)
+    odds = mean_tumor - np.eye(len(names))[clear]  # the average tumour against none
+    table = np.zeros((len(names), len(recipe.classes)))
+    for column, one in enumerate(recipe.classes):
+        side = {"tumor": 0.5, "finding": 0.0, "clear": -0.5}[one.role]
+        table[:, column] = weights.member_any * side * odds
+        if one.name in names and one.role == "tumor":
+            table[:, column] += weights.member_kind * (np.eye(len(names))[names.index(one.name)] - mean_tumor)
+    return table
+
+
+def mixed(recipe: Recipe, scores: Scores, weights: Weights) -> Floats:
+    """Logits [N, K] as ``lesion_net.Mix`` gives them."""
+    total = scores.classes + scores.lesion[:, None] * weights.lesion * recipe.tumors + weights.offset
+    if scores.member.shape[1]:
+        total = total + scores.member @ spread(recipe, weights)
+    return np.asarray(total)
+
+
+def strangers(examples: Sequence[Example]) -> NDArray[np.bool_]:
+    """Which pictures [N] are of places left out, or of the archive, nearly every case of which has its own hospital."""
+    return np.array([e.part == LEFT_OUT or e.source == ARCHIVE for e in examples])
+
+
+def place_weights(examples: Sequence[Example]) -> Floats:
+    """A weight a picture [N], together 1: half for strangers, half for the places of the training; in each alike."""
+    places, strange = np.array([e.source for e in examples]), strangers(examples)
+    weights = np.zeros(len(examples))
+    for side in (strange, ~strange):
+        names = np.unique(places[side])
+        for name in names:
+            here = side & (places == name)
+            weights[here] = 1 / len(names) / here.sum()
+    return np.asarray(weights / weights.sum())
+
+
+def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
+    """Choose how strongly the parts count, and fit offsets and temperature (log loss, places counting alike).
+
+    Of the strengths at which the places of the training are told nearly as well as the member tells them by itself
+    (``LEAST_INSIDE``), those with which the AUC over the strangers' places is highest on average. How much the member
+    counts for the kind is what has the least log loss over tumours of known kind.
+    """
+    labels = np.array([recipe.class_names.index(e.label) for e in examples])
+    ill = recipe.tumors[labels]
+    sources, strange = np.array([e.source for e in examples]), strangers(examples)
+    places = [strange & (sources == name) for name in np.unique(sources[strange])]
+    places = [here for here in places if 0 < ill[here].sum() < here.sum()]
+    inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~strange
+
+    def auc(told: Floats, here: NDArray[np.bool_]) -> float:
+        return float(roc_auc_score(ill[here], told[here]))
+
+    has_member = scores.member.shape[1] > 0
+    wanted = 0.0
+    if has_member and 0 < ill[inside].sum() < inside.sum():
+        wanted = auc(recipe.member_score(softmax(scores.member)), inside) - LEAST_INSIDE
+    candidates = []
+    for strength in LESION_STEPS:
+        for member in MEMBER_STEPS if has_member else (0.0,):
+            chosen = _levelled(recipe, scores, labels, place_weights(examples), Weights.of(recipe, strength, member))
+            told = recipe.score(softmax(mixed(recipe, scores, chosen)))
+            within = auc(told, inside) if wanted else 1.0
+            outside = (
+                float(np.mean([float(roc_auc_score(ill[here], told[here])) for here in places])) if places else within
+            )
+            candidates.append((min(within - wanted, 0.0), outside, chosen))
+    chosen = max(candidates, key=lambda found: found[:2])[2]
+    return replace(chosen, member_kind=_kind_weight(recipe, scores, labels, chosen)) if has_member else chosen
+
+
+def _levelled(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], counted: Floats, weights: Weights) -> Weights:
+    """The same strengths with the offsets of tumours and findings and the temperature of the least log loss."""
+    roles = np.array([[c.role == role for role in ROLES] for c in recipe.classes], np.float64)
+    targets = recipe.targets()[labels].astype(np.float64) @ roles
+    plain = mixed(recipe, scores, weights)
+
+    def loss(x: Floats) -> float:
+        chances = softmax((plain + roles @ np.array([x[0], x[1], 0.0])) / np.exp(x[2])) @ roles
+        return float(-(counted * (targets * np.log(chances.clip(1e-9))).sum(1)).sum())
+
+    x = minimize(loss, np.array([0.0, 0.0, 0.3]), method="L-BFGS-B").x
+    return replace(weights, offset=roles @ np.array([x[0], x[1], 0.0]), temperature=float(np.exp(x[2])))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities [N, K]."""
+    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)))
+
+
+def _kind_weight(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], weights: Weights) -> float:
+    kinds = [k for k, c in enumerate(recipe.classes) if c.tumor and c.name in recipe.member_classes]
+    known = np.isin(labels, kinds)
+    true = np.searchsorted(kinds, labels[known])
+
+    def loss(strength: float) -> float:
+        logits = mixed(recipe, scores, replace(weights, member_kind=strength))[known][:, kinds] / weights.temperature
+        each = -np.log(softmax(logits)[np.arange(len(true)), true].clip(1e-9))
+        return float(np.mean([each[true == k].mean() for k in np.unique(true)]))
+
+    return float(min(KIND_STEPS, key=loss))
+
+
+def assemble(recipe: Recipe, trained: keras.Model, member: Path | None) -> keras.Model:
+    """The model that is exported: the trained net, beside it the member from a ``weights.npz``, not yet weighed.
+
+    A file of the member alone and one of a whole model with this member will both do. Raises ValueError naming the file
+    when it lacks a weight.
+    """
+    architecture = recipe.architecture
+    if not isinstance(architecture, LesionArchitecture) or architecture.member is None:
+        return trained
+    model = build(architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
+    known = {v.path: np.asarray(keras.ops.convert_to_numpy(v)) for v in trained.weights}
+    if member is None:
+        raise ValueError(f"{recipe.name} has a second net: name the file with its weights")
+    with np.load(member, allow_pickle=False) as arrays:
+        for variable in model.weights:
+            path = variable.path
+            if path.startswith(MEMBER):
+                bare = path.removeprefix(MEMBER)
+                if path not in arrays.files and bare not in arrays.files:
+                    raise ValueError(f"{member} lacks {bare}: it is not of the second net of {recipe.name}")
+                known[path] = arrays[path if path in arrays.files else bare].astype(np.float32)
+            if path in known:
+                variable.assign(known[path])
+    return model
+
+
+def scores(recipe: Recipe, model: keras.Model, examples: Sequence[Example]) -> Scores:
+    """What the parts of an assembled model say of pictures."""
+    names = [lesion_net.CLASS_LOGITS, lesion_net.LESION]
+    names += [f"{MEMBER}{LOGITS}"] if f"{MEMBER}{LOGITS}" in model.output else []
+    view = keras.Model(model.input, [model.output[name] for name in names])
+    answers = view.predict(dataset.tensors(examples, recipe.input), batch_size=32, verbose=0)
+    member = answers[2] if len(answers) > 2 else np.zeros((len(examples), 0))
+    return Scores(answers[0].astype(np.float64), answers[1][:, 0].astype(np.float64), member.astype(np.float64))
+
+
+def weigh(recipe: Recipe, model: keras.Model, weights: Weights) -> None:
+    """Put the weights into an assembled model."""
+    layer: Any = model.get_layer(LOGITS)
+    layer.lesion.assign((weights.lesion * recipe.tumors)[None])
+    layer.offset.assign(weights.offset)
+    if layer.member is not None:
+        layer.member.assign(spread(recipe, weights))
+
+
+def _index(recipe: Recipe, name: str) -> int:
+    return recipe.class_names.index(name)

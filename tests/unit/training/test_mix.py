@@ -1,0 +1,78 @@
+"""Promises of how the parts of the brain's model are weighed against each other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.training.data.dataset import Example
+from inference.training.fit import mix
+from inference.training.fit.mix import Scores, Weights
+from inference.training.recipes import BRAIN
+
+NAMES = BRAIN.class_names
+
+
+def drawn(count: int, knows: float, lesion: float, member: float) -> tuple[Scores, list[Example]]:
+    """Scores that tell ``count`` pictures as well as the strengths say; a third is of a place left out.
+
+    There the member knows nothing.
+    """
+    rng = np.random.default_rng(3)
+    labels = rng.choice(len(NAMES), count)
+    strange = np.arange(count) % 3 == 0
+    classes = rng.normal(0, 1, (count, len(NAMES)))
+    classes[np.arange(count), labels] += knows
+    known = [BRAIN.member_classes.index(NAMES[k]) if NAMES[k] in BRAIN.member_classes else 0 for k in labels]
+    third = rng.normal(0, 1, (count, len(BRAIN.member_classes)))
+    third[np.arange(count), known] += np.where(strange, 0, member)
+    spots = rng.normal(0, 1, count) + lesion * BRAIN.tumors[labels]
+    examples = [
+        Example(Path(f"{i}.png"), NAMES[k], "left_out" if away else "val", "elsewhere" if away else "cheng", str(i))
+        for i, (k, away) in enumerate(zip(labels, strange, strict=True))
+    ]
+    return Scores(classes, spots, third), examples
+
+
+def test_the_parts_together_tell_more_than_the_class_maps_alone() -> None:
+    scores, examples = drawn(900, 1.0, 2.0, 2.0)
+    labels = np.array([NAMES.index(e.label) for e in examples])
+    weights = mix.fit(BRAIN, scores, examples)
+
+    def right(chosen: Weights) -> float:
+        told = BRAIN.score(mix.softmax(mix.mixed(BRAIN, scores, chosen) / chosen.temperature)) >= 0.5
+        return float((told == BRAIN.tumors[labels]).mean())
+
+    assert right(weights) > right(Weights.of(BRAIN, 0.0, 0.0)) + 0.05
+
+
+def test_a_member_that_knows_the_kind_is_asked_for_it() -> None:
+    scores, examples = drawn(900, 0.3, 2.0, 3.0)
+    blind = Scores(scores.classes, scores.lesion, np.random.default_rng(0).normal(0, 1, scores.member.shape))
+
+    assert mix.fit(BRAIN, scores, examples).member_kind > mix.fit(BRAIN, blind, examples).member_kind + 0.2
+
+
+def test_a_member_counts_for_kinds_without_saying_that_there_is_a_tumor() -> None:
+    one = Weights(0.0, 2.0, 0.0, np.zeros(len(NAMES)), 1.0)
+    scores = Scores(np.zeros((1, len(NAMES))), np.zeros(1), np.array([[3.0, 0.0, 0.0, -3.0]]))
+    logits = mix.mixed(BRAIN, scores, one)[0]
+
+    assert logits[:3].argmax() == 0
+    assert logits[:3].sum() == pytest.approx(0)
+    assert logits[3:] == pytest.approx([0, 0, 0])
+    asked = mix.mixed(BRAIN, scores, replace(one, member_any=1.0))[0]
+    assert asked[3] > 0 > asked[5]
+
+
+def test_places_count_alike_and_strangers_as_much_as_all_others() -> None:
+    _, examples = drawn(90, 1, 1, 1)
+    examples += [replace(e, source="btp", part="val") for e in examples[:10]]
+    weights = mix.place_weights(examples)
+    strange = mix.strangers(examples)
+    btp = np.array([e.source == "btp" for e in examples])
+
+    assert weights.sum() == pytest.approx(1)
+    assert weights[strange].sum() == pytest.approx(0.5)
+    assert weights[btp].sum() == pytest.approx(0.25)
