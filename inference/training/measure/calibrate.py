@@ -105,8 +105,8 @@ def max_tta_disagreement(tta_disagreement: Floats, right: NDArray[np.bool_]) -> 
 def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, ...]:
     """What pictures with such a probability of any tumour really showed.
 
-    Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures (a sixteenth of few) and a higher score never means fewer tumours
-    (pool adjacent violators, Zadrozny & Elkan 2002).
+    Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures (a sixteenth of all where there are few) and
+    a higher score never means fewer tumours (pool adjacent violators, Zadrozny & Elkan 2002).
     """
     which = np.minimum(np.searchsorted(BIN_EDGES, tumor, "right") - 1, len(BIN_EDGES) - 2)
     bins = [
