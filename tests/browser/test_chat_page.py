@@ -44,7 +44,7 @@ async def fetch(page: Page, address: str | None) -> bytes:
     return await answer.body()
 
 
-async def test_a_sample_scan_is_answered_with_a_heat_map_and_a_pdf_that_opens(agreed: Page) -> None:
+async def test_sample_scan_gets_heat_map_and_readable_pdf(agreed: Page) -> None:
     await send_sample(agreed, "brain-drawn-lesion.jpg")
     document = from_bot(agreed, "document").last
     await expect(document).to_be_visible(timeout=READ)
@@ -58,7 +58,7 @@ async def test_a_sample_scan_is_answered_with_a_heat_map_and_a_pdf_that_opens(ag
     assert "not a diagnosis" in report.pages[0].extract_text().lower()
 
 
-async def test_a_file_is_sent_through_the_sheet_with_a_caption(agreed: Page, tmp_path: Path) -> None:
+async def test_file_sheet_sends_a_file_with_its_caption(agreed: Page, tmp_path: Path) -> None:
     scan = tmp_path / "slice.png"
     scan.write_bytes(pictures.brain(kind="PNG"))
     await agreed.get_by_test_id("file-input").set_input_files(scan)
@@ -69,7 +69,7 @@ async def test_a_file_is_sent_through_the_sheet_with_a_caption(agreed: Page, tmp
     await expect(from_bot(agreed, "text").filter(has_text="Ярослав Ánh 🙂").last).to_be_visible()
 
 
-async def test_what_people_type_is_shown_as_text_and_never_as_markup(agreed: Page) -> None:
+async def test_typed_markup_is_shown_as_text(agreed: Page) -> None:
     await agreed.get_by_test_id("text-input").fill("<img src=x onerror=alert(1)> what is a glioma")
     await agreed.get_by_test_id("text-input").press("Enter")
     await expect(chat(agreed).get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
@@ -82,14 +82,14 @@ async def test_each_test_person_has_a_chat_of_their_own(agreed: Page) -> None:
     await expect(chat(agreed).get_by_text("Now send me a picture")).not_to_be_visible()
 
 
-async def test_a_button_changes_its_message_and_the_menu_lists_the_commands(agreed: Page) -> None:
+async def test_menu_lists_commands_and_button_changes_its_message(agreed: Page) -> None:
     await agreed.get_by_test_id("menu-button").click()
     await agreed.get_by_test_id("command").filter(has_text="/info").click()
     await agreed.get_by_test_id("inline-button").filter(has_text="Meningioma").click()
     await expect(from_bot(agreed, "edited").last).to_be_visible()
 
 
-async def test_on_a_phone_the_chat_fills_the_screen_and_nothing_sticks_out(agreed: Page) -> None:
+async def test_chat_fills_a_phone_screen_without_overflow(agreed: Page) -> None:
     await agreed.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     box = await agreed.get_by_test_id("phone").bounding_box()
     assert box

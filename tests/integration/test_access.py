@@ -84,7 +84,7 @@ async def test_a_link_lets_as_many_in_as_it_says(club: Stage) -> None:
     assert "I am here for" in (await club.answers(written("/scan", CARLA), to=CARLA))[0]
 
 
-async def test_two_who_open_the_last_link_at_once_do_not_both_get_in(club: Stage) -> None:
+async def test_two_who_open_last_link_at_once_do_not_both_get_in(club: Stage) -> None:
     code = await invited(club)
     await club.handle(*(club.an_update(**written(f"/start {code}", chat_id)) for chat_id in (ANNA, BORIS, CARLA)))
     let_in = {chat_id for chat_id, text in club.told if "I am TumorScan" in text}
@@ -129,7 +129,7 @@ async def test_commands_of_administrators_are_unknown_to_others(tmp_path: Path) 
         assert await stage.answers(group, to=-5) == []
 
 
-async def test_a_blocked_person_is_told_so_and_can_still_delete_everything(tmp_path: Path) -> None:
+async def test_blocked_person_is_told_so_and_can_still_delete_everything(tmp_path: Path) -> None:
     async with on_stage(tmp_path, admin_ids=str(ADMIN)) as stage:
         people, access = stage.services.database.people, stage.services.database.access
         await stage.answers(photo(1))

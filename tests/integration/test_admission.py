@@ -24,9 +24,7 @@ from tests.integration.kills import (
 )
 
 
-async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture_and_not_by_ten(
-    settings: Settings, sandbox: Sandbox
-) -> None:
+async def test_album_delays_another_persons_scan_by_one_picture(settings: Settings, sandbox: Sandbox) -> None:
     async with (
         local_executor(settings, 1) as one_worker,
         open_services(settings, one_worker) as services,
@@ -43,7 +41,7 @@ async def test_an_album_of_ten_delays_another_persons_single_scan_by_one_picture
         await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)
 
 
-async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
+async def test_long_wait_tells_place_and_can_be_cancelled(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with bot_here(settings, workers) as bot:
@@ -65,7 +63,7 @@ async def test_who_waits_for_long_is_told_their_place_and_can_leave_the_line(
     assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
 
 
-async def test_a_picture_that_was_cancelled_is_not_read_by_the_next_process(
+async def test_cancelled_picture_is_not_read_after_a_restart(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with bot_process(sandbox, tmp_path) as process:
@@ -85,7 +83,7 @@ async def test_a_picture_that_was_cancelled_is_not_read_by_the_next_process(
     assert rows(tmp_path, "SELECT count(*) FROM scans") == [(0,)]
 
 
-async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_silence(
+async def test_pictures_beyond_the_bound_are_never_dropped_silently(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with bot_here(settings, workers) as bot:
@@ -105,7 +103,7 @@ async def test_pictures_beyond_the_bound_are_told_of_and_none_is_dropped_in_sile
     assert rows(tmp_path, "SELECT count(*) FROM scans") == [(2,)]
 
 
-async def test_64_people_at_once_are_all_answered_and_no_file_is_locked(
+async def test_64_people_are_answered_without_lock_errors(
     bot: RunningBot, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     people = [await sandbox.person(f"Person {number}") for number in range(64)]

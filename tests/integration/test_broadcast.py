@@ -82,7 +82,7 @@ class HalfBlocked(Listening):
         return await super().do_request(*arguments, **named)
 
 
-async def test_of_a_crowd_half_of_whom_blocked_the_bot_the_others_are_told(tmp_path: Path) -> None:
+async def test_of_crowd_half_of_whom_blocked_bot_others_are_told(tmp_path: Path) -> None:
     async with on_stage(tmp_path, admin_ids=str(ADMIN), messages_per_second=1000) as stage:
         telegram = HalfBlocked(stage)
         stage.application.bot._request = (telegram, telegram)

@@ -45,7 +45,7 @@ async def reads(person: Person) -> tuple[Message, Message]:
     return picture, await person.wait_for(has_pdf, TOLD_TO_READ)
 
 
-async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it(
+async def test_new_persons_whole_conversation_stays_hidden_from_others(
     sandbox: Sandbox, bot: RunningBot, anna: Person
 ) -> None:
     # Start and consent.
@@ -130,7 +130,7 @@ async def test_a_new_person_goes_all_the_way_and_a_second_one_sees_nothing_of_it
     assert known is None or not known.has_consented
 
 
-async def test_the_menu_the_help_and_the_description_come_from_one_list(bot: RunningBot, anna: Person) -> None:
+async def test_menu_help_and_description_come_from_one_list(bot: RunningBot, anna: Person) -> None:
     helped = await says(anna, "/help", "/start")
     profile = await anna.bot()
     assert [command["command"] for command in profile["commands"]] == list(menu.COMMANDS)
@@ -149,9 +149,7 @@ async def test_real_pictures_are_answered_with_picture_and_pdf(agreed: Person, s
     assert answered >= len(pictures) - 1
 
 
-async def test_who_writes_of_ending_their_life_is_shown_where_help_is_and_nothing_else(
-    bot: RunningBot, anna: Person
-) -> None:
+async def test_suicidal_message_gets_emergency_help_and_nothing_else(bot: RunningBot, anna: Person) -> None:
     await anna.send_text("what is a glioma, I want to die")
     first = await anna.wait_for(lambda message: bool(message.text))
     assert "112" in first.text

@@ -29,7 +29,7 @@ async def count(person: Person, method: str) -> int:
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
-async def test_a_picture_that_may_have_arrived_is_not_sent_again_and_the_report_still_comes(
+async def test_possibly_delivered_picture_is_not_resent_but_report_comes(
     sandbox: Sandbox, agreed: Person, fault: str, arrived: int
 ) -> None:
     await sandbox.client.set_faults({"sendPhoto": {fault: 1}})
@@ -43,7 +43,7 @@ async def test_a_picture_that_may_have_arrived_is_not_sent_again_and_the_report_
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
-async def test_a_report_that_may_have_arrived_is_not_sent_again_until_it_is_asked_for(
+async def test_possibly_delivered_report_is_resent_only_on_request(
     sandbox: Sandbox, bot: RunningBot, agreed: Person, fault: str, arrived: int
 ) -> None:
     await sandbox.client.set_faults({"sendDocument": {fault: 1}})
@@ -60,7 +60,7 @@ async def test_a_report_that_may_have_arrived_is_not_sent_again_until_it_is_aske
     assert await count(agreed, "sendDocument") == arrived + 2
 
 
-async def test_a_scan_is_answered_under_the_flood_limit_without_a_pause(
+async def test_scan_is_answered_under_flood_limit_without_pause(
     workers: LocalExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bot")

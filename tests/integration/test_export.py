@@ -33,7 +33,7 @@ def told(archive: zipfile.ZipFile) -> Any:
     return said
 
 
-async def test_the_copy_holds_all_that_is_kept_of_a_person_and_of_no_other(
+async def test_copy_holds_all_that_is_kept_of_person_and_of_no_other(
     sandbox: Sandbox, bot: RunningBot, agreed: Person
 ) -> None:
     await one_scan(bot, agreed, "Left <side> & März")
@@ -79,7 +79,7 @@ async def test_one_scan_is_named_by_number_and_only_ones_own(sandbox: Sandbox, b
     assert "can't find" in (await answer_to(boris, f"/export {first.public_id}")).text
 
 
-async def test_what_is_larger_than_a_file_may_be_comes_in_parts(
+async def test_what_is_larger_than_file_may_be_comes_in_parts(
     bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 1)

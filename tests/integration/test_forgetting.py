@@ -56,7 +56,7 @@ async def test_keeping_again_is_one_press(bot: RunningBot, agreed: Person) -> No
     assert len(await scans_of(bot, agreed)) == 1
 
 
-async def test_a_yes_to_an_earlier_wording_is_asked_for_again(
+async def test_yes_to_earlier_wording_is_asked_for_again(
     bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat_context, "CONSENT_VERSION", chat_context.CONSENT_VERSION + 1)

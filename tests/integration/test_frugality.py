@@ -36,7 +36,7 @@ def statements() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
-async def test_a_scan_goes_to_the_workers_twice_and_asks_the_database_few_questions(
+async def test_scan_takes_two_worker_jobs_and_few_queries(
     bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journeys: Counter[str] = Counter()
@@ -54,7 +54,7 @@ async def test_a_scan_goes_to_the_workers_twice_and_asks_the_database_few_questi
     assert sum("INSERT INTO scans" in statement for statement in asked) == 1
 
 
-async def test_a_picture_that_is_refused_goes_to_the_workers_once(
+async def test_refused_picture_takes_one_worker_job(
     bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journeys: list[object] = []

@@ -36,13 +36,13 @@ async def is_guarded(handler: BaseHandler[Any, BotContext, Any], application: Bo
     return False
 
 
-async def test_no_handler_works_on_what_the_gate_has_not_let_in(bot: RunningBot) -> None:
+async def test_no_handler_works_on_what_gate_has_not_let_in(bot: RunningBot) -> None:
     handlers = [handler for group in bot.application.handlers.values() for handler in group]
     assert len(handlers) > 40
     assert await unguarded(bot.application) == []
 
 
-async def test_a_handler_that_is_registered_past_the_gate_is_found(bot: RunningBot) -> None:
+async def test_handler_that_is_registered_past_gate_is_found(bot: RunningBot) -> None:
     async def sneaky(_: Update, context: BotContext) -> None:
         """One that somebody forgot to put behind the gate."""
 
@@ -58,7 +58,7 @@ def test_the_gate_comes_first_and_takes_every_update(bot: RunningBot) -> None:
     assert gate.block
 
 
-async def test_answers_may_be_passed_on_unless_the_operator_says_otherwise(bot: RunningBot, agreed: Person) -> None:
+async def test_answers_may_be_passed_on_unless_operator_says_otherwise(bot: RunningBot, agreed: Person) -> None:
     assert not protected(await answer_to(agreed, "/help"))
 
 

@@ -73,7 +73,7 @@ async def press_without_a_button(sandbox: Sandbox, person: Person, data: str) ->
     return await person.wait_for(lambda _: True, since=since)
 
 
-async def test_a_picture_sent_before_the_yes_is_read_after_it_and_not_before(bot: RunningBot, anna: Person) -> None:
+async def test_picture_sent_before_consent_is_read_only_afterwards(bot: RunningBot, anna: Person) -> None:
     await anna.send_photo(pictures.brain(), "Anna B.")
     question = await anna.wait_for(lambda message: "I have not opened it yet" in message.text)
     assert await scans_of(bot, anna) == ()
@@ -96,7 +96,7 @@ async def test_a_no_leaves_the_picture_unopened(bot: RunningBot, anna: Person) -
     assert "now send me a picture" in (await anna.wait_for(lambda message: message.edited)).text.lower()
 
 
-async def test_an_album_before_the_yes_is_asked_for_once_and_read_whole(bot: RunningBot, anna: Person) -> None:
+async def test_album_before_consent_asks_once_for_all_pictures(bot: RunningBot, anna: Person) -> None:
     await anna.send_album([pictures.brain(seed=seed) for seed in (1, 2, 3)], "Boris")
     question = await anna.wait_for(lambda message: bool(message.buttons))
     await work_is_done(bot, anna)
@@ -116,7 +116,7 @@ async def test_cancel_drops_pictures_that_wait_for_a_yes(bot: RunningBot, anna: 
     assert await bot.services.database.inbox.awaiting_consent(anna.id) == 0
 
 
-async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(
+async def test_redelivered_update_makes_no_second_scan_or_answer(
     bot: RunningBot, sandbox: Sandbox, agreed: Person
 ) -> None:
     sent = await agreed.send_document(pictures.brain())
@@ -130,9 +130,7 @@ async def test_a_redelivered_update_makes_no_second_scan_and_no_second_answer(
     assert len([message for message in await agreed.messages() if message.from_bot and message.file]) == 2
 
 
-async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered(
-    bot: RunningBot, agreed: Person
-) -> None:
+async def test_repeated_picture_is_read_and_offers_earlier_scan(bot: RunningBot, agreed: Person) -> None:
     await one_scan(bot, agreed)
     await agreed.send_document(pictures.brain())
     again = await agreed.wait_for(lambda message: message.photo is not None, timeout=60)
@@ -144,7 +142,7 @@ async def test_the_same_picture_again_is_read_again_and_the_earlier_scan_offered
     assert len(await scans_of(bot, agreed)) == 2
 
 
-async def test_nobody_reaches_another_persons_scan_by_any_button_id_or_number(
+async def test_no_button_id_or_number_reaches_another_persons_scan(
     bot: RunningBot, sandbox: Sandbox, agreed: Person
 ) -> None:
     await one_scan(bot, agreed, "private")
@@ -165,9 +163,7 @@ async def test_nobody_reaches_another_persons_scan_by_any_button_id_or_number(
 @pytest.mark.parametrize(
     "data", ["", "open:", "open:A7K2-Q9x", "delete-all:1", "topic:no-such-topic", "section:glioma/no"]
 )
-async def test_a_button_that_is_not_ours_gets_a_kind_hint(
-    sandbox: Sandbox, anna: Person, data: str, bot: RunningBot
-) -> None:
+async def test_unknown_button_gets_a_kind_hint(sandbox: Sandbox, anna: Person, data: str, bot: RunningBot) -> None:
     answer = await press_without_a_button(sandbox, anna, data or "x" * 64)
     assert "does not work any more" in answer.text
 
@@ -183,7 +179,7 @@ async def test_a_button_that_is_not_ours_gets_a_kind_hint(
     ],
     ids=["text", "truncated", "one pixel", "cat", "screenshot"],
 )
-async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
+async def test_unreadable_file_gets_one_sentence_and_leaves_nothing(
     bot: RunningBot, agreed: Person, data: bytes, sentence: str
 ) -> None:
     sent = await agreed.send_document(data, "scan.jpg")
@@ -195,17 +191,17 @@ async def test_what_can_not_be_read_gets_one_sentence_and_leaves_nothing(
     assert [message.id for message in after] == [refusal.id]
 
 
-async def test_a_document_of_25_mb_is_refused_without_being_asked_for(agreed: Person) -> None:
+async def test_25_mb_document_is_refused_without_download(agreed: Person) -> None:
     await agreed.send_document(bytes(25 * 1024 * 1024), "big.tif")
     await agreed.wait_for(lambda message: "too large" in message.text, timeout=60)
 
 
-async def test_a_file_that_telegram_has_no_more_gets_one_sentence(agreed: Person) -> None:
+async def test_file_gone_from_telegram_gets_one_sentence(agreed: Person) -> None:
     await agreed.send_document(pictures.brain(), unavailable=True)
     await agreed.wait_for(lambda message: "no longer has this file" in message.text, timeout=60)
 
 
-async def test_an_album_answers_each_picture_and_refuses_only_the_bad_one(bot: RunningBot, agreed: Person) -> None:
+async def test_album_refuses_only_its_bad_picture(bot: RunningBot, agreed: Person) -> None:
     sent = await agreed.send_album([pictures.brain(), pictures.cat(), pictures.brain(seed=2)])
     await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
     await work_is_done(bot, agreed)
@@ -214,7 +210,7 @@ async def test_an_album_answers_each_picture_and_refuses_only_the_bad_one(bot: R
     assert [message.photo is not None for message in answers] == [True, False, True]
 
 
-async def test_a_command_is_answered_while_an_album_is_in_work(bot: RunningBot, agreed: Person) -> None:
+async def test_command_is_answered_while_an_album_is_read(bot: RunningBot, agreed: Person) -> None:
     await agreed.send_album([pictures.brain(seed=seed) for seed in range(10)])
     assert (await answer_to(agreed, "/faq")).text.startswith("Common questions")
     assert len(await scans_of(bot, agreed)) < 10
@@ -238,7 +234,7 @@ async def test_deleting_everything_during_a_scan_leaves_nothing_behind(bot: Runn
     assert await scans_of(bot, agreed) == ()
 
 
-async def test_a_yes_that_was_taken_back_is_asked_for_again(bot: RunningBot, agreed: Person) -> None:
+async def test_withdrawn_consent_is_asked_for_again(bot: RunningBot, agreed: Person) -> None:
     privacy = await answer_to(agreed, "/privacy")
     await agreed.press(privacy, "withdraw")
     await agreed.wait_for(lambda message: "no more pictures" in message.text)
@@ -247,7 +243,7 @@ async def test_a_yes_that_was_taken_back_is_asked_for_again(bot: RunningBot, agr
     assert await scans_of(bot, agreed) == ()
 
 
-async def test_a_report_is_drawn_anew_when_telegram_has_the_file_no_more(bot: RunningBot, agreed: Person) -> None:
+async def test_report_is_redrawn_when_telegram_lost_its_file(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(bot, agreed)
     first = await agreed.download(report)
     [scan] = await scans_of(bot, agreed)
@@ -257,7 +253,7 @@ async def test_a_report_is_drawn_anew_when_telegram_has_the_file_no_more(bot: Ru
     assert await agreed.download(anew) == first
 
 
-async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningBot, agreed: Person) -> None:
+async def test_deleting_a_scan_also_deletes_its_chat_answers(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(bot, agreed)
     await agreed.press(report, "Delete this scan")
     question = await agreed.wait_for(lambda message: "You can undo it for 30 seconds" in message.text)
@@ -269,13 +265,13 @@ async def test_a_deleted_scan_is_gone_with_its_answers_in_the_chat(bot: RunningB
     assert all(message.file is None or not message.from_bot for message in await agreed.messages())
 
 
-async def test_a_button_whose_message_is_gone_is_answered_with_a_new_message(sandbox: Sandbox, agreed: Person) -> None:
+async def test_button_on_missing_message_sends_a_new_message(sandbox: Sandbox, agreed: Person) -> None:
     answer = await press_without_a_button(sandbox, agreed, "history:1")
     assert "no scans yet" in answer.text
     assert not answer.edited
 
 
-async def test_a_button_that_would_change_nothing_is_met_with_silence(sandbox: Sandbox, agreed: Person) -> None:
+async def test_button_press_without_effect_gets_no_reply(sandbox: Sandbox, agreed: Person) -> None:
     info = await answer_to(agreed, "/info")
     before = await agreed.messages()
     await sandbox.client.push_update("callback_query", a_press(agreed, "topics", info.id))
@@ -283,14 +279,14 @@ async def test_a_button_that_would_change_nothing_is_met_with_silence(sandbox: S
     assert len(await agreed.messages()) == len(before) + 2
 
 
-async def test_our_own_answer_forwarded_to_us_is_not_read_as_a_scan(bot: RunningBot, agreed: Person) -> None:
+async def test_forwarded_answer_of_ours_is_not_a_scan(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(bot, agreed)
     await agreed.forward(report)
     await agreed.wait_for(lambda message: "one of my own answers" in message.text)
     assert len(await scans_of(bot, agreed)) == 1
 
 
-async def test_a_caption_that_speaks_of_an_emergency_is_answered_before_the_picture(agreed: Person) -> None:
+async def test_emergency_in_caption_is_answered_before_picture(agreed: Person) -> None:
     await agreed.send_document(pictures.brain(), caption="my son had a seizure")
     first = await agreed.wait_for(lambda _: True)
     assert "112" in first.text
@@ -335,7 +331,7 @@ def odd_updates(person: Person) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-async def test_odd_updates_are_met_with_silence_and_without_an_exception(
+async def test_odd_updates_are_ignored_without_an_exception(
     bot: RunningBot, anna: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, content in enumerate(odd_updates(anna), start=1):
@@ -364,9 +360,7 @@ async def test_blocking_and_coming_back_are_remembered(bot: RunningBot, anna: Pe
         assert person.blocked == (new == "kicked")
 
 
-async def test_who_has_blocked_the_bot_is_remembered_when_an_answer_can_not_be_sent(
-    bot: RunningBot, anna: Person
-) -> None:
+async def test_blocking_is_remembered_when_an_answer_cannot_be_sent(bot: RunningBot, anna: Person) -> None:
     sent = await anna.send_text("/help")
     await anna.wait_for(lambda _: True)
     await anna.block()
@@ -376,7 +370,7 @@ async def test_who_has_blocked_the_bot_is_remembered_when_an_answer_can_not_be_s
     assert person.blocked
 
 
-async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_personal_data(
+async def test_failure_gets_one_sentence_and_log_without_personal_data(
     bot: RunningBot, agreed: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     await one_scan(bot, agreed, "Anna Karenina")
@@ -394,7 +388,7 @@ async def test_what_goes_wrong_is_told_in_one_sentence_and_logged_without_person
     assert "Common questions" in (await answer_to(agreed, "/faq")).text
 
 
-async def test_a_worker_that_is_killed_is_replaced_and_the_picture_is_read(
+async def test_killed_worker_is_replaced_and_picture_is_read(
     bot: RunningBot, agreed: Person, workers: LocalExecutor
 ) -> None:
     os.kill(await workers.run(process_id), signal.SIGKILL)

@@ -31,7 +31,7 @@ async def two_scans(bot: RunningBot, agreed: Person) -> Person:
     return agreed
 
 
-async def test_two_scans_stand_side_by_side_with_their_dates_and_what_that_can_not_tell(two_scans: Person) -> None:
+async def test_compare_shows_dates_and_names_what_it_cannot_tell(two_scans: Person) -> None:
     await two_scans.send_text("/compare 2 1")
     shown = await two_scans.wait_for(lambda message: message.photo is not None)
     assert shown.text.index("Scan 1: Anna") < shown.text.index("Scan 2")
@@ -69,7 +69,7 @@ async def test_what_can_not_be_done_is_said_in_one_sentence(two_scans: Person, t
     assert answer.file is None
 
 
-async def test_a_scan_is_renamed_found_and_reported_by_its_name(bot: RunningBot, two_scans: Person) -> None:
+async def test_scan_is_renamed_found_and_reported_by_its_name(bot: RunningBot, two_scans: Person) -> None:
     assert "now named “Boris  ".replace("  ", "") in (await answer_to(two_scans, "/rename 2  Boris B. ")).text
     found = await answer_to(two_scans, "/history BORIS")
     assert found.labels == ["Scan 2: Boris B."]

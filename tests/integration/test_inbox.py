@@ -68,7 +68,7 @@ def answer_kind(message: Message) -> str:
     ],
     ids=["while fetching", "before the picture", "before the report"],
 )
-async def test_a_scan_that_a_kill_interrupts_is_answered_once_by_the_next_process(
+async def test_scan_interrupted_by_kill_is_answered_exactly_once(
     sandbox: Sandbox, tmp_path: Path, fault: dict[str, dict[str, float]], step: str
 ) -> None:
     async with bot_process(sandbox, tmp_path) as process:
@@ -87,9 +87,7 @@ async def test_a_scan_that_a_kill_interrupts_is_answered_once_by_the_next_proces
     assert rows(tmp_path, "SELECT number, patient_label FROM scans") == [(1, "Anna B.")]
 
 
-async def test_a_picture_whose_receipt_the_kill_cut_off_comes_once_and_is_offered_again(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_picture_unconfirmed_at_kill_is_offered_not_resent(sandbox: Sandbox, tmp_path: Path) -> None:
     async with bot_process(sandbox, tmp_path) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"sendPhoto": {"slow": 1}}, **LONG)
@@ -122,9 +120,7 @@ async def test_an_album_goes_on_where_the_kill_stopped_it(sandbox: Sandbox, tmp_
     assert rows(tmp_path, "SELECT number, patient_label FROM scans") == [(1, "Boris"), (2, "Boris")]
 
 
-async def test_what_was_fetched_but_not_handled_when_the_kill_came_is_answered_by_the_next_process(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_fetched_but_unhandled_updates_survive_a_kill(sandbox: Sandbox, tmp_path: Path) -> None:
     people = [await sandbox.person(f"Person {number}") for number in range(5)]
     async with bot_process(sandbox, tmp_path) as process:
         await sandbox.client.set_faults({"sendMessage": {"hang": 1}}, **LONG)
@@ -142,7 +138,7 @@ async def test_what_was_fetched_but_not_handled_when_the_kill_came_is_answered_b
     assert [len(await answers(person)) for person in people] == [1] * 5
 
 
-async def test_a_picture_that_waits_for_a_yes_survives_a_kill(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_picture_waiting_for_consent_survives_a_kill(sandbox: Sandbox, tmp_path: Path) -> None:
     anna = await sandbox.person("Anna")
     async with bot_process(sandbox, tmp_path) as process:
         await anna.send_photo(pictures.brain(), "Anna B.")
@@ -157,9 +153,7 @@ async def test_a_picture_that_waits_for_a_yes_survives_a_kill(sandbox: Sandbox, 
     assert len([message for message in await answers(anna) if message.buttons and not message.file]) == 0
 
 
-async def test_an_update_that_kills_the_process_is_set_aside_and_all_others_are_answered(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_deadly_update_is_set_aside_and_others_are_answered(sandbox: Sandbox, tmp_path: Path) -> None:
     anna, boris = await sandbox.person("Anna"), await sandbox.person("Boris")
     poison = await anna.send_text("/help")
     for _ in range(error_class.MOST_ATTEMPTS):
@@ -209,7 +203,7 @@ def failing(times: int, error: Exception, calls: list[int]) -> Callable[[Update,
     return show_help
 
 
-async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_traceback_is_kept(
+async def test_three_failures_cost_one_sentence_and_keep_the_traceback(
     settings: Settings,
     workers: LocalExecutor,
     sandbox: Sandbox,
@@ -240,7 +234,7 @@ async def test_a_handler_that_fails_three_times_costs_one_sentence_and_its_trace
 
 
 @pytest.mark.parametrize("error", [NetworkError("away"), InvalidToken("Unauthorized")], ids=["network", "token"])
-async def test_what_is_not_the_updates_fault_is_tried_until_it_works(
+async def test_error_outside_the_update_is_retried_until_success(
     error: Exception,
     settings: Settings,
     workers: LocalExecutor,
@@ -261,7 +255,7 @@ async def test_what_is_not_the_updates_fault_is_tried_until_it_works(
     assert rows(tmp_path, "SELECT state, attempts FROM inbox") == [("done", 0)]
 
 
-async def test_a_press_that_telegram_takes_no_answer_for_any_more_is_obeyed_by_the_next_process(
+async def test_expired_button_press_is_obeyed_after_a_restart(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     anna = await sandbox.person("Anna")
@@ -279,7 +273,7 @@ async def test_a_press_that_telegram_takes_no_answer_for_any_more_is_obeyed_by_t
         await all_is_done(tmp_path)
 
 
-async def test_an_update_delivered_again_after_the_restart_is_passed_over(
+async def test_update_redelivered_after_restart_is_skipped(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with bot_here(settings, workers) as bot:

@@ -91,7 +91,7 @@ async def heard(person: Person, text: str) -> Message:
     return await person.wait_for(lambda message: bool(message.text))
 
 
-async def test_a_whole_conversation_is_held_in_a_language_of_one_folder(polyglot: RunningBot, xenia: Person) -> None:
+async def test_whole_conversation_is_held_in_one_folders_language(polyglot: RunningBot, xenia: Person) -> None:
     # Start, consent, and everything that can be asked for.
     await xenia.send_text("/start")
     question = await xenia.wait_for(lambda message: bool(message.buttons))
@@ -143,7 +143,7 @@ async def test_what_goes_wrong_is_told_in_the_persons_language(polyglot: Running
         assert is_in_the_language(answer)
 
 
-async def test_the_menu_and_the_descriptions_are_set_in_each_language(polyglot: RunningBot, xenia: Person) -> None:
+async def test_menu_and_descriptions_are_set_in_each_language(polyglot: RunningBot, xenia: Person) -> None:
     profile = await xenia.bot()
     assert all(MARK in command["description"] for command in profile["commands"])
     assert MARK in profile["description"]
@@ -164,7 +164,7 @@ async def test_a_person_chooses_another_language_and_keeps_it(polyglot: RunningB
     assert MARK not in (await heard(anna, "/help")).text
 
 
-async def test_a_report_is_drawn_anew_for_who_changes_the_language(polyglot: RunningBot, xenia: Person) -> None:
+async def test_report_is_redrawn_after_a_language_change(polyglot: RunningBot, xenia: Person) -> None:
     await xenia.send_text("/start")
     question = await xenia.wait_for(lambda message: bool(message.buttons))
     await xenia.press(question, "agree")
@@ -178,7 +178,7 @@ async def test_a_report_is_drawn_anew_for_who_changes_the_language(polyglot: Run
 
 
 @pytest.mark.parametrize("typed", ["klingon", "<b>", "../en", "🖖" * 50])
-async def test_a_language_that_nobody_knows_gets_a_kind_answer_with_the_buttons(
+async def test_unknown_language_gets_kind_answer_with_language_buttons(
     polyglot: RunningBot, xenia: Person, typed: str
 ) -> None:
     answer = await heard(xenia, f"/language {typed}")
@@ -188,7 +188,7 @@ async def test_a_language_that_nobody_knows_gets_a_kind_answer_with_the_buttons(
 
 
 @pytest.mark.parametrize(("code", "said"), [("fr", "Je ne parle pas"), ("tlh", "I don't speak that language yet")])
-async def test_who_uses_telegram_in_another_language_is_told_once_which_are_spoken(
+async def test_supported_languages_are_told_once_to_other_speakers(
     polyglot: RunningBot, sandbox: Sandbox, code: str, said: str
 ) -> None:
     jean = await sandbox.person("Jean", code)

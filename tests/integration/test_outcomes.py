@@ -27,7 +27,7 @@ async def a_kept_scan(stage: Stage) -> Scan:
     return scan
 
 
-async def test_an_outcome_is_told_changed_and_taken_back_by_buttons(stage: Stage) -> None:
+async def test_outcome_is_told_changed_and_taken_back_by_buttons(stage: Stage) -> None:
     scan, outcomes = await a_kept_scan(stage), stage.services.database.outcomes
     [question] = await stage.answers(pressed(f"outcome:{scan.public_id}"))
     assert "What did the doctor find" in question
@@ -46,7 +46,7 @@ async def test_an_outcome_is_told_changed_and_taken_back_by_buttons(stage: Stage
     assert "nothing noted" in (await stage.answers(pressed(f"remove-outcome:{scan.public_id}")))[0]
 
 
-async def test_a_no_hands_nothing_on_and_a_yes_can_be_taken_back(stage: Stage) -> None:
+async def test_no_hands_nothing_on_and_yes_can_be_taken_back(stage: Stage) -> None:
     scan, outcomes = await a_kept_scan(stage), stage.services.database.outcomes
     await stage.answers(pressed(f"found:{scan.public_id}/glioma"))
     await stage.answers(pressed(f"keep-outcome:{scan.public_id}"))
@@ -77,7 +77,7 @@ async def test_nobody_tells_anything_of_another_persons_scan(stage: Stage, verb:
     assert await stage.services.database.outcomes.of(scan.id) is None
 
 
-async def test_what_moves_away_from_the_card_is_said_in_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_moves_away_from_card_is_said_in_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(60):
         await stage.services.database.statistics.count("verdict", "not_sure", "brain_mri", 0.9)
     with caplog.at_level(logging.WARNING):

@@ -78,7 +78,7 @@ async def fetching(
             await asyncio.wait({task})
 
 
-async def test_a_poller_that_dies_is_started_again_and_loses_nothing(
+async def test_dead_poller_is_restarted_and_loses_nothing(
     sandbox: Sandbox, storage: StorageHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     received = Received(RuntimeError("a mistake of ours"))
@@ -92,7 +92,7 @@ async def test_a_poller_that_dies_is_started_again_and_loses_nothing(
     ]
 
 
-async def test_a_poll_that_hangs_is_given_up_and_made_anew(
+async def test_hanging_poll_is_given_up_and_repeated(
     sandbox: Sandbox, storage: StorageHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     await sandbox.client.set_faults({"getUpdates": {"hang": 1}}, hang_s=600)
@@ -133,7 +133,7 @@ async def test_fetching_goes_on_after_every_failure(sandbox: Sandbox, storage: S
             assert await received.next_text() == str(number)
 
 
-def test_who_has_polled_in_peace_for_longer_is_more_patient() -> None:
+def test_bot_that_polled_undisturbed_longer_is_more_patient() -> None:
     now, young, old = 1_000.0, TokenConflict(PollingTimeouts()), TokenConflict(PollingTimeouts())
     young.begin(now - 0.5)
     old.begin(now - 2)
@@ -144,7 +144,7 @@ def test_who_has_polled_in_peace_for_longer_is_more_patient() -> None:
             contest.go_on(now + patience)
 
 
-def test_a_contest_that_is_over_does_not_count_in_the_next_one() -> None:
+def test_past_token_conflict_does_not_shorten_the_next() -> None:
     contest = TokenConflict(PollingTimeouts())
     contest.begin(0)
     for moment in (1, 40, 80):
@@ -166,7 +166,7 @@ async def test_of_two_bots_with_one_token_the_newcomer_leaves(sandbox: Sandbox, 
         assert stop.left(1.0) == 1.0  # was not told to end
 
 
-async def test_a_poll_of_somebody_who_leaves_at_once_is_borne(sandbox: Sandbox, storage: StorageHealth) -> None:
+async def test_brief_poll_by_another_program_is_tolerated(sandbox: Sandbox, storage: StorageHealth) -> None:
     received = Received()
     async with fetching(sandbox, storage, received) as stop, ExtBot(sandbox.token, base_url=sandbox.base_url) as other:
         async with asyncio.timeout(60):
@@ -190,7 +190,7 @@ async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: S
                 await stop.wait()
 
 
-async def test_a_second_bot_that_is_started_by_mistake_ends_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_accidental_second_bot_ends_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
         await said_until(first, "is listening")
         async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///mistake.db")) as mistake:
@@ -203,7 +203,7 @@ async def test_a_second_bot_that_is_started_by_mistake_ends_with_one_line(sandbo
         await anna.wait_for(lambda message: "/history" in message.text, timeout=60)
 
 
-async def test_a_new_bot_waits_for_the_old_one_to_leave(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_new_bot_waits_for_old_one_to_leave(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///old.db")) as old:
         await said_until(old, "is listening")
         async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///new.db")) as new:

@@ -36,7 +36,7 @@ def fetched(stage: Stage) -> list[str]:
     ],
     ids=["day", "bytes", "disk"],
 )
-async def test_a_picture_over_a_limit_is_refused_before_it_is_fetched(
+async def test_picture_over_limit_is_refused_before_it_is_fetched(
     tmp_path: Path, settings: dict[str, Any], sentence: str
 ) -> None:
     async with on_stage(tmp_path, **settings) as stage:
@@ -92,7 +92,7 @@ async def test_deleting_everything_does_not_begin_the_day_anew(tmp_path: Path) -
         assert str(ANNA) not in repr(stage.services.quota)
 
 
-async def test_of_an_album_as_many_are_read_as_the_day_allows(
+async def test_of_album_as_many_are_read_as_day_allows(
     settings: Settings, workers: LocalExecutor, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with bot_here(settings.model_copy(update={"scans_per_day": 2}), workers):

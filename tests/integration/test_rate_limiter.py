@@ -93,7 +93,7 @@ async def send_many(bot: ExtBot[Any], person: Person, count: int) -> None:
         await bot.send_message(person.id, f"{number}")
 
 
-async def test_many_messages_to_one_person_never_reach_the_flood_limit(
+async def test_messages_to_one_person_stay_under_flood_limit(
     strict: Sandbox, sending: ExtBot[Guarantee], clock: ForwardClock, ann: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bot.delivery.rate_limiter")
@@ -110,7 +110,7 @@ async def test_the_same_messages_without_the_sender_reach_it(strict: Sandbox, an
     assert len(await from_bot(ann)) >= strict.world.rules.flood_burst
 
 
-async def test_messages_to_many_people_at_once_never_reach_the_flood_limit(
+async def test_messages_to_many_people_stay_under_flood_limit(
     strict: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bot.delivery.rate_limiter")
@@ -160,7 +160,7 @@ async def test_a_refused_request_is_tried_once(sending: ExtBot[Guarantee], clock
         ("sendDocument", lambda bot, chat_id: bot.send_document(chat_id, PDF, filename="report.pdf")),
     ],
 )
-async def test_what_telegram_failed_to_do_is_sent_again_and_arrives_once(
+async def test_failed_send_is_repeated_and_arrives_once(
     strict: Sandbox,
     sending: ExtBot[Guarantee],
     clock: ForwardClock,
@@ -178,7 +178,7 @@ async def test_what_telegram_failed_to_do_is_sent_again_and_arrives_once(
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 1), ("drop_before", 0)])
-async def test_a_file_whose_answer_was_lost_is_not_sent_again(
+async def test_file_with_lost_answer_is_not_resent(
     strict: Sandbox, sending: ExtBot[Guarantee], clock: ForwardClock, ann: Person, fault: str, arrived: int
 ) -> None:
     await strict.client.set_faults({"sendDocument": {fault: 1}})
@@ -189,7 +189,7 @@ async def test_a_file_whose_answer_was_lost_is_not_sent_again(
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [("drop_after", 2), ("drop_before", 1)])
-async def test_a_text_whose_answer_was_lost_is_sent_again_and_may_be_seen_twice(
+async def test_text_with_lost_answer_is_resent_despite_duplicates(
     strict: Sandbox, sending: ExtBot[Guarantee], clock: ForwardClock, ann: Person, fault: str, arrived: int
 ) -> None:
     await strict.client.set_faults({"sendMessage": {fault: 1}})
@@ -198,7 +198,7 @@ async def test_a_text_whose_answer_was_lost_is_sent_again_and_may_be_seen_twice(
     assert [message.text for message in await from_bot(ann)] == ["hello"] * arrived
 
 
-async def test_edits_and_deletions_whose_answer_was_lost_are_repeated_without_an_error(
+async def test_edits_and_deletions_with_lost_answers_repeat_without_error(
     strict: Sandbox, sending: ExtBot[Guarantee], clock: ForwardClock, ann: Person
 ) -> None:
     clock.afterwards = mended(strict)
@@ -211,7 +211,7 @@ async def test_edits_and_deletions_whose_answer_was_lost_are_repeated_without_an
     assert len(clock.sleeps) == 2
 
 
-async def test_a_file_waits_for_a_telegram_that_is_away_and_arrives_once() -> None:
+async def test_file_waits_for_absent_telegram_and_arrives_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -14,7 +14,7 @@ WRONG = "123456:" + "w" * 35
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_it_answers_until_a_signal_and_leaves_with_status_0(
+async def test_bot_answers_until_a_signal_and_exits_cleanly(
     sandbox: Sandbox, tmp_path: Path, stop: signal.Signals
 ) -> None:
     async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=sandbox.token, TELEGRAM_API_URL=sandbox.url) as process:
@@ -33,7 +33,7 @@ async def test_it_answers_until_a_signal_and_leaves_with_status_0(
     assert (tmp_path / "data" / "tumorscan.db").exists()
 
 
-async def test_a_token_that_telegram_refuses_stops_the_start_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_refused_token_stops_the_start_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(
         tmp_path, TELEGRAM_BOT_TOKEN=WRONG, TELEGRAM_API_URL=sandbox.url, LOG_LEVEL="INFO"
     ) as process:
@@ -44,7 +44,7 @@ async def test_a_token_that_telegram_refuses_stops_the_start_with_one_line(sandb
     assert WRONG not in said
 
 
-async def test_while_telegram_is_away_the_start_is_tried_again_with_growing_pauses(tmp_path: Path) -> None:
+async def test_start_without_telegram_is_retried_with_growing_pauses(tmp_path: Path) -> None:
     async with Sandbox.start() as gone:
         token, address = gone.token, gone.url
     async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=token, TELEGRAM_API_URL=address) as process:
@@ -61,7 +61,7 @@ async def test_while_telegram_is_away_the_start_is_tried_again_with_growing_paus
     assert token not in said
 
 
-async def test_a_start_that_waits_for_telegram_ends_on_a_signal(tmp_path: Path) -> None:
+async def test_start_waiting_for_telegram_ends_on_a_signal(tmp_path: Path) -> None:
     async with Sandbox.start() as gone:
         token, address = gone.token, gone.url
     async with tumorscan_run(tmp_path, TELEGRAM_BOT_TOKEN=token, TELEGRAM_API_URL=address) as process:

@@ -15,7 +15,7 @@ async def demo(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def test_the_demo_names_its_page_and_stops_cleanly_on_ctrl_c() -> None:
+async def test_demo_names_page_and_stops_on_ctrl_c() -> None:
     process = await demo("--port", "0")
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
@@ -31,7 +31,7 @@ async def test_the_demo_names_its_page_and_stops_cleanly_on_ctrl_c() -> None:
     assert (process.returncode, rest, errors.decode()) == (0, b"", "")
 
 
-async def test_a_taken_port_is_one_line_that_names_the_option() -> None:
+async def test_taken_port_is_one_line_naming_the_option() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

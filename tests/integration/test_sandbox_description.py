@@ -63,7 +63,7 @@ def object_mistakes(value: Any, kind: str, where: str) -> list[str]:
     return wrong
 
 
-def test_the_checker_notices_a_missing_an_unknown_and_a_wrong_field() -> None:
+def test_checker_notices_missing_unknown_and_wrong_fields() -> None:
     user = {"id": 1, "is_bot": False, "first_name": "Ann"}
     assert mistakes(user, "User", "user") == []
     assert mistakes({"id": 1, "is_bot": False}, "User", "user") == ["user: User without first_name"]
@@ -73,7 +73,7 @@ def test_the_checker_notices_a_missing_an_unknown_and_a_wrong_field() -> None:
     assert mistakes({"type": "emoji", "emoji": "x"}, "ReactionType", "reaction")
 
 
-def test_every_method_of_the_sandbox_is_one_of_the_bot_api() -> None:
+def test_every_sandbox_method_belongs_to_the_bot_api() -> None:
     known = {name.lower() for name in DESCRIPTION["methods"]}
     assert set(METHODS) <= known
 

@@ -47,7 +47,7 @@ async def said(person: Person) -> list[str]:
     return [message.text for message in await person.messages() if message.from_bot]
 
 
-async def test_a_flooded_method_says_how_long_to_wait_and_does_nothing(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
+async def test_flooded_method_names_the_wait_and_does_nothing(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     await sandbox.client.set_faults({"sendMessage": {"flood": 1}}, retry_after=7)
     with pytest.raises(RetryAfter, match=r"Retry in (7 seconds|0:00:07)"):
         await bot.send_message(ann.id, "hello")
@@ -63,7 +63,7 @@ async def test_a_bad_gateway_does_nothing(sandbox: Sandbox, bot: Bot, ann: Perso
 
 
 @pytest.mark.parametrize(("fault", "effect"), [("drop_before", []), ("drop_after", ["hello"])])
-async def test_a_dropped_connection_looks_the_same_whether_the_message_went_out_or_not(
+async def test_dropped_connection_hides_whether_the_message_went_out(
     sandbox: Sandbox, bot: Bot, ann: Person, fault: str, effect: list[str]
 ) -> None:
     await sandbox.client.set_faults({"*": {fault: 1}})
@@ -76,7 +76,7 @@ async def test_a_dropped_connection_looks_the_same_whether_the_message_went_out_
     assert await said(ann) == [*effect, "again"]
 
 
-async def test_a_slow_answer_is_given_up_although_the_message_went_out(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
+async def test_slow_answer_times_out_although_message_went_out(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     await sandbox.client.set_faults({"sendMessage": {"slow": 1}}, slow_s=30)
     with pytest.raises(TimedOut):
         await bot.send_message(ann.id, "hello", read_timeout=IMPATIENT)
@@ -90,9 +90,7 @@ async def test_a_slow_answer_comes_to_who_waits(sandbox: Sandbox, bot: Bot, ann:
     assert time.monotonic() - began >= 0.2
 
 
-async def test_a_hanging_method_does_nothing_and_ends_without_an_answer(
-    sandbox: Sandbox, bot: Bot, ann: Person
-) -> None:
+async def test_hanging_method_does_nothing_and_never_answers(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     await sandbox.client.set_faults({"sendMessage": {"hang": 1}}, hang_s=30)
     with pytest.raises(TimedOut):
         await bot.send_message(ann.id, "hello", read_timeout=IMPATIENT)
@@ -114,9 +112,7 @@ async def test_a_poll_that_fails_loses_no_update(sandbox: Sandbox, bot: Bot, ann
     assert update.message.text == "/start"
 
 
-async def test_a_confirmation_that_was_dropped_before_it_was_read_brings_the_updates_again(
-    sandbox: Sandbox, bot: Bot, ann: Person
-) -> None:
+async def test_confirmation_dropped_unread_brings_updates_again(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     (update,) = await bot.get_updates()
     await sandbox.client.set_faults({"getUpdates": {"drop_before": 1}})
     with pytest.raises(NetworkError):
@@ -125,9 +121,7 @@ async def test_a_confirmation_that_was_dropped_before_it_was_read_brings_the_upd
     assert [again.update_id for again in await bot.get_updates()] == [update.update_id]
 
 
-async def test_a_link_that_expires_at_once_leads_nowhere_and_a_new_one_works(
-    sandbox: Sandbox, bot: Bot, ann: Person
-) -> None:
+async def test_expired_link_fails_and_a_new_one_works(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     sent = await ann.send_document(brain(64))
     assert sent.file
     await sandbox.client.set_faults({"getFile": {"expired_link": 1}})
@@ -152,9 +146,7 @@ async def test_a_download_that_fails_works_the_next_time(sandbox: Sandbox, bot: 
     assert bytes(await file.download_as_bytearray()) == data
 
 
-async def test_half_of_a_dropped_download_has_come_and_its_length_tells(
-    sandbox: Sandbox, bot: Bot, ann: Person
-) -> None:
+async def test_dropped_download_gives_half_of_its_announced_length(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     data = brain(200)
     sent = await ann.send_document(data)
     assert sent.file
@@ -194,7 +186,7 @@ async def test_confirmed_updates_come_a_second_time_but_no_third(sandbox: Sandbo
     assert await sandbox.client.injected() == {"updates": {"redelivery": 2}}
 
 
-async def test_a_redelivery_may_come_later_and_wakes_a_poll_that_waits(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
+async def test_delayed_redelivery_wakes_a_waiting_poll(sandbox: Sandbox, bot: Bot, ann: Person) -> None:
     await sandbox.client.set_faults({"updates": {"redelivery": 1}}, redelivery_s=10)
     (first,) = await bot.get_updates()
     assert await bot.get_updates(offset=first.update_id + 1) == ()
@@ -202,7 +194,7 @@ async def test_a_redelivery_may_come_later_and_wakes_a_poll_that_waits(sandbox: 
     assert again.update_id == first.update_id
 
 
-async def test_the_library_takes_a_redelivered_update_for_a_new_one(sandbox: Sandbox, ann: Person) -> None:
+async def test_library_takes_a_redelivered_update_as_new(sandbox: Sandbox, ann: Person) -> None:
     seen: list[int] = []
     enough = asyncio.Event()
 
@@ -247,7 +239,7 @@ async def test_a_webhook_gets_updates_a_second_time_too(sandbox: Sandbox, bot: B
     assert received == [received[0]] * 2
 
 
-async def test_faults_may_be_there_from_the_start_and_are_told_over_http() -> None:
+async def test_initial_faults_are_active_and_reported_over_http() -> None:
     faults = Faults({"getMe": {Fault.BAD_GATEWAY: 1}}, seed=5, slow_s=0.5)
     async with Sandbox.start(rules=Rules(faults=faults)) as sandbox, httpx.AsyncClient() as http:
         assert (await http.get(f"{sandbox.base_url}{sandbox.token}/getMe")).status_code == 502

@@ -33,7 +33,7 @@ def picture(width: int, height: int, mode: str = "RGB") -> bytes:
     return out.getvalue()
 
 
-async def test_a_photo_becomes_a_jpeg_of_at_most_1280_pixels_without_metadata(ann: Person) -> None:
+async def test_photo_becomes_jpeg_within_1280_pixels_without_metadata(ann: Person) -> None:
     sent = await ann.send_photo(picture(3000, 1500), caption="  my scan ")
     assert sent.text == "my scan"
     assert sent.photo
@@ -61,7 +61,7 @@ async def test_a_document_stays_as_it_is(ann: Person) -> None:
     assert await ann.download(sent) == data
 
 
-async def test_albums_share_a_group_and_the_caption_is_on_the_first(ann: Person) -> None:
+async def test_albums_share_a_group_and_caption_the_first(ann: Person) -> None:
     album = await ann.send_album([picture(90, 90)] * 3, caption="three")
     assert len({message.media_group_id for message in album}) == 1
     assert [message.text for message in album] == ["three", "", ""]
@@ -70,7 +70,7 @@ async def test_albums_share_a_group_and_the_caption_is_on_the_first(ann: Person)
     assert files[0].media_group_id != album[0].media_group_id
 
 
-async def test_people_have_chats_of_their_own_with_ids_from_one(sandbox: Sandbox, ann: Person) -> None:
+async def test_people_have_own_chats_with_ids_from_one(sandbox: Sandbox, ann: Person) -> None:
     bob = await sandbox.person("Bob")
     assert (await ann.send_text("mine")).id == 1
     assert (await bob.send_text("his")).id == 1
@@ -99,7 +99,7 @@ async def test_mistakes_of_a_test_are_explained(ann: Person) -> None:
         await ann.press(own, "yes")
 
 
-async def test_requests_that_make_no_sense_are_refused_with_a_sentence(sandbox: Sandbox, ann: Person) -> None:
+async def test_senseless_requests_are_refused_with_a_sentence(sandbox: Sandbox, ann: Person) -> None:
     async with httpx.AsyncClient(base_url=f"{sandbox.url}/sandbox/api/") as http:
         for answer in (
             await http.get("people/99"),
@@ -146,7 +146,7 @@ async def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
         {"Sec-Fetch-Site": "cross-site"},
     ],
 )
-async def test_another_web_site_can_neither_read_nor_drive_the_sandbox(
+async def test_other_sites_can_neither_read_nor_drive_sandbox(
     sandbox: Sandbox, ann: Person, headers: dict[str, str]
 ) -> None:
     async with httpx.AsyncClient(base_url=sandbox.url, headers=headers) as site:

@@ -137,7 +137,7 @@ async def test_buttons_have_telegrams_limits(api: Api, ann: Person) -> None:
     assert refusal == "400 Bad Request: can't parse reply keyboard markup JSON object"
 
 
-async def test_a_bot_cannot_write_to_strangers_nor_to_those_who_blocked_it(api: Api, ann: Person) -> None:
+async def test_bot_cannot_write_to_strangers_or_blockers(api: Api, ann: Person) -> None:
     assert await api.refused("sendMessage", chat_id=1, text="x") == "400 Bad Request: chat not found"
     bob = await api.sandbox.person("Bob")
     refusal = await api.refused("sendMessage", chat_id=bob.id, text="x")
@@ -149,7 +149,7 @@ async def test_a_bot_cannot_write_to_strangers_nor_to_those_who_blocked_it(api: 
     await api("sendMessage", chat_id=ann.id, text="x")
 
 
-async def test_edits_are_refused_when_nothing_changes_or_nothing_is_there(api: Api, ann: Person) -> None:
+async def test_edits_without_change_or_target_are_refused(api: Api, ann: Person) -> None:
     sent = await api("sendMessage", chat_id=ann.id, text="one")
     here = {"chat_id": ann.id, "message_id": sent["message_id"]}
     assert (await api.refused("editMessageText", **here, text="one")).startswith(
@@ -219,7 +219,7 @@ async def test_photos_that_telegram_would_not_take_are_refused(
     assert refusal in answer
 
 
-async def test_a_file_id_is_sent_again_only_as_what_it_is(api: Api, ann: Person) -> None:
+async def test_file_id_is_resent_only_as_its_kind(api: Api, ann: Person) -> None:
     sent = await api("sendDocument", {"document": ("a.pdf", b"%PDF-1.7")}, chat_id=ann.id)
     file_id = sent["document"]["file_id"]
     again = await api("sendDocument", chat_id=ann.id, document=file_id)
@@ -247,7 +247,7 @@ async def test_albums_hold_two_to_ten_and_keep_documents_apart(api: Api, ann: Pe
     assert [message.get("caption") for message in album] == [None, "two"]
 
 
-async def test_links_to_files_run_out_and_large_files_have_none(api: Api, ann: Person) -> None:
+async def test_file_links_expire_and_large_files_have_none(api: Api, ann: Person) -> None:
     small = await ann.send_document(b"exact bytes", "scan.dcm")
     large = await ann.send_document(bytes(25 * MEGABYTE), "large.dcm")
     gone = await ann.send_photo(picture(), unavailable=True)
@@ -297,7 +297,7 @@ async def test_the_narrowest_command_menu_wins(api: Api, ann: Person) -> None:
     assert (await seen(ann), await seen(ada)) == ("mine", "deutsch")
 
 
-async def test_the_flood_limit_names_the_pause_for_that_chat_alone() -> None:
+async def test_flood_limit_names_pause_for_that_chat_alone() -> None:
     async with Sandbox.start(rules=Rules(flood_limit=True, flood_burst=3)) as sandbox, httpx.AsyncClient() as http:
         api = Api(sandbox, http)
         ann, bob = await sandbox.person("Ann"), await sandbox.person("Bob")

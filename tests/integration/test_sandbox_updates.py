@@ -73,7 +73,7 @@ async def test_a_waiting_poll_gets_the_next_update_at_once(sandbox: Sandbox, pol
     assert await asyncio.wait_for(waiting, 5) == ["hello"]
 
 
-async def test_of_two_pollers_the_first_is_told_of_the_conflict(poll: Poller) -> None:
+async def test_earlier_of_two_pollers_is_told_of_conflict(poll: Poller) -> None:
     async with httpx.AsyncClient() as http:
         first = asyncio.create_task(Poller(poll.sandbox, http)(timeout=30))
         await poll.sandbox.world.updates.polling.wait()
@@ -83,7 +83,7 @@ async def test_of_two_pollers_the_first_is_told_of_the_conflict(poll: Poller) ->
         second.cancel()
 
 
-async def test_a_poller_that_hung_up_takes_no_update_with_it(sandbox: Sandbox, poll: Poller) -> None:
+async def test_poller_that_hung_up_loses_no_update(sandbox: Sandbox, poll: Poller) -> None:
     ann = await sandbox.person("Ann")
     gone = asyncio.create_task(poll(timeout=30))
     await sandbox.world.updates.polling.wait()
@@ -94,7 +94,7 @@ async def test_a_poller_that_hung_up_takes_no_update_with_it(sandbox: Sandbox, p
     await ann.wait_for_event(lambda event: event["type"] == "read" and event["message_id"] == sent.id, 5)
 
 
-async def test_only_the_kinds_that_the_bot_asked_for_are_kept(sandbox: Sandbox, poll: Poller) -> None:
+async def test_only_requested_update_kinds_are_kept(sandbox: Sandbox, poll: Poller) -> None:
     ann = await sandbox.person("Ann")
     message = await ann.send_text("one")
     await ann.react(message)

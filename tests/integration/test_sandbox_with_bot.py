@@ -75,7 +75,7 @@ async def ann(sandbox: Sandbox) -> AsyncIterator[Person]:
         await application.stop()
 
 
-async def test_a_person_presses_a_button_and_sees_the_message_change(ann: Person) -> None:
+async def test_person_presses_button_and_sees_message_change(ann: Person) -> None:
     await ann.send_text("/start")
     welcome = await ann.wait_for(lambda message: message.text == "Welcome")
     assert welcome.raw["entities"] == [{"type": "bold", "offset": 0, "length": 7}]

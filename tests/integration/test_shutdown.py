@@ -32,7 +32,7 @@ async def leaves(process: Process, within: float) -> str:
 
 
 @pytest.mark.parametrize("to_everybody", [False, True])
-async def test_a_scan_in_work_is_finished_before_the_bot_leaves(
+async def test_running_scan_is_finished_before_the_bot_leaves(
     sandbox: Sandbox, tmp_path: Path, to_everybody: bool
 ) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
@@ -50,9 +50,7 @@ async def test_a_scan_in_work_is_finished_before_the_bot_leaves(
     assert said.endswith("stopped\n")
 
 
-async def test_a_scan_that_takes_longer_is_put_back_and_answered_after_the_next_start(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_overlong_scan_is_answered_after_the_next_start(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="0.2")) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"hang": 1}}, hang_s=600)
@@ -101,7 +99,7 @@ async def test_after_the_signal_nothing_more_is_fetched(sandbox: Sandbox, tmp_pa
         await anna.wait_for(lambda message: "/history" in message.text, timeout=60)
 
 
-async def test_telegram_that_falls_silent_does_not_keep_the_bot_from_leaving(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_silent_telegram_does_not_keep_bot_from_leaving(sandbox: Sandbox, tmp_path: Path) -> None:
     async with tumorscan_run(tmp_path, **of(sandbox)) as process:
         await someone_agreed(sandbox)
         await sandbox.client.set_faults({"*": {"hang": 1}}, hang_s=600)

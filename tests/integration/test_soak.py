@@ -9,7 +9,7 @@ from tests.soak.ride import Plan, ride
 
 
 @pytest.mark.timeout(240)
-async def test_every_scan_is_kept_once_and_answered_although_the_bot_is_killed_and_telegram_fails(
+async def test_scans_are_kept_once_and_answered_despite_faults(
     tmp_path: Path,
 ) -> None:
     plan = Plan(seconds=8, people=6, scans=12, kill_every=4, kills=2, faults=True, seed=1, workers=1)

@@ -79,7 +79,7 @@ def key_of(sent: Message) -> str:
     return f"{sent.id}:{sent.raw['photo'][-1]['file_unique_id']}"
 
 
-async def test_a_picture_without_a_scan_is_lost_even_when_its_sender_was_told(scene: Scene) -> None:
+async def test_picture_without_scan_counts_as_lost_despite_apology(scene: Scene) -> None:
     first, _second = await scene.send(), await scene.send()
     sorry = Texts.load().plain("refusal.fetch_failed")
     await scene.say("sendMessage", text=sorry, reply_parameters={"message_id": first.id})
@@ -88,14 +88,14 @@ async def test_a_picture_without_a_scan_is_lost_even_when_its_sender_was_told(sc
     assert not account.is_settled
 
 
-async def test_a_scan_with_its_heat_map_and_its_pdf_is_settled(scene: Scene) -> None:
+async def test_scan_with_heat_map_and_pdf_is_settled(scene: Scene) -> None:
     await scene.answer(await scene.keep(key_of(await scene.send())))
     account = await scene.account
     assert account == Account(scans=1, messages=2)
     assert account.is_settled
 
 
-async def test_a_second_scan_of_one_picture_is_a_double_row(scene: Scene) -> None:
+async def test_second_scan_of_one_picture_is_double_row(scene: Scene) -> None:
     key = key_of(await scene.send())
     await scene.answer(await scene.keep(key))
     await scene.answer(await scene.keep(key + "again"))
@@ -131,7 +131,7 @@ async def test_texts_need_one_answer_each(scene: Scene) -> None:
     assert (account.unanswered_texts, account.double_texts) == (0, 1)
 
 
-async def test_a_picture_of_something_else_needs_one_refusal_and_a_status_is_none(scene: Scene) -> None:
+async def test_non_scan_needs_one_refusal_beyond_its_status(scene: Scene) -> None:
     sent = await scene.send(is_scan=False)
     texts = Texts.load()
     reply = {"message_id": sent.id}
@@ -144,7 +144,7 @@ async def test_a_picture_of_something_else_needs_one_refusal_and_a_status_is_non
     assert (account.unanswered_others, account.double_texts) == (0, 1)
 
 
-def test_a_ride_is_drawn_from_its_seed_with_every_kind_of_act_and_the_scans_asked_for() -> None:
+def test_seeded_ride_repeats_with_every_kind_of_act() -> None:
     acts = draw_acts(500, 64, 210, seed=3)
     assert acts == draw_acts(500, 64, 210, seed=3)
     assert acts != draw_acts(500, 64, 210, seed=4)
@@ -157,5 +157,5 @@ def test_a_ride_is_drawn_from_its_seed_with_every_kind_of_act_and_the_scans_aske
         assert next(act for act in acts if act.person == person).kind is Kind.UNASKED_PHOTO
 
 
-def test_no_two_pictures_of_a_ride_have_the_same_bytes() -> None:
+def test_no_two_pictures_of_a_ride_are_identical() -> None:
     assert len({picture(seed) for seed in range(12)}) == 12

@@ -106,7 +106,7 @@ async def test_fetching_that_stands_still_is_told(watched: Watched, monkeypatch:
     assert not told["fetching"]
 
 
-async def test_a_scan_and_a_refusal_are_counted_and_name_nobody(watched: Watched, agreed: Person) -> None:
+async def test_scan_and_refusal_are_counted_and_name_nobody(watched: Watched, agreed: Person) -> None:
     await one_scan(watched.bot, agreed)
     sent = await agreed.send_document(pictures.cat(), caption="Mrs Weatherwax")
     await agreed.wait_for(lambda message: message.reply_to == sent.id, timeout=60)
@@ -156,7 +156,7 @@ async def test_a_worker_that_was_replaced_is_counted(watched: Watched) -> None:
     assert f"tumorscan_worker_restarts {float(before + 1)}" in (await watched.get("/metrics")).text
 
 
-async def test_a_port_in_use_is_one_line_with_the_setting(settings: Settings, workers: LocalExecutor) -> None:
+async def test_port_in_use_is_one_line_with_setting(settings: Settings, workers: LocalExecutor) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", settings.status_port or 0))
         taken.listen()

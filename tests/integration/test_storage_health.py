@@ -110,7 +110,7 @@ async def test_a_disk_that_is_really_full_is_waited_for(sandbox: Sandbox, tmp_pa
         )
 
 
-async def test_a_damaged_file_is_waited_for_until_a_copy_is_put_back(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_damaged_file_is_waited_for_until_restored(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "bot.db"
     async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
         anna = await someone_agreed(sandbox)

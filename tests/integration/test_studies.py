@@ -38,7 +38,7 @@ async def one_answer(anna: Person) -> tuple[Message, Message]:
     return picture, report
 
 
-async def test_a_study_is_one_scan_with_one_answer_and_one_report(agreed: Person, bot: RunningBot) -> None:
+async def test_study_is_one_scan_with_one_answer_and_report(agreed: Person, bot: RunningBot) -> None:
     await agreed.send_document(studies.pack(studies.hospital_cd(HEAD)), "cd.zip", caption="Ann")
     picture, report = await one_answer(agreed)
     keep("study.jpg", await agreed.download(picture))
@@ -97,7 +97,7 @@ async def test_an_album_of_one_dicom_series_is_one_scan(agreed: Person, bot: Run
     assert page.total == 1
 
 
-async def test_unrelated_pictures_of_an_album_stay_scans_of_their_own(agreed: Person, bot: RunningBot) -> None:
+async def test_unrelated_album_pictures_stay_separate_scans(agreed: Person, bot: RunningBot) -> None:
     await agreed.send_documents([("a.png", pictures.brain(kind="PNG")), ("b.png", pictures.brain(seed=2, kind="PNG"))])
     await agreed.wait_for(lambda message: has_pdf(message) and "scan 2" in message.text.lower(), timeout=240)
     page = await bot.services.database.scans.page(1, 1, 10)
@@ -114,7 +114,7 @@ async def test_unrelated_pictures_of_an_album_stay_scans_of_their_own(agreed: Pe
     ],
     ids=["bomb", "names", "empty", "broken"],
 )
-async def test_a_bad_archive_gets_one_sentence_and_the_bot_goes_on(
+async def test_bad_archive_gets_one_sentence_and_bot_continues(
     agreed: Person, bot: RunningBot, data: bytes, reason: Reason
 ) -> None:
     await agreed.send_document(data, "a.zip")

@@ -67,7 +67,7 @@ def with_secret(secret: str = SECRET) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("server")
-async def test_only_who_knows_the_secret_is_heard_and_only_when_it_is_an_update(taken: Taken, port: int) -> None:
+async def test_only_updates_with_the_secret_are_accepted(taken: Taken, port: int) -> None:
     update = json.dumps({"update_id": 7}).encode()
     assert await status(port, update, {}) == 403
     assert await status(port, update, with_secret("t" * 32)) == 403
@@ -79,7 +79,7 @@ async def test_only_who_knows_the_secret_is_heard_and_only_when_it_is_an_update(
 
 
 @pytest.mark.usefixtures("server")
-async def test_updates_on_another_path_are_told_to_the_operator_once(
+async def test_updates_on_another_path_are_reported_once(
     taken: Taken, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):
@@ -98,7 +98,7 @@ async def test_ids_that_no_database_takes_are_refused(taken: Taken, port: int) -
 
 
 @pytest.mark.usefixtures("server")
-async def test_what_can_not_be_kept_is_answered_so_that_it_comes_again(taken: Taken, port: int) -> None:
+async def test_unstorable_update_is_refused_so_it_comes_again(taken: Taken, port: int) -> None:
     taken.refused = 1
     assert await status(port, b'{"update_id": 7}', with_secret()) == 503
     assert await status(port, b'{"update_id": 7}', with_secret()) == 200
@@ -153,7 +153,7 @@ async def test_a_server_that_answers_no_more_is_started_again(
 
 
 @pytest.mark.parametrize("by_webhook", [True, False])
-async def test_an_update_of_an_unknown_form_is_set_aside_and_the_bot_goes_on(
+async def test_malformed_update_is_set_aside_and_bot_continues(
     sandbox: Sandbox,
     workers: LocalExecutor,
     tmp_path: Path,

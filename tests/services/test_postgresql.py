@@ -50,7 +50,7 @@ async def test_models_and_migrations_describe_the_same_schema(db: Database, url:
     await engine.dispose()
 
 
-async def test_a_database_that_is_gone_is_said_and_comes_back(db: Database, url: str) -> None:
+async def test_database_that_is_gone_is_said_and_comes_back(db: Database, url: str) -> None:
     await db.prove()
     name = url.rpartition("/")[2]
     elsewhere = url.replace(name, "postgres")
@@ -65,7 +65,7 @@ async def test_a_database_that_is_gone_is_said_and_comes_back(db: Database, url:
     await db.prove()
 
 
-async def test_a_database_that_is_not_there_is_said_with_the_fix(server: str) -> None:
+async def test_database_that_is_not_there_is_said_with_fix(server: str) -> None:
     with pytest.raises(StorageError, match=r"^DATABASE_URL: 127\.0\.0\.1/nowhere .*create that database first"):
         await Database.open(f"{server}/nowhere")
 
@@ -106,7 +106,7 @@ async def test_two_scans_at_once_get_two_numbers(db: Database, anna: Person) -> 
     assert sorted(scan.number for scan in scans) == list(range(1, 13))
 
 
-async def test_a_scan_is_answered_and_found_again_after_a_restart(
+async def test_scan_is_answered_and_found_again_after_restart(
     url: str, sandbox: Sandbox, tmp_path: Path, workers: LocalExecutor
 ) -> None:
     settings = settings_for(sandbox, tmp_path).model_copy(update={"database_url": url})

@@ -17,7 +17,7 @@ OF_A_FILE = {"raw", "file", "tmp_path"}
 """Fixtures of tests that look into a SQLite file."""
 OF_SQLITE = {
     "test_only_the_receipt_waits_for_the_disk",
-    "test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept",
+    "test_unwritable_disk_is_reported_and_nothing_is_kept",
 }
 """Promises that are SQLite's own: its settings of durability, and a file of a bounded size."""
 

@@ -61,7 +61,7 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
-def test_the_dashboard_is_whole_and_its_panels_do_not_overlap() -> None:
+def test_dashboard_is_whole_and_its_panels_do_not_overlap() -> None:
     board = json.loads(DASHBOARD)
     taken: set[tuple[int, int]] = set()
     for panel in board["panels"]:
@@ -107,7 +107,7 @@ def test_manifests_fit_together() -> None:
     }
 
 
-def test_the_pod_has_no_right_that_it_does_not_need() -> None:
+def test_pod_has_no_right_that_it_does_not_need() -> None:
     pod = of_kind("StatefulSet")[0]["spec"]["template"]["spec"]
     security = pod["containers"][0]["securityContext"]
     assert pod["securityContext"]["runAsNonRoot"]

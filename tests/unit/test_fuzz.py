@@ -47,7 +47,7 @@ async def test_what_is_wrong_is_kept_with_its_input_once(tmp_path: Path, capsys:
     assert capsys.readouterr().out.count("FOUND in sevens: ZeroDivisionError") == 1
 
 
-async def test_a_few_changed_inputs_of_every_kind_have_their_answer(tmp_path: Path) -> None:
+async def test_few_changed_inputs_of_every_kind_have_their_answer(tmp_path: Path) -> None:
     async with LocalExecutor(1, jobs=worker_jobs.MODULES) as executor:
         findings = Findings(tmp_path)
         wanted = targets(executor)

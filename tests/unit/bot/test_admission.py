@@ -28,7 +28,7 @@ async def test_who_leaves_the_line_makes_the_others_move_up() -> None:
     assert third.is_admitted
 
 
-async def test_large_pictures_wait_until_there_is_memory_and_are_not_overtaken() -> None:
+async def test_large_pictures_wait_for_memory_without_being_overtaken() -> None:
     here = AdmissionQueue(capacity=9, size=100)
     large, larger, small = here.enqueue(60), here.enqueue(50), here.enqueue(1)
     assert (larger.position, small.position) == (1, 2)
@@ -37,7 +37,7 @@ async def test_large_pictures_wait_until_there_is_memory_and_are_not_overtaken()
     assert small.is_admitted
 
 
-async def test_one_picture_larger_than_all_that_is_allowed_is_read_alone() -> None:
+async def test_picture_above_the_memory_limit_is_read_alone() -> None:
     here = AdmissionQueue(capacity=2, size=100)
     giant, small = here.enqueue(1_000), here.enqueue(1)
     assert (giant.is_admitted, small.is_admitted) == (True, False)
@@ -46,7 +46,7 @@ async def test_one_picture_larger_than_all_that_is_allowed_is_read_alone() -> No
     assert here.enqueue(99).is_admitted
 
 
-async def test_who_waits_hears_after_a_while_that_it_is_not_their_turn_and_later_that_it_is() -> None:
+async def test_wait_says_whether_the_turn_has_come() -> None:
     here = AdmissionQueue(capacity=1)
     first, second = here.enqueue(1), here.enqueue(1)
     assert not await second.wait(0)
@@ -56,7 +56,7 @@ async def test_who_waits_hears_after_a_while_that_it_is_not_their_turn_and_later
     assert await waiting
 
 
-async def test_a_long_wait_is_foreseen_and_a_short_one_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_long_wait_is_announced_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     here = AdmissionQueue(capacity=1)
@@ -73,7 +73,7 @@ async def test_a_long_wait_is_foreseen_and_a_short_one_is_not_spoken_of(monkeypa
     assert told == [None, 20, None]
 
 
-async def test_places_are_told_anew_only_so_often_over_all_people(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_place_reminders_are_limited_across_all_people(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     here = AdmissionQueue()

@@ -24,7 +24,7 @@ def python(*arguments: str, cwd: Path = PROJECT, **environment: str) -> subproce
     )
 
 
-def test_help_names_every_command_and_loads_none_of_what_they_need() -> None:
+def test_help_lists_every_command_without_loading_heavy_libraries() -> None:
     code = (
         "import sys, bot.cli.main\n"
         "try: bot.cli.main.main(['--help'])\n"
@@ -43,7 +43,7 @@ def test_every_command_has_help_of_its_own(name: str, capsys: pytest.CaptureFixt
     assert f"tumorscan {name}" in capsys.readouterr().out
 
 
-def test_when_nobody_reads_the_output_any_more_it_ends_without_a_word() -> None:
+def test_command_ends_silently_when_output_is_closed() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -58,7 +58,7 @@ def test_without_a_command_the_exit_status_is_2() -> None:
     assert python("-m", "bot").returncode == 2
 
 
-def test_a_missing_token_stops_the_start_with_one_line_and_status_2(tmp_path: Path) -> None:
+def test_missing_token_stops_start_with_status_2(tmp_path: Path) -> None:
     done = python("-m", "bot", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("tumorscan: TELEGRAM_BOT_TOKEN is not set")
@@ -73,9 +73,7 @@ def test_a_missing_token_stops_the_start_with_one_line_and_status_2(tmp_path: Pa
         ("MODELS_DIR", "/proc/nothing"),
     ],
 )
-def test_what_can_not_be_opened_stops_the_start_with_one_line_and_no_token(
-    tmp_path: Path, setting: str, value: str
-) -> None:
+def test_unopenable_setting_is_one_line_without_the_token(tmp_path: Path, setting: str, value: str) -> None:
     token = "123456:" + "t" * 35
     # A busy machine may add a warning: that workers, which were just about to start, are slow to leave.
     settings = {"TELEGRAM_BOT_TOKEN": token, "LOG_LEVEL": "ERROR", setting: value}

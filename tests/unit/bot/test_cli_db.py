@@ -47,9 +47,7 @@ async def left_to_do(url: str) -> list[tuple[int, str, int]]:
     return [(one.update_id, one.payload, one.attempts) for one in kept]
 
 
-def test_each_update_is_listed_with_when_how_often_and_where_but_not_with_what_was_written(
-    url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dead_letters_are_listed_without_their_content(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(fill(url, a_traceback(), f"nothing like a traceback {SECRET}"))
     assert main(["db", "dead-letters"]) == 0
     first, second = capsys.readouterr().out.splitlines()
@@ -70,9 +68,7 @@ def test_no_dead_letters_is_said_so(url: str, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "There are no dead letters.\n"
 
 
-def test_one_that_is_tried_again_is_found_by_the_next_start_of_the_bot(
-    url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_retried_dead_letter_is_found_at_next_start(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(fill(url, a_traceback(), a_traceback()))
     assert main(["db", "dead-letters", "--again", "2", "99"]) == 1
     assert capsys.readouterr().out.splitlines() == [

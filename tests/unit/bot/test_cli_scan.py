@@ -65,7 +65,7 @@ def test_out_holds_overlay_heat_map_and_report(capsys: pytest.CaptureFixture[str
     assert line["model"].split()[-1] in "".join(page.extract_text() for page in PdfReader(outputs["report"]).pages)
 
 
-def test_equal_names_in_different_folders_do_not_overwrite_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_names_in_different_folders_are_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     files = [
         put("a/x.jpg", pictures.brain()),
         put("b/x.jpg", pictures.smear()),
@@ -82,7 +82,7 @@ def test_a_numbered_name_never_takes_that_of_a_file() -> None:
     assert names == ["x", "x-3", "x-2", "x-4"]
 
 
-def test_what_cannot_be_read_gets_one_sentence_and_status_3(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_files_get_one_sentence_and_status_3(capsys: pytest.CaptureFixture[str]) -> None:
     texts = load_language("en", check_models()[1]).texts
     bad = {
         "empty.jpg": (b"", "refusal.empty"),
@@ -164,7 +164,7 @@ def test_a_terminal_gets_a_progress_bar_for_several_files(
     assert "2/2" in terminal.getvalue()
 
 
-def test_a_folder_that_cannot_be_written_to_stops_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_output_folder_stops_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     put("file", b"")
     assert main(["scan", "--out", "file", put("a.jpg", pictures.brain())]) == 2
     assert capsys.readouterr().err.startswith("tumorscan: --out file: ")
@@ -199,7 +199,7 @@ def test_the_models_can_be_listed_verified_and_described(capsys: pytest.CaptureF
     assert "there is no model 'liver'" in capsys.readouterr().err
 
 
-def test_a_language_that_is_not_there_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_language_is_answered_with_available_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scan", "--language", "klingon", put("slice.jpg", b"")]) == 2
     assert capsys.readouterr().err == "tumorscan: --language klingon: there are " + ", ".join(codes()) + "\n"
 

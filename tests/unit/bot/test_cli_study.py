@@ -57,7 +57,7 @@ def test_a_zip_of_one_picture_is_that_picture(capsys: pytest.CaptureFixture[str]
     assert packed["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-6)
 
 
-def test_pipes_do_not_hang_and_long_names_do_not_end_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pipes_and_overlong_names_do_not_stop_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     put("folder/a.jpg", pictures.brain())
     os.mkfifo("folder/pipe")
@@ -90,7 +90,7 @@ def test_the_spreadsheet_has_a_line_for_each_file(capsys: pytest.CaptureFixture[
     assert (second["verdict"], second["slices"]) == ("not_readable", "")
 
 
-def test_a_spreadsheet_that_cannot_be_written_stops_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_spreadsheet_stops_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scan", put("a.jpg", b""), "--csv", "nowhere/all.csv"]) == 2
     assert "--csv nowhere/all.csv" in capsys.readouterr().err
 

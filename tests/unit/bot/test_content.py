@@ -66,7 +66,7 @@ def test_there_are_enough_questions_and_topics() -> None:
 
 
 @pytest.mark.parametrize("topic", ENGLISH.topics, ids=lambda topic: topic.slug)
-def test_a_topic_has_all_its_sections_and_fits_a_message(topic: Topic) -> None:
+def test_topic_has_all_sections_and_fits_a_message(topic: Topic) -> None:
     assert tuple(section.key for section in topic.sections) == SECTION_KEYS
     assert all(section.title and section.text for section in topic.sections)
     assert topic.sources
@@ -131,7 +131,7 @@ BY_URL: list[Source] = sorted(sources(), key=url_of)
 
 
 @pytest.mark.parametrize("source", BY_URL, ids=url_of)
-def test_a_source_is_complete_and_of_a_publisher_we_chose(source: Source) -> None:
+def test_source_is_complete_and_from_a_chosen_publisher(source: Source) -> None:
     assert source.title
     assert source.publisher
     assert source.licence in {"public domain", "cited; facts only"}

@@ -63,11 +63,11 @@ def test_odd_texts_are_heard_without_harm(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["qué es una convulsión", "nunca tuve una convulsión", "unterschied zwischen ohnmacht und krampfanfall"]
 )
-def test_a_word_of_two_languages_is_asked_and_denied_in_either(text: str) -> None:
+def test_word_of_two_languages_is_asked_and_denied_in_either(text: str) -> None:
     assert cries.hear(text) is None
 
 
-def test_a_sign_that_ends_a_sentence_is_none_before_other_words() -> None:
+def test_sign_that_ends_sentence_is_none_before_other_words() -> None:
     heard = cries.hear("ich kann nicht mehr")
     assert heard is not None
     assert heard.slug == "self_harm-de"

@@ -75,11 +75,11 @@ async def settled() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_tells_whether_to_try_again_at_once_later_or_not(error: Exception, expected: ErrorClass) -> None:
+def test_error_tells_whether_and_when_to_retry(error: Exception, expected: ErrorClass) -> None:
     assert classify(error) is expected
 
 
-def test_what_telegram_asks_to_wait_for_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_telegrams_request_to_wait_means_retry_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     assert classify(RetryAfter(30)) is ErrorClass.TRANSIENT
 
@@ -102,7 +102,7 @@ async def test_an_update_is_queued_once_however_often_it_comes(database: Databas
     assert deliveries.queue.qsize() == 1
 
 
-async def test_a_receipt_that_is_given_up_is_kept_and_queued_or_neither(database: Database) -> None:
+async def test_cancelled_receipt_is_kept_and_queued_or_neither(database: Database) -> None:
     deliveries = deliveries_of(database)
     putting = asyncio.create_task(deliveries.queue.put(a_text(1)))
     await asyncio.sleep(0)
@@ -113,9 +113,7 @@ async def test_a_receipt_that_is_given_up_is_kept_and_queued_or_neither(database
     assert len(await database.inbox.recover()) == 1
 
 
-async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_start(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_update_kept_after_stop_waits_for_next_start(database: Database, tmp_path: Path) -> None:
     queue = deliveries_of(database).queue
     telegram = InstantTelegram(lambda _: b"", lambda *_: None)
     building = Application.builder().token("1:" + "t" * 35).request(telegram).get_updates_request(telegram)
@@ -139,7 +137,7 @@ async def test_what_is_kept_after_the_library_has_stopped_waits_for_the_next_sta
     ['{"update_id": "no json', '{"update_id": 1, "message": {"message_id": 1, "date": "soon"}}', '{"message": 1}'],
     ids=["no json", "a date of another kind", "a message of another kind"],
 )
-async def test_what_can_not_be_read_any_more_is_set_aside_and_the_rest_comes(database: Database, payload: str) -> None:
+async def test_unreadable_stored_update_is_set_aside_alone(database: Database, payload: str) -> None:
     await database.inbox.put(ReceivedUpdate(1, 1, payload))
     await put(database, 2)
     deliveries = deliveries_of(database)
@@ -218,7 +216,7 @@ async def test_a_few_kills_in_company_make_nobody_wait(database: Database) -> No
     await gate.leave(1, 2, 3)
 
 
-async def test_suspects_that_take_long_hold_nobody_up_not_even_each_other(
+async def test_slow_suspects_hold_up_neither_others_nor_each_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "QUARANTINE_FOR", 0.01)
@@ -232,9 +230,7 @@ async def test_suspects_that_take_long_hold_nobody_up_not_even_each_other(
     await gate.leave(1, 2, 3)
 
 
-async def test_what_has_been_in_work_for_long_takes_no_blame(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_long_running_update_is_not_blamed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "PARK_AFTER", 0.01)
     await put(database, 1)
     deliveries = deliveries_of(database)
@@ -255,7 +251,7 @@ async def test_what_has_been_in_work_for_long_takes_no_blame(
     assert await database.inbox.recover() == ()
 
 
-async def test_a_handler_that_is_given_up_leaves_its_update_for_the_next_process(database: Database) -> None:
+async def test_cancelled_handler_leaves_its_update_for_next_process(database: Database) -> None:
     await put(database, 1)
     begun = asyncio.Event()
 
@@ -271,7 +267,7 @@ async def test_a_handler_that_is_given_up_leaves_its_update_for_the_next_process
     assert (kept.attempts, kept.kills) == (0, 0)
 
 
-async def test_members_of_an_album_know_what_was_sent_for_each_and_who_is_finished(database: Database) -> None:
+async def test_album_members_know_what_was_sent_and_finished(database: Database) -> None:
     await put(database, 1, 2, 3)
     await database.inbox.record(1, inbox.STATUS, 50)
     await database.inbox.record(2, inbox.REFUSAL, 51)
@@ -286,7 +282,7 @@ async def test_members_of_an_album_know_what_was_sent_for_each_and_who_is_finish
     assert not await delivery.take_up(3)
 
 
-async def test_a_picture_that_has_failed_three_times_is_not_begun_again(database: Database) -> None:
+async def test_picture_that_failed_three_times_is_not_restarted(database: Database) -> None:
     await put(database, 1, 2)
     for _ in range(error_class.MOST_ATTEMPTS):
         await database.inbox.fail(2)
@@ -297,7 +293,7 @@ async def test_a_picture_that_has_failed_three_times_is_not_begun_again(database
     assert delivery.current == 2
 
 
-async def test_an_update_that_did_not_come_through_the_queue_needs_no_row(database: Database) -> None:
+async def test_update_that_bypassed_the_queue_needs_no_row(database: Database) -> None:
     delivery = deliveries_of(database).of(a_text(9))
     assert await delivery.begin()
     assert await delivery.take_up(10)
@@ -318,7 +314,7 @@ async def test_a_batch_is_kept_in_one_transaction(database: Database) -> None:
     assert deliveries.queue.qsize() == 100
 
 
-async def test_of_a_batch_only_what_is_new_and_readable_is_queued(database: Database) -> None:
+async def test_only_new_readable_updates_of_batch_are_queued(database: Database) -> None:
     deliveries = deliveries_of(database)
     await deliveries.queue.put(a_text(1))
     unreadable = UnparsableUpdate({"update_id": 3, "message": {"chat": {"id": 5}}}, ValueError("odd"))
@@ -328,7 +324,7 @@ async def test_of_a_batch_only_what_is_new_and_readable_is_queued(database: Data
     assert [letter.update_id for letter in await database.inbox.dead_letters()] == [3]
 
 
-async def test_a_batch_that_can_not_be_kept_is_queued_nowhere(database: Database) -> None:
+async def test_batch_that_cannot_be_kept_is_not_queued(database: Database) -> None:
     deliveries = deliveries_of(database)
     await database._sessions.write(lambda at: at.execute(text("DROP TABLE inbox")).close())
     with pytest.raises(StorageDownError):

@@ -20,17 +20,17 @@ def test_the_largest_size_of_a_photo_is_taken() -> None:
     assert picture.source_key == "7:unique1280"
 
 
-def test_a_document_is_taken_as_it_is_and_an_albums_label_serves_all() -> None:
+def test_document_is_taken_unchanged_with_the_albums_label() -> None:
     picture = Incoming.of(a_message(document=Document("file", "unique", file_size=5)), label="Anna")
     assert (picture.received_as, picture.label, picture.size) == ("document", "Anna", 5)
 
 
-def test_a_caption_of_its_own_goes_before_the_albums_label() -> None:
+def test_own_caption_takes_precedence_over_album_label() -> None:
     assert Incoming.of(a_message(document=Document("f", "u"), caption="Boris"), label="Anna").label == "Boris"
 
 
 @pytest.mark.parametrize(("mime", "is_read"), [("image/gif", True), ("video/mp4", False)])
-def test_an_animation_is_read_when_its_file_is_still_a_gif(mime: str, *, is_read: bool) -> None:
+def test_animation_is_read_only_if_still_a_gif(mime: str, *, is_read: bool) -> None:
     moving = Animation("file", "unique", 320, 240, 2, mime_type=mime)
     message = a_message(animation=moving, document=Document("file", "unique", mime_type=mime))
     assert bool(PICTURES.check_update(Update(1, message))) is is_read

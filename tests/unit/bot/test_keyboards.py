@@ -41,7 +41,7 @@ def test_what_no_button_of_ours_says_is_not_understood(data: object) -> None:
     assert not any(says(verb)(data) for verb in Action)
 
 
-def test_a_wrong_argument_can_not_be_put_on_a_button() -> None:
+def test_button_refuses_a_wrong_argument() -> None:
     with pytest.raises(ValueError, match="not an argument"):
         button("Open", Action.OPEN, "3")
 

@@ -30,7 +30,7 @@ def test_what_does_not_exist_is_none(english: Knowledge) -> None:
         english.topics[0].section("gout")
 
 
-def test_every_question_is_found_by_its_slug_and_stands_in_its_group(english: Knowledge) -> None:
+def test_every_question_is_found_by_slug_in_its_group(english: Knowledge) -> None:
     for group in english.groups:
         for question in group.questions:
             assert question.group == group.slug
@@ -60,7 +60,7 @@ def test_every_phrasing_and_name_finds_its_own_entry(english: Knowledge) -> None
 
 
 @pytest.mark.parametrize("key", SECTION_KEYS)
-def test_a_question_about_one_part_of_a_topic_names_the_part(english: Knowledge, key: str) -> None:
+def test_question_about_a_topics_part_names_that_part(english: Knowledge, key: str) -> None:
     asked = {
         "what": "what is a meningioma",
         "symptoms": "symptoms of meningioma",
@@ -113,13 +113,13 @@ def test_spelling_typos_and_plurals_lead_to_the_same_answer(english: Knowledge, 
     assert answer(english, other) == answer(english, one)
 
 
-def test_the_illness_called_all_is_told_from_the_word_all(english: Knowledge) -> None:
+def test_illness_named_all_is_distinguished_from_word_all(english: Knowledge) -> None:
     assert answer(english, "how is ALL treated") == "acute-lymphoblastic-leukaemia"
     assert answer(english, "how do I delete all my data") == "delete-everything"
     assert answer(english, "HOW DO I DELETE ALL MY DATA") == "delete-everything"
 
 
-def test_a_greeting_before_a_question_does_not_hide_the_question(english: Knowledge) -> None:
+def test_greeting_does_not_hide_the_question_after_it(english: Knowledge) -> None:
     assert answer(english, "hello") == "hello"
     assert answer(english, "Hello! Can you read a CT?") == "can-you-read-ct"
 
@@ -133,13 +133,13 @@ def test_suggestions_are_the_best_first_and_each_only_once(english: Knowledge) -
     assert english.suggest("", 3) == ()
 
 
-def test_the_search_keeps_its_promise_on_messages_it_was_tuned_on(english: Knowledge) -> None:
+def test_search_meets_its_accuracy_floor_on_tuned_messages(english: Knowledge) -> None:
     figures = score(english, held_out=False)
     assert figures.total >= 150
     assert figures.accuracy >= TUNED_FLOOR
 
 
-def test_the_search_keeps_its_promise_on_messages_it_has_never_seen(english: Knowledge) -> None:
+def test_search_meets_its_accuracy_floor_on_unseen_messages(english: Knowledge) -> None:
     figures = score(english, held_out=True)
     assert figures.total >= 150
     assert figures.accuracy >= HELD_OUT_FLOOR
@@ -186,7 +186,7 @@ def test_a_danda_ends_a_sentence() -> None:
     assert len(HINDI.sentences("दौरा पड़ा। अब क्या करूँ?", 10, 100)) == 2
 
 
-def test_accents_in_the_words_of_a_language_do_not_matter() -> None:
+def test_accents_in_a_languages_words_do_not_matter() -> None:
     words = replace(HINDI, contractions={"tév": "televisión"}, synonyms={"niño": ("bebé",)}, endings=())
     assert words.fold("TEV") == words.fold("televisión")
     assert words.fold("bebe") == words.fold("BEBÉ") == words.fold("nino")

@@ -83,7 +83,7 @@ def test_a_half_language_is_told_with_file_and_key(folders: Path, spoil: Spoil, 
     assert all(line.startswith(file) and "\n" not in line for line in lines)
 
 
-async def test_the_start_fails_in_one_line_that_names_the_file(
+async def test_start_fails_with_one_line_naming_the_file(
     folders: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     changed("interface.toml", 'busy = "', 'bussy = "')(folders / "xx")
@@ -110,7 +110,7 @@ def test_the_translators_check_tells_all_that_is_missing(folders: Path, capsys: 
     assert [line.split(": ")[0] for line in lines] == ["xx/faq/care.toml", "xx/interface.toml"]
 
 
-def test_a_language_may_leave_the_sources_to_the_default_one(folders: Path) -> None:
+def test_language_may_use_the_default_languages_sources(folders: Path) -> None:
     without("sources.toml")(folders / "xx")
     languages = load_languages(parent=folders)
     assert languages["xx"].knowledge.topics[0].sources == languages.default.knowledge.topics[0].sources
@@ -178,7 +178,7 @@ def test_another_word_names_no_language(spoken: Languages, typed: str) -> None:
         ("", None),
     ],
 )
-def test_who_speaks_none_of_ours_is_told_which_we_speak(spoken: Languages, code: str | None, said: str | None) -> None:
+def test_greeting_names_our_languages_to_other_speakers(spoken: Languages, code: str | None, said: str | None) -> None:
     assert spoken.greeting(code) == said
 
 
@@ -210,5 +210,5 @@ def test_what_a_chat_spoke_last_is_remembered_within_bounds() -> None:
     assert (chats.get(0), chats.get(1), chats.get(MOST_CHATS)) == (None, "de", "de")
 
 
-def test_a_language_alone_can_be_loaded_for_the_command_line() -> None:
+def test_single_language_loads_for_the_command_line() -> None:
     assert load_language().code == DEFAULT_LANGUAGE

@@ -45,7 +45,7 @@ def test_libraries_that_log_addresses_and_messages_are_kept_quiet(level: str) ->
 
 
 @pytest.mark.usefixtures("_logging_as_before")
-def test_what_people_wrote_is_not_in_the_log_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+def test_library_log_omits_what_people_wrote(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     with pytest.raises(TelegramError):
         BaseRequest.parse_json_payload(b'{"ok": true, "result": [{"text": "my secret"')

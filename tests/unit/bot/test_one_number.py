@@ -53,7 +53,7 @@ def numbers(said: str) -> list[str]:
 
 
 @pytest.mark.parametrize("organ", ORGANS)
-def test_caption_what_now_and_report_tell_the_model_cards_number(organ: str, english: Language) -> None:
+def test_caption_what_now_and_report_tell_model_cards_number(organ: str, english: Language) -> None:
     entry = MODELS[organ]
     rows = card_rows(entry.folder.name)
     assert len(rows) == len(entry.card.reliability) > 0
@@ -78,7 +78,7 @@ def test_history_and_bars_hold_no_other_number(organ: str, english: Language) ->
 
 
 @pytest.mark.parametrize("organ", ORGANS)
-def test_the_question_how_accurate_is_answered_with_the_cards_figures(organ: str, english: Language) -> None:
+def test_question_how_accurate_is_answered_with_cards_figures(organ: str, english: Language) -> None:
     asked = english.knowledge.search("how accurate are you")
     assert asked is not None
     answer = filled(asked.entry.answer, english.texts)  # type: ignore[union-attr]
@@ -101,7 +101,7 @@ def everything(language: Language) -> dict[str, str]:
     return {name: filled(text, language.texts) for name, text in texts.items()}
 
 
-def test_what_texts_say_of_the_training_is_the_cards_and_never_typed(english: Language) -> None:
+def test_what_texts_say_of_training_is_cards_and_never_typed(english: Language) -> None:
     known = taught(MODELS["blood_smear"].card)
     counts = f"{known.pictures:,} pictures, {known.with_finding:,} of them with leukaemia"
     told = [name for name, text in everything(english).items() if "learned from" in text and "leukaemia" in text]

@@ -82,14 +82,14 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_pictures_and_commands_of_a_person_go_in_different_lanes() -> None:
+def test_persons_pictures_and_commands_use_separate_queues() -> None:
     assert queue_of(a_picture(5)) == (5, QueueKind.PICTURES)
     assert queue_of(a_text(5)) == (5, QueueKind.COMMANDS)
     assert queue_of("not an update") is None
     assert queue_of(Update(1)) is None
 
 
-async def test_a_persons_pictures_are_handled_one_after_another_in_their_order(desk: Desk) -> None:
+async def test_persons_pictures_are_handled_one_by_one_in_order(desk: Desk) -> None:
     tasks = [await desk.process(a_picture(1, number), f"picture {number}") for number in range(5)]
     await desk.have_begun("picture 0")
     desk.go.set()
@@ -98,7 +98,7 @@ async def test_a_persons_pictures_are_handled_one_after_another_in_their_order(d
     assert desk.most == 1
 
 
-async def test_a_command_is_answered_while_the_same_persons_picture_is_in_work(desk: Desk) -> None:
+async def test_command_is_answered_during_the_same_persons_picture(desk: Desk) -> None:
     picture = await desk.process(a_picture(), "picture")
     await desk.have_begun("picture")
     await (await desk.process(a_text(1, 2), "command", wait=False))
@@ -123,7 +123,7 @@ async def test_one_persons_flood_takes_no_place_from_another(database: Database)
     await asyncio.gather(*flood, single)
 
 
-async def test_no_more_commands_than_the_bound_are_in_work_at_once(desk: Desk) -> None:
+async def test_concurrent_commands_stay_within_the_bound(desk: Desk) -> None:
     tasks = [await desk.process(a_text(person, person), "command") for person in range(1, COMMAND_SLOTS + 21)]
     await desk.have_begun(*["command"] * COMMAND_SLOTS)
     desk.go.set()
@@ -131,7 +131,7 @@ async def test_no_more_commands_than_the_bound_are_in_work_at_once(desk: Desk) -
     assert len(desk.ended) == COMMAND_SLOTS + 20
 
 
-async def test_what_there_is_no_room_for_is_handled_at_once_as_turned_away(database: Database) -> None:
+async def test_update_without_room_is_turned_away_at_once(database: Database) -> None:
     desk = Desk(database, ChatQueues(most=3, most_of_one=2))
     rejected: list[int] = []
 
@@ -168,7 +168,7 @@ async def test_cancel_drops_what_waits_and_nothing_that_comes_later(desk: Desk) 
     assert sorted(desk.ended) == ["later", "other person", "picture 0"]
 
 
-async def test_a_handler_that_is_given_up_lets_the_next_one_in_and_leaves_no_lane_behind(desk: Desk) -> None:
+async def test_cancelled_handler_admits_next_and_leaves_no_queue(desk: Desk) -> None:
     given_up = await desk.process(a_picture(), "given up")
     await desk.have_begun("given up")
     given_up.cancel()
@@ -189,7 +189,7 @@ def numbers(updates: Sequence[Update]) -> list[int]:
     return [update.message.message_id for update in updates if update.message]
 
 
-async def test_an_album_is_handed_over_whole_to_one_handler_in_the_order_it_was_sent() -> None:
+async def test_album_goes_whole_and_ordered_to_one_handler() -> None:
     updates = [a_picture(1, number, "album") for number in (3, 1, 2)]
     assert await gathered(Albums(quiet=0), updates) == [[1, 2, 3], [], []]
 
@@ -199,12 +199,12 @@ async def test_a_picture_outside_albums_comes_at_once() -> None:
         assert await gathered(Albums(quiet=60), [a_picture(1, 4)]) == [[4]]
 
 
-async def test_albums_of_two_people_with_the_same_id_stay_apart() -> None:
+async def test_equal_album_ids_of_two_people_stay_apart() -> None:
     updates = [a_picture(1, 1, "album"), a_picture(2, 2, "album")]
     assert await gathered(Albums(quiet=0), updates) == [[1], [2]]
 
 
-async def test_an_item_that_comes_while_the_album_is_waited_for_belongs_to_it() -> None:
+async def test_item_arriving_during_the_wait_joins_its_album() -> None:
     albums = Albums(quiet=0.05)
     first, second = a_picture(1, 1, "album"), a_picture(1, 2, "album")
     albums.note(first)
@@ -214,24 +214,24 @@ async def test_an_item_that_comes_while_the_album_is_waited_for_belongs_to_it() 
     assert numbers(await whole) == [1, 2]
 
 
-async def test_an_item_that_comes_too_late_is_read_on_its_own() -> None:
+async def test_late_album_item_is_read_alone() -> None:
     albums = Albums(quiet=0)
     assert await gathered(albums, [a_picture(1, 1, "album")]) == [[1]]
     assert await gathered(albums, [a_picture(1, 2, "album")]) == [[2]]
 
 
-async def test_the_same_item_in_two_updates_is_in_its_album_once() -> None:
+async def test_item_repeated_in_two_updates_joins_album_once() -> None:
     update, again = a_picture(1, 1, "album"), Update(2, message=a_message(1, 1, "album"))
     assert await gathered(Albums(quiet=0), [update, again]) == [[1], []]
 
 
-async def test_whoever_leads_an_album_is_given_it_as_often_as_they_ask() -> None:
+async def test_album_leader_can_ask_for_album_repeatedly() -> None:
     albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
     assert await gathered(albums, updates) == [[1, 2, 3], [], []]
     assert numbers(await albums.gather(updates[0])) == [1, 2, 3]
 
 
-async def test_when_the_leader_has_come_to_its_end_the_next_one_leads_the_rest() -> None:
+async def test_next_item_leads_rest_when_leader_ends() -> None:
     albums, updates = Albums(quiet=0), [a_picture(1, number, "album") for number in (1, 2, 3)]
     assert await gathered(albums, updates[:2]) == [[1, 2], []]
     albums.leave(updates[0])
@@ -239,7 +239,7 @@ async def test_when_the_leader_has_come_to_its_end_the_next_one_leads_the_rest()
     assert numbers(await albums.gather(updates[1])) == [2, 3]
 
 
-async def test_an_item_that_comes_too_late_takes_nothing_from_its_album() -> None:
+async def test_late_item_takes_nothing_from_its_album() -> None:
     albums, early, late = Albums(quiet=0), a_picture(1, 1, "album"), a_picture(1, 2, "album")
     assert await gathered(albums, [early]) == [[1]]
     albums.note(late)

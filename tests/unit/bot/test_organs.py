@@ -46,12 +46,12 @@ def test_three_organs_are_listed_as_people_would() -> None:
     assert third.pictures == "a blood smear, a brain MRI slice or a blood smear"
 
 
-def test_an_organ_that_no_model_reads_any_more_keeps_its_words() -> None:
+def test_organ_without_a_model_keeps_its_words() -> None:
     texts = load_language("en", {"blood_smear": SHIPPED["blood_smear"]}).texts
     assert texts.organs["brain_mri"].name == "brain MRI"
 
 
-def test_texts_beside_a_model_go_before_those_of_the_program(models: Path) -> None:
+def test_texts_beside_a_model_override_program_texts(models: Path) -> None:
     file = models / "brain_mri" / "texts" / "en" / "organ.toml"
     file.write_text(file.read_text().replace('name = "brain MRI"', 'name = "MRI of a head"'))
     _, languages = open_models(models)
@@ -69,7 +69,7 @@ def test_texts_beside_a_model_go_before_those_of_the_program(models: Path) -> No
         ('picture = "a brain MRI slice"', f'picture = "a {"very " * 20}long name"', "Telegram takes 120"),
     ],
 )
-def test_a_card_that_promises_more_than_its_texts_is_refused(models: Path, old: str, new: str, said: str) -> None:
+def test_card_promising_more_than_its_texts_is_refused(models: Path, old: str, new: str, said: str) -> None:
     file = models / "brain_mri" / "texts" / "en" / "organ.toml"
     text = file.read_text()
     assert old in text
@@ -90,7 +90,7 @@ def test_an_organ_without_any_texts_is_refused(models: Path) -> None:
     assert "organs/head_mri/organ.toml: the file is missing" in refused(models)
 
 
-def test_a_language_that_a_model_brings_no_texts_in_gets_those_in_english(
+def test_missing_model_texts_fall_back_to_english(
     models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(LANGUAGES / "en", tmp_path / "languages" / "xx")

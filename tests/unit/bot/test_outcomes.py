@@ -95,18 +95,18 @@ def test_what_is_as_the_card_says_is_no_drift() -> None:
     assert drifts([*usual, refusals("not_a_scan", 5)], MODELS, GATE_CARD) == ()
 
 
-def test_more_not_sure_than_the_card_leads_one_to_expect_is_drift() -> None:
+def test_more_not_sure_than_the_card_is_drift() -> None:
     [drift] = drifts(verdicts(5, 5, 90, 0.9), MODELS, GATE_CARD)
     assert (drift.what, drift.organ, drift.here.share) == ("not_sure", "brain_mri", 0.9)
     assert "90%" in outcome_lines([], [drift], english)[-1]
 
 
-def test_less_sure_scores_than_the_card_leads_one_to_expect_are_drift() -> None:
+def test_less_sure_scores_than_the_card_are_drift() -> None:
     [drift] = drifts(verdicts(120, 60, 20, 0.65), MODELS, GATE_CARD)
     assert (drift.what, round(drift.here.share, 6)) == ("certainty", 0.65)
 
 
-def test_more_refusals_by_the_gate_than_the_card_says_are_drift_and_odd_files_are_none() -> None:
+def test_more_gate_refusals_than_the_card_says_are_drift() -> None:
     usual = verdicts(60, 30, 10, 0.92)
     [drift] = drifts([*usual, refusals("not_a_scan", 80), refusals("unknown_format", 900)], MODELS, GATE_CARD)
     assert (drift.what, round(drift.here.share, 3)) == ("refused", round(80 / 180, 3))

@@ -29,7 +29,7 @@ EVERY_PAGE = {
 
 
 @pytest.mark.parametrize("name", EVERY_PAGE)
-def test_every_page_fits_and_every_button_of_it_is_understood(name: str) -> None:
+def test_every_page_fits_and_its_buttons_are_understood(name: str) -> None:
     for text, buttons in EVERY_PAGE[name].messages():
         assert 0 < len(shown(text)) <= MessageLimit.MAX_TEXT_LENGTH
         for button in _buttons(buttons):
@@ -42,7 +42,7 @@ def _buttons(markup: InlineKeyboardMarkup | None) -> list[str]:
     return [str(button.callback_data) for row in rows for button in row]
 
 
-def test_every_topic_section_and_question_is_reached_by_buttons_from_the_menus() -> None:
+def test_buttons_reach_every_topic_section_and_question() -> None:
     reached = {data for page in EVERY_PAGE.values() for _, markup in page.messages() for data in _buttons(markup)}
     assert {f"topic:{topic.slug}" for topic in knowledge.topics} <= reached
     assert {f"section:{topic.slug}/{part.key}" for topic in knowledge.topics for part in topic.sections} <= reached
@@ -59,7 +59,7 @@ def test_facts_are_escaped_and_their_sources_are_links() -> None:
     assert shown(text).startswith("x < y\n\n<b>bold</b> & brave")
 
 
-def test_a_long_answer_becomes_several_messages_and_loses_no_word() -> None:
+def test_long_answer_becomes_several_messages_without_losing_words() -> None:
     words = [f"word{number}" for number in range(3_000)]
     answer = "\n\n".join(" ".join(words[at : at + 50]) for at in range(0, 3_000, 50))
     page = pages.question(Question("x", "Why?", answer, "result", (), ()), knowledge, english)

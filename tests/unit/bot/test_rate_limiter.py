@@ -41,7 +41,7 @@ async def test_a_lone_scan_goes_out_without_any_wait(telegram: Telegram) -> None
     assert telegram.clock.sleeps == []
 
 
-async def test_many_messages_to_one_person_come_as_a_burst_and_then_one_a_second(telegram: Telegram) -> None:
+async def test_messages_to_one_person_burst_then_one_a_second(telegram: Telegram) -> None:
     tasks = [telegram.ask("sendMessage") for _ in range(22)]
     await telegram.clock.advance(22 - BURST - 0.01)
     assert len(telegram.got) == 21
@@ -54,7 +54,7 @@ async def test_many_messages_to_one_person_come_as_a_burst_and_then_one_a_second
 
 
 @pytest.mark.parametrize("group", [GROUP, "@channel"])
-async def test_a_group_never_gets_more_than_twenty_messages_in_a_minute(telegram: Telegram, group: int | str) -> None:
+async def test_group_gets_at_most_twenty_messages_a_minute(telegram: Telegram, group: int | str) -> None:
     tasks = [telegram.ask("sendMessage", group) for _ in range(60)]
     await telegram.clock.advance(600)
     assert len(telegram.got) == 60
@@ -62,7 +62,7 @@ async def test_a_group_never_gets_more_than_twenty_messages_in_a_minute(telegram
     await asyncio.gather(*tasks)
 
 
-async def test_all_chats_together_never_get_more_than_the_limit_in_a_second(telegram: Telegram) -> None:
+async def test_all_chats_together_obey_the_per_second_limit(telegram: Telegram) -> None:
     tasks = [telegram.ask("sendMessage", chat) for chat in range(1, 201)]
     await telegram.clock.advance(10)
     times = telegram.times()
@@ -102,7 +102,7 @@ async def test_a_text_does_not_wait_behind_a_hundred_pictures(telegram: Telegram
     await asyncio.gather(*files)
 
 
-async def test_a_limit_of_one_message_a_second_lets_everything_through_in_time() -> None:
+async def test_limit_of_one_per_second_delivers_everything() -> None:
     telegram = Telegram(per_second=1)
     tasks = [telegram.ask("sendPhoto", chat) for chat in range(1, 11)]
     await telegram.clock.advance(20)
@@ -110,7 +110,7 @@ async def test_a_limit_of_one_message_a_second_lets_everything_through_in_time()
     await asyncio.gather(*tasks)
 
 
-async def test_a_pause_that_telegram_asks_for_holds_that_chat_alone(telegram: Telegram) -> None:
+async def test_pause_from_telegram_holds_that_chat_alone(telegram: Telegram) -> None:
     telegram.failures = [RetryAfter(timedelta(seconds=20))]
     held = [telegram.ask("sendMessage"), telegram.ask("deleteMessage"), telegram.ask("editMessageText")]
     await settled()
@@ -125,7 +125,7 @@ async def test_a_pause_that_telegram_asks_for_holds_that_chat_alone(telegram: Te
     assert [await task for task in (*held, waiting)]
 
 
-async def test_what_waits_for_the_limit_over_all_chats_still_obeys_a_pause_of_its_chat() -> None:
+async def test_request_waiting_for_global_limit_obeys_chat_pause() -> None:
     telegram = Telegram(per_second=8)
     await asyncio.gather(*(telegram.ask("sendMessage", chat) for chat in (11, 12, 13)))
     telegram.failures = [RetryAfter(timedelta(seconds=20))]
@@ -137,7 +137,7 @@ async def test_what_waits_for_the_limit_over_all_chats_still_obeys_a_pause_of_it
     await asyncio.gather(*tasks)
 
 
-async def test_a_chat_has_one_allowance_however_its_id_is_written(telegram: Telegram) -> None:
+async def test_chat_has_one_allowance_however_id_is_written(telegram: Telegram) -> None:
     tasks = [telegram.ask("sendMessage", chat) for chat in (PRIVATE, str(PRIVATE)) for _ in range(BURST)]
     await telegram.clock.advance(0.5)
     assert len(telegram.got) == BURST
@@ -145,7 +145,7 @@ async def test_a_chat_has_one_allowance_however_its_id_is_written(telegram: Tele
     await asyncio.gather(*tasks)
 
 
-async def test_after_a_pause_the_burst_has_to_be_earned_again(telegram: Telegram) -> None:
+async def test_burst_must_be_earned_again_after_a_pause(telegram: Telegram) -> None:
     telegram.failures = [RetryAfter(timedelta(seconds=5))]
     first = telegram.ask("sendMessage")
     await settled()
@@ -155,7 +155,7 @@ async def test_after_a_pause_the_burst_has_to_be_earned_again(telegram: Telegram
     await asyncio.gather(first, *more)
 
 
-async def test_a_pause_longer_than_our_patience_is_an_error_and_the_next_request_is_not_even_sent(
+async def test_overlong_pause_fails_and_blocks_the_next_request(
     telegram: Telegram,
 ) -> None:
     telegram.failures = [RetryAfter(timedelta(hours=1))]
@@ -168,7 +168,7 @@ async def test_a_pause_longer_than_our_patience_is_an_error_and_the_next_request
     assert await telegram.ask("sendMessage", OTHER)
 
 
-async def test_what_waits_when_a_pause_gets_too_long_is_told_so(telegram: Telegram) -> None:
+async def test_waiting_requests_fail_when_pause_grows_too_long(telegram: Telegram) -> None:
     telegram.failures = [None] * BURST + [RetryAfter(timedelta(hours=1))]
     tasks = [telegram.ask("sendMessage") for _ in range(BURST + 3)]
     await telegram.clock.advance(3)
@@ -177,7 +177,7 @@ async def test_what_waits_when_a_pause_gets_too_long_is_told_so(telegram: Telegr
     assert len(telegram.got) == BURST + 1
 
 
-async def test_a_chat_action_is_left_out_when_little_is_left_and_costs_nothing(telegram: Telegram) -> None:
+async def test_chat_action_is_free_and_skipped_at_low_allowance(telegram: Telegram) -> None:
     for _ in range(20):
         await telegram.ask("sendChatAction")
     assert len(telegram.got) == 20
@@ -187,7 +187,7 @@ async def test_a_chat_action_is_left_out_when_little_is_left_and_costs_nothing(t
     assert telegram.clock.sleeps == []
 
 
-async def test_edits_that_can_be_left_out_leave_room_for_a_picture_and_its_report(telegram: Telegram) -> None:
+async def test_optional_edits_leave_room_for_picture_and_report(telegram: Telegram) -> None:
     for _ in range(20):
         await telegram.ask("editMessageText", guarantee=Guarantee.BEST_EFFORT)
     assert len(telegram.got) < BURST
@@ -196,7 +196,7 @@ async def test_edits_that_can_be_left_out_leave_room_for_a_picture_and_its_repor
     assert telegram.clock.sleeps == []
 
 
-async def test_edits_that_can_be_left_out_count_in_the_limit_over_all_chats_when_they_are_sent() -> None:
+async def test_sent_optional_edits_count_in_the_global_limit() -> None:
     telegram = Telegram(per_second=40)
     sent = [
         await telegram.ask("editMessageText", chat, guarantee=Guarantee.BEST_EFFORT) is not True
@@ -223,7 +223,7 @@ async def test_chats_that_get_nothing_are_forgotten() -> None:
     assert telegram.sender.chats < 100
 
 
-async def test_chats_that_are_held_are_not_forgotten_and_keep_no_others_in_memory() -> None:
+async def test_only_held_chats_stay_in_memory() -> None:
     telegram = Telegram(per_second=1_000)
     for chat in (PRIVATE, OTHER, GROUP):
         telegram.failures = [RetryAfter(timedelta(hours=1))]
@@ -252,7 +252,7 @@ async def test_an_answer_goes_before_a_hundred_receipts(telegram: Telegram) -> N
 
 
 @pytest.mark.parametrize("kind", [Priority.PICTURE, Priority.GROUP])
-async def test_an_answer_goes_before_a_flood_however_long_it_lasts(telegram: Telegram, kind: Priority) -> None:
+async def test_answer_goes_before_a_flood_of_any_length(telegram: Telegram, kind: Priority) -> None:
     waits = []
     flood: list[asyncio.Task[Answer]] = []
     for second in range(60):
@@ -271,7 +271,7 @@ async def test_an_answer_goes_before_a_flood_however_long_it_lasts(telegram: Tel
     await asyncio.gather(*flood)
 
 
-async def test_what_lets_others_go_first_does_not_wait_for_ever(telegram: Telegram) -> None:
+async def test_low_priority_requests_do_not_wait_forever(telegram: Telegram) -> None:
     priority.set(Priority.PICTURE)
     receipts = [telegram.ask("sendMessage", chat) for chat in range(100, 120)]
     priority.set(Priority.ANSWER)

@@ -48,7 +48,7 @@ def test_the_most_urgent_flag_wins(english: Knowledge) -> None:
     assert flag.slug == "self-harm"
 
 
-def test_every_text_but_the_plain_ones_names_the_emergency_number(english: Knowledge) -> None:
+def test_every_red_flag_text_names_the_emergency_number(english: Knowledge) -> None:
     for flag in english.red_flags:
         assert "emergency number" in flag.text, flag.slug
         assert "112, 911 or 999" in flag.text, flag.slug
@@ -61,7 +61,7 @@ def test_a_flag_stands_out_in_a_long_message(english: Knowledge) -> None:
     assert flag.slug == "seizure"
 
 
-def test_a_flag_is_heard_in_the_last_line_of_the_longest_message(english: Knowledge) -> None:
+def test_flag_is_heard_at_end_of_longest_message(english: Knowledge) -> None:
     last = "And I want to die."
     story = ("We went to the hospital and they looked at the pictures for a long time. " * 60)[: 4096 - len(last)]
     flag = english.red_flag(story + last)
@@ -69,14 +69,14 @@ def test_a_flag_is_heard_in_the_last_line_of_the_longest_message(english: Knowle
     assert flag.slug == "self-harm"
 
 
-def test_a_no_before_a_sign_denies_it_and_a_before_after_it_does_not(english: Knowledge) -> None:
+def test_negation_denies_a_sign_unless_before_follows_it(english: Knowledge) -> None:
     assert english.red_flag("he never had a seizure") is None
     flag = english.red_flag("he never had a seizure before")
     assert flag is not None
     assert flag.slug == "seizure"
 
 
-def test_a_red_flag_in_small_or_large_letters_is_the_same(english: Knowledge) -> None:
+def test_red_flag_is_heard_in_any_letter_case(english: Knowledge) -> None:
     for text in ("I WANT TO DIE", "i want to die", "I WANT TO DIIIIE!!!", "İ want to die"):
         flag = english.red_flag(text)
         assert flag is not None

@@ -15,7 +15,7 @@ def test_nothing_goes_wrong_unless_it_is_asked_for() -> None:
     assert not injector.injected
 
 
-def test_faults_come_as_often_as_they_were_asked_for_and_are_counted() -> None:
+def test_faults_come_at_requested_rates_and_are_counted() -> None:
     injector = Injector(Faults({"sendPhoto": {Fault.FLOOD: 0.1, Fault.DROP_AFTER: 0.3}}))
     drawn = fates(injector, "sendPhoto", 10_000)
     assert 900 < drawn.count(Fault.FLOOD) < 1100
@@ -25,7 +25,7 @@ def test_faults_come_as_often_as_they_were_asked_for_and_are_counted() -> None:
     }
 
 
-def test_the_same_seed_gives_each_method_the_same_fate_whatever_is_called_between() -> None:
+def test_seed_fixes_each_methods_fate_despite_other_calls() -> None:
     faults = Faults({"sendPhoto": {Fault.SLOW: 0.5}, "sendMessage": {Fault.SLOW: 0.5}}, seed=7)
     alone, among_others = Injector(faults), Injector(faults)
     expected = fates(alone, "sendPhoto", 100)
@@ -48,7 +48,7 @@ def test_switching_starts_the_seed_anew_and_goes_on_counting() -> None:
     assert injector.injected["getMe"][Fault.FLOOD] == 2 * first.count(Fault.FLOOD)
 
 
-def test_the_star_stands_for_every_method_without_rates_of_its_own_but_not_for_files_and_updates() -> None:
+def test_star_means_methods_without_rates_except_files_and_updates() -> None:
     injector = Injector(Faults({ANY: {Fault.BAD_GATEWAY: 1}, "getUpdates": {}}))
     assert injector.draw("sendMESSAGE") is Fault.BAD_GATEWAY
     assert injector.draw("getUpdates") is None
@@ -69,9 +69,7 @@ def test_the_star_stands_for_every_method_without_rates_of_its_own_but_not_for_f
         ({"getFile": {Fault.FLOOD: 0.6, Fault.SLOW: 0.6}}, "more than 1 together"),
     ],
 )
-def test_rates_that_make_no_sense_are_refused_with_a_sentence(
-    rates: dict[str, dict[Fault, float]], complaint: str
-) -> None:
+def test_senseless_rates_are_refused_with_a_sentence(rates: dict[str, dict[Fault, float]], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Faults(rates)
 

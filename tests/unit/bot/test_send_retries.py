@@ -49,7 +49,7 @@ async def test_what_telegram_refuses_is_tried_once(telegram: Telegram, endpoint:
 
 @pytest.mark.parametrize("failure", NOT_ARRIVED)
 @pytest.mark.parametrize("endpoint", ["sendMessage", "sendPhoto", "sendDocument", "deleteMessage"])
-async def test_what_did_not_arrive_is_sent_again_after_growing_pauses(
+async def test_undelivered_request_is_resent_after_growing_pauses(
     telegram: Telegram, endpoint: str, failure: Failure
 ) -> None:
     telegram.failures = [failure() for _ in range(4)]
@@ -59,7 +59,7 @@ async def test_what_did_not_arrive_is_sent_again_after_growing_pauses(
     assert telegram.times() == pytest.approx([0, 0.5, 1.5, 3.5, 7.5])
 
 
-async def test_a_telegram_that_stays_away_is_given_up_after_a_while(telegram: Telegram) -> None:
+async def test_absent_telegram_is_given_up_after_a_while(telegram: Telegram) -> None:
     telegram.failures = [broken(httpx.ConnectError("refused")) for _ in range(100)]
     sent = telegram.ask("sendPhoto")
     await telegram.clock.advance(PATIENCE + 1)
@@ -71,9 +71,7 @@ async def test_a_telegram_that_stays_away_is_given_up_after_a_while(telegram: Te
 
 @pytest.mark.parametrize("failure", MAYBE_ARRIVED)
 @pytest.mark.parametrize("endpoint", ["sendPhoto", "sendDocument", "sendMediaGroup", "copyMessage"])
-async def test_a_file_that_may_have_arrived_is_not_sent_again(
-    telegram: Telegram, endpoint: str, failure: Failure
-) -> None:
+async def test_possibly_delivered_file_is_not_resent(telegram: Telegram, endpoint: str, failure: Failure) -> None:
     error = failure()
     telegram.failures = [error]
     with pytest.raises(MaybeSentError, match=endpoint) as raised:
@@ -83,9 +81,7 @@ async def test_a_file_that_may_have_arrived_is_not_sent_again(
 
 
 @pytest.mark.parametrize("failure", MAYBE_ARRIVED)
-async def test_a_text_that_may_have_arrived_is_sent_again_but_not_for_ever(
-    telegram: Telegram, failure: Failure
-) -> None:
+async def test_possibly_delivered_text_is_resent_but_not_forever(telegram: Telegram, failure: Failure) -> None:
     telegram.failures = [failure()]
     sent = telegram.ask("sendMessage")
     await telegram.clock.advance(1)
@@ -100,7 +96,7 @@ async def test_a_text_that_may_have_arrived_is_sent_again_but_not_for_ever(
     assert len(telegram.times(OTHER)) == DOUBTFUL_TEXTS + 1
 
 
-async def test_a_text_that_may_not_come_twice_is_sent_once(telegram: Telegram) -> None:
+async def test_text_that_must_not_repeat_is_sent_once(telegram: Telegram) -> None:
     telegram.failures = [timed_out(httpx.ReadTimeout(""))]
     with pytest.raises(MaybeSentError):
         await telegram.ask("sendMessage", guarantee=Guarantee.AT_MOST_ONCE)
@@ -121,7 +117,7 @@ async def test_an_edit_that_changes_nothing_is_no_error(telegram: Telegram) -> N
     assert await telegram.ask("editMessageText") is True
 
 
-async def test_a_message_that_our_own_lost_request_has_deleted_is_no_error(telegram: Telegram) -> None:
+async def test_deletion_by_our_lost_request_is_no_error(telegram: Telegram) -> None:
     gone = "Message to delete not found"
     telegram.failures = [broken(httpx.ReadError("")), BadRequest(gone)]
     deleted = telegram.ask("deleteMessage")
@@ -165,7 +161,7 @@ async def test_calls_of_the_start_are_tried_once(telegram: Telegram, endpoint: s
     assert len(telegram.got) == 2
 
 
-async def test_a_pressed_button_is_not_answered_when_it_is_too_late(telegram: Telegram) -> None:
+async def test_expired_button_press_is_not_answered(telegram: Telegram) -> None:
     telegram.failures = [NetworkError("Bad Gateway") for _ in range(20)]
     answer = telegram.ask("answerCallbackQuery", None)
     await telegram.clock.advance(60)

@@ -49,7 +49,7 @@ def test_settings_come_from_the_env_file(tmp_path: Path) -> None:
     assert settings.workers == 3
 
 
-def test_a_missing_token_stops_the_commands_that_need_it_and_no_other() -> None:
+def test_missing_token_stops_only_commands_that_need_it() -> None:
     with pytest.raises(StartError, match=r"^TELEGRAM_BOT_TOKEN is not set: .*\.env"):
         load_settings().require_token()
 
@@ -66,9 +66,7 @@ def test_a_missing_token_stops_the_commands_that_need_it_and_no_other() -> None:
         ("LOG_LEVEL", "secret"),
     ],
 )
-def test_a_wrong_setting_is_one_line_with_its_name_and_without_its_value(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(StartError) as stopped:
         load_settings()
@@ -84,7 +82,7 @@ def test_a_webhook_without_a_good_secret_is_refused(secret: str | None) -> None:
         load_settings(webhook_url="https://bot.example.org", webhook_secret=secret)
 
 
-def test_the_token_is_not_in_what_is_printed_of_the_settings() -> None:
+def test_printed_settings_do_not_contain_the_token() -> None:
     settings = load_settings(telegram_bot_token=TOKEN)
     assert TOKEN not in repr(settings)
     assert TOKEN not in settings.model_dump_json()
@@ -94,7 +92,7 @@ def test_the_token_is_not_in_what_is_printed_of_the_settings() -> None:
     ("written", "meant"),
     [("WORKRES", "WORKERS"), ("telegram_bot_tokn", "TELEGRAM_BOT_TOKEN"), ("DATABASE_URI", "DATABASE_URL")],
 )
-def test_a_mistyped_setting_is_named_with_the_nearest_known_one(
+def test_mistyped_setting_is_named_with_nearest_known_one(
     written: str, meant: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / ".env").write_text(f"{written}=secret\n")

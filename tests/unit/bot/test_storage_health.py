@@ -36,7 +36,7 @@ class Told:
         self.chats.append(chat_id)
 
 
-async def test_who_waits_long_for_a_locked_database_is_told_once(health: StorageHealth) -> None:
+async def test_long_wait_for_locked_database_is_told_once(health: StorageHealth) -> None:
     told, unlocked = Told(), asyncio.Event()
     updates = [a_text(1), a_text(2), a_text(3, Chat(-6, Chat.GROUP))]
 

@@ -58,7 +58,7 @@ def test_the_longest_caption_is_what_telegram_takes(verdict: str) -> None:
     assert "A7K2-Q9" in caption
 
 
-def test_the_sheet_shows_every_slice_that_agrees_and_some_of_the_rest() -> None:
+def test_sheet_shows_all_agreeing_slices_and_some_others() -> None:
     numbers = contact_numbers(FACTS)
     assert {40, 41, 42} <= set(numbers)
     assert len(numbers) == 24

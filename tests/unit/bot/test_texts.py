@@ -141,7 +141,7 @@ def test_a_count_decides_the_plural_form(count: int, said: str) -> None:
     assert said in english("privacy.kept", count=count)
 
 
-def test_a_time_is_told_in_utc_as_the_language_writes_it() -> None:
+def test_time_is_told_in_utc_and_language_format() -> None:
     there = datetime(2026, 1, 1, 2, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     assert english.moment(there) == "31 December 2025, 20:45 UTC"
     assert replace(english, locale=Locale("de")).moment(there) == "31. Dezember 2025, 20:45 UTC"
@@ -155,7 +155,7 @@ def test_a_share_never_claims_certainty(share: float, said: str) -> None:
     assert english.percent(share) == said
 
 
-def test_the_menu_and_the_help_show_the_same_commands_within_telegrams_limits() -> None:
+def test_menu_and_help_share_commands_within_telegrams_limits() -> None:
     menu = bot_commands(english)
     assert [command.command for command in menu] == list(COMMANDS)
     assert re.findall(r"^/(\w+) - ", help_lines(english), re.MULTILINE) == list(COMMANDS)
@@ -165,6 +165,6 @@ def test_the_menu_and_the_help_show_the_same_commands_within_telegrams_limits() 
     assert set("".join(COMMANDS)) <= set(string.ascii_lowercase + "_")
 
 
-def test_the_readme_lists_every_command_of_the_menu_and_no_other() -> None:
+def test_readme_lists_exactly_the_menu_commands() -> None:
     readme = (PROJECT / "README.md").read_text("utf-8")
     assert set(re.findall(r"^\| /(\w+) \|", readme, re.MULTILINE)) == set(COMMANDS)

@@ -27,7 +27,7 @@ def test_a_bucket_that_was_overdrawn_waits_longer() -> None:
     assert bucket.pause(0.0) == 8
 
 
-def test_a_bucket_that_begins_anew_has_to_earn_its_burst() -> None:
+def test_restarted_bucket_has_to_earn_its_burst() -> None:
     bucket = TokenBucket(burst=5, rate=1)
     bucket.begin_anew(20.0)
     assert bucket.left(20.0) == 1
@@ -52,7 +52,7 @@ class Counter:
         self.passed.append((name, self.clock.now()))
 
 
-async def test_who_comes_first_goes_first_when_all_are_due_at_once() -> None:
+async def test_first_comer_goes_first_when_all_are_due() -> None:
     desk = Counter()
     tasks = [await desk.come(name) for name in "abc"]
     await desk.clock.advance(5)
@@ -68,7 +68,7 @@ async def test_who_is_due_earlier_passes_those_who_wait_already() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_nobody_waits_for_ever_behind_those_who_are_due_earlier() -> None:
+async def test_nobody_waits_forever_behind_those_due_earlier() -> None:
     desk = Counter()
     tasks = [await desk.come("a"), await desk.come("file", due=5)]
     for second in range(10):
@@ -112,7 +112,7 @@ async def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
     assert desk.queue.paused_for == 7
 
 
-async def test_a_hold_that_is_prolonged_sends_away_whom_it_takes_too_long_and_keeps_the_others() -> None:
+async def test_prolonged_hold_rejects_only_those_who_cannot_wait() -> None:
     desk = Counter(rate=10)
     desk.queue.pause(7)
     hurried, patient = await desk.come("hurried", latest=60), await desk.come("patient")

@@ -109,7 +109,7 @@ def test_the_search_answers_messages_of_that_language(code: str, half: str) -> N
 
 
 @pytest.mark.parametrize("code", OTHERS)
-def test_what_needs_help_is_heard_and_a_plain_question_is_not(code: str) -> None:
+def test_red_flags_are_heard_and_plain_questions_pass(code: str) -> None:
     knowledge = spoken(code).knowledge
     lists = messages(code, "red_flags")
     assert set(lists["raised"]) == {flag.slug for flag in knowledge.red_flags}
@@ -123,7 +123,7 @@ def test_what_needs_help_is_heard_and_a_plain_question_is_not(code: str) -> None
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_all_words_on_the_picture_are_in_its_one_font(code: str) -> None:
+def test_all_words_on_picture_are_in_its_one_font(code: str) -> None:
     words = picture_words(spoken(code).texts)
     said = "".join(getattr(words, field.name) for field in fields(words)) + "0123456789:"
     font = file_for(said)
@@ -138,5 +138,5 @@ def test_a_list_is_parted_as_its_language_parts_it() -> None:
     assert other.listed(["a", "b"], "list.semicolon") == "a؛ b"
 
 
-def test_every_list_of_messages_is_of_a_language_that_ships() -> None:
+def test_every_message_list_belongs_to_a_shipped_language() -> None:
     assert {path.name for path in Path(MESSAGES).iterdir()} == set(LANGUAGES)

@@ -40,7 +40,7 @@ def test_it_is_one_message_in_every_language(code: str, organ: str) -> None:
             assert "112" in text
 
 
-def test_an_organ_without_words_of_its_own_is_told_what_holds_for_all() -> None:
+def test_organ_without_words_of_its_own_is_told_what_holds_for_all() -> None:
     text = shown(what_now_page(SCANS["another organ"], english.texts, english.knowledge, ()))
     assert english.texts("faq.very_unwell") in text
     assert english.texts("who.tumor_signs") in text

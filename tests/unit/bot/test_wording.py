@@ -85,11 +85,11 @@ def shown(html: str) -> str:
         (0.996, "more than 99 of 100"), (1.0, "more than 99 of 100"),
     ],
 )  # fmt: skip
-def test_a_probability_is_said_as_a_number_of_a_hundred(probability: float, words: str) -> None:
+def test_probability_is_said_as_number_out_of_hundred(probability: float, words: str) -> None:
     assert wording.chance_words(probability, english) == words
 
 
-def test_signs_are_told_with_their_kind_and_the_report_tells_the_score() -> None:
+def test_signs_are_told_with_their_kind_and_report_tells_score() -> None:
     text = shown(picture_caption(SCANS["signs"], english, ()))
     assert text.startswith("Signs of a tumour found")
     assert "looks most like this: glioma" in text
@@ -108,7 +108,7 @@ def test_leukaemia_is_not_said_to_look_most_like_leukaemia() -> None:
     ("kind", "first"),
     [("signs", "Please show this to a doctor soon"), ("none", "This does not rule anything out"), ("unsure", "Try a")],
 )
-def test_what_to_do_next_is_the_first_thing_after_the_result(kind: str, first: str) -> None:
+def test_what_to_do_next_is_first_thing_after_result(kind: str, first: str) -> None:
     assert shown(picture_caption(SCANS[kind], english, ())).split("\n\n")[1].startswith(first)
 
 
@@ -119,7 +119,7 @@ def test_no_signs_are_never_told_as_good_news() -> None:
     assert not re.search(r"\b(safe|healthy|fine|good|worry|clear)\b", text)
 
 
-def test_not_sure_names_all_that_is_still_possible_the_likeliest_first() -> None:
+def test_not_sure_names_all_possibilities_likeliest_first() -> None:
     text = shown(picture_caption(SCANS["unsure"], english, ()))
     assert text.index("glioma") < text.index("no tumour signs")
     told = report_data(SCANS["unsure"], Pictures(b"", b""), language, ()).explanation
@@ -176,7 +176,7 @@ def words(text: str) -> int:
 @pytest.mark.parametrize("study", [None, STUDY, replace(STUDY, agreeing=())], ids=["picture", "study", "lone slice"])
 @pytest.mark.parametrize("reason", ["read", "read_part", "undecided", "unusual_finding"])
 @pytest.mark.parametrize("verdict", ALL_VERDICTS)
-def test_a_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
+def test_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
     verdict: str, reason: str, study: StudyFacts | None
 ) -> None:
     for organ, entry in check_models()[1].items():
@@ -201,7 +201,7 @@ def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: 
         assert "In tests" in picture_caption(replace(scan, verdict=verdict), english, [tested_model])
 
 
-def test_something_unusual_is_told_as_neither_a_tumour_nor_none() -> None:
+def test_something_unusual_is_told_as_neither_tumour_nor_none() -> None:
     scan = a_scan(verdict="not_sure", reason="unusual_finding", label="other_finding")
     text = shown(picture_caption(scan, english, ()))
     assert "Something unusual is there, but not one of the kinds that I know." in text
@@ -210,7 +210,7 @@ def test_something_unusual_is_told_as_neither_a_tumour_nor_none() -> None:
     assert "something unusual in this picture that is not one of the kinds that I know" in told
 
 
-def test_signs_of_a_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -> None:
+def test_signs_of_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -> None:
     kind = ModelClass(name="tumor_other", words="tumour of another kind", role="tumor", unknown_kind=True)
     classes = (*(c for c in tested_model.card.classes if c.name in BRAIN), kind)
     model = replace(tested_model, card=tested_model.card.model_copy(update={"classes": classes}))
@@ -223,7 +223,7 @@ def test_signs_of_a_kind_that_it_does_not_know_name_no_kind(tested_model: Entry)
 
 
 @pytest.mark.parametrize("kind", SCANS)
-def test_every_caption_says_what_it_is_and_the_report_names_the_model(kind: str) -> None:
+def test_every_caption_says_what_it_is_and_report_names_model(kind: str) -> None:
     text = shown(picture_caption(SCANS[kind], english, ()))
     for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "A7K2-Q9"):
         assert part in text
@@ -232,7 +232,7 @@ def test_every_caption_says_what_it_is_and_the_report_names_the_model(kind: str)
 
 
 @pytest.mark.parametrize("kind", SCANS)
-def test_every_caption_fits_into_telegrams_limit_with_the_longest_label(kind: str) -> None:
+def test_every_caption_with_longest_label_fits_telegrams_limit(kind: str) -> None:
     scan = replace(SCANS[kind], patient_label="W" * MAX_LABEL, number=999_999, prediction_set=tuple(BRAIN))
     scan = scan if kind != "unsure" else replace(scan, probabilities=BRAIN)
     earlier = replace(scan, number=999_998)
@@ -248,7 +248,7 @@ def test_a_hostile_label_is_shown_as_it_was_typed() -> None:
     assert report_data(scan, Pictures(b"", b""), language, ()).patient_label == label
 
 
-def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
+def test_file_tip_comes_once_and_only_for_photos() -> None:
     told = [
         "as a file" in report_caption(a_scan(number=number, received_as=received_as), english)
         for number, received_as in [(1, "photo"), (2, "photo"), (1, "document")]
@@ -256,7 +256,7 @@ def test_the_tip_to_send_files_comes_once_and_only_for_photos() -> None:
     assert told == [True, False, False]
 
 
-def test_an_organ_without_words_of_its_own_is_called_by_its_name() -> None:
+def test_organ_without_own_words_is_called_by_name() -> None:
     scan = SCANS["another organ"]
     assert wording.organ_words(scan.organ, english) == "skin"
     assert wording.label_words("skin", "spindle_cell", english) == "spindle cell"
@@ -268,7 +268,7 @@ def test_an_organ_without_words_of_its_own_is_called_by_its_name() -> None:
     ("kind", "title"),
     [("signs", "Glioma"), ("none", "No tumour signs in a brain picture"), ("unsure", "Brain tumours in general")],
 )
-def test_a_scan_is_explained_by_the_topic_of_its_result(kind: str, title: str) -> None:
+def test_scan_is_explained_by_its_results_topic(kind: str, title: str) -> None:
     topic = topic_of(SCANS[kind], english, knowledge)
     assert topic is not None
     assert topic.title == title
@@ -329,7 +329,7 @@ def test_nothing_is_kept_of_a_refused_picture() -> None:
         kept(an_analysis(organ=None, model=None, overlay=None, reason=Reason.NOT_A_SCAN))
 
 
-def test_a_history_page_fits_and_its_buttons_open_its_scans_and_its_neighbours() -> None:
+def test_history_page_fits_and_opens_scans_and_neighbours() -> None:
     scans = tuple(a_scan(number=n, patient_label="W" * MAX_LABEL, public_id=f"A7K2-Q{n}") for n in (9, 7, 6, 4, 3))
     page = ScanPage(scans, 2, 3, 12)
     assert len(shown(page_text(page, english))) <= MessageLimit.MAX_TEXT_LENGTH

@@ -14,7 +14,7 @@ def sheet(word: str) -> bytes:
 @pytest.mark.parametrize(
     ("one", "other"), [("да", "бы"), ("कख", "गघ"), ("سم", "طع"), ("ñá", "éü"), ("மண", "கட"), ("中文", "日本")]
 )
-def test_two_words_of_a_script_never_look_the_same_on_the_sheet(one: str, other: str) -> None:
+def test_different_words_never_look_alike_on_the_sheet(one: str, other: str) -> None:
     assert sheet(one) != sheet(other), "they are boxes"
 
 

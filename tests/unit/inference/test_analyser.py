@@ -53,7 +53,7 @@ def test_the_heat_map_is_grey_in_eight_bits(analyser: Analyser) -> None:
     assert (image.format, image.mode) == ("PNG", "L")
 
 
-def test_the_heat_map_is_that_of_the_likeliest_tumour_on_the_scale_of_the_card(analyser: Analyser) -> None:
+def test_heat_map_shows_likeliest_tumour_on_card_scale(analyser: Analyser) -> None:
     data = pictures.brain()
     analysis = analyser.analyse(data, "brain_mri")
     expert = analyser.experts["brain_mri"]
@@ -68,7 +68,7 @@ def test_the_same_picture_gives_the_same_answer(analyser: Analyser) -> None:
     assert analyser.analyse(pictures.smear()) == analyser.analyse(pictures.smear())
 
 
-def test_the_form_of_the_file_does_not_change_the_answer(analyser: Analyser) -> None:
+def test_file_format_does_not_change_the_answer(analyser: Analyser) -> None:
     grey = (pictures.brain_array() * 255).astype(np.uint8)
     png = pictures.encode(Image.fromarray(grey), "PNG")
     dicom = dicom_files.native(grey, WindowCenter="127.5", WindowWidth="256")
@@ -82,7 +82,7 @@ def test_a_hint_skips_the_gate(analyser: Analyser) -> None:
     assert analysis.organ == "brain_mri"
 
 
-def test_a_smear_without_a_white_cell_is_told_to_be_one(analyser: Analyser) -> None:
+def test_smear_without_white_cells_gets_its_own_reason(analyser: Analyser) -> None:
     with pytest.raises(PictureError) as refused:
         analyser.analyse(pictures.cat(), "blood_smear")
     assert refused.value.reason is Reason.NO_WHITE_CELLS
@@ -114,7 +114,7 @@ def test_bytes_that_are_no_picture_raise_their_reason(analyser: Analyser) -> Non
     assert caught.value.reason is Reason.BROKEN
 
 
-def test_a_logit_that_is_a_mean_is_its_bias_plus_the_mean_of_its_map(analyser: Analyser) -> None:
+def test_logit_that_is_mean_is_its_bias_plus_mean_of_its_map(analyser: Analyser) -> None:
     drawn = [pictures.brain(), pictures.brain(tumour=False), pictures.smear(), pictures.cat(), pictures.photo()]
     for model in (analyser.gate.model, *analyser.experts.values()):
         if isinstance(model.card.architecture, LesionArchitecture):

@@ -45,13 +45,13 @@ def test_a_bomb_stays_within_its_budget(executor: LocalExecutor, name: str) -> N
         assert max(after[2], after[3]) < MOST_MEMORY
 
 
-def test_a_bomb_that_runs_out_of_time_is_not_tried_again(executor: LocalExecutor) -> None:
+def test_timed_out_bomb_is_not_retried(executor: LocalExecutor) -> None:
     with pytest.raises(AnalysisTimeoutError):  # its second worker would end like the first: WorkerDiedError
         asyncio.run(executor.analyse(bombs.progressive_jpeg(85, 7000)))
 
 
 @pytest.mark.parametrize("name", ["WebP", "JPEG XL", "DICOM in runs, palette"])
-def test_what_has_too_many_pixels_for_its_kind_is_told_so(executor: LocalExecutor, name: str) -> None:
+def test_too_many_pixels_for_the_format_are_reported(executor: LocalExecutor, name: str) -> None:
     with pytest.raises(PictureError) as refused:
         asyncio.run(executor.analyse(bombs.BOMBS[name]()))
     assert refused.value.reason is Reason.TOO_MANY_PIXELS

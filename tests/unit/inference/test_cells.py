@@ -40,7 +40,7 @@ FIVE = smear([Nucleus(x, y) for x, y in PLACES])
 
 
 @pytest.mark.parametrize("side", [160, 240, 900])
-def test_every_nucleus_is_found_at_any_size_of_the_picture(side: int) -> None:
+def test_every_nucleus_is_found_at_any_picture_size(side: int) -> None:
     field = find(scaled(FIVE, side))
 
     assert len(field.cells) == len(PLACES)
@@ -50,7 +50,7 @@ def test_every_nucleus_is_found_at_any_size_of_the_picture(side: int) -> None:
         assert cell.radius / RED_RADIUS == pytest.approx(15 / 9, rel=0.15)  # in radii of a red cell
 
 
-def test_a_small_nucleus_among_large_red_cells_is_measured_as_small() -> None:
+def test_small_nucleus_among_large_red_cells_measures_small() -> None:
     small = measure(find(smear([Nucleus(x, y, 12) for x, y in PLACES], red=14)))[:, SIZE]
     large = measure(find(smear([Nucleus(x, y, 20) for x, y in PLACES], red=9)))[:, SIZE]
 
@@ -58,7 +58,7 @@ def test_a_small_nucleus_among_large_red_cells_is_measured_as_small() -> None:
     assert np.median(large) == pytest.approx(np.log(20 / 9), abs=0.15)
 
 
-def test_the_lobes_of_a_nucleus_are_one_cell_and_paler_than_a_round_one() -> None:
+def test_lobed_nucleus_is_one_cell_and_paler_than_round() -> None:
     lobed, round_ = (find(smear([Nucleus(120, 120, 14, lobes=n)])) for n in (3, 1))
 
     assert len(lobed.cells) == len(round_.cells) == 1
@@ -85,7 +85,7 @@ def test_clumped_chromatin_is_told_from_smooth() -> None:
     assert coarse[CLUMPS] > smooth[CLUMPS] + 0.1
 
 
-def test_a_weaker_lens_takes_less_of_the_grain_than_of_the_contrast_that_it_is_made_of() -> None:
+def test_weaker_lens_reduces_grain_less_than_contrast() -> None:
     shares = (1 + 0.2 * np.random.default_rng(0).normal(size=(1, CELL, CELL))).astype(np.float32)
     away = np.hypot(*np.meshgrid(*[np.arange(CELL) - CELL // 2] * 2))[None]
     nucleus, near = away < 14, away < 16
@@ -103,16 +103,14 @@ def test_neighbours_that_touch_are_two_cells() -> None:
 
 
 @pytest.mark.parametrize(("gains", "gamma"), [((0.8, 0.9, 1.0), 1.0), ((1.0, 0.95, 0.8), 1.3), ((0.9, 1.0, 0.95), 0.8)])
-def test_lamp_and_strength_of_the_stain_hardly_change_what_is_measured(
-    gains: tuple[float, float, float], gamma: float
-) -> None:
+def test_lamp_and_stain_strength_hardly_change_the_measures(gains: tuple[float, float, float], gamma: float) -> None:
     other = (255 * (FIVE / 255.0) ** gamma * gains).clip(0, 255).astype(np.uint8)
     plain, changed = (measures.tensor(p)[..., :-1].sum((0, 1, 2)) / len(PLACES) for p in (FIVE, other))
 
     assert np.abs(plain - changed).max() < 0.8  # in usual spreads from cell to cell
 
 
-def test_no_nucleus_is_no_evidence_and_nobody_is_told_anything(expert: Model) -> None:
+def test_no_nuclei_mean_no_evidence_and_no_verdict(expert: Model) -> None:
     reading = expert.read(smear([]))
 
     assert reading.outline is not None
@@ -122,7 +120,7 @@ def test_no_nucleus_is_no_evidence_and_nobody_is_told_anything(expert: Model) ->
     assert not np.asarray(draw_heat(expert, reading, (300, 300))).any()
 
 
-def test_a_logit_is_the_mean_over_the_cells_and_one_that_says_nothing(expert: Model) -> None:
+def test_logit_averages_the_cells_and_one_neutral_cell(expert: Model) -> None:
     reading = expert.read(FIVE)
     said = reading.evidence.reshape(MOST, -1)
 
@@ -131,7 +129,7 @@ def test_a_logit_is_the_mean_over_the_cells_and_one_that_says_nothing(expert: Mo
     assert not said[len(PLACES) :].any()
 
 
-def test_a_cell_says_the_same_wherever_it_lies_on_the_sheet(expert: Model) -> None:
+def test_cell_says_the_same_anywhere_on_the_sheet(expert: Model) -> None:
     tensor = cell_tensor(find(FIVE))
     turned = np.ascontiguousarray(tensor.reshape(MOST, CHANNELS)[::-1].reshape(tensor.shape))
     plain, other = expert.backend.run(tensor), expert.backend.run(turned)
@@ -141,7 +139,7 @@ def test_a_cell_says_the_same_wherever_it_lies_on_the_sheet(expert: Model) -> No
 
 
 @pytest.mark.parametrize("way", ["turned", "mirrored", "upside down"])
-def test_however_a_smear_is_held_the_answer_is_the_same(expert: Model, way: str) -> None:
+def test_smear_orientation_does_not_change_the_answer(expert: Model, way: str) -> None:
     held = {"turned": np.rot90(FIVE), "mirrored": FIVE[:, ::-1], "upside down": FIVE[::-1]}[way]
 
     assert expert.read(np.ascontiguousarray(held)).chances == pytest.approx(expert.read(FIVE).chances, abs=0.05)
@@ -161,7 +159,7 @@ def test_the_heat_lies_on_the_nuclei_and_nowhere_else(expert: Model) -> None:
     assert drawn[distance > 24].max() == 0
 
 
-def test_a_cell_at_the_edge_is_cut_out_with_nothing_beyond() -> None:
+def test_edge_cell_is_cut_out_with_nothing_beyond() -> None:
     field = Field(np.ones((3, 20, 30), np.float32), (Cell(0.0, 0.0, 5.0),))
     cut = crops(field)
 
@@ -187,7 +185,7 @@ def hostile() -> dict[str, NDArray[np.uint8]]:
 
 
 @pytest.mark.parametrize("name", list(hostile()))
-def test_whatever_comes_the_work_is_bounded_and_the_measures_are_numbers(expert: Model, name: str) -> None:
+def test_any_picture_gives_bounded_work_and_finite_measures(expert: Model, name: str) -> None:
     picture = hostile()[name]
     field = find(picture)
     tensor = measures.tensor(picture)

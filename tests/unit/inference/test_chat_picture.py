@@ -41,7 +41,7 @@ def test_without_a_hot_spot_there_is_one_panel() -> None:
     assert np.ptp(np.asarray(drawn)[-40:], axis=(0, 1)).max() > 150  # words below it
 
 
-def test_faint_heat_counts_as_nothing_and_clear_heat_does_not() -> None:
+def test_faint_heat_is_ignored_and_clear_heat_counts() -> None:
     assert sheet((640, 480), 4).height < 1.3 * 480
     assert sheet((640, 480), 60).height > 2 * 480
 
@@ -69,7 +69,7 @@ def test_words_can_be_written_in_another_font() -> None:
     assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)
 
 
-def test_words_read_leftward_stand_on_the_right_and_mirror_the_bar() -> None:
+def test_words_read_leftward_stand_on_right_and_mirror_bar() -> None:
     font = PROJECT / "reports" / "fonts" / "NotoSansArabic-Regular.ttf"
     words = PictureWords("صورتكم", "الخريطة", "لا شيء", "كبير", "لم تبرز")
     picture = Image.new("RGB", (640, 480), (90, 90, 90))

@@ -54,7 +54,7 @@ def test_the_attacks_work_where_nothing_is_confined(secret: Path) -> None:
     assert not failed
 
 
-async def test_a_worker_reads_all_kinds_of_files_all_the_same(executor: LocalExecutor) -> None:
+async def test_confined_worker_still_reads_all_file_kinds(executor: LocalExecutor) -> None:
     grey = (pictures.brain_array() * 4000).astype("uint16")
     for data in (pictures.brain(), dicom_files.jpeg2000(grey, BitsStored=12, HighBit=11)):
         assert (await executor.analyse(data)).organ == "brain_mri"

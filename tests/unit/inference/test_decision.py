@@ -41,7 +41,7 @@ def chances(glioma: float, meningioma: float, pituitary: float, no_tumor: float)
     return {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
 
 
-def test_probabilities_sum_to_one_and_are_softened_by_the_temperature() -> None:
+def test_probabilities_sum_to_one_and_soften_with_temperature() -> None:
     logits = np.array([2.0, 1.0, 0.0, -1.0], np.float32)
     sharp = probabilities(logits, card())
     soft = probabilities(logits, card().model_copy(update={"temperature": 2.0}))
@@ -55,7 +55,7 @@ def test_huge_logits_do_not_overflow() -> None:
     assert said["glioma"] == 1.0
 
 
-def test_the_prediction_set_holds_every_class_that_cannot_be_ruled_out() -> None:
+def test_prediction_set_holds_every_class_not_ruled_out() -> None:
     assert prediction_set(chances(0.5, 0.3, 0.15, 0.05), card(quantile=0.8)) == ("glioma", "meningioma")
 
 
@@ -117,7 +117,7 @@ def test_the_set_names_the_likeliest_class_first() -> None:
     assert prediction_set(chances(0.25, 0.45, 0.3, 0.0), card(quantile=0.8)) == ("meningioma", "pituitary", "glioma")
 
 
-def test_a_card_without_views_reads_a_picture_once_and_is_never_in_doubt_about_views() -> None:
+def test_card_without_views_reads_once_and_never_disagrees() -> None:
     assert (ModelCard.model_fields["views"].default, ModelCard.model_fields["max_tta_disagreement"].default) == (
         ("plain",),
         1.0,
@@ -172,7 +172,7 @@ def test_a_card_without_findings_never_sees_one() -> None:
     assert other_finding(unusual(1.0, 0.0, 0.0), card().model_copy(update={"classes": (*KINDS, FINDING)})) == 0.0
 
 
-def test_the_map_that_is_shown_is_always_a_tumour_class() -> None:
+def test_shown_map_is_always_a_tumour_class() -> None:
     assert likeliest_tumor(chances(0.1, 0.2, 0.05, 0.65), card()) == "meningioma"
 
 

@@ -108,7 +108,7 @@ def test_signed_pixels_keep_their_order() -> None:
     assert (grey_of(dicom_files.native(signed)) == grey_of(dicom_files.native(RAMP))).all()
 
 
-def test_padding_does_not_press_the_picture_into_a_corner_of_the_range() -> None:
+def test_padding_does_not_compress_the_pictures_range() -> None:
     padded = DEEP.astype(np.int16)
     padded[:20] = -2000
     shown = grey_of(dicom_files.native(padded, PixelPaddingValue=-2000))
@@ -152,7 +152,7 @@ def test_a_file_without_preamble_is_read(syntax: str) -> None:
     assert (grey_of(bare) == grey_of(dicom_files.native(GREY))).all()
 
 
-def test_a_preamble_that_looks_like_a_tiff_does_not_mislead() -> None:
+def test_tiff_like_preamble_does_not_mislead() -> None:
     data = dicom_files.native(GREY)
     assert (grey_of(b"II*\0" + data[4:]) == grey_of(data)).all()
 
@@ -186,7 +186,7 @@ def test_a_file_that_was_cut_off_is_broken(share: float) -> None:
         assert reason_of(data[: int(len(data) * share)]) is Reason.BROKEN
 
 
-def test_a_file_that_ends_before_its_pixels_is_not_read() -> None:
+def test_file_ending_before_its_pixels_is_not_read() -> None:
     assert reason_of(dicom_files.native(GREY)[:400]) in {Reason.BROKEN, Reason.DICOM_WITHOUT_PICTURE}
 
 
@@ -198,7 +198,7 @@ def test_a_corrupted_stream_is_broken() -> None:
 
 
 @pytest.mark.parametrize(("place", "value"), [(4, 17), (13, 0), (16, 2)], ids=["depth", "table", "length"])
-def test_a_stream_that_crashes_decoders_is_broken_or_read_rightly(place: int, value: int) -> None:
+def test_decoder_crashing_stream_is_broken_or_read_rightly(place: int, value: int) -> None:
     data = bytearray(dicom_files.by_gdcm("jpeg_lossless", DEEP))
     right = grey_of(bytes(data))
     frame = data.index(b"\xff\xc3", data.index(b"\xff\xd8\xff"))
@@ -218,7 +218,7 @@ def test_a_header_of_noise_is_not_read() -> None:
     assert reason_of(bytes(128) + b"DICM" + noise) in {Reason.BROKEN, Reason.DICOM_WITHOUT_PICTURE}
 
 
-def test_a_header_that_promises_too_many_pixels_is_refused_unread() -> None:
+def test_header_promising_too_many_pixels_is_refused_unread() -> None:
     assert reason_of(dicom_files.native(GREY, Rows=60_000, Columns=60_000)) is Reason.TOO_MANY_PIXELS
 
 
@@ -238,7 +238,7 @@ def test_nothing_of_a_file_reaches_logs_or_warnings(caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize(
     "tag", [b"\x02\x00\x00\x00UL", b"\x28\x00\x10\x00US", b"\x28\x00\x11\x00US", b"\x28\x00\x00\x01US"]
 )
-def test_a_number_of_a_wrong_length_is_no_fault_of_ours(tag: bytes, length: int) -> None:
+def test_number_of_wrong_length_is_no_fault_of_ours(tag: bytes, length: int) -> None:
     data = dicom_files.native((pictures.brain_array(64) * 900).astype(np.uint16))
     at = data.index(tag) + len(tag)
     odd = data[:at] + length.to_bytes(2, "little") + data[at + 2 :]

@@ -99,7 +99,7 @@ async def test_all_workers_are_used() -> None:
         assert len(set(await asyncio.gather(*jobs))) == 2
 
 
-async def test_a_fault_of_a_job_is_named_without_the_words_of_a_file(executor: LocalExecutor) -> None:
+async def test_job_fault_is_named_without_quoting_the_file(executor: LocalExecutor) -> None:
     with pytest.raises(JobFailedError, match="LookupError") as caught:
         await executor.run(fail)
     assert "hostile" not in str(caught.value)
@@ -112,13 +112,13 @@ async def test_what_is_wrong_with_a_picture_is_raised_here(executor: LocalExecut
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
-async def test_a_job_that_takes_too_long_is_ended_and_the_next_one_runs(executor: LocalExecutor) -> None:
+async def test_overlong_job_is_ended_and_the_next_runs(executor: LocalExecutor) -> None:
     with pytest.raises(AnalysisTimeoutError, match="too long"):
         await executor.run(hang, None, timeout=5.0)
     assert (await executor.analyse(pictures.brain())).organ == "brain_mri"
 
 
-async def test_a_worker_that_dies_is_replaced_and_the_job_run_once_more(
+async def test_dead_worker_is_replaced_and_its_job_repeated(
     executor: LocalExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await executor.run(die_once, tmp_path / "marker") == "done"
@@ -126,7 +126,7 @@ async def test_a_worker_that_dies_is_replaced_and_the_job_run_once_more(
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-async def test_a_job_that_kills_its_worker_twice_is_given_up(executor: LocalExecutor, how: signal.Signals) -> None:
+async def test_job_killing_its_worker_twice_is_given_up(executor: LocalExecutor, how: signal.Signals) -> None:
     with pytest.raises(WorkerDiedError):
         await executor.run(die, how)
     assert (await executor.analyse(pictures.brain())).organ == "brain_mri"
@@ -146,7 +146,7 @@ async def test_a_job_cannot_take_more_memory_than_its_share(executor: LocalExecu
         await executor.run(eat, 4)
 
 
-async def test_workers_are_limited_and_do_their_maths_on_one_thread(executor: LocalExecutor) -> None:
+async def test_workers_are_limited_and_compute_on_one_thread(executor: LocalExecutor) -> None:
     found = await executor.run(limits)
     assert found["RLIMIT_AS"] == MEMORY["litert"]
     assert found["RLIMIT_CORE"] == 0
@@ -161,7 +161,7 @@ async def test_starting_leaves_the_environment_of_this_process_alone() -> None:
         assert dict(os.environ) == before
 
 
-async def test_a_worker_knows_nothing_of_the_environment_of_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_worker_does_not_see_the_bots_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "SECRET")
     monkeypatch.setenv("DATABASE_URL", "SECRET too")
     fork_server = ForkServer()
@@ -187,7 +187,7 @@ async def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> Non
     assert await executor.run(process_id) == worker
 
 
-async def test_workers_are_deaf_to_ctrl_c_from_their_first_moment(executor: LocalExecutor) -> None:
+async def test_workers_ignore_ctrl_c_from_their_first_moment(executor: LocalExecutor) -> None:
     fork_server = await executor.run(parent_id)
     worker = await executor.run(process_id)
     assert signal.SIGINT in blocked_signals(fork_server), "what it has blocked its workers inherit"

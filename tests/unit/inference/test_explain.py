@@ -16,7 +16,7 @@ def jpeg(width: int, height: int) -> bytes:
     return pictures.encode(Image.new("RGB", (width, height), (90, 90, 90)))
 
 
-def test_heat_is_the_positive_part_in_units_of_the_fixed_scale() -> None:
+def test_heat_is_the_positive_part_on_fixed_scale() -> None:
     values = heat(np.array([[-3.0, 0.0], [5.0, 25.0]], np.float32), 10.0)
     assert values.tolist() == [[0.0, 0.0], [0.5, 1.0]]
 
@@ -27,7 +27,7 @@ def test_a_weak_map_stays_weak() -> None:
 
 
 @pytest.mark.parametrize("size", [(320, 320), (320, 200), (150, 600)], ids=["square", "wide", "tall"])
-def test_a_spot_of_the_map_comes_back_to_its_place_in_the_picture(size: tuple[int, int]) -> None:
+def test_map_spot_returns_to_its_picture_place(size: tuple[int, int]) -> None:
     width, height = size
     scale = SIDE / max(size)
     for u, v in ((0.25, 0.3), (0.8, 0.6)):
@@ -44,7 +44,7 @@ def test_a_spot_of_the_map_comes_back_to_its_place_in_the_picture(size: tuple[in
         assert abs(y - v * height) <= cell
 
 
-def test_outside_the_part_that_was_read_there_is_no_heat() -> None:
+def test_outside_part_that_was_read_there_is_no_heat() -> None:
     place = Placement((100, 40, 200, 140), letterbox_geometry(100, 100, SIDE))
     drawn = np.array(heat_image(np.ones((20, 20), np.float32), place, (300, 180)))
     assert drawn.shape == (180, 300)
@@ -59,7 +59,7 @@ def test_without_heat_the_picture_is_untouched() -> None:
     assert (np.asarray(blended) == np.asarray(picture)).all()
 
 
-def test_with_heat_the_colour_of_the_scale_lies_over_the_picture() -> None:
+def test_heat_overlays_the_scale_colour_on_the_picture() -> None:
     picture = Image.new("RGB", (40, 40), (100, 100, 100))
     pixel = np.asarray(overlay(picture, Image.new("L", (40, 40), 255)))[0, 0]
     expected = np.array(STOPS[-1]) * FULL_ALPHA + 100 * (1 - FULL_ALPHA)
@@ -77,7 +77,7 @@ def test_more_heat_is_never_less_visible_and_never_darker() -> None:
     assert (np.diff(lightness[64:]) >= -1).all()
 
 
-def test_the_colour_bar_runs_from_nothing_to_the_full_colour() -> None:
+def test_colour_bar_runs_from_nothing_to_full_colour() -> None:
     bar = np.asarray(color_bar(200, 10))
     assert bar.shape == (10, 200, 3)
     assert len(set(bar[5, 0].tolist())) == 1  # grey: no heat
@@ -87,7 +87,7 @@ def test_the_colour_bar_runs_from_nothing_to_the_full_colour() -> None:
     )
 
 
-def test_a_hot_spot_is_outlined_and_what_is_not_hot_is_not() -> None:
+def test_only_hot_spots_are_outlined() -> None:
     picture = Image.new("RGB", (64, 64), (100, 100, 100))
     heat_map = np.zeros((64, 64), np.uint8)
     heat_map[20:40, 20:40] = 255

@@ -54,7 +54,7 @@ async def test_what_nobody_remembers_is_not_kept() -> None:
     assert len(time._accounts) < 1100
 
 
-async def test_of_those_who_wait_the_one_who_used_least_comes_first(tmp_path: Path) -> None:
+async def test_waiting_sender_who_used_least_comes_first(tmp_path: Path) -> None:
     async with local_executor(1) as executor:
         await executor.run(sleep_a_little, client=ANNA)
         told, go = tmp_path / "told", tmp_path / "go"
@@ -74,7 +74,7 @@ async def test_of_those_who_wait_the_one_who_used_least_comes_first(tmp_path: Pa
         assert order == [BORIS, ANNA, ANNA]
 
 
-async def test_after_a_job_that_took_too_long_only_its_sender_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_an_overlong_job_only_its_sender_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "FIRST_PAUSE", LONG)
     async with local_executor(1) as executor:
         with pytest.raises(AnalysisTimeoutError):
@@ -85,7 +85,7 @@ async def test_after_a_job_that_took_too_long_only_its_sender_waits(monkeypatch:
         waiting.cancel()
 
 
-async def test_a_timeout_is_noted_before_its_sender_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timeout_is_noted_before_its_sender_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with local_executor(1) as executor:
         time_used, charge = executor._time, executor._time.charge
 
@@ -99,9 +99,7 @@ async def test_a_timeout_is_noted_before_its_sender_hears_of_it(monkeypatch: pyt
         assert time_used.has_failed(ANNA)
 
 
-async def test_those_who_sent_what_took_too_long_leave_a_worker_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_senders_of_overlong_jobs_leave_a_worker_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "FIRST_PAUSE", 0.01)
     carla = 3
     async with local_executor(2) as executor:

@@ -40,7 +40,7 @@ def middle(panel: Panel) -> tuple[float, float]:
         *((4, 5, 0, 0, True), (6, 5, 8, 15, True), (2, 3, 12, 245, False)),
     ],
 )
-def test_every_slice_of_a_sheet_is_found_in_reading_order(
+def test_every_sheet_slice_is_found_in_reading_order(
     *, rows: int, columns: int, gap: int, ground: int, words: bool
 ) -> None:
     rgb, middles = drawn_sheet(rows, columns, gap=gap, ground=ground, words=words)
@@ -49,7 +49,7 @@ def test_every_slice_of_a_sheet_is_found_in_reading_order(
     assert np.abs(np.array([middle(panel) for panel in panels]) - middles).max() < 16
 
 
-def test_a_row_that_is_not_full_gives_no_empty_tiles() -> None:
+def test_incomplete_row_gives_no_empty_tiles() -> None:
     assert len(split(drawn_sheet(3, 4, missing=2)[0])) == 10
 
 
@@ -66,7 +66,7 @@ def test_a_slice_alone_stays_whole(seed: int) -> None:
     assert split(np.repeat(grey[..., None], 3, 2)) == ()
 
 
-def test_the_two_halves_of_a_stripped_brain_are_no_sheet() -> None:
+def test_two_halves_of_stripped_brain_are_no_sheet() -> None:
     y, x = np.mgrid[-1:1:300j, -1:1:300j]
     halves = sum(np.clip(1 - np.hypot((x - s * 0.3) / 0.27, y / 0.6), 0, 1) * (1 + s * x) for s in (-1, 1))
     rgb = np.repeat((halves * 160).astype(np.uint8)[..., None], 3, 2)
@@ -82,7 +82,7 @@ def test_what_is_no_sheet_is_not_split(data: bytes) -> None:
     assert split(decode(data).rgb) == ()
 
 
-def test_slices_are_cut_from_all_the_pixels_of_the_file() -> None:
+def test_slices_are_cut_at_the_files_full_resolution() -> None:
     small, _ = drawn_sheet(4, 4)
     data = pictures.encode(Image.fromarray(small).resize((2400, 2400), Image.Resampling.BICUBIC), "PNG")
     slices = decode_film_sheet(data)

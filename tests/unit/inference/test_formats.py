@@ -86,7 +86,7 @@ def test_a_tiff_that_ends_within_its_pixels_is_damaged() -> None:
     assert reason_of(data[: len(data) // 2]) is Reason.BROKEN
 
 
-def test_a_whole_tiff_that_no_codec_knows_is_called_a_rare_form() -> None:
+def test_intact_tiff_with_unknown_codec_is_rare_form() -> None:
     data = bytearray(tiff(BRAIN, photometric="minisblack", compression="zlib"))
     with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
         at = file.pages[0].tags["Compression"].valueoffset
@@ -248,7 +248,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_whatever_the_damage_there_is_a_picture_or_a_reason(kind: str) -> None:
+def test_any_damage_gives_a_picture_or_a_reason(kind: str) -> None:
     chance = random.Random(kind)  # noqa: S311 - no secret
     outcomes = set()
     for _ in range(25):

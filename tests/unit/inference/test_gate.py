@@ -46,13 +46,13 @@ def as_bytes(rgb: Rgb) -> bytes:
     return pictures.encode(Image.fromarray(rgb), quality=92)
 
 
-def test_a_tilted_screen_is_found_to_within_a_few_pixels() -> None:
+def test_tilted_screen_is_found_within_a_few_pixels() -> None:
     frame = find_frames(np.asarray(room()))[0]
     assert np.abs(frame.corners - np.array(CORNERS)).max() < 10
     assert frame.support > 0.9
 
 
-def test_what_is_laid_flat_fills_the_picture_and_shows_nothing_of_the_room() -> None:
+def test_flattened_screen_fills_the_picture_without_the_room() -> None:
     image = room()
     flat = lay_flat(np.asarray(image), Frame(np.array(CORNERS, np.float32), 1.0))
     assert flat.max() < 60
@@ -65,7 +65,7 @@ def test_a_picture_without_straight_edges_has_no_frame() -> None:
     assert find_frames(np.repeat(blob[..., None], 3, -1)) == ()
 
 
-def test_a_frame_on_black_is_no_photo_of_a_screen() -> None:
+def test_frame_on_black_is_no_screen_photo() -> None:
     frame = Frame(np.array(CORNERS, np.float32), 1.0)
     assert is_photo(np.asarray(room()), frame)
     assert not is_photo(np.asarray(room((0, 0, 0))), frame)
@@ -88,9 +88,7 @@ def test_simulated_photos_are_repeatable_and_change_the_picture(photograph: obje
 
 
 @pytest.mark.parametrize("photograph", [screen_photo, film_photo])
-def test_a_scan_photographed_from_a_screen_or_a_film_is_cut_out_and_read(
-    analyser: Analyser, photograph: object
-) -> None:
+def test_scan_photographed_from_screen_or_film_is_read(analyser: Analyser, photograph: object) -> None:
     assert callable(photograph)
     let_in = cut_out = 0
     for seed in range(6):
@@ -106,7 +104,7 @@ def test_a_scan_photographed_from_a_screen_or_a_film_is_cut_out_and_read(
     assert cut_out >= 2
 
 
-def test_the_answer_shows_what_was_cut_out_and_tells_the_size_of_what_was_sent(analyser: Analyser) -> None:
+def test_answer_shows_cut_out_but_tells_original_size(analyser: Analyser) -> None:
     for seed in range(12):
         photo = film_photo(slice_rgb(), np.random.default_rng(seed))
         if analyser.gate.admit(photo).picture is photo:
@@ -119,7 +117,7 @@ def test_the_answer_shows_what_was_cut_out_and_tells_the_size_of_what_was_sent(a
     assert (analysis.width, analysis.height) == (640, 640)
 
 
-def test_a_picture_in_the_dark_is_told_to_be_too_dark(analyser: Analyser) -> None:
+def test_dark_picture_is_reported_as_too_dark(analyser: Analyser) -> None:
     dark = (np.random.default_rng(0).random((200, 200, 3)) * 30).astype(np.uint8)
     assert too_dark(dark)
     assert not too_dark(slice_rgb())
@@ -147,7 +145,7 @@ def detector(points: tuple[float, float] = (0, 0)) -> OodDetector:
     )
 
 
-def test_both_signals_speak_for_the_organ_that_a_picture_lies_in() -> None:
+def test_both_signals_favour_a_pictures_own_organ() -> None:
     blood, brain = detector().signals(np.eye(4, dtype=np.float32)[:2])
     assert (brain[0, :2] > 1).all()
     assert (brain[1, :2] < -1).all()
@@ -169,7 +167,7 @@ def test_a_point_moves_only_its_own_organ() -> None:
     assert moved[1] == base[1]
 
 
-def test_a_refusal_tells_the_reason_of_the_likeliest_other_kind() -> None:
+def test_refusal_tells_reason_of_likeliest_other_kind() -> None:
     assert detector().reason(np.array([0, 0.9, 0.5, 0], np.float32)) is Reason.OTHER_MEDICAL
     assert detector().reason(np.array([0, 0.9, 0, 0.5], np.float32)) is Reason.NOT_A_SCAN
 
@@ -192,7 +190,7 @@ def saved(folder: Path, **changes: object) -> Path:
     ],
     ids=["another shape", "an unknown reason", "no organ", "no number", "an unknown kind"],
 )
-def test_a_detector_that_does_not_fit_the_gate_is_named(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_detector_that_does_not_fit_gate_is_named(tmp_path: Path, changes: dict[str, object]) -> None:
     card = load_card(MODELS_DIR / "gate")
     listed = card.model_copy(update={"sha256": card.sha256 | {DETECTOR_FILE: ""}})
     assert OodDetector.load(saved(tmp_path), listed) is not None
@@ -217,7 +215,7 @@ def test_drawings_that_no_training_drew_are_refused(analyser: Analyser, kind: st
 
 
 @pytest.mark.parametrize("colour", [(80, 60, 200), (0, 0, 128), (130, 0, 160), (60, 20, 90), (170, 60, 120)])
-def test_even_discs_in_the_colours_of_nuclei_are_no_smear(analyser: Analyser, colour: tuple[int, int, int]) -> None:
+def test_even_discs_in_nucleus_colours_are_no_smear(analyser: Analyser, colour: tuple[int, int, int]) -> None:
     image = Image.new("RGB", (420, 320), "white")
     pen = ImageDraw.Draw(image)
     for x, y in np.random.default_rng(sum(colour)).uniform(20, 300, (9, 2)):
@@ -225,7 +223,7 @@ def test_even_discs_in_the_colours_of_nuclei_are_no_smear(analyser: Analyser, co
     assert analyser.gate.admit(np.asarray(image)).organ is None
 
 
-def test_a_scan_that_fills_its_picture_is_read_as_it_came(analyser: Analyser) -> None:
+def test_scan_filling_its_picture_is_read_unchanged(analyser: Analyser) -> None:
     for picture in (slice_rgb(), np.asarray(pictures.smear_image())):
         assert analyser.gate.admit(picture).picture is picture
 
@@ -240,7 +238,7 @@ def test_lines_in_a_smear_beyond_doubt_are_no_screen(analyser: Analyser, monkeyp
     assert analyser.gate.admit(smear).picture.shape != smear.shape  # else it would be cut along the lines
 
 
-def test_only_a_picture_with_something_around_has_a_lit_rim() -> None:
+def test_only_picture_with_surroundings_has_lit_rim() -> None:
     assert not rim_is_lit(slice_rgb())
     assert rim_is_lit(np.asarray(room()))
     assert not rim_is_lit(np.asarray(room((0, 0, 0))))

@@ -50,12 +50,12 @@ def test_a_gif_gives_its_first_frame() -> None:
     assert difference(pictures.animated_gif(), BRAIN) < 6
 
 
-def test_the_name_of_the_format_comes_from_the_bytes_alone() -> None:
+def test_format_name_comes_from_the_bytes_alone() -> None:
     assert recognise(pictures.brain(kind="PNG")) == "PNG"
     assert recognise(pictures.brain(kind="WEBP")) == "WEBP"
 
 
-def test_what_is_decoded_is_small_enough_to_show_and_keeps_its_proportions() -> None:
+def test_decoded_picture_is_small_and_keeps_its_proportions() -> None:
     picture = decode(pictures.photo(1280, 960))
     assert picture.rgb.shape == (480, SHOWN_SIDE, 3)
     assert (picture.width, picture.height) == (1280, 960)
@@ -66,12 +66,12 @@ def test_a_small_picture_is_not_enlarged() -> None:
 
 
 @pytest.mark.parametrize("adobe", [True, False], ids=["Adobe, inverted", "plain"])
-def test_a_cmyk_jpeg_has_its_colours_the_right_way_round(*, adobe: bool) -> None:
+def test_cmyk_jpeg_colours_are_not_inverted(*, adobe: bool) -> None:
     assert difference(pictures.cmyk_jpeg(adobe=adobe), BRAIN) < 4
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_by_the_range_that_they_use(kind: str) -> None:
+def test_sixteen_bits_are_scaled_by_their_used_range(kind: str) -> None:
     deep = Image.open(io.BytesIO(pictures.deep_png(900, 3200)))
     assert deep.mode == "I;16"
     data = pictures.encode(deep, kind)
@@ -102,7 +102,7 @@ def test_one_hot_pixel_does_not_darken_a_deep_picture() -> None:
     assert decode(pictures.encode(Image.fromarray(values), "PNG")).rgb.mean() > 40
 
 
-def test_palette_grey_with_alpha_and_one_bit_pictures_are_read() -> None:
+def test_palette_alpha_and_one_bit_pictures_are_read() -> None:
     grey = Image.fromarray(BRAIN)
     assert difference(pictures.encode(grey.convert("P"), "PNG"), BRAIN) < 8
     assert difference(pictures.encode(grey.convert("LA"), "PNG"), BRAIN) == 0
@@ -129,7 +129,7 @@ def test_transparency_is_also_found_in_palettes_and_grey_pictures() -> None:
 
 
 @pytest.mark.parametrize(("level", "ground"), [(100, 0), (200, 255), (5, 255)], ids=["brain", "smear", "line art"])
-def test_a_cut_out_lies_on_the_ground_that_it_was_made_for(level: int, ground: int) -> None:
+def test_cut_out_lies_on_its_intended_background(level: int, ground: int) -> None:
     pixels = np.zeros((100, 100, 4), np.uint8)
     pixels[20:80, 20:80] = (level, level, level, 255)
     assert decode(pictures.encode(Image.fromarray(pixels), "PNG")).rgb[0, 0, 0] == ground
@@ -198,7 +198,7 @@ def test_another_kind_of_file_is_an_unknown_format(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9, 0.99])
-def test_a_jpeg_that_was_cut_off_is_broken_and_never_half_read(share: float) -> None:
+def test_truncated_jpeg_is_broken_and_never_half_read(share: float) -> None:
     assert reason_of(pictures.truncated_jpeg(share)) is Reason.BROKEN
 
 
@@ -310,9 +310,7 @@ except PictureError as error:
         ("largest_png", 640, "read"),
     ],
 )
-def test_every_bad_or_odd_file_is_settled_in_three_seconds_of_work_and_little_memory(
-    drawing: str, megabytes: int, expected: str
-) -> None:
+def test_bad_files_cost_little_time_and_memory(drawing: str, megabytes: int, expected: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, drawing, str(megabytes)],
         cwd=PROJECT,
@@ -352,7 +350,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_whatever_the_damage_there_is_a_picture_or_a_reason(kind: str) -> None:
+def test_any_damage_gives_a_picture_or_a_reason(kind: str) -> None:
     chance = random.Random(kind)  # noqa: S311 - no secret
     outcomes = set()
     for _ in range(60):

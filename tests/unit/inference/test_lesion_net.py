@@ -42,7 +42,7 @@ def test_the_maps_are_those_of_grad_cam(net: keras.Model) -> None:
     assert reference.maps.shape == (8, 8, CLASSES)
 
 
-def test_a_logit_weighs_the_classes_the_lesion_and_the_member(net: keras.Model) -> None:
+def test_logit_weighs_classes_lesion_and_member(net: keras.Model) -> None:
     outputs = {name: value.numpy()[0] for name, value in net(picture()).items()}
     mix: Any = net.get_layer(LOGITS)
     by_hand = outputs[CLASS_LOGITS] + outputs[LESION] @ mix.lesion.numpy() + mix.offset.numpy()
@@ -61,7 +61,7 @@ def test_an_unweighed_net_says_what_its_class_maps_say() -> None:
     assert np.allclose(outputs[CLASS_LOGITS], outputs[MAPS].numpy().mean((1, 2)), atol=1e-5)
 
 
-def test_the_smooth_maximum_sees_a_spot_that_a_mean_drowns() -> None:
+def test_smooth_maximum_sees_spot_that_mean_drowns() -> None:
     flat, spot = np.full((2, 24, 24, 1), -4, np.float32)
     spot[5, 7] = 8
     dark, lit = (float(SmoothMaximum()(x[None])[0, 0]) for x in (flat, spot))

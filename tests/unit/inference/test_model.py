@@ -34,7 +34,7 @@ def read(expert: Model, picture: NDArray[np.uint8], *views: View) -> Prediction:
     return replace(expert, card=expert.card.model_copy(update=changes)).read(picture)
 
 
-def test_two_views_are_the_mean_of_each_with_the_mirrored_map_turned_back(expert: Model) -> None:
+def test_two_views_average_with_mirrored_map_turned_back(expert: Model) -> None:
     picture = lopsided()
     plain, other = read(expert, picture, "plain"), read(expert, np.ascontiguousarray(picture[:, ::-1]), "plain")
     both = read(expert, picture, "plain", "mirrored")
@@ -43,7 +43,7 @@ def test_two_views_are_the_mean_of_each_with_the_mirrored_map_turned_back(expert
     assert not np.allclose(plain.outputs.maps, other.outputs.maps[:, ::-1], atol=1e-2)
 
 
-def test_a_mirrored_picture_gets_the_same_answer_from_two_views(expert: Model) -> None:
+def test_mirrored_picture_gets_same_answer_from_two_views(expert: Model) -> None:
     picture = lopsided()
     one, other = (read(expert, np.ascontiguousarray(p), "plain", "mirrored") for p in (picture, picture[:, ::-1]))
     assert one.chances == pytest.approx(other.chances, abs=1e-4)

@@ -139,7 +139,7 @@ def by_jpeg_2000(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
     ],
     ids=["native", "RLE", "JPEG 2000", "JPEG-LS"],
 )
-def test_bits_above_those_stored_are_cut_off_after_every_decoder(write: Callable[..., bytes]) -> None:
+def test_bits_above_those_stored_are_cut_after_every_decoder(write: Callable[..., bytes]) -> None:
     odd = write(overlaid(DEEP))
     # Said afterwards, so that no encoder tidies them up.
     for name, value in (("BitsStored", 12), ("HighBit", 11)):
@@ -247,7 +247,7 @@ def test_the_list_of_a_disc_says_what_it_is() -> None:
 # --- missing pixels, and more than pixels ---
 
 
-def test_a_jpeg_within_that_lacks_its_last_bytes_is_read() -> None:
+def test_embedded_jpeg_without_last_bytes_is_read() -> None:
     whole = dicom_files.jpeg(GREY)
     at = whole.rindex(b"\xff\xd9")
     assert np.abs(grey_of(whole[:at]) - grey_of(whole)).mean() < 1

@@ -43,7 +43,7 @@ def test_a_picture_is_never_stretched_and_always_fits(width: int, height: int) -
     assert abs(box.top - (160 - box.height) / 2) <= 0.5
 
 
-def test_a_map_cell_goes_back_to_the_place_in_the_picture_that_it_saw() -> None:
+def test_map_cell_returns_to_its_picture_place() -> None:
     box = letterbox_geometry(200, 100, 160)
 
     assert box.crop(20) == (0, 5, 20, 15)
@@ -54,7 +54,7 @@ def test_a_size_below_one_pixel_is_refused() -> None:
         letterbox_geometry(0, 10, 160)
 
 
-def test_the_tensor_has_the_shape_and_range_of_the_card() -> None:
+def test_tensor_has_the_cards_shape_and_range() -> None:
     for spec, level in ((GREY, MAX_LEVEL), (SMEAR, MAX_DENSITY), (PLAIN, 1.0)):
         made = tensor(smear()[:60], spec)
 
@@ -73,14 +73,14 @@ def test_the_bars_beside_a_letterboxed_picture_are_background() -> None:
         assert made[0, 16:48].any()
 
 
-def test_brightness_and_window_level_make_no_difference_to_a_brain_slice() -> None:
+def test_brightness_and_window_level_leave_brain_slice_unchanged() -> None:
     plain, brighter, lifted = tensor(head(), GREY), tensor(head(2.0), GREY), tensor(head(1.5, 20), GREY)
 
     assert np.abs(plain - brighter).max() < 0.03
     assert np.abs(plain - lifted).max() < 0.03
 
 
-def test_the_colour_of_the_lamp_makes_no_difference_to_a_smear() -> None:
+def test_lamp_colour_does_not_change_a_smear() -> None:
     assert np.abs(tensor(smear(), SMEAR) - tensor(smear((1.0, 0.85, 0.7)), SMEAR)).max() < 0.08
 
 
@@ -117,7 +117,7 @@ def head_in(width: int, height: int, left: int, top: int, size: int) -> NDArray[
     return np.repeat(grey[..., None], 3, 2).astype(np.uint8)
 
 
-def test_the_same_head_is_read_alike_wherever_it_lies_in_the_picture() -> None:
+def test_head_is_read_alike_wherever_it_lies() -> None:
     first, second = (tensor(head_in(*place, 120), HEAD) for place in ((160, 160, 20, 20), (320, 240, 150, 60)))
 
     assert np.abs(first - second).mean() < 0.02
@@ -132,7 +132,7 @@ def test_the_part_that_is_read_lies_around_the_head() -> None:
     assert max(abs(left - 150), abs(top - 60), abs(right - 270), abs(bottom - 180)) <= 6
 
 
-def test_a_large_picture_gives_the_part_in_its_own_pixels() -> None:
+def test_large_picture_gives_part_in_its_own_pixels() -> None:
     found = place(head_in(1280, 960, 600, 240, 480), HEAD)[1]
 
     assert np.abs(np.array(found.crop) - [600, 240, 1080, 720]).max() <= 32

@@ -22,7 +22,7 @@ def change(folder: Path, **fields: Any) -> None:
     (folder / "card.json").write_text(json.dumps(card | fields))
 
 
-def test_the_organs_are_those_of_the_gate_whatever_they_are_called(models: Path) -> None:
+def test_organs_are_the_gates_whatever_their_names(models: Path) -> None:
     gate = json.loads((models / "gate" / "card.json").read_text())
     gate["classes"][0]["name"] = "head_mri"
     change(models / "gate", classes=gate["classes"])
@@ -32,7 +32,7 @@ def test_the_organs_are_those_of_the_gate_whatever_they_are_called(models: Path)
     assert set(experts) == {"head_mri", "blood_smear"}
 
 
-def test_a_model_that_the_gate_sends_nothing_to_is_refused(models: Path) -> None:
+def test_model_without_a_gate_class_is_refused(models: Path) -> None:
     change(models / "brain_mri", organ="head_mri")
     with pytest.raises(ModelError, match=r"gate/card\.json: classes: head_mri is missing.*train a gate"):
         check_models(models)
@@ -51,7 +51,7 @@ def test_a_name_that_is_no_plain_word_is_refused(models: Path, organ: str) -> No
         check_models(models)
 
 
-def test_a_gate_without_a_class_for_anything_else_is_refused(models: Path) -> None:
+def test_gate_without_an_other_class_is_refused(models: Path) -> None:
     gate = json.loads((models / "gate" / "card.json").read_text())
     change(models / "gate", classes=gate["classes"][:2])
     with pytest.raises(ModelError, match="other"):

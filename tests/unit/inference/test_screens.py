@@ -50,7 +50,7 @@ def test_every_slice_of_a_drawn_sheet_is_found(seed: int) -> None:
     assert len(split(np.asarray(sheet(heads, 3, np.random.default_rng(seed))))) == 6
 
 
-def test_letters_beside_the_head_are_not_cut_out_with_it() -> None:
+def test_letters_beside_the_head_are_left_out() -> None:
     rgb = np.zeros((600, 900, 3), np.uint8)
     rgb[150:470, 300:620] = SLICE
     rgb[100:112, 20:80:3] = 255
@@ -78,7 +78,7 @@ def analyser() -> Analyser:
     return Analyser.load()
 
 
-def test_the_slice_is_cut_from_all_the_pixels_of_a_large_screen(analyser: Analyser) -> None:
+def test_slice_is_cut_at_large_screens_full_resolution(analyser: Analyser) -> None:
     large = STYLES["portal_dark"](SLICE, np.random.default_rng(1)).resize((2560, 1600), Image.Resampling.BICUBIC)
     small = large.resize((640, 400), Image.Resampling.BICUBIC)
     sides = [
@@ -89,7 +89,7 @@ def test_the_slice_is_cut_from_all_the_pixels_of_a_large_screen(analyser: Analys
     assert sides[1] < SHOWN_SIDE * 0.75
 
 
-def test_a_screen_that_was_photographed_is_laid_flat_and_its_slice_cut_out(analyser: Analyser) -> None:
+def test_photographed_screen_is_flattened_and_slice_cut_out(analyser: Analyser) -> None:
     shown = analyser.analyse(screenshot("photographed", seed=2))
     assert shown.reason is Reason.READ_PART
     assert alike(np.asarray(Image.open(io.BytesIO(shown.shown)).convert("RGB")), SLICE) > 0.85

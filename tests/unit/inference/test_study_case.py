@@ -80,7 +80,7 @@ def test_more_slices_of_the_same_head_change_no_answer(card: ModelCard, slices: 
     assert answer(card, head(card, slices, [])).verdict is Verdict.NO_TUMOR_SIGNS
 
 
-def test_false_alarms_do_not_grow_with_the_number_of_slices(card: ModelCard) -> None:
+def test_false_alarms_do_not_grow_with_slice_count(card: ModelCard) -> None:
     random = np.random.default_rng(0)
     alarms = {}
     for slices in (20, 60, 180):
@@ -114,7 +114,7 @@ def test_one_series_of_many_is_not_enough_for_signs(card: ModelCard) -> None:
     assert told.series == 1
 
 
-def test_a_series_of_two_slices_says_nothing_beside_a_whole_one(card: ModelCard) -> None:
+def test_two_slice_series_says_nothing_beside_whole_one(card: ModelCard) -> None:
     told = answer(card, head(card, 20, []), head(card, 2, [0, 1]))
     assert (told.verdict, told.series_judged, told.judged) == (Verdict.NO_TUMOR_SIGNS, 1, 20)
 
@@ -126,7 +126,7 @@ def test_slices_that_the_gate_refused_are_passed_over(card: ModelCard) -> None:
     assert (told.verdict, told.agreeing, told.judged) == (Verdict.TUMOR_SIGNS, (7, 9), 19)
 
 
-def test_too_few_slices_of_an_organ_are_refused_with_the_commonest_reason(card: ModelCard) -> None:
+def test_too_few_slices_are_refused_with_commonest_reason(card: ModelCard) -> None:
     with pytest.raises(PictureError) as error:
         answer(card, [finding(card, LOUD), *[refused(card)] * 9])
     assert error.value.reason is Reason.PHOTO_OR_PAGE
@@ -154,7 +154,7 @@ def test_a_drawn_mass_is_found_where_it_was_drawn() -> None:
     assert abs(y - 0.36) < 0.15
 
 
-def test_slices_that_are_no_scan_are_counted_as_not_taken() -> None:
+def test_non_scan_slices_are_counted_as_not_taken() -> None:
     analyser = Analyser.load()
     cards = {organ: model.card for organ, model in analyser.experts.items()}
     study = open_study(studies.nifti(studies.head(6)))

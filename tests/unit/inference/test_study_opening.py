@@ -135,7 +135,7 @@ def test_two_people_are_never_one_case() -> None:
     assert reason(studies.pack(studies.series_files(HEAD[:2]) | {"b": other})) is Reason.ARCHIVE_SEVERAL_PEOPLE
 
 
-def test_another_part_of_the_body_is_refused_by_its_tags() -> None:
+def test_other_body_part_is_refused_by_its_tags() -> None:
     knee = studies.series_files(HEAD[:3], BodyPartExamined="KNEE")
     assert reason(studies.pack(knee)) is Reason.DICOM_OTHER_PART
 
@@ -311,7 +311,7 @@ def test_limits_hold_across_archives_in_one_another() -> None:
 
 
 @pytest.mark.parametrize("start", [2**62, 2**63, 2**64 - 1])
-def test_a_tiff_whose_pages_lie_nowhere_is_no_study_and_broken(start: int) -> None:
+def test_tiff_whose_pages_lie_nowhere_is_no_study_and_broken(start: int) -> None:
     data = b"II+\0" + struct.pack("<HHQ", 8, 0, start) + bytes(400)
     assert not holds_several(data)
     with pytest.raises(PictureError) as refused:
@@ -320,7 +320,7 @@ def test_a_tiff_whose_pages_lie_nowhere_is_no_study_and_broken(start: int) -> No
 
 
 @pytest.mark.parametrize("kind", [1, 2, 5, 12, 99])
-def test_a_tiff_that_tells_its_size_in_an_odd_form_is_opened_all_the_same(kind: int) -> None:
+def test_tiff_with_size_in_an_odd_form_is_opened(kind: int) -> None:
     data = bytearray(studies.pages(studies.head(2, 48)))
     at = struct.unpack_from("<I", data, 4)[0] + 2
     while struct.unpack_from("<H", data, at)[0] != 256:  # ImageWidth

@@ -62,7 +62,7 @@ async def two() -> AsyncIterator[LocalExecutor]:
         yield running
 
 
-async def test_idle_workers_killed_twenty_times_in_a_row_cost_no_answer(two: LocalExecutor) -> None:
+async def test_killing_idle_workers_repeatedly_costs_no_answer(two: LocalExecutor) -> None:
     killed = set()
     for _ in range(20):
         idle = await two.run(process_id)
@@ -75,7 +75,7 @@ async def test_idle_workers_killed_twenty_times_in_a_row_cost_no_answer(two: Loc
 
 
 @pytest.mark.parametrize("how_many", [1, 2])
-async def test_idle_workers_that_are_stopped_are_replaced_and_their_jobs_answered(how_many: int) -> None:
+async def test_stopped_idle_workers_are_replaced_and_jobs_answered(how_many: int) -> None:
     async with local_executor(2, timeout=SHORT) as executor:
         stopped = (await workers_of(executor))[:how_many]
         for worker in stopped:
@@ -99,7 +99,7 @@ async def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch: pytest.Mon
     assert not [worker for worker in workers if is_running(worker)]
 
 
-async def test_jobs_still_running_at_the_end_get_their_time_and_are_then_ended(
+async def test_jobs_running_at_close_get_time_before_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local, "CLOSE_TIMEOUT", 1.0)
@@ -123,9 +123,7 @@ async def test_jobs_still_running_at_the_end_get_their_time_and_are_then_ended(
     assert "still running after 1 s" in caplog.text
 
 
-async def test_a_job_whose_worker_is_killed_is_run_once_more_while_others_go_on(
-    two: LocalExecutor, tmp_path: Path
-) -> None:
+async def test_job_of_killed_worker_reruns_while_others_continue(two: LocalExecutor, tmp_path: Path) -> None:
     told = named_pipe(tmp_path / "told")
     job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=LONG))
     first = int(await asyncio.to_thread(told.read_text))
@@ -135,7 +133,7 @@ async def test_a_job_whose_worker_is_killed_is_run_once_more_while_others_go_on(
     assert await job == "done"
 
 
-async def test_a_job_whose_worker_is_killed_from_outside_twice_is_given_up(two: LocalExecutor, tmp_path: Path) -> None:
+async def test_job_with_two_killed_workers_is_given_up(two: LocalExecutor, tmp_path: Path) -> None:
     told = named_pipe(tmp_path / "told")
     job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=LONG))
     for _ in range(2):
@@ -146,7 +144,7 @@ async def test_a_job_whose_worker_is_killed_from_outside_twice_is_given_up(two: 
     assert await two.run(process_id)
 
 
-async def test_a_worker_stopped_in_the_middle_of_a_job_runs_out_of_time(two: LocalExecutor, tmp_path: Path) -> None:
+async def test_job_of_a_stopped_worker_times_out(two: LocalExecutor, tmp_path: Path) -> None:
     told = named_pipe(tmp_path / "told")
     job = asyncio.ensure_future(two.run(tell_and_wait, told, timeout=SHORT))
     os.kill(int(await asyncio.to_thread(told.read_text)), signal.SIGSTOP)
@@ -155,7 +153,7 @@ async def test_a_worker_stopped_in_the_middle_of_a_job_runs_out_of_time(two: Loc
     assert await asyncio.gather(*(two.run(size, bytes(number)) for number in range(4))) == [0, 1, 2, 3]
 
 
-async def test_a_job_that_spins_and_will_not_be_told_is_ended_and_its_seat_used_again() -> None:
+async def test_unresponsive_job_is_ended_and_its_seat_reused() -> None:
     async with local_executor(1) as executor:
         before = await executor.run(process_id)
         with pytest.raises(AnalysisTimeoutError):
@@ -164,12 +162,12 @@ async def test_a_job_that_spins_and_will_not_be_told_is_ended_and_its_seat_used_
         assert not is_running(before)
 
 
-async def test_a_job_that_raises_a_timeout_of_its_own_is_not_one_of_ours(two: LocalExecutor) -> None:
+async def test_jobs_own_timeout_is_not_taken_for_ours(two: LocalExecutor) -> None:
     with pytest.raises(JobFailedError, match="TimeoutError"):
         await two.run(fail_with_a_timeout)
 
 
-async def test_fifty_jobs_on_two_seats_are_all_answered_in_order_of_arrival(two: LocalExecutor) -> None:
+async def test_fifty_jobs_on_two_seats_keep_arrival_order(two: LocalExecutor) -> None:
     answers = await asyncio.gather(*(two.run(when, number) for number in range(50)))
     assert [number for number, _, _ in answers] == list(range(50))
     for worker in {process for _, process, _ in answers}:
@@ -177,14 +175,14 @@ async def test_fifty_jobs_on_two_seats_are_all_answered_in_order_of_arrival(two:
         assert times == sorted(times)
 
 
-async def test_the_limit_of_a_job_counts_from_when_its_seat_takes_it() -> None:
+async def test_jobs_time_limit_excludes_waiting_for_a_seat() -> None:
     async with local_executor(1, timeout=SHORT) as executor:
         began = time.monotonic()
         await asyncio.gather(*(executor.run(sleep_a_little) for _ in range(8)))
         assert time.monotonic() - began > SHORT
 
 
-async def test_a_job_that_lost_its_worker_comes_before_those_that_wait(tmp_path: Path) -> None:
+async def test_job_that_lost_its_worker_precedes_waiting_ones(tmp_path: Path) -> None:
     async with local_executor(1) as executor:
         told = named_pipe(tmp_path / "told")
         order: list[str] = []
@@ -200,7 +198,7 @@ async def test_a_job_that_lost_its_worker_comes_before_those_that_wait(tmp_path:
         assert order == ["first", "later"]
 
 
-async def test_it_says_how_many_jobs_wait_and_those_that_are_cancelled_do_no_longer(tmp_path: Path) -> None:
+async def test_waiting_count_excludes_cancelled_jobs(tmp_path: Path) -> None:
     async with local_executor(1) as executor:
         told, go = named_pipe(tmp_path / "told"), named_pipe(tmp_path / "go")
         before = await executor.run(process_id)
@@ -221,7 +219,7 @@ async def test_it_says_how_many_jobs_wait_and_those_that_are_cancelled_do_no_lon
 
 
 @pytest.mark.parametrize("turns_of_the_loop", range(4))
-async def test_a_job_cancelled_as_its_turn_comes_hands_the_worker_on(turns_of_the_loop: int) -> None:
+async def test_job_cancelled_at_its_turn_passes_worker_on(turns_of_the_loop: int) -> None:
     async with local_executor(1) as executor:
         before = asyncio.ensure_future(executor.run(process_id))
         unlucky = asyncio.ensure_future(executor.run(hang, None, timeout=LONG))
@@ -236,7 +234,7 @@ async def test_a_job_cancelled_as_its_turn_comes_hands_the_worker_on(turns_of_th
         assert executor.waiting == 0
 
 
-async def test_when_the_fork_server_is_killed_the_jobs_are_answered_all_the_same() -> None:
+async def test_jobs_are_answered_after_fork_server_is_killed() -> None:
     executor = local_executor(2)
     await executor.start()
     before = await workers_of(executor)
@@ -269,7 +267,7 @@ async def until(executor: LocalExecutor, *, answered: bool) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_without_any_worker_jobs_are_given_up_until_one_can_start_again(tmp_path: Path) -> None:
+async def test_jobs_are_given_up_while_workers_cannot_start(tmp_path: Path) -> None:
     models, away = tmp_path / "models", tmp_path / "away"
     shutil.copytree(MODELS_DIR, models)
     async with local_executor(1, models_dir=models) as executor:
@@ -310,7 +308,7 @@ async def test_a_pickle_from_a_worker_is_not_read(tmp_path: Path, caplog: pytest
     assert not marker.exists()
 
 
-async def test_an_answer_that_does_not_fit_its_schema_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+async def test_answer_outside_its_schema_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
     async with local_executor(1) as executor:
         with pytest.raises(WorkerDiedError):
             await executor.run(answer_with_something_else)
@@ -330,12 +328,12 @@ async def test_executors_leave_no_threads_and_no_descriptors() -> None:
     assert threading.active_count() <= threads + 1  # asyncio's own, for close()
 
 
-async def test_idle_workers_killed_all_at_once_are_not_laid_at_the_door_of_a_job(two: LocalExecutor) -> None:
+async def test_killing_all_idle_workers_blames_no_job(two: LocalExecutor) -> None:
     for _ in range(10):
         os.kill(await two.run(process_id), signal.SIGKILL)  # at once, on whichever seats there are
 
 
-def test_it_may_be_started_used_and_closed_in_different_event_loops() -> None:
+def test_executor_works_across_different_event_loops() -> None:
     executor = local_executor(1)
 
     async def crowd() -> list[int]:

@@ -19,7 +19,7 @@ def section(*heights: float, gap: float = 10) -> Section:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_blocks_never_overlap_or_leave_the_page_and_keep_their_order(seed: int) -> None:
+def test_blocks_keep_order_without_overlap_or_leaving_the_page(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     sections = [
         section(*(chance.uniform(5, 250) for _ in range(chance.randint(1, 25))), gap=chance.uniform(0, 30))
@@ -44,7 +44,7 @@ def test_a_short_section_moves_to_the_next_page_whole() -> None:
     assert pages[1][0].top == TOP
 
 
-def test_a_long_section_begins_where_there_is_room_for_two_blocks() -> None:
+def test_long_section_begins_where_two_blocks_fit() -> None:
     pages = paginate([section(300), section(*[50] * 14)], FIRST_TOP, TOP, BOTTOM)
 
     assert len(pages[0]) == 1 + 4

@@ -63,7 +63,7 @@ def test_the_report_says_all_that_it_was_given() -> None:
         assert squeezed(part) in text, part
 
 
-def test_every_page_says_that_it_is_no_diagnosis_and_which_page_it_is() -> None:
+def test_every_page_disclaims_diagnosis_and_shows_its_number() -> None:
     reader = read(replace(a_report(), limits=a_report().limits * 8))
 
     assert len(reader.pages) > 2
@@ -76,7 +76,7 @@ def test_every_page_says_that_it_is_no_diagnosis_and_which_page_it_is() -> None:
 
 
 @pytest.mark.parametrize("label", HOSTILE)
-def test_a_label_in_any_script_or_markup_stands_there_as_it_was_typed(label: str) -> None:
+def test_label_of_any_script_or_markup_appears_as_typed(label: str) -> None:
     reader = read(replace(a_report(), patient_label=label))
 
     assert squeezed(label) in squeezed(text_of(reader))
@@ -94,13 +94,13 @@ def test_a_label_in_any_script_or_markup_stands_there_as_it_was_typed(label: str
         ("မြန်မာ ខ្មែរ አማርኛ", "မနአማርኛ"),
     ],
 )
-def test_a_label_in_shaped_letters_can_be_copied_as_letters(label: str, letters: str) -> None:
+def test_shaped_label_can_be_copied_as_letters(label: str, letters: str) -> None:
     text = text_of(read(replace(a_report(), patient_label=label)))
 
     assert set(letters) <= set(text)
 
 
-def test_a_shaped_label_is_in_the_file_as_it_was_typed_too() -> None:
+def test_shaped_label_is_stored_in_file_as_typed() -> None:
     pdf = render(replace(a_report(), patient_label="हिन्दी"))
     page = PdfReader(io.BytesIO(pdf)).pages[0].get_contents()
 
@@ -206,7 +206,7 @@ def test_what_is_no_jpeg_is_refused_with_one_sentence(data: bytes) -> None:
         render(replace(a_report(), original=data))
 
 
-def test_there_is_a_colour_bar_with_the_colours_of_the_overlay() -> None:
+def test_colour_bar_has_the_overlays_colours() -> None:
     from inference.explain import FULL_ALPHA, STOPS
     from reports.style import HEAT, HEAT_OPACITY
 
@@ -217,7 +217,7 @@ def test_there_is_a_colour_bar_with_the_colours_of_the_overlay() -> None:
 # Layout
 
 
-def test_long_texts_flow_onto_more_pages_without_overlap_and_nothing_falls_off() -> None:
+def test_long_texts_fill_pages_without_overlap_or_loss() -> None:
     data = a_report()
     data = replace(
         data,
@@ -245,7 +245,7 @@ def test_long_texts_flow_onto_more_pages_without_overlap_and_nothing_falls_off()
         assert body[0] >= BOTTOM
 
 
-def test_a_name_of_500_characters_is_cut_with_an_ellipsis() -> None:
+def test_name_of_500_characters_is_cut_with_ellipsis() -> None:
     reader = read(replace(a_report(), patient_label="Maximilian " * 46))
 
     text = reader.pages[0].extract_text()
@@ -282,7 +282,7 @@ def test_the_file_names_the_scan_and_no_person() -> None:
     assert not any("Ольга" in str(value) for value in reader.metadata.values())
 
 
-def test_the_same_data_make_the_same_bytes_also_in_another_process() -> None:
+def test_same_data_make_same_bytes_in_any_process() -> None:
     here = render(a_report())
     render(replace(a_report(), patient_label="between 王 🧠"))
 

@@ -47,7 +47,7 @@ def test_what_cannot_be_seen_goes_and_what_can_stays(typed: str, kept: str) -> N
     assert clean(typed) == unicodedata.normalize("NFC", kept)
 
 
-def test_new_lines_end_a_paragraph_only_where_they_are_asked_for() -> None:
+def test_newlines_end_a_paragraph_only_on_request() -> None:
     assert clean("one\ntwo") == "one two"
     assert clean("one \n\n two", keep_newlines=True) == "one\n\ntwo"
 
@@ -99,12 +99,12 @@ def test_bold_text_is_drawn_bold() -> None:
 
 
 @pytest.mark.parametrize("char", ["\ue000", "\U0010fffd", "\U00012000"], ids=ascii)
-def test_a_character_that_no_font_has_is_seen_to_be_missing(char: str) -> None:
+def test_character_without_a_font_is_visibly_missing(char: str) -> None:
     assert runs(f"a{char}b") == ((REGULAR, f"a{PLACEHOLDER}b"),)
     assert ADVANCES[False][char] == ADVANCES[False][PLACEHOLDER] > 0
 
 
-def test_a_mark_is_drawn_by_the_font_of_its_letter() -> None:
+def test_mark_is_drawn_in_its_letters_font() -> None:
     assert runs("x\u0331") == ((REGULAR, "x\u0331"),)
     assert runs("ש\u05b8") == (("NotoSansHebrew-Regular", "ש\u05b8"),)
     assert runs("क\u200dष") == (("NotoSansDevanagari-Regular", "क\u200dष"),)
@@ -151,7 +151,7 @@ def test_no_label_of_these_scripts_is_drawn_as_boxes(family: str) -> None:
     assert PLACEHOLDER not in shown(NAMES[family])
 
 
-def test_words_of_a_picture_find_the_font_of_their_script() -> None:
+def test_picture_words_find_their_scripts_font() -> None:
     assert file_for("none") is None
     assert file_for("нет") == FONTS / f"{REGULAR}.ttf"
     assert file_for("कोई नहीं") == FONTS / "NotoSansDevanagari-Regular.ttf"
@@ -171,7 +171,7 @@ LOREM = "The program looked at one flat picture, and a doctor looks at many slic
 @pytest.mark.parametrize(
     "text", [LOREM, "Donaudampfschifffahrtsgesellschaftskapitän" * 5, "王小明" * 40, LOREM + " 王小明 Ωμέγα 🧠"]
 )
-def test_no_line_is_wider_than_allowed_and_no_character_is_lost(text: str, width: float) -> None:
+def test_wrapped_lines_fit_the_width_and_lose_nothing(text: str, width: float) -> None:
     lines = wrap(text, 10, width)
 
     assert all(0 < line.width <= width for line in lines)
@@ -273,13 +273,13 @@ def test_a_long_word_is_never_parted_within_a_letter(text: str) -> None:
         assert unicodedata.category(text_of(line)[0]) not in ("Mn", "Mc", "Me")
 
 
-def test_the_same_text_has_the_same_glyphs_whatever_came_before() -> None:
+def test_same_text_has_same_glyphs_whatever_came_before() -> None:
     before = glyphs(HINDI, "हिन्दी")
     glyphs(HINDI, "क्षत्रिय")
     shape.cache_clear()
     assert glyphs(HINDI, "हिन्दी") == before
 
 
-def test_what_shaping_names_its_glyphs_by_can_not_be_typed() -> None:
+def test_glyph_names_from_shaping_cannot_be_typed() -> None:
     glyphs(HINDI, "क्ष")
     assert runs("\U000f0005") == ((REGULAR, PLACEHOLDER),)

@@ -14,14 +14,14 @@ from tests.unit.storage.conftest import ANNA, BORIS
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 
-async def test_a_code_lets_in_as_many_as_it_has_uses(db: Database) -> None:
+async def test_code_lets_in_as_many_as_it_has_uses(db: Database) -> None:
     invitation = await db.access.invite(2, TOMORROW)
     assert [await db.access.redeem(chat, invitation.code) for chat in (1, 2, 3)] == [True, True, False]
     assert [await db.access.of(chat) for chat in (1, 3)] == [Standing.INVITED, Standing.UNKNOWN]
     assert await db.access.invitations(9) == ()
 
 
-async def test_the_last_use_is_taken_by_one_of_many_at_once(db: Database, file: Path) -> None:
+async def test_last_use_is_taken_by_one_of_many_at_once(db: Database, file: Path) -> None:
     """Through two openings of the file, as two processes have them."""
     other = await Database.open(f"sqlite+aiosqlite:///{file}")
     invitation = await db.access.invite(3, TOMORROW)
@@ -46,7 +46,7 @@ async def test_a_made_up_code_lets_nobody_in(db: Database, code: str) -> None:
     assert await db.access.of(ANNA) is Standing.UNKNOWN
 
 
-async def test_a_code_that_ran_out_or_was_taken_back_lets_nobody_in(db: Database) -> None:
+async def test_code_that_ran_out_or_was_taken_back_lets_nobody_in(db: Database) -> None:
     old = await db.access.invite(5, datetime.now(UTC) - timedelta(seconds=1))
     withdrawn = await db.access.invite(5, TOMORROW)
     assert await db.access.withdraw(withdrawn.id)
@@ -61,7 +61,7 @@ async def test_no_two_codes_are_alike(db: Database) -> None:
     assert all(len(code) == 16 for code in codes)
 
 
-async def test_a_block_goes_before_an_invitation_and_can_be_undone(db: Database) -> None:
+async def test_block_goes_before_invitation_and_can_be_undone(db: Database) -> None:
     invitation = await db.access.invite(1, TOMORROW)
     await db.access.redeem(ANNA, invitation.code)
     assert [await db.access.block(ANNA), await db.access.block(ANNA)] == [True, False]
@@ -96,7 +96,7 @@ async def test_a_block_does_not_end_by_deleting_everything(db: Database) -> None
     assert await db.access.of(ANNA) is Standing.UNKNOWN
 
 
-async def test_a_block_counts_at_once_here_and_soon_in_another_process(
+async def test_block_counts_at_once_here_and_soon_in_another_process(
     db: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await Database.open(f"sqlite+aiosqlite:///{file}")

@@ -58,7 +58,7 @@ def target(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'new folder' / 'target.db'}"
 
 
-async def test_a_copy_holds_the_same_and_can_be_worked_with(source: str, target: str) -> None:
+async def test_copy_holds_same_and_can_be_worked_with(source: str, target: str) -> None:
     seen: list[tuple[str, int, int]] = []
     copied = await copy_database(source, target, lambda *told: seen.append(told))
     assert await whole(target) == await whole(source)
@@ -70,7 +70,7 @@ async def test_a_copy_holds_the_same_and_can_be_worked_with(source: str, target:
     await database.close()
 
 
-async def test_a_copy_that_broke_off_goes_on_and_is_not_worked_with_before(
+async def test_broken_off_copy_is_refused_until_it_is_whole(
     source: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "PIECE_WITH_PICTURES", 4)

@@ -53,7 +53,7 @@ async def refusal(address: str) -> str:
 # Opening
 
 
-async def test_the_first_start_makes_folder_and_file_for_this_user_alone(tmp_path: Path) -> None:
+async def test_first_start_makes_private_folder_and_file(tmp_path: Path) -> None:
     file = tmp_path / "a" / "b" / "t.db"
     await fill(file)
 
@@ -61,7 +61,7 @@ async def test_the_first_start_makes_folder_and_file_for_this_user_alone(tmp_pat
     assert file.parent.stat().st_mode & 0o077 == 0
 
 
-async def test_a_second_start_finds_everything_and_does_not_load_alembic(tmp_path: Path) -> None:
+async def test_second_start_finds_everything_without_loading_alembic(tmp_path: Path) -> None:
     await fill(tmp_path / "t.db")
     program = (
         "import asyncio, sys; from storage import Database\n"
@@ -85,7 +85,7 @@ async def test_several_starts_at_once_migrate_once(tmp_path: Path) -> None:
         await database.close()
 
 
-async def test_a_start_waits_for_whoever_writes_into_a_new_file(tmp_path: Path) -> None:
+async def test_start_waits_for_another_writer_of_new_file(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         opening = asyncio.create_task(Database.open(url(tmp_path / "t.db")))
@@ -130,7 +130,7 @@ async def test_models_and_migrations_describe_the_same_schema(tmp_path: Path) ->
     await engine.dispose()
 
 
-async def test_checks_and_uniques_of_models_and_migrations_are_the_same(tmp_path: Path) -> None:
+async def test_models_and_migrations_have_same_checks_and_uniques(tmp_path: Path) -> None:
     # Alembic compares tables, columns and indexes, but neither CHECKs nor AUTOINCREMENT.
     def tables(file: Path) -> dict[str, list[str]]:
         with closing(sqlite3.connect(file)) as connection:
@@ -158,9 +158,7 @@ def test_the_schema_knows_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(config()).get_current_head() == REVISION
 
 
-async def test_a_migration_that_fails_leaves_the_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def half_way(connection: Connection) -> None:
         upgrade(connection)
         connection.exec_driver_sql("CREATE TABLE people (id INTEGER)")
@@ -188,7 +186,7 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(
         ("sqlite+aiosqlite:///file::memory:?cache=shared&uri=true", "memory forgets"),
     ],
 )
-async def test_an_address_that_cannot_work_is_named_without_its_password(address: str, says: str) -> None:
+async def test_unusable_address_is_named_without_its_password(address: str, says: str) -> None:
     text = await refusal(address)
 
     assert says in text
@@ -206,7 +204,7 @@ async def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
     assert "cannot be written" in await refusal(url(tmp_path / "data" / "t.db"))
 
 
-async def test_a_file_that_is_no_database_is_said_and_left_as_it_is(tmp_path: Path) -> None:
+async def test_non_database_file_is_reported_and_left_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "t.db"
     file.write_bytes(b"Dear diary, " * 1000)
 
@@ -375,7 +373,7 @@ def test_the_command_line_upgrades_checks_and_copies(file: Path, capsys: pytest.
     assert copy.exists()
 
 
-def test_the_command_line_says_what_is_wrong_in_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_reports_a_problem_in_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["db", "check"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -385,7 +383,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(file: Path, capsys: pyt
     assert "run 'tumorscan db upgrade'" in capsys.readouterr().out
 
 
-async def test_what_an_older_version_left_in_the_inbox_is_still_there(tmp_path: Path) -> None:
+async def test_inbox_of_an_older_version_survives_migration(tmp_path: Path) -> None:
     engine = opening_engine(parse(url(tmp_path / "t.db")))
 
     def as_it_was(connection: Connection) -> None:
@@ -413,9 +411,7 @@ async def test_an_empty_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptur
     assert "t.db is empty: a new database is made in it" in caplog.text
 
 
-async def test_a_disk_that_is_full_at_the_start_is_worth_waiting_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_full_disk_at_start_is_worth_waiting_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 

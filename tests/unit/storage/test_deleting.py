@@ -11,7 +11,7 @@ from storage import Database, Person, UnknownPersonError
 from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 
 
-async def test_deleting_a_person_leaves_no_blob_and_no_trace_in_the_file(
+async def test_deleting_a_person_leaves_no_blob_or_trace(
     db: Database, file: Path, anna: Person, boris: Person, raw: sqlite3.Connection
 ) -> None:
     marks = [os.urandom(64) for _ in range(6)]
@@ -48,7 +48,7 @@ async def test_deleting_a_scan_leaves_no_trace_in_the_file(db: Database, file: P
     assert mark not in on_disk(file)
 
 
-async def test_a_scan_of_someone_who_was_deleted_meanwhile_finds_nobody(db: Database, anna: Person) -> None:
+async def test_scan_of_a_meanwhile_deleted_person_finds_nobody(db: Database, anna: Person) -> None:
     await db.people.delete(ANNA)
     newcomer = await db.people.register(BORIS, "Boris", "en")
 

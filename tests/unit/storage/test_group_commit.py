@@ -72,7 +72,7 @@ async def test_who_fails_takes_nothing_from_those_beside(db: Database, anna: Per
     assert await db.scans.last(anna.id) == scan
 
 
-async def test_what_is_given_up_before_its_turn_is_not_done_and_holds_up_nobody(db: Database, file: Path) -> None:
+async def test_cancelled_write_is_not_done_and_delays_nobody(db: Database, file: Path) -> None:
     with the_file_locked(file):
         first, second, third = (asyncio.create_task(db.people.register(number, "P", "en")) for number in (1, 2, 3))
         await all_given(first, second, third)
@@ -83,9 +83,7 @@ async def test_what_is_given_up_before_its_turn_is_not_done_and_holds_up_nobody(
     assert await db.people.get(3) is None
 
 
-async def test_a_file_that_can_not_be_written_is_told_to_all_at_once_and_later_works_again(
-    db: Database, file: Path
-) -> None:
+async def test_unwritable_file_fails_all_writes_and_later_recovers(db: Database, file: Path) -> None:
     await db._sessions.write(lambda at: at.execute(text("PRAGMA busy_timeout = 0")).close())
     with the_file_locked(file):
         given = [db.people.register(number, "P", "en") for number in range(1, 9)]
@@ -94,7 +92,7 @@ async def test_a_file_that_can_not_be_written_is_told_to_all_at_once_and_later_w
     assert (await db.people.register(1, "P", "en")).chat_id == 1
 
 
-async def test_closing_finishes_what_was_given_and_more_work_opens_the_file_anew(db: Database) -> None:
+async def test_closing_finishes_pending_writes_and_new_work_reopens(db: Database) -> None:
     given = [asyncio.create_task(db.people.register(number, "P", "en")) for number in range(1, 9)]
     await asyncio.sleep(0)
     await asyncio.gather(db.close(), db.people.register(9, "P", "en"), db.close())

@@ -25,7 +25,7 @@ async def test_a_hidden_scan_is_in_no_list(db: Database, anna: Person) -> None:
     assert await db.scans.hide(anna.id, hidden.public_id) is None
 
 
-async def test_a_hidden_scan_comes_back_whole_and_only_to_its_owner(db: Database, anna: Person, boris: Person) -> None:
+async def test_hidden_scan_comes_back_whole_and_only_to_its_owner(db: Database, anna: Person, boris: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     assert await db.scans.restore(anna.id, scan.public_id) is None
     await db.scans.hide(anna.id, scan.public_id)
@@ -36,15 +36,13 @@ async def test_a_hidden_scan_comes_back_whole_and_only_to_its_owner(db: Database
     assert await db.scans.pictures(scan.id) == a_scan().pictures
 
 
-async def test_the_message_of_a_hidden_scan_makes_no_second_scan(db: Database, anna: Person) -> None:
+async def test_message_of_hidden_scan_makes_no_second_scan(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     await db.scans.hide(anna.id, scan.public_id)
     assert await add(db, anna.id, a_scan()) == scan
 
 
-async def test_what_was_hidden_long_enough_goes_with_its_pictures_and_nothing_else(
-    db: Database, anna: Person, raw: sqlite3.Connection
-) -> None:
+async def test_hidden_scan_goes_with_its_pictures_alone(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
     await add(db, anna.id, a_scan("1"))
     assert await db.scans.oldest_hidden() is None
     scan = await add(db, anna.id, a_scan("2", b"\xff\xd8second"))

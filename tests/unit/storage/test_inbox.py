@@ -27,7 +27,7 @@ async def ended_while_in_work(db: Database) -> tuple[int, ...]:
     return tuple(kept.update_id for kept in await db.inbox.recover())
 
 
-async def test_an_update_that_comes_again_is_known_in_every_state(db: Database) -> None:
+async def test_redelivered_update_is_known_in_every_state(db: Database) -> None:
     await put(db, 1, 2, 3, 4, 5)
     await db.inbox.begin(2)
     await db.inbox.await_consent(3)
@@ -38,13 +38,13 @@ async def test_an_update_that_comes_again_is_known_in_every_state(db: Database) 
     assert [kept.payload for kept in await db.inbox.recover()] == ["update 1", "update 2", "again"]
 
 
-async def test_unfinished_updates_come_back_in_the_order_of_arrival_whatever_their_ids(db: Database) -> None:
+async def test_unfinished_updates_return_in_order_of_arrival(db: Database) -> None:
     await put(db, 900_000_001, 7, 2**40, 8)
     await db.inbox.done(7)
     assert await ended_while_in_work(db) == (900_000_001, 2**40, 8)
 
 
-async def test_what_was_put_is_there_after_a_kill_at_once(file: Path, db: Database) -> None:
+async def test_stored_update_survives_an_immediate_kill(file: Path, db: Database) -> None:
     program = (
         "import asyncio, sys\n"
         "from storage import Database, ReceivedUpdate\n"
@@ -87,7 +87,7 @@ async def test_failures_are_counted_and_finished_updates_are_not_begun(db: Datab
     assert await db.inbox.begin(3) is None
 
 
-async def test_a_kill_while_one_alone_is_working_counts_against_it(db: Database) -> None:
+async def test_kill_during_a_lone_update_counts_against_it(db: Database) -> None:
     await put(db, 1, 2)
     for _ in range(2):
         await db.inbox.begin(1)
@@ -97,7 +97,7 @@ async def test_a_kill_while_one_alone_is_working_counts_against_it(db: Database)
     assert (second.attempts, second.kills) == (0, 0)
 
 
-async def test_a_kill_among_several_is_noted_and_counts_against_none(db: Database) -> None:
+async def test_kill_among_several_is_noted_without_blaming_any(db: Database) -> None:
     await put(db, 1, 2, 3)
     for _ in range(5):
         await db.inbox.begin(1)
@@ -114,7 +114,7 @@ async def test_a_kill_counts_against_none_that_rested(db: Database) -> None:
     assert (kept.attempts, kept.kills) == (0, 0)
 
 
-async def test_going_on_to_the_next_of_an_album_leaves_the_one_before_without_blame(db: Database) -> None:
+async def test_moving_on_in_album_leaves_previous_update_unblamed(db: Database) -> None:
     await put(db, 1, 2)
     await db.inbox.fail(1)
     await db.inbox.begin(1)
@@ -134,7 +134,7 @@ async def test_what_was_sent_is_known_to_the_next_attempt(db: Database) -> None:
     assert await db.inbox.recorded(1, 2, 3) == {1: {"status": 40, "refusal": 41}, 2: {}}
 
 
-async def test_held_updates_wait_across_a_restart_and_are_released_in_order(db: Database) -> None:
+async def test_held_updates_survive_restart_and_keep_their_order(db: Database) -> None:
     await put(db, 3, 1, 2)
     await put(db, 9, chat_id=BORIS)
     for update_id in (1, 2, 3, 9):
@@ -164,9 +164,7 @@ async def test_a_finished_update_is_a_bare_id(db: Database, raw: sqlite3.Connect
     assert row == (1, None, "", "{}", None)
 
 
-async def test_an_update_that_is_set_aside_keeps_its_traceback_and_is_not_tried_again(
-    db: Database, raw: sqlite3.Connection
-) -> None:
+async def test_dead_letter_keeps_traceback_and_is_not_retried(db: Database, raw: sqlite3.Connection) -> None:
     await put(db, 1)
     await db.inbox.dead_letter(1, "Traceback: \0 lone \ud800")
     assert await db.inbox.begin(1) is None
@@ -186,7 +184,7 @@ async def test_only_what_was_finished_long_ago_is_forgotten(db: Database, raw: s
     assert raw.execute("SELECT update_id FROM inbox").fetchall() == [(3,), (4,)]
 
 
-async def test_deleting_a_person_leaves_of_their_updates_what_redelivery_needs(
+async def test_deleting_a_person_keeps_only_what_redelivery_needs(
     db: Database, anna: Person, raw: sqlite3.Connection
 ) -> None:
     await put(db, 1, 2)
@@ -197,7 +195,7 @@ async def test_deleting_a_person_leaves_of_their_updates_what_redelivery_needs(
     assert not await db.inbox.put(ReceivedUpdate(1, ANNA, "again"))
 
 
-async def test_many_at_once_are_all_kept_and_none_finds_the_file_locked(db: Database) -> None:
+async def test_concurrent_updates_are_all_kept_without_lock_errors(db: Database) -> None:
     async def one(number: int) -> None:
         await db.people.register(number, "P", "en")
         await put(db, number, chat_id=number)
@@ -237,7 +235,7 @@ async def test_no_question_reads_through_all_that_was_ever_finished(db: Database
         assert not [line for *_, line in plan if line.startswith("SCAN")], statement
 
 
-async def test_a_disk_that_can_not_be_written_is_said_and_nothing_is_kept(db: Database) -> None:
+async def test_unwritable_disk_is_reported_and_nothing_is_kept(db: Database) -> None:
     pages = await db._sessions.write(lambda at: at.scalar(text("PRAGMA page_count")))
     await db._sessions.write(lambda at: at.execute(text(f"PRAGMA max_page_count = {pages}")).close())
     with pytest.raises(StorageError, match="disk is full"):

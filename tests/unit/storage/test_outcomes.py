@@ -31,7 +31,7 @@ async def test_nobody_tells_of_another_persons_scan(db: Database, anna: Person, 
     assert await db.outcomes.shared() == ()
 
 
-async def test_a_picture_is_handed_on_only_after_a_yes_to_just_that(db: Database, anna: Person) -> None:
+async def test_picture_is_handed_on_only_after_yes_to_just_that(db: Database, anna: Person) -> None:
     scan, study = (
         await add(db, anna.id, a_scan("1")),
         await add(db, anna.id, replace(a_scan("2"), study={"kind": "zip"})),
@@ -86,7 +86,7 @@ async def test_outcomes_are_counted_by_model_answer_and_finding(db: Database, an
     }
 
 
-async def test_a_scan_that_waits_to_be_deleted_is_left_out_until_it_is_brought_back(db: Database, anna: Person) -> None:
+async def test_hidden_scan_is_not_counted_until_brought_back(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     await db.outcomes.note(anna.id, scan.public_id, "glioma")
     await db.outcomes.share(anna.id, scan.public_id, shared=True)

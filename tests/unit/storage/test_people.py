@@ -10,7 +10,7 @@ from storage import Database, Person, UnknownPersonError
 from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 
 
-async def test_registering_twice_keeps_one_person_with_the_new_name_and_the_chosen_language(db: Database) -> None:
+async def test_registering_twice_updates_name_and_keeps_chosen_language(db: Database) -> None:
     first = await db.people.register(ANNA, "Anna", "en")
     await db.people.set_language(ANNA, "de")
     second = await db.people.register(ANNA, "Anna B.", "en")
@@ -27,7 +27,7 @@ async def test_many_first_messages_at_once_make_one_person(db: Database) -> None
     assert len({person.id for person in people}) == 1
 
 
-async def test_consent_is_kept_with_its_version_and_time_until_it_is_withdrawn(db: Database, anna: Person) -> None:
+async def test_consent_keeps_version_and_time_until_withdrawn(db: Database, anna: Person) -> None:
     before = datetime.now(UTC)
     consenting = await db.people.give_consent(ANNA, 3)
 
@@ -54,7 +54,7 @@ async def test_an_unknown_chat_is_nobody_and_cannot_consent(db: Database) -> Non
 @pytest.mark.parametrize(
     "name", ["Ольга", "Ελένη", "Nguyễn Thị Ánh", "👩🏽‍⚕️", "'; DROP TABLE people; --", "x" * 5000, ""]
 )
-async def test_a_name_in_any_script_comes_back_as_it_was(db: Database, name: str) -> None:
+async def test_name_in_any_script_comes_back_unchanged(db: Database, name: str) -> None:
     await db.people.register(ANNA, name, "en")
 
     person = await db.people.get(ANNA)

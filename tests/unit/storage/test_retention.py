@@ -70,7 +70,7 @@ async def test_a_forgotten_scan_leaves_a_receipt_that_says_nothing(
     assert not await db.retention.was_forgotten(anna.id, "77:file-of-anna")
 
 
-async def test_a_scan_to_be_forgotten_that_was_never_answered_goes_after_a_day(
+async def test_unanswered_scan_to_be_forgotten_goes_after_a_day(
     db: Database, anna: Person, raw: sqlite3.Connection
 ) -> None:
     kept = await add(db, anna.id, a_scan("1"))

@@ -34,7 +34,7 @@ async def test_a_scan_comes_back_as_it_was_kept(db: Database, anna: Person) -> N
     assert await db.scans.pictures(scan.id) == new.pictures
 
 
-async def test_the_slices_of_a_study_come_and_go_with_it(db: Database, anna: Person) -> None:
+async def test_slices_are_kept_and_deleted_with_their_study(db: Database, anna: Person) -> None:
     slices = tuple(KeptSlice(n, "T1 axial", "not_sure", 0.5, n == 2, b"jpeg%d" % n, b"png") for n in (1, 2, 3))
     new = replace(a_scan("study"), study={"kind": "zip", "agreeing": [2]}, slices=slices)
     scan = await add(db, anna.id, new)
@@ -66,7 +66,7 @@ async def test_everybody_counts_their_own_scans(db: Database, anna: Person, bori
     assert (await add(db, boris.id, a_scan())).number == 1
 
 
-async def test_the_same_source_key_again_returns_the_scan_that_exists(db: Database, anna: Person) -> None:
+async def test_repeated_source_key_returns_the_existing_scan(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan("7:photo"))
 
     assert await add(db, anna.id, replace(a_scan("7:photo"), label="meningioma")) == scan
@@ -74,16 +74,14 @@ async def test_the_same_source_key_again_returns_the_scan_that_exists(db: Databa
     assert (await add(db, anna.id, a_scan("8:photo"))).number == 2
 
 
-async def test_the_same_source_key_twice_at_once_makes_one_scan(db: Database, anna: Person) -> None:
+async def test_concurrent_equal_source_keys_make_one_scan(db: Database, anna: Person) -> None:
     scans = await asyncio.gather(*(add(db, anna.id, a_scan("7:photo")) for _ in range(8)))
 
     assert len({scan.public_id for scan in scans}) == 1
     assert (await db.scans.page(anna.id, 1, 5)).total == 1
 
 
-async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(
-    db: Database, file: Path, anna: Person
-) -> None:
+async def test_source_key_in_two_programs_makes_one_scan(db: Database, file: Path, anna: Person) -> None:
     other = await Database.open(f"sqlite+aiosqlite:///{file}")
     try:
         scans = await asyncio.gather(
@@ -96,7 +94,7 @@ async def test_two_programs_on_one_file_with_the_same_source_key_make_one_scan(
     assert sorted({scan.number for scan in scans}) == list(range(1, 11))
 
 
-async def test_a_hundred_scans_at_once_are_all_kept_and_the_database_is_never_locked(db: Database) -> None:
+async def test_hundred_concurrent_scans_are_kept_without_lock_errors(db: Database) -> None:
     people = [await db.people.register(chat_id, "x", "en") for chat_id in range(1, 11)]
 
     await asyncio.gather(*(add(db, person.id, a_scan(f"{n}")) for person in people for n in range(10)))
@@ -118,7 +116,7 @@ async def test_a_public_id_that_is_taken_is_drawn_again(
     assert (second.public_id, second.number) == ("C3DF-X4", 2)
 
 
-async def test_values_that_make_no_sense_are_refused_by_the_database_itself(db: Database, anna: Person) -> None:
+async def test_database_itself_refuses_senseless_values(db: Database, anna: Person) -> None:
     with pytest.raises(StorageError) as caught:
         await add(db, anna.id, replace(a_scan(), confidence=1.5))
 
@@ -127,7 +125,7 @@ async def test_values_that_make_no_sense_are_refused_by_the_database_itself(db: 
     assert await db.scans.last(anna.id) is None
 
 
-def test_public_ids_have_no_letter_that_is_taken_for_another() -> None:
+def test_public_ids_avoid_easily_confused_letters() -> None:
     assert not set(ALPHABET) & set("01OILSZBUV8")
     for _ in range(200):
         drawn = new_public_id()

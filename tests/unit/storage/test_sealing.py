@@ -64,7 +64,7 @@ def found(data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("keys", [(), (NEW,)], ids=["plain", "sealed"])
-async def test_with_a_key_nothing_sent_is_found_in_files_or_backup(file: Path, keys: tuple[bytes, ...]) -> None:
+async def test_with_key_nothing_sent_is_found_in_files_or_backup(file: Path, keys: tuple[bytes, ...]) -> None:
     database = await Database.open(url(file), keys=keys)
     await fill(database)
     await read_all(database)
@@ -76,7 +76,7 @@ async def test_with_a_key_nothing_sent_is_found_in_files_or_backup(file: Path, k
         assert data == ([] if keys else [NAME, LABEL, WORDS, FACT, "picture"])
 
 
-def test_every_column_that_could_hold_words_or_pictures_is_sealed_or_named_here() -> None:
+def test_every_column_of_words_or_pictures_is_sealed() -> None:
     free = {
         (table.name, column.name)
         for table in METADATA.sorted_tables
@@ -87,7 +87,7 @@ def test_every_column_that_could_hold_words_or_pictures_is_sealed_or_named_here(
     assert free == {("scans", "source_key"), ("broadcasts", "text")}
 
 
-async def test_a_plain_database_is_read_and_then_sealed_without_a_trace(file: Path) -> None:
+async def test_plain_database_is_read_and_then_sealed_without_trace(file: Path) -> None:
     database = await Database.open(url(file))
     await fill(database)
     boris = await database.people.register(BORIS, NAME, "en")
@@ -111,7 +111,7 @@ async def test_a_plain_database_is_read_and_then_sealed_without_a_trace(file: Pa
         assert raw.execute("SELECT key_id FROM data_keys").fetchall() == [(key_id(NEW),)]
 
 
-async def test_an_interrupted_rekey_is_taken_up_by_the_next_one(file: Path) -> None:
+async def test_interrupted_rekey_is_taken_up_by_next_one(file: Path) -> None:
     database = await Database.open(url(file), keys=[OLD])
     await fill(database)
     await database.close()
@@ -153,9 +153,7 @@ async def test_a_rekey_to_plain_needs_no_key_afterwards(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("keys", "says"), [((), "DATA_KEY is not set"), ((OTHER,), "DATA_KEY: ")])
-async def test_a_missing_or_wrong_key_ends_the_start_in_one_line(
-    file: Path, keys: tuple[bytes, ...], says: str
-) -> None:
+async def test_missing_or_wrong_key_ends_start_in_one_line(file: Path, keys: tuple[bytes, ...], says: str) -> None:
     database = await Database.open(url(file), keys=[OLD])
     await fill(database)
     await database.close()
@@ -229,7 +227,7 @@ def test_a_made_key_is_one_that_is_read() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "short", "a" * 42, "ä" * 43, f"{'a' * 43},", f"{'a' * 43},{'a' * 43}"])
-def test_a_key_that_is_none_is_refused_without_being_repeated(wrong: str) -> None:
+def test_key_that_is_none_is_refused_without_being_repeated(wrong: str) -> None:
     with pytest.raises(ValueError, match="key") as refused:
         read_keys(wrong)
     assert "aaaa" not in str(refused.value)

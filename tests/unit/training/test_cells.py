@@ -34,7 +34,7 @@ def measured(seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDA
     return means, ill, np.array([f"look {k}" for k in look])
 
 
-def test_a_large_look_counts_no_more_than_a_small_one() -> None:
+def test_large_look_counts_no_more_than_small_one() -> None:
     means, ill, looks = measured()
     many = looks == "look 1"
     again = np.concatenate([np.arange(COUNT), *[np.flatnonzero(many)] * 9])
@@ -42,7 +42,7 @@ def test_a_large_look_counts_no_more_than_a_small_one() -> None:
     assert np.allclose(cells.fit(means, ill, looks), cells.fit(means[again], ill[again], looks[again]), atol=1e-6)
 
 
-def test_what_is_said_of_a_look_left_out_does_not_depend_on_its_labels() -> None:
+def test_judgement_of_left_out_look_ignores_its_labels() -> None:
     means, ill, looks = measured()
     lied = np.where(looks == "look 0", 1 - ill, ill).astype(np.int32)
     logits = [
@@ -54,7 +54,7 @@ def test_what_is_said_of_a_look_left_out_does_not_depend_on_its_labels() -> None
     assert np.array_equal(*logits)
 
 
-def test_a_look_without_which_a_class_would_be_gone_is_not_left_out() -> None:
+def test_look_needed_for_a_class_is_not_left_out() -> None:
     means, ill, looks = measured()
     kept = looks != "look 2"
     _, _, judged = cells.left_out(BLOOD, means[kept], (~ill[kept]).astype(np.int32), looks[kept])
@@ -101,7 +101,7 @@ def own_smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_commands_make_a_model_of_a_users_own_smears(
+def test_commands_make_a_model_of_own_smears(
     own_smears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for command in ("data", "train", "export", "calibrate", "evaluate"):
@@ -128,7 +128,7 @@ def two_looks_of_each(count: int = 320) -> cells.Sheets:
     return cells.Sheets(tensors, (1 - look % 2).astype(np.int32), names, *every, colours)
 
 
-def test_what_tells_the_disease_holds_on_looks_left_out_and_what_tells_the_look_does_not() -> None:
+def test_only_disease_measures_hold_on_left_out_looks() -> None:
     found = cells_compare.figures(two_looks_of_each(), (cells_compare.SHIPPED, cells_compare.COLOUR))
     measures, colour = found[cells_compare.SHIPPED], found[cells_compare.COLOUR]
 
@@ -148,7 +148,7 @@ def four_looks_of_each() -> cells.Sheets:
     return replace(sheets, looks=np.char.add(sheets.looks, halves))
 
 
-def test_a_measure_that_misleads_on_other_looks_is_not_chosen() -> None:
+def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
     sheets = four_looks_of_each()
     chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.looks), bool))
 
@@ -156,7 +156,7 @@ def test_a_measure_that_misleads_on_other_looks_is_not_chosen() -> None:
     assert not any(np.array_equal(column, cells.pooled(sheets.tensors)[:, GRAIN]) for column in chosen.T)
 
 
-def test_looks_left_out_have_no_say_in_which_measures_are_used() -> None:
+def test_left_out_looks_do_not_influence_chosen_measures() -> None:
     sheets = four_looks_of_each()
     known = ~np.isin(sheets.looks, ("look 0 a", "look 1 b"))
     lied = replace(sheets, labels=np.where(known, sheets.labels, 1 - sheets.labels).astype(np.int32))
@@ -165,7 +165,7 @@ def test_looks_left_out_have_no_say_in_which_measures_are_used() -> None:
     assert np.array_equal(one, other)
 
 
-def test_without_two_looks_of_each_class_there_is_no_pair_to_leave_out() -> None:
+def test_pairs_left_out_need_two_looks_per_class() -> None:
     sheets = two_looks_of_each()
 
     assert cells_compare.figures(replace(sheets, sources=np.full(len(sheets.labels), "own"))) == {}

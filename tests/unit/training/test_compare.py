@@ -32,7 +32,7 @@ def test_each_picture_counts_in_the_set_of_its_place() -> None:
     assert found == ["val", "archive", LEFT_OUT, EXTRA_TEST, None]
 
 
-def test_models_with_other_classes_are_told_apart_on_the_same_pictures() -> None:
+def test_models_with_other_classes_are_told_apart_on_same_pictures() -> None:
     labels = ["glioma", "tumor_other", "no_tumor", "other_finding"]
     shown = [example(label, "test") for label in labels]
     four = readings([[0.9, 0.1, 0, 0], [0.2, 0.2, 0.1, 0.5], [0.1, 0, 0, 0.9], [0.6, 0, 0, 0.4]], [1, -1, -1, 1])
@@ -49,7 +49,7 @@ def test_models_with_other_classes_are_told_apart_on_the_same_pictures() -> None
     assert "| test | new | 1.000 | 1.000 | 0.500 / 0.000 / 0.500 of 2 |" in "\n".join(compare.lines({"test": found}))
 
 
-def test_a_set_without_healthy_pictures_has_no_shares_of_them() -> None:
+def test_set_without_healthy_pictures_has_no_shares_of_them() -> None:
     shown = [example("glioma", LEFT_OUT)]
     found = compare.figures(BRAIN, {"new": (BRAIN.class_names, readings(np.eye(6)[[0]].tolist(), [1]))}, shown)
     assert list(found) == [LEFT_OUT]

@@ -108,7 +108,7 @@ def test_bad_data_are_named_before_a_training(
         (lambda p: p.crop((1, 1, 63, 63)), "as it is"),
     ],
 )
-def test_a_copy_in_another_part_is_found_however_it_lies(
+def test_copy_in_another_part_is_found_however_turned(
     tmp_path: Path, copy: Callable[[Image.Image], Image.Image], way: str
 ) -> None:
     rows = []
@@ -124,7 +124,7 @@ def test_a_copy_in_another_part_is_found_however_it_lies(
     assert pair.way.startswith(way) or {pair.way, way} <= {"turned by 90", "turned by 270"}
 
 
-def test_two_that_only_look_alike_from_afar_are_no_duplicates(tmp_path: Path) -> None:
+def test_pictures_alike_only_from_afar_are_no_duplicates(tmp_path: Path) -> None:
     for i in range(2):
         grain = np.random.default_rng(i).normal(0, 9, (64, 64))
         alike = (np.asarray(drawing(7), np.float32) + grain).clip(0, 255).astype(np.uint8)
@@ -136,7 +136,7 @@ def test_two_that_only_look_alike_from_afar_are_no_duplicates(tmp_path: Path) ->
     assert audit.near_duplicates(rows) == []
 
 
-def test_alike_pictures_of_one_part_and_different_ones_of_two_are_no_duplicates(tmp_path: Path) -> None:
+def test_only_alike_pictures_across_parts_are_duplicates(tmp_path: Path) -> None:
     for i in range(6):
         drawing(i).save(tmp_path / f"{i}.png")
     drawing(0).save(tmp_path / "again.png")
@@ -151,7 +151,7 @@ def test_a_group_on_two_sides_is_a_leak() -> None:
     assert audit.leaks(rows) == ["group a: 1 in test, 2 in train"]
 
 
-def test_what_an_audit_found_is_kept_until_the_data_change(examples: list[Example], tmp_path: Path) -> None:
+def test_audit_findings_are_kept_until_the_data_change(examples: list[Example], tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     assert audit.kept(runs, BRAIN, examples) is None
     audit.keep(runs, BRAIN, examples, audit.near_duplicates(examples))
@@ -163,7 +163,7 @@ def test_what_an_audit_found_is_kept_until_the_data_change(examples: list[Exampl
     assert audit.kept(runs, BRAIN, examples) is None
 
 
-def test_what_is_learned_from_has_a_fingerprint_that_changes_with_it(examples: list[Example]) -> None:
+def test_training_data_fingerprint_changes_with_the_data(examples: list[Example]) -> None:
     before = audit.fingerprint(examples)
     assert audit.fingerprint(list(reversed(examples))) == before
     drawing(99).save(next(e.path for e in examples if e.part == "test"))
@@ -185,7 +185,7 @@ def own_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_own_folders_are_split_by_person_and_the_same_each_time(own_folder: Path) -> None:
+def test_own_folders_are_split_by_person_repeatably(own_folder: Path) -> None:
     root = dataset.data_root(str(own_folder))
     found = dataset.examples_for(BRAIN, root)
     assert len(found) == 180
@@ -223,7 +223,7 @@ def test_an_own_index_names_parts_groups_and_masks(tmp_path: Path) -> None:
     assert found[5].group == "person 5"
 
 
-def test_an_own_index_with_an_unknown_part_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_own_index_with_unknown_part_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("file,label,part\na.png,glioma,train\nb.png,glioma,holdout\n")
     with pytest.raises(DataError, match=r"index\.csv, line 3: the part is 'holdout'"):
         own_pictures.own_examples(BRAIN, tmp_path)
@@ -290,7 +290,7 @@ def test_findings_of_other_kinds_are_neither_tumors_nor_clear(tmp_path: Path) ->
     assert [e.row for e in found[1:]] == [2, 3, 4, 5]
 
 
-def test_no_picture_of_a_hospital_left_out_is_trained_on(tmp_path: Path) -> None:
+def test_no_picture_of_hospital_left_out_is_trained_on(tmp_path: Path) -> None:
     rows = [
         {"file": f"images/{i}.png", "label": "glioma", "part": part, "origin": origin}
         for i, (part, origin) in enumerate([("train", "TCGA site FG"), ("val", "TCGA site EZ"), ("train", "elsewhere")])
@@ -319,14 +319,14 @@ def test_a_box_is_outlined_as_the_ellipse_in_it(tmp_path: Path) -> None:
         ({"label": "glioma", "box": "a b c d"}, r"row 2: images/0\.png has the box 'a b c d'"),
     ],
 )
-def test_a_row_that_means_nothing_is_named_with_its_file(row: dict[str, str], words: str, tmp_path: Path) -> None:
+def test_row_that_means_nothing_is_named_with_its_file(row: dict[str, str], words: str, tmp_path: Path) -> None:
     root = brain_more(tmp_path, [{"file": "images/0.png"} | row])
 
     with pytest.raises(DataError, match=words):
         brain_mri_examples(root)
 
 
-def test_many_slices_of_one_person_count_less_than_as_many_people(tmp_path: Path) -> None:
+def test_many_slices_of_one_person_count_less(tmp_path: Path) -> None:
     rows = [{"file": f"images/{i}.png", "label": "glioma", "group": "p" if i < 9 else str(i)} for i in range(18)]
     weights = [e.weight for e in brain_mri_examples(brain_more(tmp_path, rows)) if "brain_more" in str(e.path)]
 

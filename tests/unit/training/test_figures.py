@@ -66,7 +66,7 @@ def examples(folder: Path, labels: Sequence[str]) -> list[Example]:
     return rows
 
 
-def test_a_roc_runs_from_corner_to_corner_and_its_area_is_the_auc() -> None:
+def test_roc_spans_corners_and_its_area_is_auc() -> None:
     rng = np.random.default_rng(0)
     ill = rng.random(300) < 0.4
     scores = np.round(rng.normal(0, 1, 300) + ill, 1)
@@ -75,7 +75,7 @@ def test_a_roc_runs_from_corner_to_corner_and_its_area_is_the_auc() -> None:
     assert float(np.trapezoid(true, false)) == pytest.approx(metrics.auc(scores, ill))
 
 
-def test_sensitivity_is_taken_where_enough_of_the_healthy_are_left_alone() -> None:
+def test_sensitivity_is_taken_at_the_required_specificity() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.2, 0.85, *[0.1] * 19])
     ill = np.array([True] * 4 + [False] * 20)
     assert metrics.sensitivity_at(scores, ill, 0.95) == 1  # one of twenty may be taken for ill
@@ -97,7 +97,7 @@ def test_a_share_of_none_is_still_in_doubt() -> None:
     assert metrics.share(np.zeros(90, bool), ["one"] * 90)["ci95"] == [0, 0.975]
 
 
-def test_a_perfect_model_has_a_calibration_error_by_chance_that_shrinks_with_the_pictures() -> None:
+def test_perfect_models_chance_calibration_error_shrinks_with_pictures() -> None:
     confidence = np.random.default_rng(0).uniform(0.5, 1, 6400)
     few, many = (metrics.calibration_error_by_chance(confidence[:n]) for n in (100, 6400))
     assert 0.03 < few < 0.2
@@ -118,7 +118,7 @@ def test_reliability_says_what_pictures_with_such_a_score_showed() -> None:
     assert sum(b.pictures for b in bins) == 3000
 
 
-def test_nothing_of_a_place_is_lost_in_the_points_of_a_larger_one() -> None:
+def test_nothing_of_place_is_lost_in_points_of_larger_one() -> None:
     tumor = np.concatenate([np.full(400, 0.1), np.full(40, 0.9)])  # without a tumour: a strange place looks ill
     ill = np.zeros(440, bool)
     alike = np.concatenate([np.full(400, 1 / 400), np.full(40, 1 / 40)])
@@ -130,7 +130,7 @@ def test_nothing_of_a_place_is_lost_in_the_points_of_a_larger_one() -> None:
     assert calibrate.expert_points(tumor, ill, ("",) * 440, easy, alike).positive > 0.9
 
 
-def test_a_tenth_of_the_clear_may_look_like_a_finding() -> None:
+def test_tenth_of_clear_may_look_like_finding() -> None:
     finding = np.concatenate([np.linspace(0, 1, 101), np.full(50, 0.99)])
     clear = np.arange(151) < 101
     point = calibrate.finding_point(finding, clear)
@@ -140,12 +140,12 @@ def test_a_tenth_of_the_clear_may_look_like_a_finding() -> None:
     assert calibrate.finding_point(finding, np.zeros(151, bool)) == 1.0
 
 
-def test_reliability_of_few_pictures_is_one_bin_or_none_too_small() -> None:
+def test_reliability_of_few_pictures_is_one_bin() -> None:
     bins = calibrate.reliability(np.linspace(0, 1, 15), np.linspace(0, 1, 15) > 0.5)
     assert [b.pictures for b in bins] == [15]
 
 
-def test_nothing_is_told_where_tests_showed_the_opposite_too_often() -> None:
+def test_nothing_is_told_where_tests_contradicted_too_often() -> None:
     told = [(0.0, 0.05, 100, 2), (0.05, 0.2, 40, 14), (0.2, 0.8, 40, 30), (0.8, 1.0, 100, 99)]
     bins = tuple(ScoreBin(low=low, high=high, pictures=n, tumors=k) for low, high, n, k in told)
     points = OperatingPoints(positive=0.7, negative=0.3, finding=0.4)
@@ -174,7 +174,7 @@ def test_a_small_source_speaks_in_a_quantile_too() -> None:
     assert by_source == pytest.approx(0.8)
 
 
-def test_heat_on_the_tumor_points_and_heat_beside_it_does_not(tmp_path: Path) -> None:
+def test_only_heat_on_the_tumor_counts_as_pointing(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "glioma"])
     chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     on, beside = (
@@ -216,7 +216,7 @@ def test_the_brightest_scale_is_taken_that_still_points(tmp_path: Path) -> None:
     assert heatmaps.clearest(CARD, read, unmarked, (4.0, 8.0, 16.0)) == 16
 
 
-def test_the_best_threshold_cuts_between_the_tumor_and_the_rest() -> None:
+def test_best_threshold_separates_tumor_from_the_rest() -> None:
     masks = np.zeros((1, 40, 40), bool)
     masks[0, 8:16, 8:16] = True
     heats = np.where(masks, 0.8, 0.4).astype(np.float32)
@@ -225,7 +225,7 @@ def test_the_best_threshold_cuts_between_the_tumor_and_the_rest() -> None:
     assert heatmaps.dice(heats, masks, chosen)[0] == 1
 
 
-def test_an_outline_is_closed_around_what_is_above_the_level() -> None:
+def test_outline_closes_around_what_exceeds_the_level() -> None:
     grid = np.zeros((20, 20))
     grid[5:10, 8:12] = 1
     numbers = [float(n) for n in re.findall(r"[\d.]+", svg.outline(grid, 0.5, 0, 0, 200))]
@@ -238,7 +238,7 @@ def test_an_outline_is_closed_around_what_is_above_the_level() -> None:
     assert all(ends.count(end) % 2 == 0 for end in ends)
 
 
-def test_the_drawn_figures_are_small_svg_without_any_picture_in_them(tmp_path: Path) -> None:
+def test_drawn_figures_are_small_svg_without_pictures(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "meningioma", "pituitary", "no_tumor"] * 5)
     rng = np.random.default_rng(0)
     chances = rng.dirichlet(np.ones(4) / 2, len(rows))
@@ -251,7 +251,7 @@ def test_the_drawn_figures_are_small_svg_without_any_picture_in_them(tmp_path: P
         assert (tmp_path / name).stat().st_size < 100_000
 
 
-def test_doubt_counts_what_is_told_and_whether_the_views_say_where_it_is_wrong(tmp_path: Path) -> None:
+def test_doubt_counts_answers_and_view_disagreement_where_wrong(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "glioma", "no_tumor", "no_tumor"])
     chances = np.array(
         [[0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97], [0.01, 0.01, 0.01, 0.97], [0.3, 0.1, 0, 0.6]]
@@ -268,7 +268,7 @@ def test_doubt_counts_what_is_told_and_whether_the_views_say_where_it_is_wrong(t
     assert "views_disagree" not in evaluate.doubt(RECIPE, alone, read, labels, rows)
 
 
-def test_the_headline_says_what_was_met_and_what_was_not() -> None:
+def test_headline_says_what_was_met_and_missed() -> None:
     def figures(auc: float) -> dict[str, object]:
         return {
             "model": {"auc_tumor": {"value": auc, "ci95": [auc - 0.01, auc]}},

@@ -38,7 +38,7 @@ def clouds(seed: int = 0, count: int = 90) -> Features:
     return Features(values.astype(np.float32), keys, kinds, labels, places, np.full(len(kinds), "train"))
 
 
-def test_what_is_fitted_lets_scans_of_unseen_places_in_and_keeps_other_kinds_out() -> None:
+def test_fitted_gate_admits_unseen_places_and_rejects_other_kinds() -> None:
     found = clouds()
     fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), gate_fit.judge(found, ORGANS), found)
     fresh = clouds(1)
@@ -48,7 +48,7 @@ def test_what_is_fitted_lets_scans_of_unseen_places_in_and_keeps_other_kinds_out
         assert (scores[fresh.kinds != organ, k] >= 0).mean() < 0.01
 
 
-def test_a_fold_learns_nothing_of_what_it_is_judged_on() -> None:
+def test_fold_learns_nothing_from_what_it_judges() -> None:
     found = clouds(count=12)
     for name, learned, judged in gate_fit.folds(found):
         assert not (learned & judged).any()
@@ -56,7 +56,7 @@ def test_a_fold_learns_nothing_of_what_it_is_judged_on() -> None:
             assert not set(found.places[learned]) & set(found.places[judged])
 
 
-def test_a_copy_of_a_picture_is_judged_with_the_picture() -> None:
+def test_picture_copy_is_judged_with_its_original() -> None:
     found = clouds(count=12)
     twice = replace(found, keys=np.array([f"{i // 2}" + " varied 0" * (i % 2) for i in range(len(found.keys))]))
     for name, learned, judged in gate_fit.folds(twice):
@@ -72,13 +72,13 @@ def test_a_large_hospital_does_not_drown_a_small_one() -> None:
     assert weights[found.kinds == "brain_mri"].sum() == pytest.approx(np.sqrt(48))
 
 
-def test_pictures_without_an_organ_are_named_before_anything_is_fitted() -> None:
+def test_organ_without_pictures_is_named_before_fitting() -> None:
     found = clouds(count=5)
     with pytest.raises(DataError, match="no picture of blood_smear"):
         gate_fit.detector(found.rows(found.kinds != "blood_smear"), ORGANS)
 
 
-def test_what_is_kept_of_the_detector_is_plain_numbers_and_names(tmp_path: Path) -> None:
+def test_stored_detector_holds_plain_numbers_and_names(tmp_path: Path) -> None:
     fitted = gate_fit.detector(clouds(count=10), ORGANS)
     assert gate_fit.save(fitted, tmp_path).name == DETECTOR_FILE
     with np.load(tmp_path / DETECTOR_FILE, allow_pickle=False) as kept:
@@ -98,7 +98,7 @@ def test_figures_tell_unseen_places_from_known_ones(tmp_path: Path) -> None:
     assert any("archive" in line for line in gate_card.lines({"left_out": figures}))
 
 
-def test_every_kind_of_the_data_is_known_and_every_reason_can_be_told(shared_data: Path) -> None:
+def test_every_data_kind_and_refusal_reason_is_known(shared_data: Path) -> None:
     examples = gate_pictures.gate_examples(shared_data)
     kinds = {example.detail for example in examples}
     assert set(gate_pictures.KINDS) <= kinds
@@ -113,7 +113,7 @@ def test_a_kind_that_nobody_knows_is_named() -> None:
         gate_pictures.kind_of("xylophone")
 
 
-def test_no_group_of_the_gates_pictures_lies_on_two_sides(shared_data: Path) -> None:
+def test_no_gate_picture_group_lies_on_two_sides(shared_data: Path) -> None:
     sides: dict[str, set[str]] = {}
     for example in gate_pictures.gate_examples(shared_data):
         sides.setdefault(example.group, set()).add(example.part)
@@ -132,7 +132,7 @@ def test_a_varied_picture_is_repeatable_and_another_picture(*, smear: bool) -> N
         assert one.shape != picture.shape or not np.array_equal(one, picture)
 
 
-def test_another_stain_keeps_what_is_dark_darker_than_its_ground() -> None:
+def test_restaining_keeps_dark_parts_darker_than_the_ground() -> None:
     levels = np.asarray(pictures.smear_image(), np.float64) / 255
     dark, pale = levels.sum(-1) < 1.3, levels.sum(-1) > 2.6
     for seed in range(10):
@@ -140,7 +140,7 @@ def test_another_stain_keeps_what_is_dark_darker_than_its_ground() -> None:
         assert changed[dark].mean() < changed[pale].mean()
 
 
-def test_features_are_read_once_and_a_broken_cache_is_named(tmp_path: Path) -> None:
+def test_features_are_cached_and_broken_cache_is_named(tmp_path: Path) -> None:
     cache = tmp_path / "features.npz"
     features._keep(cache, {"a": np.zeros(3, np.float16)})
     assert set(features._known(cache)) == {"a"}
@@ -156,7 +156,7 @@ def test_no_source_gives_more_than_its_share_of_pictures(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", flat.KINDS)
-def test_drawings_to_learn_from_come_in_many_sizes_and_colours(kind: str) -> None:
+def test_training_drawings_come_in_many_sizes_and_colours(kind: str) -> None:
     rng = np.random.default_rng(1)
     drawn = [flat.draw(kind, rng) for _ in range(6)]
     assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in drawn)
@@ -172,7 +172,7 @@ def test_a_hundred_drawings_are_kept_for_the_test_alone() -> None:
 
 
 @pytest.mark.parametrize("draw", dict.fromkeys(more_outliers.KINDS))
-def test_what_is_drawn_is_a_picture_and_never_twice_the_same(draw: object) -> None:
+def test_every_drawing_is_a_picture_and_never_repeats(draw: object) -> None:
     assert callable(draw)
     rng = np.random.default_rng(2)
     nothing = np.zeros((1, 64, 64, 3), np.uint8)
@@ -189,7 +189,7 @@ def test_every_drawn_picture_has_its_reason_or_none() -> None:
 
 
 @pytest.mark.parametrize("kind", ood_kinds.KINDS)
-def test_a_kind_that_only_the_test_draws_is_the_same_each_time_and_never_twice_the_same(kind: str) -> None:
+def test_kind_drawn_for_test_is_repeatable_and_varied(kind: str) -> None:
     first, again = ood_kinds.draw(kind, 3), ood_kinds.draw(kind, 3)
     assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in first)
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))

@@ -81,7 +81,7 @@ def test_the_loss_falls_on_jax(said: dict[str, Any]) -> None:
     assert said["losses"][-1] < said["losses"][0] - 0.2
 
 
-def test_a_stopped_training_on_jax_goes_on_where_it_was(left: Path) -> None:
+def test_stopped_jax_training_continues_where_it_was(left: Path) -> None:
     log = (left / "brain_mri" / "train.log").read_text()
 
     assert "going on after epoch 1" in log

@@ -43,7 +43,7 @@ def arrays(labels: list[int], level: float = 100) -> Arrays:
     return Arrays(examples, pictures, np.array(labels, np.int32), masks, np.array([k != FREE for k in labels]))
 
 
-def test_a_tumor_taken_out_leaves_the_tissue_around_it_and_nothing_else_changes() -> None:
+def test_removed_tumor_becomes_surrounding_tissue_and_nothing_else_changes() -> None:
     both = arrays([0])
     mask = both.masks[0] > 0
     filled = lesions.without_tumor(both.pictures[0, ..., 0], mask, np.random.default_rng(1))
@@ -54,14 +54,14 @@ def test_a_tumor_taken_out_leaves_the_tissue_around_it_and_nothing_else_changes(
     assert np.array_equal(filled[far], both.pictures[0, ..., 0][far])
 
 
-def test_a_tumor_that_nothing_in_the_slice_can_cover_is_left_alone() -> None:
+def test_tumor_that_nothing_can_cover_is_left_alone() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (SIDE, SIDE)).astype(np.uint8)
 
     assert lesions.without_tumor(noise, spot(), rng) is None
 
 
-def test_slices_without_their_tumor_count_as_healthy_and_hold_a_quarter_of_those_draws() -> None:
+def test_tumor_removed_slices_count_as_healthy_at_fixed_share() -> None:
     before = arrays([0, 1, 2, FREE, FREE])
     after = lesions.with_tumors_removed(before, FREE, NO_TUMOR)
     weights = np.array([e.weight for e in after.examples])[after.labels == FREE]
@@ -79,7 +79,7 @@ def test_large_tumors_stay() -> None:
     assert len(lesions.with_tumors_removed(before, FREE, NO_TUMOR).labels) == 2
 
 
-def test_an_implanted_tumor_lies_in_the_host_and_a_host_without_tissue_there_is_refused() -> None:
+def test_implanted_tumor_lies_in_host_tissue_or_is_refused() -> None:
     rng = np.random.default_rng(0)
     both = arrays([0])
     host = head(rng, 60)[..., None]
@@ -92,7 +92,7 @@ def test_an_implanted_tumor_lies_in_the_host_and_a_host_without_tissue_there_is_
     assert lesions.implant(both.pictures[0], mask, np.zeros_like(host)) is None
 
 
-def test_transplants_mend_both_sides_and_leave_the_stored_pictures_alone() -> None:
+def test_transplants_mend_both_sides_and_spare_stored_pictures() -> None:
     stored = arrays([0] * 30 + [2] * 5 + [FREE] * 60)
     before = stored.pictures.copy()
     chosen = np.arange(len(stored.labels))
@@ -107,7 +107,7 @@ def test_transplants_mend_both_sides_and_leave_the_stored_pictures_alone() -> No
     assert pictures[35:][mended[35:]][:, spot()].mean() < 120, "a seam must not mean a tumour"
 
 
-def test_a_repainted_tumor_changes_inside_its_outline_and_pictures_without_one_not_at_all() -> None:
+def test_repainting_changes_only_inside_a_tumors_outline() -> None:
     pictures = np.full((40, 48, 48, 1), 0.4, np.float32)
     masks = np.zeros_like(pictures)
     masks[:20, 20:28, 20:28] = 1
@@ -120,7 +120,7 @@ def test_a_repainted_tumor_changes_inside_its_outline_and_pictures_without_one_n
     assert np.array_equal(lesions.repaint(pictures, masks, 0.0).numpy(), pictures)
 
 
-def test_wild_tones_turn_the_order_of_tissues_round_and_tame_ones_never_do() -> None:
+def test_wild_tones_reorder_tissues_and_tame_ones_never() -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 65, dtype=np.float32)[:, None], (64, 65, 65))[..., None]
     tf.random.set_seed(0)
     tame, wild = augment.tones(ramp, 0.45, 0.0).numpy(), augment.tones(ramp, 0.45, 1.0).numpy()
@@ -137,7 +137,7 @@ TUMORS = np.array([1, 1, 1, 0], np.float32)
 one = np.ones(1, np.float32)
 
 
-def test_guidance_prefers_a_map_that_fills_the_outline_to_one_that_spills_or_fills_less() -> None:
+def test_guidance_prefers_a_map_that_fills_the_outline() -> None:
     masks = np.zeros((1, 64, 64, 1), np.float32)
     masks[0, 16:40, 16:40] = 1
     dark = np.full((1, 8, 8, 4), -20, np.float32)
@@ -150,7 +150,7 @@ def test_guidance_prefers_a_map_that_fills_the_outline_to_one_that_spills_or_fil
     assert loss[2] > loss[0] + 0.2
 
 
-def test_guidance_keeps_the_other_tumor_maps_dark_beside_the_tumor() -> None:
+def test_guidance_keeps_other_tumor_maps_dark_beside_tumor() -> None:
     masks = np.zeros((1, 64, 64, 1), np.float32)
     masks[0, 16:40, 16:40] = 1
     alone = np.full((1, 8, 8, 4), -20, np.float32)

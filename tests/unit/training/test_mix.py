@@ -35,7 +35,7 @@ def drawn(count: int, knows: float, lesion: float, member: float) -> tuple[Score
     return Scores(classes, spots, third), examples
 
 
-def test_the_parts_together_tell_more_than_the_class_maps_alone() -> None:
+def test_parts_together_tell_more_than_class_maps_alone() -> None:
     scores, examples = drawn(900, 1.0, 2.0, 2.0)
     labels = np.array([NAMES.index(e.label) for e in examples])
     weights = mix.fit(BRAIN, scores, examples)
@@ -47,14 +47,14 @@ def test_the_parts_together_tell_more_than_the_class_maps_alone() -> None:
     assert right(weights) > right(Weights.of(BRAIN, 0.0, 0.0)) + 0.05
 
 
-def test_a_member_that_knows_the_kind_is_asked_for_it() -> None:
+def test_member_that_knows_kind_is_asked_for_it() -> None:
     scores, examples = drawn(900, 0.3, 2.0, 3.0)
     blind = Scores(scores.classes, scores.lesion, np.random.default_rng(0).normal(0, 1, scores.member.shape))
 
     assert mix.fit(BRAIN, scores, examples).member_kind > mix.fit(BRAIN, blind, examples).member_kind + 0.2
 
 
-def test_a_member_counts_for_kinds_without_saying_that_there_is_a_tumor() -> None:
+def test_member_counts_for_kinds_without_saying_that_there_is_tumor() -> None:
     one = Weights(0.0, 2.0, 0.0, np.zeros(len(NAMES)), 1.0)
     scores = Scores(np.zeros((1, len(NAMES))), np.zeros(1), np.array([[3.0, 0.0, 0.0, -3.0]]))
     logits = mix.mixed(BRAIN, scores, one)[0]

@@ -17,7 +17,7 @@ from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR, Limits
 
 
-def test_no_field_of_a_smear_lies_on_two_sides_of_a_split(shared_data: Path) -> None:
+def test_no_smear_field_lies_on_two_sides(shared_data: Path) -> None:
     parts = defaultdict(set)
     for example in dataset.blood_examples(shared_data):
         parts[example.group].add(example.part)
@@ -31,7 +31,7 @@ def test_the_test_looks_are_never_trained_on(shared_data: Path) -> None:
     assert not trained & set(dataset.BLOOD_TEST_LOOKS)
 
 
-def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> None:
+def test_no_person_has_brain_slices_on_two_sides(shared_data: Path) -> None:
     parts = defaultdict(set)
     for example in brain_mri_examples(shared_data):
         parts[example.group].add(example.part)
@@ -39,7 +39,7 @@ def test_no_person_of_the_brain_slices_lies_on_two_sides(shared_data: Path) -> N
     assert all(len(found) == 1 for found in parts.values())
 
 
-def test_stripped_heads_are_about_a_tenth_of_what_is_drawn_without_tumor(shared_data: Path) -> None:
+def test_stripped_heads_are_a_tenth_of_healthy_draws(shared_data: Path) -> None:
     healthy = [e for e in brain_mri_examples(shared_data) if e.part == "train" and e.label == NO_TUMOR]
     stripped = {"ad_nondemented", "oasis_trt20_slices", "stripped_misc"}
     share = sum(e.weight for e in healthy if e.source in stripped) / sum(e.weight for e in healthy)
@@ -47,7 +47,7 @@ def test_stripped_heads_are_about_a_tenth_of_what_is_drawn_without_tumor(shared_
     assert 0.05 < share < 0.15
 
 
-def test_ct_slices_that_the_sets_call_mri_are_not_taught_to_the_gate(shared_data: Path) -> None:
+def test_ct_slices_labelled_mri_never_train_the_gate(shared_data: Path) -> None:
     examples = gate_pictures.gate_examples(shared_data)
     slices = {e.path.name for e in examples if e.label == "brain_mri" and e.path.parent.parent.name == "brain"}
 
@@ -94,7 +94,7 @@ def test_temperature_brings_back_honest_probabilities() -> None:
     assert found == pytest.approx(3.0, rel=0.1)
 
 
-def test_prediction_sets_hold_the_true_class_19_times_of_20() -> None:
+def test_prediction_sets_hold_true_class_19_of_20_times() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 2)).astype(np.float32)
     chances = probabilities(logits, 1.0)
@@ -123,7 +123,7 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     assert points.negative <= 0.5 <= points.positive
 
 
-def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
+def test_healthy_slices_stay_below_full_heat_scale() -> None:
     maps = np.zeros((40, 4, 4, 4), np.float32)
     maps[:20, 1, 1, 0] = 10
     maps[20:, 2, 2, 1] = 7
@@ -136,7 +136,7 @@ def test_healthy_slices_stay_below_the_full_scale_of_the_heat_map() -> None:
     assert calibrate.full_scale(maps, labels, tumor, 90) == pytest.approx(10)
 
 
-def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
+def test_auc_knows_best_and_worst_and_halves_ties() -> None:
     ill = np.array([True, True, False, False])
 
     assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), ill) == 1
@@ -144,7 +144,7 @@ def test_auc_counts_ties_half_and_knows_the_best_and_the_worst() -> None:
     assert metrics.auc(np.ones(4), ill) == 0.5
 
 
-def test_an_interval_is_wider_when_pictures_come_in_few_groups() -> None:
+def test_interval_widens_when_pictures_share_few_groups() -> None:
     hits = np.repeat(np.tile([1.0, 0.0], 10), 10)
     alone = metrics.interval(lambda i: float(hits[i].mean()), [str(i) for i in range(200)])
     together = metrics.interval(lambda i: float(hits[i].mean()), [str(i // 10) for i in range(200)])
@@ -185,7 +185,7 @@ def test_a_feathered_mask_covers_the_mask_and_fades_out() -> None:
     assert soft[0].max() == 0
 
 
-def test_every_recipe_balances_its_classes_and_has_one_free_of_tumor() -> None:
+def test_every_recipe_balances_classes_and_has_tumor_free_one() -> None:
     for recipe in (BRAIN, BLOOD, GATE):
         assert sum(recipe.class_shares) == pytest.approx(1)
         assert len(recipe.class_shares) == len(recipe.classes)
@@ -200,7 +200,7 @@ def test_what_a_label_stands_for_adds_up_to_one() -> None:
     assert targets.min() > 0
 
 
-def test_a_finding_of_another_kind_is_no_tumor_in_the_score() -> None:
+def test_finding_of_another_kind_is_no_tumor_in_score() -> None:
     chances = np.array([[0.1, 0.1, 0.1, 0.1, 0.5, 0.1]])
 
     assert BRAIN.score(chances) == pytest.approx(0.4)

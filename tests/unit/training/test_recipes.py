@@ -45,7 +45,7 @@ def test_a_gate_of_other_organs_has_their_names(tmp_path: Path) -> None:
         ('intended_use = "Tests: drawn chests."', "", "card.intended_use: Field required"),
     ],
 )
-def test_what_is_wrong_with_a_recipe_is_said_in_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_recipe_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in CHEST
     with pytest.raises(RecipeError) as raised:
         read_recipe(written(tmp_path, CHEST.replace(old, new)))

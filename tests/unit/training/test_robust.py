@@ -25,7 +25,7 @@ def head() -> Rgb:
 
 
 @pytest.mark.parametrize("name", list(robust.CHANGES))
-def test_a_change_gives_a_picture_and_the_same_one_again(name: str) -> None:
+def test_change_gives_a_repeatable_picture(name: str) -> None:
     change = robust.CHANGES[name]
     first, second = (change(head(), np.random.default_rng(5)) for _ in range(2))
     assert first.dtype == np.uint8
@@ -61,9 +61,7 @@ def drawn(folder: Path, count: int) -> list[Example]:
     return rows
 
 
-def test_the_sample_is_the_same_each_time_and_holds_every_class_and_source_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sample_is_repeatable_and_balances_classes_and_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = drawn(tmp_path, 9)
     monkeypatch.setattr(robust, "SAMPLE", 3 * len(BRAIN.class_names))
     chosen = robust.sample(BRAIN, rows, seed=1)
@@ -95,9 +93,7 @@ def test_the_table_counts_refused_unsure_and_wrong_answers(tmp_path: Path, monke
         assert isinstance(row["stood"], bool)
 
 
-def test_the_gates_table_counts_scans_refused_and_others_let_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gates_table_counts_refused_scans_and_admitted_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for label, data in (("brain_mri", pictures.brain()), ("blood_smear", pictures.smear()), ("other", b"")):
         path = tmp_path / f"{label}.png"

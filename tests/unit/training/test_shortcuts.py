@@ -41,7 +41,7 @@ def told(features: NDArray[np.float64], sources: list[str], groups: list[str]) -
     return float(shortcuts.source_told(features, sources, groups)["balanced_accuracy"]["value"])
 
 
-def test_a_source_that_the_features_name_is_told_and_one_that_they_do_not_is_near_chance() -> None:
+def test_source_is_told_only_when_features_name_it() -> None:
     rng = np.random.default_rng(0)
     sources = ["a", "b", "c"] * 40
     groups = [str(i) for i in range(120)]
@@ -72,7 +72,7 @@ def test_small_sources_are_left_out_and_large_ones_sampled() -> None:
     assert len(chosen) == shortcuts.MOST_PICTURES
 
 
-def test_tumors_go_out_of_their_slice_and_into_slices_of_other_places_alone() -> None:
+def test_tumors_move_only_into_slices_of_other_places() -> None:
     arrays = drawn(8)
     indices, filled = shortcuts.tumors_taken_out(BRAIN, arrays)
     tumors, into, mixed = shortcuts.tumors_put_in(BRAIN, arrays)
@@ -84,7 +84,7 @@ def test_tumors_go_out_of_their_slice_and_into_slices_of_other_places_alone() ->
     assert all(picture[arrays.masks[i] > 0].mean() > 225 for i, picture in zip(tumors, mixed, strict=True))
 
 
-def test_the_shipped_model_answers_both_changes_with_figures_in_words() -> None:
+def test_shipped_model_gives_worded_figures_for_both_changes() -> None:
     folder = MODELS_DIR / "brain_mri"
     found = shortcuts.changed(BRAIN, load_card(folder), folder, drawn(4))
 

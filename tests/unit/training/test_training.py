@@ -101,7 +101,7 @@ def pictures(count: int, side: int = 32) -> NDArray[np.float32]:
     return np.random.default_rng(5).random((count, side, side, 1)).astype(np.float32)
 
 
-def test_a_logit_is_its_bias_and_the_mean_of_its_class_map() -> None:
+def test_logit_is_its_bias_plus_class_map_mean() -> None:
     model = small_model()
     model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
     outputs = model(pictures(3))
@@ -110,7 +110,7 @@ def test_a_logit_is_its_bias_and_the_mean_of_its_class_map() -> None:
     assert np.abs(logits - maps.mean((1, 2)) - [0.5, -1, 2, 0]).max() < 1e-4
 
 
-def test_the_map_has_a_cell_for_every_eight_or_32_pixels() -> None:
+def test_map_has_cell_per_eight_or_32_pixels() -> None:
     for recipe, pixels in ((BRAIN, 8), (GATE, 32)):
         side = recipe.input.side
         model = build(recipe.architecture, side, recipe.input.channels, len(recipe.classes))
@@ -125,7 +125,7 @@ def test_other_weights_give_another_map() -> None:
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.9
 
 
-def test_centred_maps_leave_the_probabilities_alone_and_sum_to_nothing() -> None:
+def test_centred_maps_keep_probabilities_and_sum_to_zero() -> None:
     model = small_model()
     model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
     before = predict.probabilities(model(pictures(3))[LOGITS].numpy(), 1.0)
@@ -156,7 +156,7 @@ def test_a_toy_training_finds_the_class_and_the_place(folder: Path) -> None:
     assert pointing["heat_map"]["pointing_game"]["value"] > pointing["everywhere_alike"]["pointing_game"]["value"]
 
 
-def test_the_card_says_what_it_was_trained_on_and_how_it_was_measured(folder: Path) -> None:
+def test_card_says_how_it_was_trained_and_measured(folder: Path) -> None:
     card = load_card(folder)
 
     assert sum(row["pictures"] for row in card.trained_on) == 48
@@ -180,7 +180,7 @@ def test_weights_of_another_net_are_refused_by_name(folder: Path) -> None:
         load_weights(other, folder / export.WEIGHTS_FILE)
 
 
-def test_own_folders_of_pictures_become_a_model_by_the_same_commands(tmp_path: Path) -> None:
+def test_own_folders_become_a_model_by_same_commands(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for label in KINDS:
         (tmp_path / "own" / label).mkdir(parents=True)
@@ -200,7 +200,7 @@ def test_own_folders_of_pictures_become_a_model_by_the_same_commands(tmp_path: P
     assert (tmp_path / "brain_mri" / "plots.svg").exists()
 
 
-def test_a_training_can_be_repeated_to_the_last_bit_of_its_order(toy_data: Path) -> None:
+def test_repeated_training_draws_identical_batches(toy_data: Path) -> None:
     arrays = dataset.load(SMALL, brain_mri_examples(toy_data)[:40], blank_bars=True)
     first, second = (next(batches.draw_batches(arrays, SMALL, seed=4)) for _ in range(2))
 
@@ -208,7 +208,7 @@ def test_a_training_can_be_repeated_to_the_last_bit_of_its_order(toy_data: Path)
     assert np.array_equal(first.labels, second.labels)
 
 
-def test_pictures_vary_the_same_way_when_a_training_is_repeated(toy_data: Path) -> None:
+def test_repeated_training_varies_pictures_the_same_way(toy_data: Path) -> None:
     arrays = dataset.load(SMALL, brain_mri_examples(toy_data)[:40], blank_bars=True)
     seen = []
     for seed in (4, 4, 5):
@@ -221,7 +221,7 @@ def test_pictures_vary_the_same_way_when_a_training_is_repeated(toy_data: Path) 
     assert not np.array_equal(seen[0], seen[2])
 
 
-def test_a_change_of_some_pictures_leaves_the_others_as_they_are() -> None:
+def test_changing_some_pictures_leaves_the_others_unchanged() -> None:
     def inverse(chosen: NDArray[np.float32]) -> NDArray[np.float32]:
         return 1 - chosen
 
@@ -235,7 +235,7 @@ def test_a_change_of_some_pictures_leaves_the_others_as_they_are() -> None:
     assert 0.2 < other.mean() < 0.4
 
 
-def test_a_share_of_the_weights_comes_from_an_earlier_checkpoint(tmp_path: Path) -> None:
+def test_share_of_weights_comes_from_earlier_checkpoint(tmp_path: Path) -> None:
     nets = [small_model(seed) for seed in (1, 2)]
     files = [tmp_path / f"{i}.npz" for i in range(2)]
     for net, file in zip(nets, files, strict=True):
@@ -290,7 +290,7 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(toy_data: Path, tm
     assert not list((tmp_path / BACKUP_FOLDER).iterdir())
 
 
-def test_what_is_kept_are_the_averaged_weights_that_were_judged_best(toy_data: Path, tmp_path: Path) -> None:
+def test_what_is_kept_are_averaged_weights_that_were_judged_best(toy_data: Path, tmp_path: Path) -> None:
     arrays, validation = train.prepare(SMALL, toy_data)
     best = train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=20))
 
@@ -336,7 +336,7 @@ def pointing(maps: NDArray[np.float32], masks: NDArray[np.float32], label: int) 
     return float(losses.pointing(maps, masks, np.array([label]), has, clear, TUMORS))
 
 
-def test_pointing_is_cheaper_on_the_tumor_than_beside_it_or_nowhere() -> None:
+def test_pointing_is_cheaper_on_tumor_than_beside_it_or_nowhere() -> None:
     masks = np.zeros((1, 32, 32, 1), np.float32)
     masks[0, 8:16, 8:16] = 1
     on, beside, none = (np.full((1, 4, 4, 4), -3, np.float32) for _ in range(3))
@@ -371,7 +371,7 @@ def test_a_drawn_lesion_costs_least_where_it_is_outlined() -> None:
     assert drawing(on, masks, known=True, tumor=1) < 0.5 * drawing(beside, masks, known=True, tumor=1)
 
 
-def test_a_tumor_without_an_outline_still_asks_for_a_lesion_anywhere() -> None:
+def test_tumor_without_outline_still_asks_for_lesion_anywhere() -> None:
     none, some = np.full((1, 4, 4, 1), -6, np.float32), np.full((1, 4, 4, 1), -6, np.float32)
     some[0, 2, 0] = 6
     masks = np.zeros((1, 32, 32, 1), np.float32)
@@ -381,7 +381,7 @@ def test_a_tumor_without_an_outline_still_asks_for_a_lesion_anywhere() -> None:
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
-def test_a_shipped_model_is_small_whole_and_true_to_its_card(name: str) -> None:
+def test_shipped_model_is_small_whole_and_matches_card(name: str) -> None:
     card: ModelCard = load_card(MODELS_DIR / name)
     side, channels = card.input.side, card.input.channels
     tensors = np.random.default_rng(0).random((3, side, side, channels)).astype(np.float32)
