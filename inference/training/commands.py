@@ -174,7 +174,7 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         sources = tuple(e.part if e.part == LEFT_OUT else e.source for e in chosen)
         scored = calibrate.Scored(answer.logits, labels, sources)
         if recipe.of_cells:
-            scored = unseen_looks(recipe, args) or scored
+            scored = unseen_domains(recipe, args) or scored
         placed = mix.place_weights(chosen) if LEFT_OUT in sources else None
         heat = calibrate.temperature(scored, placed)
         card = card.model_copy(update={"temperature": heat})
@@ -189,7 +189,7 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
     }
     tumor, ill = recipe.score(chances), recipe.positive(scored.labels)
     bins = calibrate.reliability(tumor, ill)
-    points = calibrate.expert_points(tumor, ill, scored.sources, recipe.limits, placed)
+    points = calibrate.verdict_points(tumor, ill, scored.sources, recipe.limits, placed)
     changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
     roles = np.array([ROLES.index(c.role) for c in recipe.classes])
     if ROLES.index("finding") in roles:
@@ -225,13 +225,13 @@ def calibrate_gate(recipe: Recipe, args: argparse.Namespace) -> None:
     say(f"{recipe.name}: temperature {heat}")
 
 
-def unseen_looks(recipe: Recipe, args: argparse.Namespace) -> calibrate.Scored | None:
+def unseen_domains(recipe: Recipe, args: argparse.Namespace) -> calibrate.Scored | None:
     """Logits of looks from models that have not seen them; None before a training, or where no look can be left out."""
     file = run_folder(recipe, args) / cells.UNSEEN_FILE
     if not file.exists():
         return None
     with np.load(file, allow_pickle=False) as kept:
-        scored = calibrate.Scored(kept["logits"], kept["labels"], tuple(map(str, kept["looks"])))
+        scored = calibrate.Scored(kept["logits"], kept["labels"], tuple(map(str, kept["domains"])))
     return scored if len(scored.labels) else None
 
 
@@ -254,15 +254,15 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     else:
         with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
             if recipe.organ:
-                expert = Model.load(Entry(folder, card))
-                parts = evaluate.read_parts(expert, examples, progress)
-                found = evaluate.expert_figures(recipe, expert, folder, examples, parts)
+                organ_model = Model.load(Entry(folder, card))
+                parts = evaluate.read_parts(organ_model, examples, progress)
+                found = evaluate.organ_figures(recipe, organ_model, folder, examples, parts)
                 plots.write(recipe, card, folder, parts)
             else:
                 gate = Analyser.load(args.models).gate
                 found = gate_figures.figures(recipe, gate, folder, examples, run_folder(recipe, args), progress)
-        if recipe.of_cells and (unseen := unseen_looks(recipe, args)):
-            found["looks_left_out"] = evaluate.looks_left_out(recipe, card, unseen)
+        if recipe.of_cells and (unseen := unseen_domains(recipe, args)):
+            found["domains_left_out"] = evaluate.domains_left_out(recipe, card, unseen)
             sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
             found["pairs_left_out"] = cells_compare.figures(sheets, (cells_compare.SHIPPED, cells_compare.COLOUR))
     if audited := audit.kept(args.runs, recipe, examples):

@@ -30,7 +30,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class PredictionBatch:
     """What serving says of N pictures with K classes."""
 
     logits: NDArray[np.float32]
@@ -71,14 +71,16 @@ def open_picture(path: Path) -> Rgb:
         raise DataError(f"{path} is no picture that serving can read: {error}") from None
 
 
-def read(expert: Model, pictures: Sequence[Rgb], progress: Callable[[], None] | None = None) -> Readings:
+def read(organ_model: Model, pictures: Sequence[Rgb], progress: Callable[[], None] | None = None) -> PredictionBatch:
     """Let an expert read ``pictures`` as it does in the bot: every view, then the verdict of its card."""
-    return gather(expert.card, (_told(expert.read(rgb), progress) for rgb in pictures))
+    return gather(organ_model.card, (_told(organ_model.read(rgb), progress) for rgb in pictures))
 
 
-def read_files(expert: Model, paths: Sequence[Path], progress: Callable[[], None] | None = None) -> Readings:
+def read_files(
+    organ_model: Model, paths: Sequence[Path], progress: Callable[[], None] | None = None
+) -> PredictionBatch:
     """As ``read``, from files. Raises DataError naming one that cannot be read."""
-    return gather(expert.card, (_told(expert.read(open_picture(path)), progress) for path in paths))
+    return gather(organ_model.card, (_told(organ_model.read(open_picture(path)), progress) for path in paths))
 
 
 def _told(reading: Prediction, progress: Callable[[], None] | None) -> Prediction:
@@ -87,10 +89,10 @@ def _told(reading: Prediction, progress: Callable[[], None] | None) -> Predictio
     return reading
 
 
-def gather(card: ModelCard, readings: Iterable[Prediction]) -> Readings:
+def gather(card: ModelCard, predictions: Iterable[Prediction]) -> PredictionBatch:
     """Stack what was read; the verdict is that of ``card``."""
-    rows = list(readings)
-    return Readings(
+    rows = list(predictions)
+    return PredictionBatch(
         logits=np.stack([row.outputs.logits for row in rows]),
         chances=np.array([[row.chances[name] for name in card.class_names] for row in rows]),
         maps=np.stack([row.outputs.maps for row in rows]),

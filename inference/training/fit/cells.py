@@ -39,7 +39,7 @@ class Sheets:
 
     tensors: NDArray[np.float32]
     labels: NDArray[np.int32]
-    looks: NDArray[np.str_]
+    domains: NDArray[np.str_]
     parts: NDArray[np.str_]
     sources: NDArray[np.str_]
     colours: Floats
@@ -62,10 +62,10 @@ def train(
     np.savez(folder / SHEETS_FILE, **asdict(sheets))
     log(f"{recipe.name}: {int(sheets.cells.sum())} cells in {len(sheets.labels)} pictures")
     means, seen = pooled(sheets.tensors), sheets.parts != "test"
-    logits, labels, looks = left_out(recipe, means[seen], sheets.labels[seen], sheets.looks[seen])
-    np.savez(folder / UNSEEN_FILE, logits=logits, labels=labels, looks=looks)
+    logits, labels, domains = left_out(recipe, means[seen], sheets.labels[seen], sheets.domains[seen])
+    np.savez(folder / UNSEEN_FILE, logits=logits, labels=labels, domains=domains)
     training = sheets.parts == "train"
-    weights = fit(means[training], sheets.labels[training] != recipe.tumor_free, sheets.looks[training])
+    weights = fit(means[training], sheets.labels[training] != recipe.tumor_free, sheets.domains[training])
     log(f"{recipe.name}: weights {np.round(weights, 3).tolist()}")
     model = build(recipe.architecture, recipe.input.side, recipe.input.channels, len(recipe.classes))
     kernel = spread(recipe, weights[:, None])
@@ -89,8 +89,8 @@ def measure(recipe: Recipe, examples: Sequence[Example], progress: Callable[[flo
         colours.append(baselines.colours(picture))
         progress((i + 1) / len(examples))
     labels = np.array([recipe.class_names.index(e.label) for e in examples], np.int32)
-    looks, parts, sources = (np.array([getattr(e, name) for e in examples]) for name in ("domain", "part", "source"))
-    return Sheets(tensors, labels, looks, parts, sources, np.array(colours))
+    domains, parts, sources = (np.array([getattr(e, name) for e in examples]) for name in ("domain", "part", "source"))
+    return Sheets(tensors, labels, domains, parts, sources, np.array(colours))
 
 
 def load(file: Path) -> Sheets:
@@ -111,15 +111,15 @@ def pooled(tensors: NDArray[np.float32]) -> Floats:
     return np.asarray(np.concatenate([values[..., :-1] * part, part], axis=-1).mean((1, 2)))
 
 
-def fit(means: Floats, ill: NDArray[np.bool_], looks: NDArray[np.str_], strength: float = STRENGTH) -> Floats:
+def fit(means: Floats, ill: NDArray[np.bool_], domains: NDArray[np.str_], strength: float = STRENGTH) -> Floats:
     """Weights [C] of the log odds for leukaemia. Raises DataError when a class is missing."""
     share = np.zeros(len(ill))
     for side in (ill, ~ill):
-        names = np.unique(looks[side])
+        names = np.unique(domains[side])
         if not len(names):
             raise DataError("the blood smear's model needs pictures with leukaemia and without")
         for name in names:
-            chosen = side & (looks == name)
+            chosen = side & (domains == name)
             share[chosen] = 0.5 / len(names) / chosen.sum()
     weights = np.zeros(means.shape[1])
     for _ in range(STEPS):
@@ -137,7 +137,7 @@ def spread(recipe: Recipe, odds: Floats) -> Floats:
 
 
 def left_out(
-    recipe: Recipe, means: Floats, labels: NDArray[np.int32], looks: NDArray[np.str_]
+    recipe: Recipe, means: Floats, labels: NDArray[np.int32], domains: NDArray[np.str_]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.str_]]:
     """Logits of every look from a model that has not seen it: logits [M, K], labels [M], looks [M].
 
@@ -145,10 +145,10 @@ def left_out(
     """
     ill = recipe.positive(labels)
     logits, chosen = np.zeros((len(labels), len(recipe.classes)), np.float32), np.zeros(len(labels), bool)
-    for look in np.unique(looks):
-        here = looks == look
+    for domain in np.unique(domains):
+        here = domains == domain
         if len(np.unique(ill[~here])) == 2:
-            weights = fit(means[~here], ill[~here], looks[~here])
+            weights = fit(means[~here], ill[~here], domains[~here])
             logits[here] = spread(recipe, (means[here] @ weights)[:, None])
             chosen |= here
-    return logits[chosen], labels[chosen], looks[chosen]
+    return logits[chosen], labels[chosen], domains[chosen]

@@ -138,7 +138,7 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
     by_place = LEFT_OUT in told
     views: dict[int, keras.Model] = {}  # traced once a net
 
-    def look(net: keras.Model) -> tuple[float, str]:
+    def domain(net: keras.Model) -> tuple[float, str]:
         names = [lesion_net.CLASS_LOGITS, lesion_net.LESION] if lesion_net.LESION in net.output else [LOGITS]
         view = views.setdefault(id(net), keras.Model(net.input, [net.output[name] for name in names]))
         answers = view.predict(tensors, batch_size=32, verbose=0)
@@ -153,7 +153,7 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
         shown = ", ".join(f"{name} {area:.3f}" for name, area in areas.items())
         return 1 - float(np.mean(list(areas.values()))), f"AUC: {shown}; accuracy {right:.3f}"
 
-    return look
+    return domain
 
 
 def log_loss(logits: Any, labels: Any) -> float:

@@ -160,7 +160,7 @@ def _joined(lower: ScoreBin, upper: ScoreBin) -> ScoreBin:
     )
 
 
-def expert_points(
+def verdict_points(
     tumor: Floats,
     is_tumor: NDArray[np.bool_],
     sources: tuple[str, ...],

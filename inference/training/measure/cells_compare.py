@@ -51,14 +51,16 @@ def chosen_anew(sheets: Sheets) -> Way:
     ill = sheets.labels == 0
     names = SHIPPED, *(f"without {' and '.join(dropped)}" for dropped in (CHROMATIN, *((name,) for name in CHROMATIN)))
     candidates = [features for name, features in ways(sheets) if name in names]
-    return lambda known: max(candidates, key=lambda features: _apart(features[known], ill[known], sheets.looks[known]))
+    return lambda known: max(
+        candidates, key=lambda features: _apart(features[known], ill[known], sheets.domains[known])
+    )
 
 
-def _apart(features: Floats, ill: NDArray[np.bool_], looks: NDArray[np.str_]) -> float:
+def _apart(features: Floats, ill: NDArray[np.bool_], domains: NDArray[np.str_]) -> float:
     """Mean AUC of the pairs of these looks; 0 where they are too few to leave two out."""
-    if min(len(np.unique(looks[side])) for side in (ill, ~ill)) < 3:
+    if min(len(np.unique(domains[side])) for side in (ill, ~ill)) < 3:
         return 0.0
-    return float(pairs(_always(features), ill, looks, np.ones(len(ill), bool)).mean())
+    return float(pairs(_always(features), ill, domains, np.ones(len(ill), bool)).mean())
 
 
 def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
@@ -68,7 +70,7 @@ def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, An
     """
     ill = sheets.labels == 0
     fields = sheets.sources == FIELDS
-    if len(np.unique(sheets.looks[fields & ~ill])) < 2 or len(np.unique(sheets.looks[fields & ill])) < 2:
+    if len(np.unique(sheets.domains[fields & ~ill])) < 2 or len(np.unique(sheets.domains[fields & ill])) < 2:
         return {}
     judged: dict[str, Way] = {name: _always(features) for name, features in ways(sheets)}
     judged[CHOSEN] = chosen_anew(sheets)
@@ -76,15 +78,15 @@ def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, An
     for name, way in judged.items():
         if names and name not in names:
             continue
-        areas = pairs(way, ill, sheets.looks, fields)
-        free, sick = told(way, ill, sheets.looks)
+        areas = pairs(way, ill, sheets.domains, fields)
+        free, sick = told(way, ill, sheets.domains)
         result[name] = {
             "pairs": areas.size,
             "mean": round(float(areas.mean()), 4),
             "least": round(float(areas.min()), 4),
             "called_leukemia": {
-                str(look): [round(side[look], 4) for side in (sick, free) if look in side]
-                for look in np.unique(sheets.looks)
+                str(domain): [round(side[domain], 4) for side in (sick, free) if domain in side]
+                for domain in np.unique(sheets.domains)
             },
         }
     return result
@@ -94,45 +96,45 @@ def _always(features: Floats) -> Way:
     return lambda _known: features
 
 
-def pairs(way: Way, ill: NDArray[np.bool_], looks: NDArray[np.str_], fields: NDArray[np.bool_]) -> Floats:
+def pairs(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_], fields: NDArray[np.bool_]) -> Floats:
     """AUC of every pair of looks that is left out together [looks without leukaemia, looks with it]."""
-    healthy, sick = (np.unique(looks[fields & side]) for side in (~ill, ill))
+    healthy, sick = (np.unique(domains[fields & side]) for side in (~ill, ill))
     result = np.zeros((len(healthy), len(sick)))
     for i, one in enumerate(healthy):
         for j, other in enumerate(sick):
-            pair = np.isin(looks, (one, other))
-            result[i, j] = metrics.auc(_odds(way, ill, looks, pair), ill[pair])
+            pair = np.isin(domains, (one, other))
+            result[i, j] = metrics.auc(_odds(way, ill, domains, pair), ill[pair])
     return result
 
 
-def _odds(way: Way, ill: NDArray[np.bool_], looks: NDArray[np.str_], out: NDArray[np.bool_]) -> Floats:
+def _odds(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_], out: NDArray[np.bool_]) -> Floats:
     """Log odds of the pictures in ``out`` by a model that knows neither them nor the test looks."""
-    known = ~out & ~np.isin(looks, BLOOD_TEST_LOOKS)
+    known = ~out & ~np.isin(domains, BLOOD_TEST_LOOKS)
     features = way(known)
-    return np.asarray(features[out] @ cells.fit(features[known], ill[known], looks[known]))
+    return np.asarray(features[out] @ cells.fit(features[known], ill[known], domains[known]))
 
 
-def told(way: Way, ill: NDArray[np.bool_], looks: NDArray[np.str_]) -> tuple[dict[str, float], dict[str, float]]:
+def told(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_]) -> tuple[dict[str, float], dict[str, float]]:
     """Shares called leukaemia by models without the look: of its pictures without leukaemia, and of those with it.
 
     At the lowest threshold at which no look without leukaemia goes beyond 5 %; the test looks choose nothing.
     """
-    scores = {str(look): _odds(way, ill, looks, looks == look) for look in np.unique(looks)}
+    scores = {str(domain): _odds(way, ill, domains, domains == domain) for domain in np.unique(domains)}
     free, sick = (
-        {look: s[side[looks == look]] for look, s in scores.items() if side[looks == look].any()}
+        {domain: s[side[domains == domain]] for domain, s in scores.items() if side[domains == domain].any()}
         for side in (~ill, ill)
     )
-    threshold = max(float(np.percentile(s, 95)) for look, s in free.items() if look not in BLOOD_TEST_LOOKS)
-    shares = [{look: float((s > threshold).mean()) for look, s in side.items()} for side in (free, sick)]
+    threshold = max(float(np.percentile(s, 95)) for domain, s in free.items() if domain not in BLOOD_TEST_LOOKS)
+    shares = [{domain: float((s > threshold).mean()) for domain, s in side.items()} for side in (free, sick)]
     return shares[0], shares[1]
 
 
 def table(found: dict[str, dict[str, Any]]) -> list[str]:
     """``figures`` as a Markdown table."""
-    looks = list(next(iter(found.values()))["called_leukemia"])
-    lines = [f"| judged by | mean | least | {' | '.join(looks)} |", "|---|---|---|" + "---|" * len(looks)]
+    domains = list(next(iter(found.values()))["called_leukemia"])
+    lines = [f"| judged by | mean | least | {' | '.join(domains)} |", "|---|---|---|" + "---|" * len(domains)]
     for name, row in found.items():
-        shares = " | ".join(" / ".join(f"{v:.2f}" for v in row["called_leukemia"][look]) for look in looks)
+        shares = " | ".join(" / ".join(f"{v:.2f}" for v in row["called_leukemia"][domain]) for domain in domains)
         lines.append(f"| {name} | {row['mean']:.3f} | {row['least']:.3f} | {shares} |")
     return [*lines, ""]
 

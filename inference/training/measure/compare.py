@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit.mix import ARCHIVE
 from inference.training.measure import metrics
-from inference.training.predict import Readings
+from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
 
 ARCHIVE_SET = "archive"
@@ -21,7 +21,7 @@ SETS = ("test", "val", LEFT_OUT, ARCHIVE_SET, EXTRA_TEST)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VerdictShares:
     """Shares of the pictures of one kind that are told signs, no signs and not sure; ``pictures`` may be 0."""
 
     pictures: int
@@ -37,9 +37,9 @@ class Row:
     auc: float
     macro_f1: float
     """Over the classes that occur; of a class that the model does not have none is right."""
-    tumors: Told
-    clear: Told
-    findings: Told
+    tumors: VerdictShares
+    clear: VerdictShares
+    findings: VerdictShares
     """Pictures with a finding of another kind, which is no tumour."""
 
 
@@ -51,7 +51,7 @@ def set_of(example: Example) -> str | None:
 
 
 def figures(
-    recipe: Recipe, models: Mapping[str, tuple[tuple[str, ...], Readings]], examples: Sequence[Example]
+    recipe: Recipe, models: Mapping[str, tuple[tuple[str, ...], PredictionBatch]], examples: Sequence[Example]
 ) -> dict[str, dict[str, Row]]:
     """Set -> model's name -> its row; ``models`` gives each model's class names and what it read of ``examples``."""
     sets = np.array([set_of(example) or "" for example in examples])
@@ -60,8 +60,8 @@ def figures(
     roles = np.array([role[label] for label in labels])
     return {
         name: {
-            model: _row(names, readings, labels, roles, role, sets == name)
-            for model, (names, readings) in models.items()
+            model: _row(names, predictions, labels, roles, role, sets == name)
+            for model, (names, predictions) in models.items()
         }
         for name in SETS
         if (sets == name).any()
@@ -70,7 +70,7 @@ def figures(
 
 def _row(
     names: tuple[str, ...],
-    readings: Readings,
+    predictions: PredictionBatch,
     labels: Sequence[str],
     roles: NDArray[np.str_],
     role: Mapping[str, str],
@@ -79,21 +79,21 @@ def _row(
     order = [*names, *sorted({*labels} - {*names})]
     true = np.array([order.index(label) for label in labels], np.int32)
     ill = roles == "tumor"
-    score = readings.chances[:, [role.get(name, "clear") == "tumor" for name in names]].sum(1)
-    predicted = readings.chances.argmax(1).astype(np.int32)
+    score = predictions.chances[:, [role.get(name, "clear") == "tumor" for name in names]].sum(1)
+    predicted = predictions.chances.argmax(1).astype(np.int32)
     return Row(
         auc=metrics.auc(score[here], ill[here]),
         macro_f1=metrics.macro_f1(predicted[here], true[here], len(order)),
-        tumors=_told(readings.said, here & ill),
-        clear=_told(readings.said, here & (roles == "clear")),
-        findings=_told(readings.said, here & (roles == "finding")),
+        tumors=_told(predictions.said, here & ill),
+        clear=_told(predictions.said, here & (roles == "clear")),
+        findings=_told(predictions.said, here & (roles == "finding")),
     )
 
 
-def _told(said: NDArray[np.int_], chosen: NDArray[np.bool_]) -> Told:
+def _told(said: NDArray[np.int_], chosen: NDArray[np.bool_]) -> VerdictShares:
     if not chosen.any():
-        return Told(0, 0.0, 0.0, 0.0)
-    return Told(int(chosen.sum()), *(float((said[chosen] == what).mean()) for what in (1, -1, 0)))
+        return VerdictShares(0, 0.0, 0.0, 0.0)
+    return VerdictShares(int(chosen.sum()), *(float((said[chosen] == what).mean()) for what in (1, -1, 0)))
 
 
 def lines(found: Mapping[str, Mapping[str, Row]]) -> list[str]:
@@ -110,7 +110,7 @@ def lines(found: Mapping[str, Mapping[str, Row]]) -> list[str]:
     return table
 
 
-def _shares(told: Told) -> str:
+def _shares(told: VerdictShares) -> str:
     if not told.pictures:
         return "-"
     return f"{told.signs:.3f} / {told.no_signs:.3f} / {told.not_sure:.3f} of {told.pictures}"

@@ -17,11 +17,11 @@ from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit import baselines
 from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
-from inference.training.predict import Readings, Rgb, open_picture, probabilities, read_files, said
+from inference.training.predict import PredictionBatch, Rgb, open_picture, probabilities, read_files, said
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
-Part = tuple[list[Example], Readings]
+Part = tuple[list[Example], PredictionBatch]
 PARTS = ("val", "test", LEFT_OUT, EXTRA_TEST)
 SPECIFICITY = 0.95
 KINDS = {("leukemia", "mehrad_all"): "all", ("leukemia", "aml_lmu_2class"): "aml"}
@@ -50,43 +50,45 @@ def provenance(examples: Sequence[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def read_parts(expert: Model, examples: Sequence[Example], progress: Callable[[], None] | None) -> dict[str, Part]:
+def read_parts(organ_model: Model, examples: Sequence[Example], progress: Callable[[], None] | None) -> dict[str, Part]:
     """Let an expert read val and test as it does in the bot."""
     parts = {part: [e for e in examples if e.part == part] for part in PARTS}
-    return {part: (rows, read_files(expert, [e.path for e in rows], progress)) for part, rows in parts.items() if rows}
+    return {
+        part: (rows, read_files(organ_model, [e.path for e in rows], progress)) for part, rows in parts.items() if rows
+    }
 
 
-def expert_figures(
-    recipe: Recipe, expert: Model, folder: Path, examples: Sequence[Example], parts: dict[str, Part]
+def organ_figures(
+    recipe: Recipe, organ_model: Model, folder: Path, examples: Sequence[Example], parts: dict[str, Part]
 ) -> dict[str, Any]:
     """Every figure of an expert's card that needs no other pictures than val and test."""
-    card = expert.card
+    card = organ_model.card
     known = baselines.fit(recipe, [e for e in examples if e.part == "train"])
     result: dict[str, Any] = {}
     thresholds: dict[str, float] | None = None
-    for part, (rows, readings) in parts.items():
+    for part, (rows, predictions) in parts.items():
         labels = labels_of(recipe, rows)
         seen = baselines.features(rows, blank_bars=False)
-        heat = heatmaps.figures(recipe, card, readings, rows, thresholds)
+        heat = heatmaps.figures(recipe, card, predictions, rows, thresholds)
         thresholds = heat.get("thresholds_chosen_on_val")
         result[part] = {
             "pictures": dict(sorted(Counter(e.label for e in rows).items())),
-            "model": table(recipe, readings.chances, labels, rows),
+            "model": table(recipe, predictions.chances, labels, rows),
             **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
-            "verdicts": verdicts(recipe, readings, labels, rows),
-            "breakdown": breakdown(recipe, readings, labels, rows),
-            "doubtful_labels": doubtful_labels(recipe, readings, labels, rows),
-            "prediction_sets": prediction_sets(card, readings.chances, labels, rows),
-            "doubt": doubt(recipe, card, readings, labels, rows),
+            "verdicts": verdicts(recipe, predictions, labels, rows),
+            "breakdown": breakdown(recipe, predictions, labels, rows),
+            "doubtful_labels": doubtful_labels(recipe, predictions, labels, rows),
+            "prediction_sets": prediction_sets(card, predictions.chances, labels, rows),
+            "doubt": doubt(recipe, card, predictions, labels, rows),
             "heat_map": heat,
         }
-    rows, readings = parts["test"] if "test" in parts else parts["val"]
+    rows, predictions = parts["test"] if "test" in parts else parts["val"]
     chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
     tensors = dataset.tensors(chosen, recipe.input)
     result["grad_cam_error"] = float(f"{heatmaps.grad_cam_error(folder, card, tensors):.1e}")
     result["map_correlation_with_random_weights"] = heatmaps.randomised(card, folder, tensors)
     result["speed_ms_one_thread"] = speed(folder, card)
-    result["read_ms_one_thread"] = reading_speed(expert, [open_picture(e.path) for e in chosen])
+    result["read_ms_one_thread"] = reading_speed(organ_model, [open_picture(e.path) for e in chosen])
     return result
 
 
@@ -118,7 +120,7 @@ def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: 
 
 
 def verdicts(
-    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+    recipe: Recipe, predictions: PredictionBatch, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """What people are told, by source: shares of signs, no signs and not sure, each with its interval."""
     ill = recipe.positive(labels)
@@ -126,7 +128,7 @@ def verdicts(
     groups = [e.group for e in examples]
 
     def shares(chosen: NDArray[np.bool_]) -> dict[str, Any]:
-        named = {"signs": readings.said == 1, "no_signs": readings.said == -1, "not_sure": readings.said == 0}
+        named = {"signs": predictions.said == 1, "no_signs": predictions.said == -1, "not_sure": predictions.said == 0}
         here = of(groups, chosen)
         return {"pictures": int(chosen.sum())} | {k: metrics.share(v[chosen], here) for k, v in named.items()}
 
@@ -140,10 +142,10 @@ def verdicts(
 
 
 def breakdown(
-    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+    recipe: Recipe, predictions: PredictionBatch, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """AUC and what people are told by sequence, plane and finding, where ``LEAST_ROWS`` or more pictures are known."""
-    ill, score = recipe.positive(labels), recipe.score(readings.chances)
+    ill, score = recipe.positive(labels), recipe.score(predictions.chances)
     result: dict[str, Any] = {}
     for name, values in (
         ("sequence", [e.detail for e in examples]),
@@ -158,8 +160,8 @@ def breakdown(
                 continue
             groups = of([e.group for e in examples], here)
             rows[value] = {"pictures": int(here.sum()), "with_tumor": int(ill[here].sum())} | {
-                "signs": metrics.share(readings.said[here] == 1, groups),
-                "no_signs": metrics.share(readings.said[here] == -1, groups),
+                "signs": metrics.share(predictions.said[here] == 1, groups),
+                "no_signs": metrics.share(predictions.said[here] == -1, groups),
             }
             if 0 < ill[here].sum() < here.sum():
                 found, positive = score[here], ill[here]
@@ -173,10 +175,10 @@ def breakdown(
 
 
 def doubtful_labels(
-    recipe: Recipe, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+    recipe: Recipe, predictions: PredictionBatch, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> list[dict[str, Any]]:
     """Pictures that the model is sure to be labelled wrong, by file: what somebody should look at again."""
-    score, ill = recipe.score(readings.chances), recipe.positive(labels)
+    score, ill = recipe.score(predictions.chances), recipe.positive(labels)
     wrong = np.where(ill, 1 - score, score)
     order = [int(i) for i in np.argsort(-wrong)[:MOST_DOUBTFUL] if wrong[i] > SURE_WRONG]
     return [
@@ -208,16 +210,20 @@ def prediction_sets(
 
 
 def doubt(
-    recipe: Recipe, card: ModelCard, readings: Readings, labels: NDArray[np.int32], examples: Sequence[Example]
+    recipe: Recipe,
+    card: ModelCard,
+    predictions: PredictionBatch,
+    labels: NDArray[np.int32],
+    examples: Sequence[Example],
 ) -> dict[str, Any]:
     """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
     groups = [e.group for e in examples]
     ill = recipe.positive(labels)
-    score = recipe.score(readings.chances)
+    score = recipe.score(predictions.chances)
     sure, right = np.maximum(score, 1 - score), (score >= 0.5) == ill
-    top, kind = readings.chances.max(1), readings.chances.argmax(1) == labels
-    wrong = ((readings.said == 1) & ~ill) | ((readings.said == -1) & ill)
-    answered = readings.said != 0
+    top, kind = predictions.chances.max(1), predictions.chances.argmax(1) == labels
+    wrong = ((predictions.said == 1) & ~ill) | ((predictions.said == -1) & ill)
+    answered = predictions.said != 0
     result = {
         "answered": metrics.share(answered, groups),
         "told_wrong": metrics.share(wrong, groups),
@@ -225,24 +231,24 @@ def doubt(
         "risk_at_90_coverage_kind": metrics.interval(lambda i: metrics.risk_at(top[i], kind[i]), groups),
     }
     if len(card.views) > 1:
-        far = readings.tta_disagreement > card.max_tta_disagreement
+        far = predictions.tta_disagreement > card.max_tta_disagreement
         result["views_disagree"] = metrics.share(far, groups)
         if (~right).any():
             result["views_disagree_where_wrong"] = metrics.share(far[~right], of(groups, ~right))
     return result
 
 
-def looks_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
+def domains_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
     """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
     chances = probabilities(unseen.logits, card.temperature)
     told = said(card, chances)
-    predicted, looks = chances.argmax(1), np.array(unseen.sources)
+    predicted, domains = chances.argmax(1), np.array(unseen.sources)
     result: dict[str, Any] = {}
-    for look in np.unique(looks):
-        chosen = looks == look
+    for domain in np.unique(domains):
+        chosen = domains == domain
         for k in np.unique(unseen.labels[chosen]).tolist():
             here = chosen & (unseen.labels == k)
-            result[f"{look} ({recipe.class_names[k]})"] = {
+            result[f"{domain} ({recipe.class_names[k]})"] = {
                 "pictures": int(here.sum()),
                 "right": round(float((predicted[here] == k).mean()), 4),
                 "signs": round(float((told[here] == 1).mean()), 4),
@@ -265,12 +271,12 @@ def speed(folder: Path, card: ModelCard) -> float:
     return round(float(np.median(times)) * 1000, 2)
 
 
-def reading_speed(expert: Model, pictures: Sequence[Rgb]) -> float:
+def reading_speed(organ_model: Model, pictures: Sequence[Rgb]) -> float:
     """Median milliseconds of processor time from the pixels of a picture to its probabilities and maps."""
     times = []
     for picture in [*pictures[:4], *pictures, *pictures]:  # the first ones are slow
         start = time.process_time()
-        expert.read(picture)
+        organ_model.read(picture)
         times.append(time.process_time() - start)
     return round(float(np.median(times[4:])) * 1000, 2)
 

@@ -16,7 +16,7 @@ from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import metrics
-from inference.training.predict import Readings
+from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
 
 Heats = NDArray[np.float32]
@@ -25,13 +25,13 @@ BLOB = 0.5
 """Heat that people see as a bright spot: half of the full scale."""
 
 
-def shown(card: ModelCard, readings: Readings) -> Heats:
+def shown(card: ModelCard, predictions: PredictionBatch) -> Heats:
     """The heat [N, S, S] in 0..1 that people see: the likeliest tumour class, on the card's scale, in 8 bits."""
     tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-    likeliest = np.array(tumors)[readings.chances[:, tumors].argmax(1)]
+    likeliest = np.array(tumors)[predictions.chances[:, tumors].argmax(1)]
     size = (card.input.side, card.input.side)
     rows = []
-    for class_maps, k in zip(readings.evidence, likeliest, strict=True):
+    for class_maps, k in zip(predictions.evidence, likeliest, strict=True):
         small = Image.fromarray(to_levels(heat(class_maps[..., k], card.heatmap_full_scale)))
         rows.append(np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32) / 255)
     return np.stack(rows)
@@ -40,12 +40,12 @@ def shown(card: ModelCard, readings: Readings) -> Heats:
 def figures(
     recipe: Recipe,
     card: ModelCard,
-    readings: Readings,
+    predictions: PredictionBatch,
     examples: Sequence[Example],
     chosen: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Everything about the maps of one part; ``chosen`` are the thresholds of val, else they are chosen here."""
-    heats = shown(card, readings)
+    heats = shown(card, predictions)
     healthy = np.array([not card.classes[recipe.class_names.index(e.label)].tumor for e in examples])
     result: dict[str, Any] = {}
     if healthy.any():
@@ -76,7 +76,9 @@ def figures(
     return result
 
 
-def clearest(card: ModelCard, readings: Readings, examples: Sequence[Example], scales: Sequence[float]) -> float:
+def clearest(
+    card: ModelCard, predictions: PredictionBatch, examples: Sequence[Example], scales: Sequence[float]
+) -> float:
     """Of full scales (rising) the smallest, so the brightest map, whose hottest pixel points as well as any other's.
 
     As well is within a hundredth of the outlined pictures; where none is outlined the largest scale is taken.
@@ -87,7 +89,7 @@ def clearest(card: ModelCard, readings: Readings, examples: Sequence[Example], s
     masks = np.stack([dataset.outline(examples[i], card.input) > 0 for i in marked])
     hits = []
     for scale in scales:
-        heats = shown(card.model_copy(update={"heatmap_full_scale": scale}), readings)[marked]
+        heats = shown(card.model_copy(update={"heatmap_full_scale": scale}), predictions)[marked]
         hottest = heats.reshape(len(marked), -1).argmax(1)
         hits.append(float(masks.reshape(len(marked), -1)[np.arange(len(marked)), hottest].mean()))
     return next(scale for scale, hit in zip(scales, hits, strict=True) if hit >= max(hits) - 0.01)

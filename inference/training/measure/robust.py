@@ -135,7 +135,7 @@ def figures(
                 changed.append(change(picture, rng))
                 progress()
             if recipe.organ:
-                row, right = _expert_row(recipe, analyser, rows, changed, clean)
+                row, right = _organ_row(recipe, analyser, rows, changed, clean)
                 clean = right if clean is None else clean
                 row["stood"] = bool(
                     row["accuracy_change"]["value"] >= -LEEWAY
@@ -147,7 +147,7 @@ def figures(
     return {"pictures": len(rows), "seed": seed, "changes": result}
 
 
-def _expert_row(
+def _organ_row(
     recipe: Recipe,
     analyser: Analyser,
     examples: Sequence[Example],

@@ -21,7 +21,7 @@ from inference.training.data.dataset import Example
 from inference.training.fit import lesions
 from inference.training.fit.baselines import colours, linear_classifier
 from inference.training.measure import metrics
-from inference.training.predict import Readings, Rgb, predict, read
+from inference.training.predict import PredictionBatch, Rgb, predict, read
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ MOST_PICTURES = 200
 SEED = 5
 
 
-def told_sources(examples: Sequence[Example]) -> list[Example]:
+def known_sources(examples: Sequence[Example]) -> list[Example]:
     """Pictures of the sources that can be split by person into folds; of large ones a sample."""
     rng = np.random.default_rng(SEED)
     chosen: list[Example] = []
@@ -46,7 +46,7 @@ def told_sources(examples: Sequence[Example]) -> list[Example]:
     return chosen
 
 
-def source_told(features: Floats, sources: Sequence[str], groups: Sequence[str]) -> dict[str, Any]:
+def source_recognised(features: Floats, sources: Sequence[str], groups: Sequence[str]) -> dict[str, Any]:
     """How well a linear classifier tells the source [N] from features [N, F]: balanced accuracy, folds by group.
 
     With two sources also the AUC. Chance is one over the number of sources (0.5 for the AUC).
@@ -110,15 +110,15 @@ def tumors_put_in(recipe: Recipe, arrays: dataset.Arrays) -> tuple[list[int], li
     return tumors, into, mixed
 
 
-def compared(card: ModelCard, before: Readings, after: Readings, groups: Sequence[str]) -> dict[str, Any]:
+def compared(card: ModelCard, before: PredictionBatch, after: PredictionBatch, groups: Sequence[str]) -> dict[str, Any]:
     """What is said of the same pictures before and after one change; ``auc``: how well the score tells them apart."""
     tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-    scores = [readings.chances[:, tumors].sum(1) for readings in (before, after)]
+    scores = [predictions.chances[:, tumors].sum(1) for predictions in (before, after)]
     result: dict[str, Any] = {"pictures": len(groups)}
-    for name, readings in (("before", before), ("after", after)):
+    for name, predictions in (("before", before), ("after", after)):
         result[name] = {
-            "signs": metrics.share(readings.said == 1, groups),
-            "no_signs": metrics.share(readings.said == -1, groups),
+            "signs": metrics.share(predictions.said == 1, groups),
+            "no_signs": metrics.share(predictions.said == -1, groups),
         }
 
     def apart(i: NDArray[np.intp]) -> float:
@@ -135,7 +135,7 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
     card = load_card(folder)
     result: dict[str, Any] = {"weights": card.sha256["model.tflite"], "source_from_features": {}}
     for label in recipe.class_names:
-        rows = told_sources([e for e in examples if e.label == label and e.part in ("train", "val")])
+        rows = known_sources([e for e in examples if e.label == label and e.part in ("train", "val")])
         if len({e.source for e in rows}) < 2:
             continue
         sources, groups = [e.source for e in rows], [e.group for e in rows]
@@ -143,7 +143,7 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
             "brightness_or_colour_only": np.array([colours(dataset.read_picture(e.path)) for e in rows]),
             "model": predict(folder, dataset.tensors(rows, card.input)).features.astype(np.float64),
         }
-        result["source_from_features"][label] = {n: source_told(f, sources, groups) for n, f in known.items()}
+        result["source_from_features"][label] = {n: source_recognised(f, sources, groups) for n, f in known.items()}
     validation = [e for e in examples if e.part == "val"]
     if any(e.mask for e in validation):
         result |= changed(recipe, card, folder, dataset.load(recipe, validation, blank_bars=False))
@@ -152,18 +152,18 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
 
 def changed(recipe: Recipe, card: ModelCard, folder: Path, arrays: dataset.Arrays) -> dict[str, Any]:
     """The two tests that change one thing in a picture, as the model serves."""
-    expert = Model.load(Entry(folder, card))
+    organ_model = Model.load(Entry(folder, card))
     groups = [e.group for e in arrays.examples]
     indices, filled = tumors_taken_out(recipe, arrays)
     result: dict[str, Any] = {}
     if indices:
-        before = read(expert, [rgb(arrays.pictures[i, ..., 0]) for i in indices])
-        after = read(expert, [rgb(picture) for picture in filled])
+        before = read(organ_model, [rgb(arrays.pictures[i, ..., 0]) for i in indices])
+        after = read(organ_model, [rgb(picture) for picture in filled])
         result["tumor_taken_out"] = compared(card, before, after, [groups[i] for i in indices])
     tumors, into, mixed = tumors_put_in(recipe, arrays)
     if tumors:
-        before = read(expert, [rgb(arrays.pictures[i, ..., 0]) for i in into])
-        after = read(expert, [rgb(picture) for picture in mixed])
+        before = read(organ_model, [rgb(arrays.pictures[i, ..., 0]) for i in into])
+        after = read(organ_model, [rgb(picture) for picture in mixed])
         result["tumor_put_into_another_place"] = compared(card, before, after, [groups[i] for i in tumors]) | {
             "places": dict(sorted(Counter(arrays.examples[i].source for i in into).items()))
         }

@@ -47,7 +47,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VolumeAnswer:
     """What the bot would say of a volume."""
 
     verdict: Verdict | None
@@ -113,14 +113,14 @@ def read(analyser: Analyser, volume: Volume, progress: Callable[[], None]) -> li
     return series
 
 
-def tell(analyser: Analyser, series: Sequence[SeriesFindings]) -> Told:
+def tell(analyser: Analyser, series: Sequence[SeriesFindings]) -> VolumeAnswer:
     """Give the answer about a volume."""
     cards = {organ: model.card for organ, model in analyser.experts.items()}
     any_slice = any(f.verdict is Verdict.TUMOR_SIGNS for one in series for f in one.findings)
     try:
-        return Told(judge_case(series, cards).verdict, any_slice)
+        return VolumeAnswer(judge_case(series, cards).verdict, any_slice)
     except PictureError:
-        return Told(None, any_slice)
+        return VolumeAnswer(None, any_slice)
 
 
 def figures(recipe: Recipe, analyser: Analyser, root: Path, bar: Callable[[int, str], Any]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _first(series: SeriesFindings, size: int) -> SeriesFindings:
     return SeriesFindings(series.findings[start : start + size])
 
 
-def _is(told: Told) -> bool:
+def _is(told: VolumeAnswer) -> bool:
     return told.verdict is Verdict.TUMOR_SIGNS
 
 

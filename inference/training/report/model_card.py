@@ -43,7 +43,7 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
             lines += _part(card.figures[part], part)
     if not card.organ:
         lines += gate_card.lines(card.figures)
-    lines += _looks(card.figures.get("looks_left_out"))
+    lines += _looks(card.figures.get("domains_left_out"))
     lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
     lines += _robustness(card.figures.get("robustness"))
     lines += studies.card_lines(card.figures.get("studies"))
@@ -236,8 +236,8 @@ def _heat(heat: dict[str, Any] | None) -> list[str]:
     return lines
 
 
-def _looks(looks: dict[str, Any] | None) -> list[str]:
-    if not looks:
+def _looks(domains: dict[str, Any] | None) -> list[str]:
+    if not domains:
         return []
     lines = [
         "## Looks left out",
@@ -248,9 +248,9 @@ def _looks(looks: dict[str, Any] | None) -> list[str]:
     ]
     rows = [
         (name, str(row["pictures"]), f"{row['right']:.3f}", f"{row['signs']:.3f}", f"{row['no_signs']:.3f}")
-        for name, row in looks.items()
+        for name, row in domains.items()
     ]
-    return lines + table(("look", "pictures", "right class", "signs", "no signs"), rows)
+    return lines + table(("domain", "pictures", "right class", "signs", "no signs"), rows)
 
 
 def _robustness(found: dict[str, Any] | None) -> list[str]:

@@ -11,7 +11,7 @@ from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.measure import heatmaps, metrics
-from inference.training.predict import Readings
+from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
 from inference.training.report import svg
 from inference.training.report.svg import Panel, words
@@ -25,20 +25,22 @@ ROWS = {"told right": 5, "told wrong": 5, "not sure": 5}
 """What the gallery shows, and how many of each."""
 
 
-def write(recipe: Recipe, card: ModelCard, folder: Path, parts: dict[str, tuple[list[Example], Readings]]) -> None:
+def write(
+    recipe: Recipe, card: ModelCard, folder: Path, parts: dict[str, tuple[list[Example], PredictionBatch]]
+) -> None:
     """Write ``plots.svg`` and ``gallery.svg`` into ``folder``."""
     (folder / PLOTS).write_text(plots(recipe, card, parts), encoding="utf-8")
-    rows, readings = parts["test"] if "test" in parts else parts["val"]
-    (folder / GALLERY).write_text(gallery(recipe, card, rows, readings), encoding="utf-8")
+    rows, predictions = parts["test"] if "test" in parts else parts["val"]
+    (folder / GALLERY).write_text(gallery(recipe, card, rows, predictions), encoding="utf-8")
 
 
-def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example], Readings]]) -> str:
+def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example], PredictionBatch]]) -> str:
     """Four panels: ROC, reliability, confusion (test) and risk by coverage (test)."""
     step = SIDE + 90
     left = 78
     drawn_parts = {name: parts[name] for name in ("test", "extra_test", "val") if name in parts}
     drawn_parts = dict(list(drawn_parts.items())[:2])
-    good = all(_area(recipe, rows, readings) > 0.97 for rows, readings in drawn_parts.values())
+    good = all(_area(recipe, rows, predictions) > 0.97 for rows, predictions in drawn_parts.values())
     roc = Panel(left, 40, SIDE, (0, 0.3), (0.7, 1)) if good else Panel(left, 40, SIDE)
     sure = Panel(left + step, 40, SIDE)
     matrix = Panel(left, 40 + step, SIDE)
@@ -47,14 +49,14 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     )
     sure.axes("Reliability: said and true", "probability of the answer", "share right")
     sure.line([(0, 0), (1, 1)], "c")
-    for (rows, readings), kind in zip(drawn_parts.values(), ("b", "a"), strict=True):
+    for (rows, predictions), kind in zip(drawn_parts.values(), ("b", "a"), strict=True):
         labels = np.array([recipe.class_names.index(e.label) for e in rows])
-        ill, score = recipe.positive(labels), recipe.score(readings.chances)
+        ill, score = recipe.positive(labels), recipe.score(predictions.chances)
         if ill.any() and not ill.all():
             roc.line(list(zip(*(v.tolist() for v in metrics.roc(score, ill)), strict=True)), kind)
             for point in (card.operating_points.positive, card.operating_points.negative):
                 roc.dot(float((score[~ill] >= point).mean()), float((score[ill] >= point).mean()), 4, f"f{kind}")
-        confidence, right = readings.chances.max(1), readings.chances.argmax(1) == labels
+        confidence, right = predictions.chances.max(1), predictions.chances.argmax(1) == labels
         bins = metrics.reliability(confidence, right)
         sure.line([(x, y) for x, y, count in bins if count >= FEW], kind)
         for x, y, count in bins:
@@ -62,22 +64,22 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     names = list(zip(drawn_parts, ("b", "a"), strict=True))
     roc.key([*names, ("dots: operating points", "grid")], 0.4, 0.7)
     sure.key([*names, ("as it should be", "c")], 0.06, 0.1)
-    rows, readings = parts["test"] if "test" in parts else parts["val"]
-    risk = _risk(recipe, rows, readings, left + step, 40 + step)
-    drawn = [*roc.parts, *sure.parts, *_confusion(recipe, rows, readings, matrix), *risk.parts]
+    rows, predictions = parts["test"] if "test" in parts else parts["val"]
+    risk = _risk(recipe, rows, predictions, left + step, 40 + step)
+    drawn = [*roc.parts, *sure.parts, *_confusion(recipe, rows, predictions, matrix), *risk.parts]
     return svg.document(left + 2 * step - 30, 40 + 2 * step - 20, f"Figures of {card.name} {card.version}", drawn)
 
 
-def _area(recipe: Recipe, rows: Sequence[Example], readings: Readings) -> float:
+def _area(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch) -> float:
     ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in rows]))
-    return metrics.auc(recipe.score(readings.chances), ill)
+    return metrics.auc(recipe.score(predictions.chances), ill)
 
 
-def _risk(recipe: Recipe, rows: Sequence[Example], readings: Readings, left: float, top: float) -> Panel:
+def _risk(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch, left: float, top: float) -> Panel:
     labels = np.array([recipe.class_names.index(e.label) for e in rows])
-    score = recipe.score(readings.chances)
+    score = recipe.score(predictions.chances)
     binary = metrics.risk_coverage(np.maximum(score, 1 - score), (score >= 0.5) == recipe.positive(labels))
-    kind = metrics.risk_coverage(readings.chances.max(1), readings.chances.argmax(1) == labels)
+    kind = metrics.risk_coverage(predictions.chances.max(1), predictions.chances.argmax(1) == labels)
     later = binary[0] >= 0.1  # of the first few pictures one wrong answer is all
     ceiling = float(np.ceil(20 * max(0.05, binary[1][later].max(), kind[1][later].max())) / 20)
     panel = Panel(left, top, SIDE, ys=(0, ceiling))
@@ -91,10 +93,10 @@ def _risk(recipe: Recipe, rows: Sequence[Example], readings: Readings, left: flo
     return panel
 
 
-def _confusion(recipe: Recipe, rows: Sequence[Example], readings: Readings, panel: Panel) -> list[str]:
+def _confusion(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch, panel: Panel) -> list[str]:
     names = recipe.class_names
     labels = np.array([names.index(e.label) for e in rows])
-    predicted, n = readings.chances.argmax(1), len(names)
+    predicted, n = predictions.chances.argmax(1), len(names)
     cell = panel.side / n
     parts = [words(panel.left, panel.top - 9, "Confusion (test): rows are true", "title")]
     for i in range(n):
@@ -114,13 +116,13 @@ def _confusion(recipe: Recipe, rows: Sequence[Example], readings: Readings, pane
     return parts
 
 
-def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], readings: Readings) -> str:
+def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], predictions: PredictionBatch) -> str:
     """Cases of test, drawn without their pictures: the outline of the tumour and of the heat, and what was said."""
     labels = np.array([recipe.class_names.index(e.label) for e in rows])
-    ill, told = recipe.positive(labels), readings.said
+    ill, told = recipe.positive(labels), predictions.said
     right = ((told == 1) & ill) | ((told == -1) & ~ill)
     kinds = {"told right": right, "told wrong": (told != 0) & ~right, "not sure": told == 0}
-    heats = heatmaps.shown(card, readings)
+    heats = heatmaps.shown(card, predictions)
     rng = np.random.default_rng(0)
     parts, top = [], 20.0
     for name, count in ROWS.items():
@@ -128,7 +130,7 @@ def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], readings: 
         chosen = np.sort(rng.permutation(found)[:count])
         parts.append(words(12, top + 6, f"{name}: {len(chosen)} of {len(found)}", "title"))
         for column, i in enumerate(chosen.tolist()):
-            parts += _tile(card, rows[i], readings, heats[i], i, (12 + column * (TILE + 14), top + 16))
+            parts += _tile(card, rows[i], predictions, heats[i], i, (12 + column * (TILE + 14), top + 16))
         top += TILE + 84 if len(chosen) else 30
     width = 12 + max(ROWS.values()) * (TILE + 14)
     key = "Grey: head and tumour as outlined. Orange: heat above 0.25 and 0.5 of the scale."
@@ -141,7 +143,7 @@ def gallery(recipe: Recipe, card: ModelCard, rows: Sequence[Example], readings: 
 def _tile(
     card: ModelCard,
     example: Example,
-    readings: Readings,
+    predictions: PredictionBatch,
     heat: NDArray[np.float32],
     i: int,
     place: tuple[float, float],
@@ -162,9 +164,9 @@ def _tile(
     else:
         contours = [svg.outline(heat[::4, ::4], level, left, top, TILE) for level in (0.25, 0.5)]
         parts += [f'<path class="b" d="{contour}"/>' for contour in contours]
-    best = int(readings.chances[i].argmax())
+    best = int(predictions.chances[i].argmax())
     parts.append(words(left, top + TILE + 14, f"true: {example.label}", "small"))
-    answer = f"said: {card.class_names[best]} {100 * readings.chances[i, best]:.0f}"
+    answer = f"said: {card.class_names[best]} {100 * predictions.chances[i, best]:.0f}"
     parts.append(words(left, top + TILE + 28, answer, "small"))
     parts.append(words(left, top + TILE + 42, example.detail[:22] or example.source, "small fc"))
     return parts

@@ -37,14 +37,14 @@ def drawn(folder: Path, organ: str) -> list[Path]:
 
 def agree(organ: str, paths: list[Path], told: list[dict[str, Any]], heatmaps_told: list[bytes]) -> None:
     """Compare what was told of each picture with what the evaluation reads in it."""
-    expert = Model.load(EXPERTS[organ])
-    card, readings = expert.card, read_files(expert, paths)
-    heats = heatmaps.shown(card, readings)
+    organ_model = Model.load(EXPERTS[organ])
+    card, predictions = organ_model.card, read_files(organ_model, paths)
+    heats = heatmaps.shown(card, predictions)
     assert len(told) == len(paths)
     for i, line in enumerate(told):
         chances = [line["probabilities"][name] for name in card.class_names]
-        assert chances == pytest.approx(readings.chances[i].tolist(), abs=1e-6)
-        assert {"tumor_signs": 1, "no_tumor_signs": -1, "not_sure": 0}[line["verdict"]] == readings.said[i]
+        assert chances == pytest.approx(predictions.chances[i].tolist(), abs=1e-6)
+        assert {"tumor_signs": 1, "no_tumor_signs": -1, "not_sure": 0}[line["verdict"]] == predictions.said[i]
         inside = {name for name, p in zip(card.class_names, chances, strict=True) if p >= 1 - card.conformal[name]}
         assert set(line["prediction_set"]) == inside
         with Image.open(io.BytesIO(heatmaps_told[i])) as heat:

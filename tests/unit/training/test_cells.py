@@ -28,45 +28,45 @@ GRAIN = MEASURES.index("grain")
 def measured(seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
     """Means of two measures and a constant, whether ill, and looks: the first tells the disease, the other a look."""
     rng = np.random.default_rng(seed)
-    look = rng.integers(0, 4, COUNT)
-    ill = look % 2 == 1
-    means = np.stack([ill + rng.normal(0, 0.7, COUNT), look + rng.normal(0, 0.2, COUNT), np.ones(COUNT)], axis=1)
-    return means, ill, np.array([f"look {k}" for k in look])
+    domain = rng.integers(0, 4, COUNT)
+    ill = domain % 2 == 1
+    means = np.stack([ill + rng.normal(0, 0.7, COUNT), domain + rng.normal(0, 0.2, COUNT), np.ones(COUNT)], axis=1)
+    return means, ill, np.array([f"look {k}" for k in domain])
 
 
 def test_large_look_counts_no_more_than_small_one() -> None:
-    means, ill, looks = measured()
-    many = looks == "look 1"
+    means, ill, domains = measured()
+    many = domains == "look 1"
     again = np.concatenate([np.arange(COUNT), *[np.flatnonzero(many)] * 9])
 
-    assert np.allclose(cells.fit(means, ill, looks), cells.fit(means[again], ill[again], looks[again]), atol=1e-6)
+    assert np.allclose(cells.fit(means, ill, domains), cells.fit(means[again], ill[again], domains[again]), atol=1e-6)
 
 
 def test_judgement_of_left_out_look_ignores_its_labels() -> None:
-    means, ill, looks = measured()
-    lied = np.where(looks == "look 0", 1 - ill, ill).astype(np.int32)
+    means, ill, domains = measured()
+    lied = np.where(domains == "look 0", 1 - ill, ill).astype(np.int32)
     logits = [
         found[0][found[2] == "look 0"]
-        for found in (cells.left_out(BLOOD, means, labels.astype(np.int32), looks) for labels in (~ill, 1 - lied))
+        for found in (cells.left_out(BLOOD, means, labels.astype(np.int32), domains) for labels in (~ill, 1 - lied))
     ]
 
-    assert len(logits[0]) == (looks == "look 0").sum()
+    assert len(logits[0]) == (domains == "look 0").sum()
     assert np.array_equal(*logits)
 
 
 def test_look_needed_for_a_class_is_not_left_out() -> None:
-    means, ill, looks = measured()
-    kept = looks != "look 2"
-    _, _, judged = cells.left_out(BLOOD, means[kept], (~ill[kept]).astype(np.int32), looks[kept])
+    means, ill, domains = measured()
+    kept = domains != "look 2"
+    _, _, judged = cells.left_out(BLOOD, means[kept], (~ill[kept]).astype(np.int32), domains[kept])
 
     assert set(judged) == {"look 1", "look 3"}
 
 
 def test_one_class_alone_is_no_training() -> None:
-    means, _, looks = measured()
+    means, _, domains = measured()
 
     with pytest.raises(DataError, match="with leukaemia and without"):
-        cells.fit(means, np.ones(COUNT, bool), looks)
+        cells.fit(means, np.ones(COUNT, bool), domains)
 
 
 def test_the_network_says_what_was_fitted() -> None:
@@ -118,14 +118,14 @@ def test_commands_make_a_model_of_own_smears(
 def two_looks_of_each(count: int = 320) -> cells.Sheets:
     """Fields of one cell each: its size tells the disease, the picture's colour only the look."""
     rng = np.random.default_rng(1)
-    look = rng.integers(0, 4, count)
+    domain = rng.integers(0, 4, count)
     tensors = np.zeros((count, GRID, GRID, CHANNELS), np.float32)
-    tensors[:, 0, 0, 0] = (look % 2) + rng.normal(0, 0.4, count)
+    tensors[:, 0, 0, 0] = (domain % 2) + rng.normal(0, 0.4, count)
     tensors[:, 0, 0, -1] = GRID * GRID / 2
-    colours = np.stack([look, (look - 1.5) ** 2], axis=1) + rng.normal(0, 0.05, (count, 2))
-    names = np.array([f"look {k}" for k in look])
+    colours = np.stack([domain, (domain - 1.5) ** 2], axis=1) + rng.normal(0, 0.05, (count, 2))
+    names = np.array([f"look {k}" for k in domain])
     every = np.full(count, "train"), np.full(count, cells_compare.FIELDS)
-    return cells.Sheets(tensors, (1 - look % 2).astype(np.int32), names, *every, colours)
+    return cells.Sheets(tensors, (1 - domain % 2).astype(np.int32), names, *every, colours)
 
 
 def test_only_disease_measures_hold_on_left_out_looks() -> None:
@@ -135,22 +135,22 @@ def test_only_disease_measures_hold_on_left_out_looks() -> None:
     assert measures["pairs"] == 4
     assert measures["least"] > 0.9
     assert colour["least"] < 0.5
-    assert all(share <= 0.07 for look in ("look 0", "look 2") for share in measures["called_leukemia"][look])
+    assert all(share <= 0.07 for domain in ("look 0", "look 2") for share in measures["called_leukemia"][domain])
     assert any(cells_compare.SHIPPED in line for line in cells_compare.card_lines(found))
 
 
 def four_looks_of_each() -> cells.Sheets:
     """As ``two_looks_of_each``, with a second measure that says of half of the looks the opposite of what is true."""
     sheets = two_looks_of_each(640)
-    look = np.array([int(name[-1]) for name in sheets.looks])
-    sheets.tensors[:, 0, 0, GRAIN] = np.where(look < 2, 3, -3) * np.where(look % 2, 1, -1)
-    halves = np.where(np.arange(len(look)) % 2, " a", " b")
-    return replace(sheets, looks=np.char.add(sheets.looks, halves))
+    domain = np.array([int(name[-1]) for name in sheets.domains])
+    sheets.tensors[:, 0, 0, GRAIN] = np.where(domain < 2, 3, -3) * np.where(domain % 2, 1, -1)
+    halves = np.where(np.arange(len(domain)) % 2, " a", " b")
+    return replace(sheets, domains=np.char.add(sheets.domains, halves))
 
 
 def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
     sheets = four_looks_of_each()
-    chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.looks), bool))
+    chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.domains), bool))
 
     assert any(np.array_equal(column, cells.pooled(sheets.tensors)[:, 0]) for column in chosen.T)
     assert not any(np.array_equal(column, cells.pooled(sheets.tensors)[:, GRAIN]) for column in chosen.T)
@@ -158,7 +158,7 @@ def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
 
 def test_left_out_looks_do_not_influence_chosen_measures() -> None:
     sheets = four_looks_of_each()
-    known = ~np.isin(sheets.looks, ("look 0 a", "look 1 b"))
+    known = ~np.isin(sheets.domains, ("look 0 a", "look 1 b"))
     lied = replace(sheets, labels=np.where(known, sheets.labels, 1 - sheets.labels).astype(np.int32))
     one, other = (cells_compare.chosen_anew(s)(known) for s in (sheets, lied))
 

@@ -7,7 +7,7 @@ import pytest
 
 from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.measure import compare
-from inference.training.predict import Readings
+from inference.training.predict import PredictionBatch
 from inference.training.recipes import BRAIN
 
 KINDS = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -17,11 +17,11 @@ def example(label: str, part: str, source: str = "cheng") -> Example:
     return Example(Path("x"), label, part, source, "g")
 
 
-def readings(chances: list[list[float]], said: list[int]) -> Readings:
+def predictions(chances: list[list[float]], said: list[int]) -> PredictionBatch:
     n = len(said)
     maps = np.zeros((n, 1, 1, 1), np.float32)
     array = np.array(chances)
-    return Readings(
+    return PredictionBatch(
         array.astype(np.float32), array, maps, maps, np.zeros((n, 1), np.float32), np.zeros(n), np.array(said)
     )
 
@@ -35,8 +35,8 @@ def test_each_picture_counts_in_the_set_of_its_place() -> None:
 def test_models_with_other_classes_are_told_apart_on_same_pictures() -> None:
     labels = ["glioma", "tumor_other", "no_tumor", "other_finding"]
     shown = [example(label, "test") for label in labels]
-    four = readings([[0.9, 0.1, 0, 0], [0.2, 0.2, 0.1, 0.5], [0.1, 0, 0, 0.9], [0.6, 0, 0, 0.4]], [1, -1, -1, 1])
-    six = readings(np.eye(6)[[0, 3, 5, 4]].tolist(), [1, 0, -1, 0])
+    four = predictions([[0.9, 0.1, 0, 0], [0.2, 0.2, 0.1, 0.5], [0.1, 0, 0, 0.9], [0.6, 0, 0, 0.4]], [1, -1, -1, 1])
+    six = predictions(np.eye(6)[[0, 3, 5, 4]].tolist(), [1, 0, -1, 0])
     found = compare.figures(BRAIN, {"old": (KINDS, four), "new": (BRAIN.class_names, six)}, shown)["test"]
 
     assert found["old"].auc == pytest.approx(0.75)
@@ -51,6 +51,6 @@ def test_models_with_other_classes_are_told_apart_on_same_pictures() -> None:
 
 def test_set_without_healthy_pictures_has_no_shares_of_them() -> None:
     shown = [example("glioma", LEFT_OUT)]
-    found = compare.figures(BRAIN, {"new": (BRAIN.class_names, readings(np.eye(6)[[0]].tolist(), [1]))}, shown)
+    found = compare.figures(BRAIN, {"new": (BRAIN.class_names, predictions(np.eye(6)[[0]].tolist(), [1]))}, shown)
     assert list(found) == [LEFT_OUT]
     assert "| left_out | new | nan | 1.000 | 1.000 / 0.000 / 0.000 of 1 | - | - |" in compare.lines(found)

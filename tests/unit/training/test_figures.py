@@ -14,7 +14,7 @@ from PIL import Image
 from inference.card import MODELS_DIR, Input, ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.training.data.dataset import Example
 from inference.training.measure import calibrate, evaluate, heatmaps, metrics
-from inference.training.predict import Readings, said
+from inference.training.predict import PredictionBatch, said
 from inference.training.recipes import Limits
 from inference.training.report import headline, model_card, plots, svg
 from tests.unit.training.test_training import SMALL
@@ -32,7 +32,9 @@ CARD = load_card(MODELS_DIR / "brain_mri").model_copy(
 )
 
 
-def readings(chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None) -> Readings:
+def predictions(
+    chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None
+) -> PredictionBatch:
     """Readings with the given probabilities [N, 4]; the glioma map is at full scale in one cell each."""
     n = len(chances)
     maps = np.zeros((n, 20, 20, 4), np.float32)
@@ -40,7 +42,7 @@ def readings(chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[in
         maps[i, y, x] = card.heatmap_full_scale
     tta_disagreement = np.zeros(n)
     logits = np.log(chances.clip(1e-9)).astype(np.float32)
-    return Readings(
+    return PredictionBatch(
         logits,
         chances,
         maps,
@@ -124,10 +126,10 @@ def test_nothing_of_place_is_lost_in_points_of_larger_one() -> None:
     alike = np.concatenate([np.full(400, 1 / 400), np.full(40, 1 / 40)])
     limits = Limits((0.05, 1.0), (0.01, 1.0))
 
-    assert calibrate.expert_points(tumor, ill, ("",) * 440, limits).positive == pytest.approx(0.9, abs=0.01)
+    assert calibrate.verdict_points(tumor, ill, ("",) * 440, limits).positive == pytest.approx(0.9, abs=0.01)
     easy = Limits((0.12, 1.0), (0.01, 1.0))
-    assert calibrate.expert_points(tumor, ill, ("",) * 440, easy).positive == calibrate.LEAST_POSITIVE
-    assert calibrate.expert_points(tumor, ill, ("",) * 440, easy, alike).positive > 0.9
+    assert calibrate.verdict_points(tumor, ill, ("",) * 440, easy).positive == calibrate.LEAST_POSITIVE
+    assert calibrate.verdict_points(tumor, ill, ("",) * 440, easy, alike).positive > 0.9
 
 
 def test_tenth_of_clear_may_look_like_finding() -> None:
@@ -181,7 +183,7 @@ def test_only_heat_on_the_tumor_counts_as_pointing(tmp_path: Path) -> None:
         heatmaps.figures(
             RECIPE,
             CARD,
-            readings(chances, hot=[place] * 2),
+            predictions(chances, hot=[place] * 2),
             rows,
             {"heat_map": 0.2, "own_peak": 0.5, "middle_of_the_head": 0.5},
         )
@@ -199,13 +201,13 @@ def test_only_heat_on_the_tumor_counts_as_pointing(tmp_path: Path) -> None:
 def test_a_healthy_picture_with_a_hot_place_is_counted(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["no_tumor"] * 4)
     chances = np.array([[0.01, 0.01, 0.01, 0.97]] * 4)
-    found = heatmaps.figures(RECIPE, CARD, readings(chances, hot=[(5, 5)]), rows)
+    found = heatmaps.figures(RECIPE, CARD, predictions(chances, hot=[(5, 5)]), rows)
     assert found["healthy_with_a_bright_spot"]["value"] == 0.25
 
 
 def test_the_brightest_scale_is_taken_that_still_points(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "glioma"])
-    read = readings(np.array([[0.97, 0.01, 0.01, 0.01]] * 2))
+    read = predictions(np.array([[0.97, 0.01, 0.01, 0.01]] * 2))
     read.evidence[:, 2:12, 2:12, 0] = 5  # a wide glow that begins outside the outline (cells 5 to 8)
     read.evidence[:, 7, 7, 0] = 8
     assert heatmaps.clearest(CARD, read, rows, (4.0, 8.0, 16.0)) == 8
@@ -242,7 +244,7 @@ def test_drawn_figures_are_small_svg_without_pictures(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "meningioma", "pituitary", "no_tumor"] * 5)
     rng = np.random.default_rng(0)
     chances = rng.dirichlet(np.ones(4) / 2, len(rows))
-    parts = {"val": (rows, readings(chances)), "test": (rows, readings(chances, hot=[(6, 6)] * len(rows)))}
+    parts = {"val": (rows, predictions(chances)), "test": (rows, predictions(chances, hot=[(6, 6)] * len(rows)))}
     plots.write(RECIPE, CARD, tmp_path, parts)
     for name in (plots.PLOTS, plots.GALLERY):
         root = ElementTree.fromstring((tmp_path / name).read_bytes())  # noqa: S314 - written a moment ago
@@ -257,7 +259,7 @@ def test_doubt_counts_answers_and_view_disagreement_where_wrong(tmp_path: Path) 
         [[0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97], [0.01, 0.01, 0.01, 0.97], [0.3, 0.1, 0, 0.6]]
     )
     two = CARD.model_copy(update={"views": ("plain", "mirrored"), "max_tta_disagreement": 0.2})
-    read = replace(readings(chances, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
+    read = replace(predictions(chances, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
     labels = np.array([0, 0, 3, 3], np.int32)
     found = evaluate.doubt(RECIPE, two, read, labels, rows)
     assert found["answered"]["value"] == 0.75
@@ -295,4 +297,4 @@ def test_what_is_said_of_a_row_follows_the_views() -> None:
     strict = CARD.model_copy(update={"max_tta_disagreement": 0.2})
     chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     assert said(strict, chances, np.array([0.1, 0.3])).tolist() == [1, 0]
-    assert replace(readings(chances), tta_disagreement=np.ones(2)).said.tolist() == [1, 1]
+    assert replace(predictions(chances), tta_disagreement=np.ones(2)).said.tolist() == [1, 1]

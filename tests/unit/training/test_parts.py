@@ -112,7 +112,7 @@ def test_operating_points_keep_their_limits_in_every_source() -> None:
     sources = tuple(["a"] * 150 + ["b"] * 150 + ["c"] * 250 + ["d"] * 50)
     tumor = np.where(ill, rng.beta(5, 2, 600), rng.beta(2, 5, 600))
 
-    points = calibrate.expert_points(tumor, ill, sources, Limits((0.04, 0.05), (0.02, 0.05)))
+    points = calibrate.verdict_points(tumor, ill, sources, Limits((0.04, 0.05), (0.02, 0.05)))
 
     assert (tumor[~ill] >= points.positive).mean() <= 0.04
     assert (tumor[ill] <= points.negative).mean() <= 0.02

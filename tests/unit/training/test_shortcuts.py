@@ -38,7 +38,7 @@ def drawn(count: int) -> Arrays:
 
 
 def told(features: NDArray[np.float64], sources: list[str], groups: list[str]) -> float:
-    return float(shortcuts.source_told(features, sources, groups)["balanced_accuracy"]["value"])
+    return float(shortcuts.source_recognised(features, sources, groups)["balanced_accuracy"]["value"])
 
 
 def test_source_is_told_only_when_features_name_it() -> None:
@@ -46,7 +46,7 @@ def test_source_is_told_only_when_features_name_it() -> None:
     sources = ["a", "b", "c"] * 40
     groups = [str(i) for i in range(120)]
     named = np.array([[s == "a", s == "b", s == "c"] for s in sources], float) + rng.normal(0, 0.1, (120, 3))
-    found = shortcuts.source_told(named, sources, groups)
+    found = shortcuts.source_recognised(named, sources, groups)
 
     assert found["balanced_accuracy"]["value"] > 0.95
     assert found["by_chance"] == 0.3333
@@ -66,7 +66,7 @@ def test_small_sources_are_left_out_and_large_ones_sampled() -> None:
     many = [example(f"m{i}", "many") for i in range(300)]
     few = [example(f"f{i}", "few") for i in range(5)]
     one_person = [example(f"p{i}", "one person", "p") for i in range(50)]
-    chosen = shortcuts.told_sources(many + few + one_person)
+    chosen = shortcuts.known_sources(many + few + one_person)
 
     assert {e.source for e in chosen} == {"many"}
     assert len(chosen) == shortcuts.MOST_PICTURES
