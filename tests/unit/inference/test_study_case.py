@@ -27,7 +27,7 @@ def card() -> ModelCard:
 
 
 def finding(card: ModelCard, score: float, place: tuple[float, float] = HERE) -> SliceFinding:
-    free = [c.name for c in card.classes if not c.tumor]
+    free = [c.name for c in card.classes if c.role == "clear"]
     ill = [c.name for c in card.classes if c.tumor]
     chances = dict.fromkeys(card.class_names, 0.0) | {free[0]: 1 - score, ill[0]: score}
     answer = decide(chances, card)
