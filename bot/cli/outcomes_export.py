@@ -90,7 +90,7 @@ def _label(scan: SharedScan, cards: Mapping[str, ModelCard]) -> str | None:
     if card is None or scan.is_study:
         return None
     if scan.found == NOTHING:
-        healthy = [c.name for c in card.classes if not c.tumor]
+        healthy = [c.name for c in card.classes if c.role == "clear"]
         return healthy[0] if len(healthy) == 1 else None
     return scan.found if scan.found in card.class_names else None
 
