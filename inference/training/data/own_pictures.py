@@ -31,10 +31,12 @@ def own_examples(recipe: Recipe, root: Path) -> list[Example]:
     """The pictures in ``root``, each class as heavy as its number of pictures.
 
     Raises DataError naming a class that ``recipe`` does not have, a part that is none, or a class without any picture.
+    Tumours of no known kind and findings of another kind may be missing: few have pictures of these.
     """
     index = root / "index.csv"
     examples = _from_index(recipe, root, index) if index.exists() else _from_folders(recipe, root)
-    for name in recipe.class_names:
+    needed = [c.name for c in recipe.classes if not c.unknown_kind and c.role != "finding"]
+    for name in needed:
         for part in PARTS[:2]:
             if not any(e.label == name and e.part == part for e in examples):
                 raise DataError(
