@@ -15,6 +15,7 @@ from bot.app import open_services, running
 from bot.delivery import webhook
 from bot.delivery.raw_update import Raw
 from bot.delivery.webhook import WebhookServer, kept_answering
+from bot.operations import bounded_server
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from inference.workers.local import LocalExecutor
@@ -108,7 +109,7 @@ async def test_strangers_can_not_jam_it(
     server: WebhookServer, taken: Taken, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half-open posts, slow headers and idle connections, many more than there may be."""
-    monkeypatch.setattr(webhook, "PATIENCE", 1.0)
+    monkeypatch.setattr(bounded_server, "PATIENCE", 1.0)
     await server.stop()
     server.start()
     beginnings = (b"", b"POST /telegram HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", b"GET / HT")

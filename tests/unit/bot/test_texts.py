@@ -88,7 +88,9 @@ def test_every_key_in_the_code_has_its_text() -> None:
 def test_every_value_of_the_analysis_has_its_words() -> None:
     keys = {f"verdict.{verdict}" for verdict in Verdict if verdict is not Verdict.NOT_READABLE}
     keys |= {
-        f"refusal.{reason}" for reason in Reason if reason not in (Reason.READ, Reason.READ_PART, Reason.UNDECIDED)
+        f"refusal.{reason}"
+        for reason in Reason
+        if reason not in (Reason.READ, Reason.READ_PART, Reason.UNDECIDED, Reason.UNUSUAL_FINDING)  # it was read
     }
     keys |= {f"command.{name}" for name in COMMANDS}
     assert {key for key in keys if key not in english} == set()
