@@ -33,10 +33,20 @@ def lines_about_the_database(said: str) -> list[str]:
 
 
 async def everything_is_kept(file: Path) -> None:
-    """Wait until the write-ahead log is in the file."""
-    shell = ["-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')"]
-    process = await asyncio.create_subprocess_exec("python3", *shell, str(file))
-    assert await process.wait() == 0
+    """Wait until the write-ahead log is in the file: whoever reads or writes just then holds it up."""
+    checkpoint = (
+        "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]); "
+        "print(*file.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchone())"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                "python3", "-c", checkpoint, str(file), stdout=asyncio.subprocess.PIPE
+            )
+            said, _ = await process.communicate()
+            assert process.returncode == 0
+            if said.split() == [b"0", b"0", b"0"]:
+                return
 
 
 async def trouble_comes_and_goes(

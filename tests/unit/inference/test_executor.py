@@ -216,6 +216,7 @@ async def test_cancelling_jobs_that_wait_costs_no_worker(executor: LocalExecutor
     await asyncio.to_thread(told.read_text)
     for waiting in jobs[2:]:
         waiting.cancel()
+    await asyncio.gather(*jobs[2:], return_exceptions=True)  # a task hears of it at its next turn
     await asyncio.to_thread(go.write_text, "go")
     assert await asyncio.gather(*jobs[:2]) == [before, before]
     assert await executor.run(process_id) == before
