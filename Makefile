@@ -35,7 +35,7 @@ run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TEL
 	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
 
 test: $(DEV) lint ## lint, type-check and run every test
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint ## lint, types and the tests that need neither TensorFlow nor JAX (which it does not install)
 	$(BIN)/python -m pytest --without-training -n 2
