@@ -47,7 +47,9 @@ DECODER_ERRORS: Final = (
 
 
 def check_size(width: int, height: int, kind: str = "") -> None:
-    """Raise PictureError (TOO_MANY_PIXELS or TOO_SMALL) unless a picture of this kind may be decoded."""
+    """Raise PictureError (BROKEN for a size of nought, TOO_MANY_PIXELS or TOO_SMALL) unless it may be decoded."""
+    if min(width, height) < 1:
+        raise PictureError(Reason.BROKEN, f"{width} x {height}")
     if width * height > MOST_PIXELS.get(kind, MAX_PIXELS):
         raise PictureError(Reason.TOO_MANY_PIXELS, f"{width} x {height}")
     if min(width, height) < MIN_SIDE or min(reduced_size(width, height)) < _MIN_REDUCED_SIDE:

@@ -5,7 +5,7 @@ _FOURTEEN_BITS = 0x3FFF
 
 
 def size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels (RFC 9649, 2.5 to 2.7); None where the header is cut, empty or of no known form."""
+    """Width and height in pixels (RFC 9649, sections 2.5 to 2.7); None where the header is cut or of no known form."""
     if len(data) < _LEAST_BYTES:
         return None
     form = data[12:16]
@@ -15,8 +15,7 @@ def size(data: bytes) -> tuple[int, int] | None:
         bits = _little(data[21:25])
         return 1 + (bits & _FOURTEEN_BITS), 1 + (bits >> 14 & _FOURTEEN_BITS)
     if form == b"VP8 ":
-        width, height = _little(data[26:28]) & _FOURTEEN_BITS, _little(data[28:30]) & _FOURTEEN_BITS
-        return (width, height) if width and height else None  # nought is no size: the decoder says what is wrong
+        return _little(data[26:28]) & _FOURTEEN_BITS, _little(data[28:30]) & _FOURTEEN_BITS
     return None
 
 

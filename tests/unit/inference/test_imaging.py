@@ -266,6 +266,22 @@ def test_headers_of_other_formats_are_not_believed_either(data: bytes) -> None:
     assert reason_of(data) in {Reason.TOO_MANY_PIXELS, Reason.BROKEN}
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"RIFF\x3c\0\0\0WEBPVP8 " + bytes(40),
+        b"\0\0\0\x18ftypavif\0\0\0\0avifmif1\0\0\0\x14ispe" + bytes(60),
+        b"\0\0\0\x18ftypheic\0\0\0\0heicmif1\0\0\0\x14ispe" + bytes(60),
+        b"\xff\x4f\xff\x51\0\x2f\0\0" + bytes(60),
+        b"GIF89a" + bytes(40),
+        b"BM" + struct.pack("<IHHI", 94, 0, 0, 54) + struct.pack("<IiiHH", 40, 0, 0, 1, 24) + bytes(64),
+    ],
+    ids=["WebP", "AVIF", "HEIC", "JPEG 2000", "GIF", "BMP"],
+)
+def test_a_size_of_nought_is_damage_in_any_format(data: bytes) -> None:
+    assert reason_of(data) is Reason.BROKEN
+
+
 def test_nothing_of_a_file_is_quoted() -> None:
     data = pictures.encode(SMEAR, "PNG")
     secret = data[:33] + b"\0\0\0\x10SECRETSECRET" + data[33:]
