@@ -223,7 +223,8 @@ def _tell(control: socket.socket, pid: int) -> None:
     """Answer with a child's number and a handle on it; nobody but this process could get that without a race."""
     handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     try:
-        socket.send_fds(control, [_NUMBER.pack(pid)], [] if handle is None else [handle])
+        with suppress(BrokenPipeError):  # whoever asked was killed meanwhile: the next turn ends this process too
+            socket.send_fds(control, [_NUMBER.pack(pid)], [] if handle is None else [handle])
     finally:
         if handle is not None:
             os.close(handle)
