@@ -44,6 +44,7 @@ from bot.handlers import (
     report,
     scans,
     stats,
+    verify,
 )
 from bot.operations.audit import AuditLog
 from bot.operations.backups import Backups
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from bot.operations.health import Watch
 
 SUBJECTS = (
-    onboarding, language, scans, outcomes, history, report, compare, export, privacy, access, broadcast, stats,
+    verify, onboarding, language, scans, outcomes, history, report, compare, export, privacy, access, broadcast, stats,
     knowledge, other,
 )  # fmt: skip
 """In the order in which their handlers are asked; the last one takes what is left."""

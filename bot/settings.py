@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import StartError
 from inference.card import MODELS_DIR
+from reports.seal import derived_key
 from storage.vault import read_keys
 
 _log = logging.getLogger(__name__)
@@ -97,6 +98,8 @@ class Settings(BaseSettings):
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
     data_key: DataKey | None = None
+    report_key: DataKey | None = None
+    paper: Literal["a4", "letter"] | None = None
     executor: Literal["local"] = "local"
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
@@ -135,6 +138,15 @@ class Settings(BaseSettings):
     def data_keys(self) -> tuple[bytes, ...]:
         """The keys of what is kept: the first one seals, all of them open."""
         return () if self.data_key is None else read_keys(self.data_key.get_secret_value())
+
+    @property
+    def report_keys(self) -> tuple[bytes, ...]:
+        """The keys of the reports' seals: the first one seals, all of them are known.
+
+        Those derived from DATA_KEY stay known when REPORT_KEY is set later, so that older reports can still be checked.
+        """
+        own = () if self.report_key is None else read_keys(self.report_key.get_secret_value())
+        return (*own, *map(derived_key, self.data_keys))
 
     @property
     def webhook_address(self) -> str:

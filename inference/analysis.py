@@ -95,6 +95,8 @@ class Reason(StrEnum):
     PDF_TOO_LONG = "pdf_too_long"
     PDF_EMPTY = "pdf_empty"
     PDF_LOCKED = "pdf_locked"
+    OWN_REPORT = "own_report"
+    """A report of this program, saved anew by another one: its pictures were read already."""
 
 
 class PictureError(Exception):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Source:
 class Words:
     """Headings and lines that every report has, in the reader's language.
 
-    ``number`` holds ``{number}``, ``model_line`` ``{name}`` and ``{version}``, ``page`` ``{page}`` and ``{pages}``.
+    ``number`` holds ``{number}``, ``model_line`` ``{name}`` and ``{version}``, ``page`` ``{page}`` and ``{pages}``,
+    ``check_how`` ``{code}``.
     """
 
     title: str
@@ -45,6 +47,7 @@ class Words:
     scores: str
     scores_note: str
     figure: str
+    strength: str
     limits: str
     seek_help: str
     sources: str
@@ -54,8 +57,33 @@ class Words:
     weights: str
     picture: str
     picture_hash: str
+    check: str
+    check_how: str
+    square: str
+    """What the square of the code is called, for whoever can't see it."""
+    notes: str
     not_a_diagnosis: str
     page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Which side of the body lies at the edges of the picture, as far as the file told it."""
+
+    words: str
+    """A sentence: what the letters mean, or that nothing tells left from right."""
+    left: str = ""
+    """The letter at the left edge of the picture, such as "R"; "" where nothing tells."""
+    right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a reader can check that the report is as it was made."""
+
+    code: str
+    address: str
+    """What the square code leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,15 @@ class ReportData:
     right_to_left: bool = False
     """Whether that language is written so; then left and right of the page change places."""
     slices: ContactSheet | None = None
+    strength: tuple[str, ...] = ()
+    """How good the model was in tests, and what it learned from."""
+    place: str = ""
+    """Which slice of which series is shown; "" where there is nothing to tell."""
+    sides: Sides | None = None
+    """None for what has no left and right, such as a smear."""
+    verification: Verification | None = None
+    """None: the bot does not sign its reports, which then say nothing of it."""
+    paper: Literal["a4", "letter"] = "a4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """``render(data)``: the PDF of one scan, the same bytes for the same data."""
 
+import hashlib
 import io
-from datetime import UTC
+from dataclasses import dataclass
 
 from reportlab.pdfgen.canvas import Canvas
 
 from reports import parts
+from reports.archival import About, describe, written
 from reports.data import ReportData, Words
-from reports.layout import Section, paginate
+from reports.layout import Placed, Section, paginate
 from reports.parts import baseline
 from reports.pen import Pen, Style
 from reports.style import (
@@ -15,18 +17,18 @@ from reports.style import (
     BOTTOM,
     CAPTION,
     FINE,
+    HEAD,
     LEFT,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
+    PAPERS,
     RIGHT,
     RULE,
     SCAN_ID,
     SUBTITLE,
     TITLE,
-    TOP,
     VALUE,
     WIDTH,
 )
+from reports.text import Line
 from reports.typefaces import REGULAR, load
 
 _LABEL_CHARACTERS = 600
@@ -35,45 +37,101 @@ _LABEL_WIDTH = WIDTH * 0.53
 
 
 def render(data: ReportData) -> bytes:
-    """Draw the report, one or two A4 pages for texts of the usual length, more if they need more.
+    """Draw the report as PDF/A-2b: one or two pages for texts of the usual length, more if they need more.
 
     ``original`` and ``overlay`` are in it byte for byte. Texts may hold anything: nothing in them is read as markup.
-    Raises ReportError when a picture is not a JPEG or a score not a number.
+    With ``data.verification`` the trailer has room for the seal of ``reports.seal``, and so has it without.
+    Raises ReportError when a picture is not a JPEG in grey or RGB, or a score not a number.
     """
-    own = data.words
-    label = (data.patient_label or "")[:_LABEL_CHARACTERS]
-    label_lines = VALUE.wrap(label, _LABEL_WIDTH, 2) or VALUE.wrap(own.no_patient, _LABEL_WIDTH, 1)
-    first_top = PAGE_HEIGHT - 130 - VALUE.leading * len(label_lines)
-    pages = paginate([section for section in _sections(data, own) if section.blocks], first_top, TOP, BOTTOM)
-
-    buffer = io.BytesIO()
+    width, height = PAPERS[data.paper]
+    sheet = _Sheet(data, data.words, height, (data.patient_label or "")[:_LABEL_CHARACTERS])
+    about = _about(data)
     canvas = Canvas(
-        buffer,
-        pagesize=(PAGE_WIDTH, PAGE_HEIGHT),
+        io.BytesIO(),
+        pagesize=(width, height),
         pageCompression=1,
         invariant=1,
         lang=data.language,
         initialFontName=load(REGULAR).fontName,  # or Helvetica, which is not embedded, would be named on each page
     )
-    canvas.setTitle(f"{own.title} {data.public_id}")
-    canvas.setAuthor("TumorScan")
-    canvas.setCreator("TumorScan")
-    canvas.setSubject(own.not_a_diagnosis)
-    made = data.created_at.astimezone(UTC)
-    canvas.setDateFormatter(lambda *_: made.strftime("D:%Y%m%d%H%M%SZ"))
-    pen = Pen(canvas, mirror=PAGE_WIDTH if data.right_to_left else None)
+    describe(canvas, about)
+    on_a4 = LEFT + RIGHT
+    pen = Pen(canvas, mirror=on_a4 if data.right_to_left else None, shift=(width - on_a4) / 2)
+    pages = sheet.pages()
     for number, placed in enumerate(pages, 1):
-        if number == 1:
-            _masthead(pen, data, own)
-            parts.write(pen, LEFT, PAGE_HEIGHT - 116, label_lines, VALUE)
-        else:
-            _running_head(pen, data, own, label)
+        sheet.draw_edges(pen, number, len(pages))
         for item in placed:
+            if item.title:
+                pen.bookmark(item.title, item.top)
             item.block.draw(pen, item.top)
-        _footer(pen, own, number, len(pages))
         pen.next_page()
-    canvas.save()
-    return buffer.getvalue()
+    return written(canvas, about)
+
+
+def _about(data: ReportData) -> About:
+    made = data.created_at
+    scan = "\0".join((data.public_id, data.picture_sha256, data.language, made.isoformat()))
+    return About(
+        title=f"{data.words.title} {data.public_id}",
+        subject=data.words.not_a_diagnosis,
+        language=data.language,
+        made=made,
+        code=data.verification.code if data.verification else None,
+        fingerprint=hashlib.sha256(scan.encode()).hexdigest()[:32],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """What stands on every page of one report, and what goes between its head and its foot."""
+
+    data: ReportData
+    own: Words
+    height: float
+    label: str
+
+    def pages(self) -> list[list[Placed]]:
+        """What goes onto each page, with lines for notes where the last one has room."""
+        first_top = self.height - 130 - VALUE.leading * len(self._label_lines())
+        sections = [section for section in _sections(self.data, self.own) if section.blocks]
+        pages = paginate(sections, first_top, self.height - HEAD, BOTTOM)
+        last = pages[-1][-1] if pages[-1] else None
+        left = last.top - last.block.height - BOTTOM if last else 0.0
+        if (notes := parts.notes(left, self.own)).blocks and last:
+            pages[-1].append(Placed(notes.blocks[0], left + BOTTOM - notes.gap, notes.title))
+        return pages
+
+    def draw_edges(self, pen: Pen, number: int, pages: int) -> None:
+        """The head and the foot of page ``number``."""
+        pen.box(LEFT - 100, self.height - 7, WIDTH + 200, 7, ACCENT)
+        if number == 1:
+            self._masthead(pen)
+        else:
+            self._running_head(pen)
+        pen.rule(LEFT, 44, WIDTH, RULE)
+        _left(pen, 38, self.own.not_a_diagnosis, FINE, WIDTH - 80)
+        _right(pen, 38, self.own.page.format(page=number, pages=pages), FINE, 78)
+
+    def _label_lines(self) -> tuple[Line, ...]:
+        return VALUE.wrap(self.label, _LABEL_WIDTH, 2) or VALUE.wrap(self.own.no_patient, _LABEL_WIDTH, 1)
+
+    def _masthead(self, pen: Pen) -> None:
+        data, own, height = self.data, self.own, self.height
+        _left(pen, height - 36, own.title, TITLE)
+        _left(pen, height - 64, parts.capitalised(data.organ_words), SUBTITLE)
+        _right(pen, height - 38, data.public_id, SCAN_ID)
+        _right(pen, height - 64, f"{own.scan} {own.number.format(number=data.number)}", SUBTITLE)
+        pen.rule(LEFT, height - 92, WIDTH, RULE)
+        _left(pen, height - 103, own.patient, CAPTION)
+        _right(pen, height - 103, own.received, CAPTION)
+        _right(pen, height - 116, data.created_words, VALUE, WIDTH * 0.46)
+        parts.write(pen, LEFT, height - 116, self._label_lines(), VALUE)
+
+    def _running_head(self, pen: Pen) -> None:
+        _left(pen, self.height - 36, f"{self.own.title} {self.data.public_id}", CAPTION)
+        if self.label.strip():
+            _right(pen, self.height - 36, f"{self.own.patient}: {self.label}", CAPTION)
+        pen.rule(LEFT, self.height - 52, WIDTH, RULE)
 
 
 def _sections(data: ReportData, own: Words) -> list[Section]:
@@ -81,39 +139,15 @@ def _sections(data: ReportData, own: Words) -> list[Section]:
         parts.result(data, own),
         parts.pictures(data, own),
         parts.scores(data.bars, own),
+        parts.bullets(own.strength, data.strength),
         parts.paragraph(own.figure, data.figure_words),
         *parts.slices(data.slices),
         parts.bullets(own.limits, data.limits),
         parts.bullets(own.seek_help, data.seek_help),
         parts.sources(own.sources, data.sources),
         parts.provenance(data, own),
+        parts.check(data.verification, own),
     ]
-
-
-def _masthead(pen: Pen, data: ReportData, own: Words) -> None:
-    pen.box(0, PAGE_HEIGHT - 7, PAGE_WIDTH, 7, ACCENT)
-    _left(pen, PAGE_HEIGHT - 36, own.title, TITLE)
-    _left(pen, PAGE_HEIGHT - 64, parts.capitalised(data.organ_words), SUBTITLE)
-    _right(pen, PAGE_HEIGHT - 38, data.public_id, SCAN_ID)
-    _right(pen, PAGE_HEIGHT - 64, f"{own.scan} {own.number.format(number=data.number)}", SUBTITLE)
-    pen.rule(LEFT, PAGE_HEIGHT - 92, WIDTH, RULE)
-    _left(pen, PAGE_HEIGHT - 103, own.patient, CAPTION)
-    _right(pen, PAGE_HEIGHT - 103, own.received, CAPTION)
-    _right(pen, PAGE_HEIGHT - 116, data.created_words, VALUE, WIDTH * 0.46)
-
-
-def _running_head(pen: Pen, data: ReportData, own: Words, label: str) -> None:
-    pen.box(0, PAGE_HEIGHT - 7, PAGE_WIDTH, 7, ACCENT)
-    _left(pen, PAGE_HEIGHT - 36, f"{own.title} {data.public_id}", CAPTION)
-    if label.strip():
-        _right(pen, PAGE_HEIGHT - 36, f"{own.patient}: {label}", CAPTION)
-    pen.rule(LEFT, PAGE_HEIGHT - 52, WIDTH, RULE)
-
-
-def _footer(pen: Pen, own: Words, number: int, pages: int) -> None:
-    pen.rule(LEFT, 44, WIDTH, RULE)
-    _left(pen, 38, own.not_a_diagnosis, FINE, WIDTH - 80)
-    _right(pen, 38, own.page.format(page=number, pages=pages), FINE, 78)
 
 
 def _left(pen: Pen, top: float, text: str, style: Style, width: float = WIDTH * 0.6) -> None:

@@ -20,10 +20,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks that share a page if they can; ``gap`` points above."""
+    """Blocks that belong together; ``gap`` points above."""
 
     blocks: tuple[Block, ...]
     gap: float = 0
+    title: str = ""
+    """What it is called in the list of bookmarks; "" for none."""
+    is_whole: bool = False
+    """Never cut where a page has room for it."""
 
     @property
     def height(self) -> float:
@@ -37,30 +41,63 @@ class Placed:
 
     block: Block
     top: float
+    title: str = ""
+    """Of the section that begins here."""
+
+
+KEPT = 2
+"""Of a section that is cut, so many blocks stay together at least, on either page."""
 
 
 def paginate(sections: Sequence[Section], first_top: float, top: float, bottom: float) -> list[list[Placed]]:
     """Put sections onto pages whose upper edges are at ``first_top`` and ``top``, and whose lower edge is ``bottom``.
 
-    A section of up to half a page that does not fit into what is left goes to the next page whole; a longer one is
-    cut between blocks, not after its first. A block must not be higher than a page.
+    A page is filled before the next one begins: a section is cut between blocks, with ``KEPT`` of them on either side,
+    unless it ``is_whole`` and fits on a page. A block must not be higher than a page.
     """
     pages: list[list[Placed]] = [[]]
     y = first_top
     for section in sections:
-        if pages[-1]:
-            y -= section.gap
-            start = sum(block.height + block.gap for block in section.blocks[:2])
-            needed = section.height if section.height <= (top - bottom) / 2 else start
-            if y - needed < bottom:
-                pages.append([])
-                y = top
+        y -= section.gap if pages[-1] else 0
+        cuts = _cuts(section, y, top, bottom, is_first=not pages[-1])
         for i, block in enumerate(section.blocks):
             gap = block.gap if pages[-1] and i else 0
-            if y - gap - block.height < bottom and pages[-1]:
+            if i in cuts:
                 pages.append([])
                 y, gap = top, 0
             y -= gap
-            pages[-1].append(Placed(block, y))
+            pages[-1].append(Placed(block, y, "" if i else section.title))
             y -= block.height
     return pages
+
+
+def _cuts(section: Section, y: float, top: float, bottom: float, *, is_first: bool) -> set[int]:
+    """Before which of its blocks a new page begins, for a section that begins at ``y``."""
+    cuts: set[int] = set()
+    start, number = 0, len(section.blocks)
+    while start < number:
+        fitting = _fitting(section.blocks[start:], y - bottom)
+        end = start + fitting
+        if end >= number:
+            break
+        fits_whole = section.height <= top - bottom
+        if (start == 0 and section.is_whole and fits_whole) or fitting < min(KEPT, number - start):
+            end = start
+        elif number - end < KEPT:
+            end = number - KEPT if number - KEPT >= start + KEPT else start
+        if end == start and (start in cuts or (is_first and start == 0)):
+            end = start + max(fitting, 1)  # the page is empty: there is no better one
+            if end >= number:
+                break
+        cuts.add(end)
+        start, y = end, top
+    return cuts
+
+
+def _fitting(blocks: Sequence[Block], room: float) -> int:
+    """How many of these have room, from the first."""
+    for i, block in enumerate(blocks):
+        room -= block.height + (block.gap if i else 0)
+        if room < 0:
+            return i
+    return len(blocks)

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from reports.data import Bar, ContactSheet, ReportData, Source, Words
+from reports import qr
+from reports.data import Bar, ContactSheet, ReportData, Source, Verification, Words
 from reports.layout import Block, Draw, Section
 from reports.pen import Jpeg, Pen, ReportError, Style
 from reports.style import (
@@ -19,7 +20,9 @@ from reports.style import (
     LINK,
     PALE,
     RIGHT,
+    RULE,
     SCORE,
+    SIDE,
     TEXT,
     TINT,
     TRACK,
@@ -38,6 +41,11 @@ _SLOT_HEIGHT = (WIDTH - _SLOT_GAP) / 2
 _SCALE_HEIGHT = 7.0
 _BAR_HEIGHT = 8.0
 _SCORE_WIDTH = 38.0
+_SQUARE = 92.0
+"""Side of the QR code with its white edge: its modules are about 0.8 mm wide, which phones read from a hand's width."""
+_NOTE_LINE = 21.0
+"""Between two lines to write on by hand."""
+_NOTES_LEAST, _NOTES_MOST = 3, 12
 
 
 def baseline(top: float, style: Style) -> float:
@@ -52,7 +60,7 @@ def result(data: ReportData, words: Words) -> Section:
     for text, style in ((words.result, HEADING), (data.verdict_words, VERDICT), (data.explanation, EXPLANATION)):
         blocks += [_box(style.leading, line, style) for line in style.wrap(text, inner)]
         blocks.append(_box(5))
-    return Section((*blocks, _box(_PAD - 10)))
+    return Section((*blocks, _box(_PAD - 10)), title=words.result, is_whole=True)
 
 
 def _box(height: float, line: Line | None = None, style: Style = TEXT) -> Block:
@@ -72,19 +80,30 @@ def pictures(data: ReportData, words: Words) -> Section:
     shown = [(Jpeg(data.original), words.original), (Jpeg(data.overlay), words.overlay)]
     sizes = [_fit(jpeg, slot) for jpeg, _ in shown]
     height = max(size[1] for size in sizes)
-    captions = [CAPTION.wrap(caption, slot, 2) for _, caption in shown]
+    placed = f"{words.original}. {data.place}" if data.place else words.original
+    captions = [CAPTION.wrap(placed, slot, 2), CAPTION.wrap(words.overlay, slot, 2)]
     caption_height = CAPTION.leading * max(map(len, captions))
+    sides = data.sides
+    told = CAPTION.wrap(sides.words, WIDTH, 2) if sides else ()
+    height_of_all = height + 5 + caption_height + 3 + CAPTION.leading
 
     def draw(pen: Pen, top: float) -> None:
-        for i, ((jpeg, _), (wide, high)) in enumerate(zip(shown, sizes, strict=True)):
+        for i, ((jpeg, said), (wide, high)) in enumerate(zip(shown, sizes, strict=True)):
             x = LEFT + i * (slot + _SLOT_GAP)
             if wide < slot - 1 or high < height - 1:
                 pen.box(x, top - height, slot, height, TRACK)
-            pen.picture(jpeg, x + (slot - wide) / 2, top - (height + high) / 2, wide, high)
+            pen.picture(jpeg, x + (slot - wide) / 2, top - (height + high) / 2, wide, high, said)
+            if sides and sides.left and wide > 4 * SIDE.size:
+                # The picture itself is never mirrored, whichever way the page runs.
+                edges = (sides.right, sides.left) if data.right_to_left else (sides.left, sides.right)
+                for at, letter in zip((10, wide - 10), edges, strict=True):
+                    pen.mark_side(x + (slot - wide) / 2 + at, top - height / 2, letter, SIDE)
             write(pen, x, top - height - 5, captions[i], CAPTION)
         _draw_scale(pen, LEFT + slot + _SLOT_GAP, top - height - 5 - caption_height - 3, slot, words)
+        write(pen, LEFT, top - height_of_all - 2, told, CAPTION)
 
-    return Section((Block(height + 5 + caption_height + 3 + CAPTION.leading, draw),), SECTION_GAP)
+    whole = height_of_all + (2 + CAPTION.leading * len(told) if told else 0)
+    return Section((Block(whole, draw),), SECTION_GAP, title=words.original)
 
 
 def slices(sheet: ContactSheet | None) -> tuple[Section, ...]:
@@ -94,8 +113,10 @@ def slices(sheet: ContactSheet | None) -> tuple[Section, ...]:
     jpeg = Jpeg(sheet.picture)
     scale = min(WIDTH / jpeg.width, _SHEET_HEIGHT / jpeg.height)
     wide, high = jpeg.width * scale, jpeg.height * scale
-    picture = Block(high, lambda pen, top: pen.picture(jpeg, LEFT, top - high, wide, high), _SLOT_GAP)
-    return (Section((*paragraph(sheet.heading, sheet.words).blocks, picture), SECTION_GAP),)
+    picture = Block(high, lambda pen, top: pen.picture(jpeg, LEFT, top - high, wide, high, sheet.words), _SLOT_GAP)
+    return (
+        Section((*paragraph(sheet.heading, sheet.words).blocks, picture), SECTION_GAP, sheet.heading, is_whole=True),
+    )
 
 
 def _fit(jpeg: Jpeg, slot: float) -> tuple[float, float]:
@@ -124,7 +145,7 @@ def scores(bars: Sequence[Bar], words: Words) -> Section:
         height = style.leading * max(1, len(label)) + 3
         blocks.append(Block(height, partial(_draw_bar, bar=bar, label=label, style=style, x=BODY + label_width)))
     blocks += _lines(CAPTION.wrap(words.scores_note, BODY_WIDTH), CAPTION, gap=3)
-    return _headed(words.scores, blocks)
+    return _headed(words.scores, blocks, is_whole=True)
 
 
 def _draw_bar(pen: Pen, top: float, bar: Bar, label: Sequence[Line], style: Style, x: float) -> None:
@@ -201,7 +222,43 @@ def provenance(data: ReportData, words: Words) -> Section:
     return _headed(words.made_by, blocks)
 
 
-def _headed(heading: str, blocks: Sequence[Block]) -> Section:
+def check(verification: Verification | None, words: Words) -> Section:
+    """How to check that nobody has changed the report: the square code in the margin, the code and words beside it."""
+    if verification is None:
+        return Section(())
+    side, stretches = qr.stretches(verification.address)
+    module = _SQUARE / (side + 2 * qr.QUIET)
+    lines = HEADING.wrap(words.check, BODY - LEFT - 14)
+    told = TEXT.wrap(words.check_how.format(code=verification.code), BODY_WIDTH)
+    below = HEADING.leading * len(lines)
+
+    def draw(pen: Pen, top: float) -> None:
+        write(pen, LEFT, top, lines, HEADING)
+        edge = qr.QUIET * module
+        # Its white edge may lie over the edge of the column: there is nothing but paper.
+        pen.modules(stretches, LEFT, top - below - edge / 2, module, f"{words.square}: {verification.address}")
+        write(pen, BODY, top, told, TEXT)
+
+    height = max(below + _SQUARE - qr.QUIET * module, TEXT.leading * len(told))
+    return Section((Block(height, draw),), SECTION_GAP, title=words.check)
+
+
+def notes(room: float, words: Words) -> Section:
+    """Lines to write on by hand, as many as ``room`` (points) holds; empty where that is too few."""
+    lines = min(int((room - SECTION_GAP - HEADING.leading) / _NOTE_LINE), _NOTES_MOST)
+    if lines < _NOTES_LEAST:
+        return Section(())
+    heading = HEADING.line(words.notes, WIDTH)
+
+    def draw(pen: Pen, top: float) -> None:
+        pen.text(LEFT, baseline(top, HEADING), heading, HEADING)
+        for number in range(1, lines + 1):
+            pen.rule(LEFT, top - HEADING.leading - number * _NOTE_LINE, WIDTH, RULE)
+
+    return Section((Block(HEADING.leading + lines * _NOTE_LINE, draw),), SECTION_GAP, title=words.notes)
+
+
+def _headed(heading: str, blocks: Sequence[Block], *, is_whole: bool = False) -> Section:
     """Put a heading beside its blocks; without any, the section is empty and takes no room."""
     if not blocks:
         return Section(())
@@ -215,7 +272,7 @@ def _headed(heading: str, blocks: Sequence[Block]) -> Section:
     missing = HEADING.leading * len(lines) - sum(block.height + block.gap for block in blocks)
     if missing > 0:
         rest.append(Block(missing, _nothing))
-    return Section((Block(first.height, draw), *rest), SECTION_GAP)
+    return Section((Block(first.height, draw), *rest), SECTION_GAP, heading, is_whole)
 
 
 def _lines(lines: Iterable[Line], style: Style, x: float = BODY, gap: float = 0) -> list[Block]:

@@ -3,6 +3,8 @@
 import hashlib
 import io
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ from reportlab.pdfbase.pdfutils import readJPEGInfo
 from reportlab.pdfgen.canvas import Canvas
 
 from reports.shaping import INVISIBLE
-from reports.text import Line, Run, wrap
+from reports.text import Line, Run, clean, wrap
 from reports.typefaces import GLYPH_TEXTS, load
 
 # As text (ASCII85) every picture and font would be a quarter larger and take many times as long to write.
@@ -44,7 +46,9 @@ class Style:
 
 
 class Jpeg:
-    """JPEG bytes with their size in pixels. Raises ReportError for anything else.
+    """JPEG bytes in grey or RGB with their size in pixels. Raises ReportError for anything else.
+
+    CMYK is refused, for the file says of no colours but sRGB what they are (PDF/A).
 
     ReportLab writes what ``jpeg_fh`` hands over into the PDF as it is (its own ImageReader would decode every pixel
     for a checksum first) and tells pictures apart by ``str``.
@@ -52,11 +56,13 @@ class Jpeg:
 
     def __init__(self, data: bytes) -> None:
         try:
-            self.width, self.height, *_ = readJPEGInfo(io.BytesIO(data))
+            self.width, self.height, channels, *_ = readJPEGInfo(io.BytesIO(data))
         except Exception as error:  # the parser fails in many ways, all of which mean this
             raise ReportError("a picture of the report is not a JPEG") from error
         if data[:2] != b"\xff\xd8" or self.width < 1 or self.height < 1:
             raise ReportError("a picture of the report is not a JPEG")
+        if channels not in (1, 3):
+            raise ReportError("a picture of the report is not in grey or RGB")
         self._data = data
 
     def __str__(self) -> str:
@@ -70,17 +76,22 @@ class Jpeg:
 class Pen:
     """Draws on the current page; y grows upwards, as everywhere in a PDF. Units are points."""
 
-    def __init__(self, canvas: Canvas, mirror: float | None = None) -> None:
-        """``mirror``: the page's width, when its left and right change places, as for a language that runs leftward."""
+    def __init__(self, canvas: Canvas, mirror: float | None = None, shift: float = 0.0) -> None:
+        """``mirror``: the width, when left and right change places, as for a language that runs leftward.
+
+        ``shift`` is added to every place on its way from the left edge of the paper.
+        """
         self._canvas: Any = canvas
         self._mirror = mirror
+        self._shift = shift
+        self._bookmarks = 0
         self._colour: Colour | None = None
         self._texts: dict[str, dict[str, str]] = defaultdict(dict)
         setattr(self._canvas._doc, GLYPH_TEXTS, self._texts)
 
     def _left(self, x: float, width: float) -> float:
         """Where something ``width`` points wide begins whose place in a page that runs rightward is ``x``."""
-        return x if self._mirror is None else self._mirror - x - width
+        return self._shift + (x if self._mirror is None else self._mirror - x - width)
 
     def next_page(self) -> None:
         """End the page; the next one begins with nothing set."""
@@ -152,9 +163,44 @@ class Pen:
         x = self._left(x, width)
         self._canvas.line(x, y, x + width, y)
 
-    def picture(self, jpeg: Jpeg, x: float, y: float, width: float, height: float) -> None:
-        """Place a picture with its lower left corner at (x, y)."""
-        self._canvas.drawImage(jpeg, self._left(x, width), y, width, height)
+    def picture(self, jpeg: Jpeg, x: float, y: float, width: float, height: float, words: str) -> None:
+        """Place a picture with its lower left corner at (x, y); ``words`` are read to whoever can't see it."""
+        with self._said(words):
+            self._canvas.drawImage(jpeg, self._left(x, width), y, width, height)
+
+    def modules(self, stretches: Iterable[tuple[int, int, int]], x: float, top: float, size: float, words: str) -> None:
+        """Fill (row, column, number) of squares ``size`` wide, rows downward from ``top``: never mirrored."""
+        stretches = tuple(stretches)
+        side = 1 + max(row for row, _, _ in stretches)
+        x = self._left(x, side * size)
+        with self._said(words):
+            self._fill((0.0, 0.0, 0.0))
+            rectangles = (
+                f"{x + column * size:.2f} {top - (row + 1) * size:.2f} {number * size:.3f} {size + 0.03:.3f} re"
+                for row, column, number in stretches
+            )
+            self._canvas._code.append(f"{' '.join(rectangles)} f")
+
+    def mark_side(self, x: float, middle: float, letter: str, style: Style) -> None:
+        """Write a letter on a dark patch whose middle is at (x, middle)."""
+        line = style.line(letter, 40)
+        half = max(line.width / 2 + 2.5, style.size * 0.55)
+        self.box(x - half, middle - style.size * 0.65, 2 * half, style.size * 1.3, (0.0, 0.0, 0.0), radius=2)
+        self.text(x - line.width / 2, middle - style.size * 0.36, line, style)
+
+    def bookmark(self, title: str, top: float) -> None:
+        """List the height ``top`` of this page among the bookmarks."""
+        self._bookmarks += 1
+        key = f"part{self._bookmarks}"
+        self._canvas.bookmarkHorizontal(key, 0, top)
+        self._canvas.addOutlineEntry(clean(title), key)
+
+    @contextmanager
+    def _said(self, words: str) -> Iterator[None]:
+        """What is drawn meanwhile has these words as its alternative (ISO 32000-1, 14.9.3)."""
+        self._canvas._code.append(f"/Span <</Alt <{_utf16(clean(words))}>>> BDC")
+        yield
+        self._canvas._code.append("EMC")
 
     def gradient(self, x: float, y: float, width: float, height: float, colours: tuple[Colour, ...]) -> None:
         """Fill a rectangle with colours that flow from left to right, as vectors."""

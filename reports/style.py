@@ -2,15 +2,16 @@
 
 from reports.pen import Colour, Style
 
-PAGE_WIDTH, PAGE_HEIGHT = 595.276, 841.89
-"""A4 in points."""
+PAPERS = {"a4": (595.276, 841.89), "letter": (612.0, 792.0)}
+"""Width and height in points."""
 LEFT, RIGHT = 50.0, 545.276
+"""Of the column on A4; on wider paper the pen moves it to the middle."""
 WIDTH = RIGHT - LEFT
 BODY = LEFT + 128
 """Texts stand to the right of their headings, in lines short enough to read."""
 BODY_WIDTH = RIGHT - BODY
-TOP, BOTTOM = PAGE_HEIGHT - 78, 64.0
-"""Between these a page holds its sections."""
+HEAD, BOTTOM = 78.0, 64.0
+"""Between these, from the top and from the foot, a page holds its sections."""
 
 INK: Colour = (0.13, 0.17, 0.22)
 QUIET: Colour = (0.36, 0.42, 0.48)
@@ -31,6 +32,7 @@ LINK = Style(8, 11, ACCENT)
 VERDICT = Style(15, 20, INK, bold=True)
 EXPLANATION = Style(10, 14.8, INK)
 FINE = Style(7.5, 10.5, INK)
+SIDE = Style(11, 14, (1.0, 1.0, 1.0), bold=True)
 SCORE = Style(9.5, 13.8, INK, bold=True)
 
 HEAT = (

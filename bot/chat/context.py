@@ -27,6 +27,7 @@ from bot.operations.figures import Figures
 from bot.settings import Settings
 from inference.registry import Entry
 from inference.workers.executor import Executor
+from reports.seal import Sealer
 from storage.database import Database
 from storage.records import Person
 
@@ -57,10 +58,12 @@ class Services:
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
     """Each holds up to one file of Telegram's size in memory."""
     figures: Figures = field(default_factory=Figures)
+    sealer: Sealer = field(init=False)
     quota: Quota = field(init=False)
     broadcaster: Broadcaster = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sealer", Sealer(self.settings.report_keys))
         object.__setattr__(self, "quota", Quota(self.settings, self.database))
         object.__setattr__(self, "broadcaster", Broadcaster(self.database, self.storage))
 
@@ -139,6 +142,13 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
     def argument(self) -> str:
         """What the pressed button carries, or the words after the command."""
         return self.press.argument if self.press else " ".join(self.args or ())
+
+    @property
+    def territory(self) -> str | None:
+        """The country that Telegram tells with this person's language, such as "MX" of es-MX; None where it doesn't."""
+        user = self._update.effective_user if self._update else None
+        parts = ((user.language_code if user else None) or "").upper().split("-")
+        return next((part for part in parts[1:] if len(part) == 2), None)
 
     def moment(self, when: datetime) -> str:
         """A date and time by this person's clock, or in UTC until they have set it."""

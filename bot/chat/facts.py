@@ -22,7 +22,7 @@ def facts(texts: Texts, models: Mapping[str, Entry]) -> dict[str, str]:
     found = {"not_sure": texts.plain("brief.not_sure"), "not_sure_study": texts.plain("study.not_sure_why")}
     for organ, entry in models.items():
         found[f"kinds.{organ}"] = texts.either([_label(organ, name, texts) for name in _ill(entry.card)])
-        found[f"learned.{organ}"] = _learned(organ, entry.card, texts)
+        found[f"learned.{organ}"] = learned_words(organ, entry.card, texts)
         found[f"record.{organ}"] = record_words(organ, entry.card, texts)
     kinds = (
         texts.plain("facts.kinds", organ=texts.organs[organ].name, names=found[f"kinds.{organ}"]) for organ in models
@@ -61,7 +61,8 @@ def span_words(rate: Rate, texts: Texts) -> str:
     return texts.plain("facts.span", number=number, low=low, high=high)
 
 
-def _learned(organ: str, card: ModelCard, texts: Texts) -> str:
+def learned_words(organ: str, card: ModelCard, texts: Texts) -> str:
+    """Of how many pictures, and of which, the model of an organ learned."""
     taught = track_record.taught(card)
     total, ill = (format_decimal(n, locale=texts.locale) for n in (taught.pictures, taught.with_finding))
     said = texts.plain("facts.learned", total=total, ill=ill, finding=texts.organs[organ].finding)

@@ -10,8 +10,8 @@ from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import Guarantee
 
 COMMANDS = (
-    "start", "scan", "history", "report", "compare", "rename", "export", "info", "faq", "help", "language", "privacy",
-    "delete", "cancel",
+    "start", "scan", "history", "report", "verify", "compare", "rename", "export", "info", "faq", "help", "language",
+    "privacy", "delete", "cancel",
 )  # fmt: skip
 """In the order in which people see them; ``command.<name>`` in ``interface.toml`` says what each one does."""
 ADMIN_COMMANDS = ("stats", "broadcast", "invite", "invites", "block", "unblock")

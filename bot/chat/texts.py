@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from string import Formatter
 from typing import Any, Self, TypeAlias
 
@@ -99,6 +99,10 @@ class Texts:
             str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day)
             + f" {zone_name(utc_offset or 0)}"
         )
+
+    def day(self, when: date) -> str:
+        """A day as this language writes it."""
+        return format_date(when, "long", locale=self.locale)
 
     def percent(self, share: float) -> str:
         """A probability without claiming certainty: nothing is 0 % or 100 %."""

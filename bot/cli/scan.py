@@ -21,8 +21,8 @@ from bot.cli.files import InputFile, find_inputs, is_odd, is_regular, printable,
 from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
 from bot.scan import wording, worker_jobs
-from bot.scan.report_data import new_scan, report_data
-from bot.scan.study import StudyRead, draw_contacts, read_study
+from bot.scan.report_data import Issuer, new_scan, paper_for, report_data
+from bot.scan.study import StudyRead, draw_contacts, read_study, series_of
 from bot.scan.study_facts import StudyFacts
 from bot.settings import load_settings
 from inference.analysis import Analysis, PictureError, Verdict
@@ -34,6 +34,7 @@ from inference.study.study import Study
 from inference.study.worker_jobs import analyse_folder, analyse_or_open
 from inference.workers.executor import AnalysisTimeoutError, Executor, ExecutorError
 from inference.workers.local import LocalExecutor
+from reports.seal import Sealer
 from storage.public_id import public_id_of
 from storage.records import Scan
 
@@ -130,7 +131,9 @@ async def _run(args: argparse.Namespace) -> int:
                 file.path.absolute() for file in files if file.files is not None or is_large_container(file.path)
             ],
         ) as executor:
-            reader = Reader(executor, models, language, args.out, args.organ, workers)
+            paper = paper_for(settings.paper, language.texts.locale)
+            issuer = Issuer(Sealer(settings.report_keys), paper=paper)
+            reader = Reader(executor, models, language, args.out, args.organ, workers, issuer)
             await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 
@@ -146,6 +149,7 @@ class Reader:
         out: Path | None = None,
         organ: str | None = None,
         at_once: int = 2,
+        issuer: Issuer | None = None,
     ) -> None:
         self._executor = executor
         self._models = models
@@ -153,6 +157,7 @@ class Reader:
         self._out = out
         self._organ = organ
         self._at_once = at_once
+        self._issuer = issuer or Issuer()
 
     async def read_all(self, files: Sequence[InputFile], ahead: int, tell: Callable[[Finding], None]) -> None:
         """Tell the findings in the order of ``files``, with at most ``ahead`` files in work or waiting to be told."""
@@ -226,8 +231,10 @@ class Reader:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
         contacts = await draw_contacts(self._executor, study.facts, study.slices) if study else None
-        data = report_data(scan, pictures, self._language, self._models.values(), contacts)
-        report = await self._executor.run(worker_jobs.draw, data)
+        series = series_of(study.facts, study.slices) if study else ""
+        models, issuer = self._models.values(), self._issuer
+        data = report_data(scan, pictures, self._language, models, contacts, issuer=issuer, series=series)
+        report = issuer.sealer.seal(await self._executor.run(worker_jobs.draw, data))
         parts = {
             "overlay": (".overlay.jpg", analysis.overlay),
             "heatmap": (".heatmap.png", analysis.heatmap),

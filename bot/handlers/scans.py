@@ -78,8 +78,10 @@ async def change(update: Update, context: BotContext) -> None:
 
 
 def _is_own_answer(message: Message, context: BotContext) -> bool:
-    """Whether somebody forwards our heat map or our report: reading those again would tell nothing."""
+    """Whether somebody forwards our heat map: reading that again would tell nothing. Of a report they want to know."""
     origin = message.forward_origin
+    if message.document is not None:
+        return False
     return isinstance(origin, MessageOriginUser) and origin.sender_user.id == context.bot.id
 
 

@@ -18,7 +18,7 @@ from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import study, wording, worker_jobs
-from bot.scan.report_data import report_data, topic_of
+from bot.scan.report_data import Issuer, paper_for, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import PictureWords, Reason
 from inference.registry import Entry
@@ -86,12 +86,21 @@ async def _draw_chat_picture(context: BotContext, scan: Scan) -> bytes:
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
-    contacts = None
+    contacts, series = None, ""
     if facts := StudyFacts.told(scan):
-        slices = await context.database.scans.slices(scan.id, *study.contact_numbers(facts))
+        slices = await context.database.scans.slices(scan.id, facts.best, *study.contact_numbers(facts))
         contacts = await study.draw_contacts(context.services.executor, facts, slices, context.person.id)
-    data = report_data(scan, kept, context.language, context.services.models.values(), contacts)
-    return await context.services.executor.run(worker_jobs.draw, data, client=context.person.id)
+        series = study.series_of(facts, slices)
+    models, issuer = context.services.models.values(), _issuer(context)
+    data = report_data(scan, kept, context.language, models, contacts, issuer=issuer, series=series)
+    drawn = await context.services.executor.run(worker_jobs.draw, data, client=context.person.id)
+    return issuer.sealer.seal(drawn)
+
+
+def _issuer(context: BotContext) -> Issuer:
+    services, locale = context.services, context.texts.locale
+    paper = paper_for(services.settings.paper, locale, context.territory)
+    return Issuer(services.sealer, context.bot.username, paper)
 
 
 async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:

@@ -32,6 +32,7 @@ from inference.study.study import Kind, Study
 from inference.study.worker_jobs import assemble_album
 from inference.track_record import certainty
 from inference.workers.executor import AnalysisTimeoutError, ExecutorError, WorkerDiedError
+from reports.seal import is_report
 from storage.records import Pictures, Scan
 
 _log = logging.getLogger(__name__)
@@ -118,6 +119,9 @@ class ScanJob:
             if self.before is Progress.NOT and self.album is None:
                 await self.context.services.quota.check(self.context.person.id)
             await self._figures.timed(Phase.WHOLE, self._go_the_way())
+        except _ReportSentBackError as told:
+            self.context.delivery.outcome = told.key
+            await self._tell(told)
         except UserFacingError as problem:
             reason = problem.key.rpartition(".")[2]
             self._figures.refused(reason)
@@ -148,6 +152,8 @@ class ScanJob:
         data = await self._figures.timed(Phase.FETCHING, self._fetch()) if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
+        if is_report(data):
+            raise await self._checked(data)
         analysed = await self._figures.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
@@ -155,6 +161,14 @@ class ScanJob:
         self._figures.scan_kept(scan.organ, scan.verdict)
         analysis = analysed.analysis
         return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, analysed.chat_picture)
+
+    async def _checked(self, report: bytes) -> "_ReportSentBackError":
+        """What a report that somebody sends is found to be: nothing of whose it is, or what it says."""
+        sealer, texts = self.context.services.sealer, self.context.texts
+        if not sealer:
+            return _ReportSentBackError("verify.unsigned")
+        found = await asyncio.to_thread(sealer.check, report)
+        return _ReportSentBackError(f"verify.{found.state}", day=texts.day(found.day) if found.day else "")
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[bool]:
@@ -295,6 +309,9 @@ class ScanJob:
         """One sentence: in place of the status message, or as an answer to this picture of an album."""
         subject, _, reason = problem.key.partition(".")
         await self.context.database.statistics.count(subject, reason)
+        await self._tell(problem)
+
+    async def _tell(self, problem: UserFacingError) -> None:
         sentence = self.context.texts(problem.key, **problem.values)
         if self.total == 1:
             await self.status.end(sentence)
@@ -307,6 +324,10 @@ class ScanJob:
         if self.total > 1:
             words = self.context.texts("status.place", number=self.number, total=self.total) + "\n" + words
         self.status.show(words)
+
+
+class _ReportSentBackError(UserFacingError):
+    """What came is no picture but a report of this program; the sentence says whether it is unaltered."""
 
 
 async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Progress:

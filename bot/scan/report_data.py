@@ -1,19 +1,49 @@
 """From an analysis to what is kept and to what the PDF shows; also used by the offline command."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Literal
+
+from babel import Locale
 
 from bot.chat.languages import Language
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
+from bot.scan.strength import strength_words
 from bot.scan.study_facts import StudyFacts
+from bot.scan.track_record import card_of
 from inference.analysis import Analysis, Verdict
 from inference.registry import Entry
-from reports.data import Bar, ContactSheet, ReportData, Source
+from reports.data import Bar, ContactSheet, ReportData, Sides, Source, Verification
+from reports.seal import Sealer
 from storage.records import KeptSlice, NewScan, Pictures, Scan
 
 LIMITS = ("report.limit_program", "report.limit_slice", "report.limit_kinds", "report.limit_score")
 STUDY_LIMITS = ("report.limit_program", "study.limit_slice", "report.limit_kinds", "report.limit_score")
+
+
+LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
+"""Countries that print on US Letter (CLDR's paperSize)."""
+VERIFY_START = "verify-"
+"""What /start is given by the square code of a report, before its code."""
+Paper = Literal["a4", "letter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who makes a report: with which keys it is sealed, where one can ask about it, on what it is printed."""
+
+    sealer: Sealer = field(default_factory=Sealer)
+    username: str = ""
+    """The bot's name in Telegram; "" where there is no bot to ask."""
+    paper: Paper = "a4"
+
+
+def paper_for(chosen: Paper | None, locale: Locale, territory: str | None = None) -> Paper:
+    """What the settings say, or else what is usual in the reader's country, as far as that is known."""
+    return chosen or ("letter" if (territory or locale.territory) in LETTER else "a4")
 
 
 def new_scan(
@@ -54,12 +84,14 @@ def new_scan(
 
 
 def report_data(
-    scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry], contact_sheet: bytes | None = None
-) -> ReportData:
+    scan: Scan, pictures: Pictures, language: Language, models: Iterable[Entry], contact_sheet: bytes | None = None,
+    *, issuer: Issuer | None = None, series: str = "",
+) -> ReportData:  # fmt: skip
     """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``.
 
-    ``contact_sheet`` (JPEG) shows the slices of a study.
+    ``contact_sheet`` (JPEG) shows the slices of a study, ``series`` names the one of the slice that is shown large.
     """
+    issuer, models = issuer or Issuer(), tuple(models)
     texts, study = language.texts, StudyFacts.told(scan)
     topic = topic_of(scan, texts, language.knowledge)
     return ReportData(
@@ -89,7 +121,27 @@ def report_data(
         language=language.code,
         right_to_left=texts.locale.text_direction == "rtl",
         slices=_slice_sheet(study, contact_sheet, texts) if study and contact_sheet else None,
+        strength=strength_words(scan, texts, models),
+        place=wording.place_words(study, series, texts) if study else "",
+        sides=_sides(scan, texts, models),
+        verification=_verification(scan, issuer),
+        paper=issuer.paper,
     )
+
+
+def _sides(scan: Scan, texts: Texts, models: Iterable[Entry]) -> Sides | None:
+    """Which side is which; None for what is no slice of a body."""
+    card = card_of(scan, models)
+    return Sides(texts.plain("sides.unknown")) if card and card.slices else None
+
+
+def _verification(scan: Scan, issuer: Issuer) -> Verification | None:
+    code = issuer.sealer.code(scan.public_id, scan.created_at.astimezone(UTC).date())
+    if code is None:
+        return None
+    if not issuer.username:
+        return Verification(code, f"/verify {code}")
+    return Verification(code, f"https://t.me/{issuer.username}?start={VERIFY_START}{code.replace('-', '')}")
 
 
 def _slice_sheet(study: StudyFacts, picture: bytes, texts: Texts) -> ContactSheet:

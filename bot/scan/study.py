@@ -61,6 +61,11 @@ def contact_numbers(facts: StudyFacts) -> list[int]:
     return chosen(range(1, facts.judged + 1), facts.agreeing or (facts.best,))
 
 
+def series_of(facts: StudyFacts, slices: Sequence[KeptSlice]) -> str:
+    """The series of the slice that is shown large; "" where no tag named it, or it is not among ``slices``."""
+    return next((one.series for one in slices if one.number == facts.best), "")
+
+
 def _tiles(slices: Sequence[KeptSlice]) -> list[Tile]:
     return [Tile(one.number, one.picture, one.heat, one.agrees) for one in slices]
 

@@ -156,6 +156,12 @@ def slice_words(study: StudyFacts, texts: Texts) -> str:
     return " ".join(parts)
 
 
+def place_words(study: StudyFacts, series: str, texts: Texts) -> str:
+    """Which slice of how many is shown large, and of which series where a tag named it."""
+    named = "study.named_series" if series else "study.named"
+    return texts.plain(named, number=study.best, total=study.judged, **({"series": series} if series else {}))
+
+
 def set_aside_words(study: StudyFacts, texts: Texts) -> str:
     """What of a study was not judged, and how often; "" when all was."""
     if not study.set_aside:

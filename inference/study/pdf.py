@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pypdf import PageObject
 
 
+OWN_CREATOR = "TumorScan"
+"""Who made a PDF, by its own word, when it is a report of ours."""
+
+
 def looks_like(data: bytes) -> bool:
     """Whether the bytes begin as a PDF does (readers allow a kilobyte of anything before)."""
     return b"%PDF-" in data[:1024]
@@ -32,12 +36,15 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
         reader = PdfReader(io.BytesIO(data), strict=False)
         is_locked = reader.is_encrypted and not reader.decrypt("")
         pages = len(reader.pages)
+        is_own = reader.metadata is not None and reader.metadata.creator == OWN_CREATOR
     except ImportError:  # AES needs a package for cryptography that nothing else here does
         raise PictureError(Reason.PDF_LOCKED) from None
     except faults:
         raise PictureError(Reason.PDF_FILE) from None
     if is_locked:
         raise PictureError(Reason.PDF_LOCKED)
+    if is_own:
+        raise PictureError(Reason.OWN_REPORT)
     if pages > MAX_PAGES:
         raise PictureError(Reason.PDF_TOO_LONG)
     given = 0

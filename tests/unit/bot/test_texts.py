@@ -37,6 +37,7 @@ SAMPLES = {
     "hits": 4, "share": "80%", "here": "80% (49% to 94%)", "card": "95% (93% to 97%)",
     "contact": "Praxis am Markt", "left": 2, "link": "https://t.me/bot?start=abc", "people": 1000, "days": 365,
     "command": "block", "series": "T1 axial", "list": "damaged ones (2)", "folder": "scan-3",
+    "example": "05MQ-7N2D-8KJC-4W0R", "day": "29 March 2026", "wrong": "<1%",
 }  # fmt: skip
 
 english = Texts.load()

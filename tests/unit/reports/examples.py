@@ -43,9 +43,12 @@ WORDS = Words(
     number="No. {number}", result="Result", original="The picture", overlay="The same picture with the heat map",
     weak="no weight", strong="strong weight", scores="Scores",
     scores_note="Dark bars: answers that the model cannot rule out. Pale bars: answers that it finds unlikely.",
-    figure="What the heat map shows", limits="Limits", seek_help="When to seek help", sources="Sources",
+    figure="What the heat map shows",
+    strength="How good the model is", limits="Limits", seek_help="When to seek help", sources="Sources",
     made_by="How this was made", model="Model", model_line="{name}, version {version}",
     weights="Model file (SHA-256)", picture="Picture", picture_hash="Picture as received (SHA-256)",
+    check="Check this report", check_how="Code: {code}. Send the file to the bot, or /verify and the code.",
+    square="QR code", notes="Notes",
     not_a_diagnosis="This report is for learning. It is not a diagnosis: only a doctor can make one.",
     page="Page {page} of {pages}",
 )  # fmt: skip

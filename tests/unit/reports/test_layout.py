@@ -37,11 +37,35 @@ def test_blocks_keep_order_without_overlap_or_leaving_the_page(seed: int) -> Non
         assert edge >= BOTTOM - 1e-6
 
 
-def test_a_short_section_moves_to_the_next_page_whole() -> None:
-    pages = paginate([section(400), section(100, 100)], FIRST_TOP, TOP, BOTTOM)
+def test_a_whole_section_moves_to_the_next_page_uncut() -> None:
+    lines = section(*[20] * 10)
+    whole = Section(lines.blocks, lines.gap, is_whole=True)
+    pages = paginate([section(400), whole], FIRST_TOP, TOP, BOTTOM)
 
-    assert [len(page) for page in pages] == [1, 2]
+    assert [len(page) for page in pages] == [1, 10]
     assert pages[1][0].top == TOP
+
+
+def test_a_page_is_filled_before_the_next_begins() -> None:
+    pages = paginate([section(400), section(*[20] * 10)], FIRST_TOP, TOP, BOTTOM)
+
+    assert [len(page) for page in pages] == [1 + 6, 4]
+
+
+def test_no_single_line_is_left_on_either_page() -> None:
+    for number in range(2, 12):
+        for pages in (
+            paginate([section(room), section(*[20] * number)], FIRST_TOP, TOP, BOTTOM) for room in range(380, 540, 5)
+        ):
+            own = [sum(item.block.height == 20 for item in page) for page in pages]
+            assert 1 not in own, own
+
+
+def test_a_section_is_bookmarked_where_it_begins() -> None:
+    named = Section(section(*[20] * 10).blocks, 10, "Limits")
+    pages = paginate([section(540), named], FIRST_TOP, TOP, BOTTOM)
+
+    assert [(n, item.title) for n, page in enumerate(pages) for item in page if item.title] == [(1, "Limits")]
 
 
 def test_long_section_begins_where_two_blocks_fit() -> None:
