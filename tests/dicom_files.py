@@ -10,6 +10,7 @@ import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -71,6 +72,11 @@ def save(built: Dataset, *, preamble: bool = True) -> bytes:
     bare = Dataset(built)
     bare.save_as(buffer, implicit_vr=syntax == IMPLICIT, little_endian=True)
     return buffer.getvalue()
+
+
+def parse(data: bytes) -> Dataset:
+    """Read a file back."""
+    return dcmread(io.BytesIO(data))
 
 
 def native(pixels: Pixels, syntax: str = EXPLICIT, **tags: Any) -> bytes:

@@ -17,7 +17,7 @@ def stretch(values: NDArray[np.float32], ignored: NDArray[np.bool_] | None = Non
     low, high = np.percentile(values[counted], (0.1, 99.9))
     if high <= low:
         low, high = float(values[counted].min()), float(values[counted].max())
-    scaled = (np.where(counted, values, low) - low) / max(high - low, 1e-12)
+    scaled = (np.where(counted, values, low) - low) / (high - low if high > low else 1.0)
     return to_levels(scaled)
 
 

@@ -11,6 +11,18 @@ from inference.decode.limits import check_size
 
 _BIT_FIELDS: Final = (3, 6)
 _HEADER: Final = 14
+_FIRST_LONG: Final = 16
+"""Bytes of the first information header whose sides are of 32 bits."""
+
+
+def size(data: bytes) -> tuple[int, int] | None:
+    """Width and height as the header says; None where it is cut. A negative height turns the rows, a width can't be."""
+    if len(data) < _HEADER + 12:
+        return None
+    if int.from_bytes(data[_HEADER : _HEADER + 4], "little") < _FIRST_LONG:
+        return struct.unpack_from("<HH", data, _HEADER + 4)
+    width, height = struct.unpack_from("<ii", data, _HEADER + 4)
+    return width, abs(height)
 
 
 def read_bit_fields(data: bytes) -> NDArray[np.uint8]:

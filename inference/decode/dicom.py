@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _PREAMBLE: Final = 128
-_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_SYNTAX: Final = b"\2\0\x10\0UI"
+"""Tag and representation of the transfer syntax."""
+_DEFLATED, _LITTLE, _BIG = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
+"""Transfer syntaxes."""
 _MOST_INFLATED: Final = 64 * 1024 * 1024
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _FILMS: Final = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
@@ -66,7 +69,7 @@ def read(data: bytes) -> Shown:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning may quote a tag
         try:
-            dataset, element = _parse(_inflated(data))
+            dataset, element = _parse(unpacked(data))
             layout, photometric = _layout(dataset, element)
             pixels = _pixels(dataset, element, layout, photometric)
             return Shown(_square(pixels, dataset), subject(dataset))
@@ -123,20 +126,41 @@ def _without_pixels(dataset: "Dataset", *, was_cut: bool) -> PictureError:
     return PictureError(Reason.BROKEN if was_cut and promised else Reason.DICOM_WITHOUT_PICTURE, "no pixels")
 
 
-def _inflated(data: bytes) -> bytes:
-    """Unpack a deflated file, as far as the limit goes; any other comes back as it is."""
-    at = data.find(_DEFLATED.encode(), 0, 2048)
+def is_deflated(data: bytes) -> bool:
+    """Whether a file says that all behind its header is packed."""
+    return _DEFLATED in data[: _start_of_data(data)]
+
+
+def unpacked(data: bytes) -> bytes:
+    """Unpack a deflated file, as far as the limit goes, and name the byte order that a file is really in.
+
+    Any other file comes back as it is. Raises PictureError (TOO_MANY_PIXELS), zlib.error.
+    """
+    start = _start_of_data(data)
+    found = data.find(_SYNTAX, 0, start)
+    if found < 0:
+        return data
+    at = found + len(_SYNTAX) + 2
+    named = data[at : at + int.from_bytes(data[at - 2 : at], "little")].rstrip(b"\0 ")
+    if named == _DEFLATED:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        body = inflater.decompress(data[start:], _MOST_INFLATED)
+        if inflater.unconsumed_tail:
+            raise PictureError(Reason.TOO_MANY_PIXELS, "deflated")
+        # The name is the longer one: what it gives up is filled, as the standard pads names.
+        return data[:at] + _LITTLE.ljust(len(named), b"\0") + data[at + len(named) : start] + body
+    # In big endian the group of the first element, which is a small number, begins with its zero.
+    real = _BIG if data[start : start + 1] == b"\0" != data[start + 1 : start + 2] else _LITTLE
+    if named in (_LITTLE, _BIG) and named != real:
+        return data[:at] + real + data[at + len(real) :]
+    return data
+
+
+def _start_of_data(data: bytes) -> int:
+    """Where the data set begins that follows the file's own header; 0 where no length says so."""
     length = int.from_bytes(data[_PREAMBLE + 12 : _PREAMBLE + 16], "little")
     start = _PREAMBLE + 16 + length
-    if at < 0 or data[_PREAMBLE : _PREAMBLE + 10] != b"DICM\x02\0\0\0UL" or not at < start < len(data):
-        return data
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = inflater.decompress(data[start:], _MOST_INFLATED)
-    if inflater.unconsumed_tail:
-        raise PictureError(Reason.TOO_MANY_PIXELS, "deflated")
-    # The name is the longer one: what it gives up is filled, as the standard pads names.
-    name = b"1.2.840.10008.1.2.1".ljust(len(_DEFLATED), b"\0")
-    return data[:at] + name + data[at + len(_DEFLATED) : start] + body
+    return start if data[_PREAMBLE : _PREAMBLE + 10] == b"DICM\x02\0\0\0UL" and start < len(data) else 0
 
 
 def _layout(dataset: "Dataset", element: Element) -> tuple[Layout, str]:
@@ -150,8 +174,8 @@ def _layout(dataset: "Dataset", element: Element) -> tuple[Layout, str]:
         check_size(columns, rows)
     elif not element.fragments:  # a compressed frame tells its own size
         raise PictureError(Reason.DICOM_UNSUPPORTED, "no size")
-    samples, photometric = _colours(dataset, element, rows * columns)
     kind = {PIXEL_TAGS[0]: "f", PIXEL_TAGS[1]: "d"}.get(element.tag, "i")
+    samples, photometric = _colours(dataset, element, rows * columns)
     allocated = _allocated(dataset, element, rows * columns * samples, kind)
     stored = integer(dataset, "BitsStored") or 0
     stored = stored if 0 < stored <= allocated else allocated
@@ -180,16 +204,18 @@ def _is_halved(element: Element, pixels: int) -> bool:
 def _colours(dataset: "Dataset", element: Element, pixels: int) -> tuple[int, str]:
     """Samples a pixel and the colour model; what is missing or unknown follows from the other, or from the length."""
     photometric, samples = text(dataset, "PhotometricInterpretation"), integer(dataset, "SamplesPerPixel") or 0
-    if samples not in (1, 3, 4):
-        coloured = photometric.startswith(("RGB", "YBR")) or (len(element.value) >= 3 * pixels > 0 and not photometric)
-        # Twelve bits of grey in three bytes of nothing don't exist; three bytes a pixel are a colour.
-        samples = (
-            3
-            if (coloured and integer(dataset, "BitsAllocated") in (None, 8)) or photometric[:3] in ("RGB", "YBR")
-            else 1
-        )
+    is_coloured = photometric.startswith(("RGB", "YBR"))
     if samples == 4 or photometric in ("CMYK", "ARGB", "HSV"):
         raise PictureError(Reason.DICOM_UNSUPPORTED, "colour model")
+    held = len(element.value) // max(pixels, 1)
+    if samples not in (1, 3):
+        # Twelve bits of grey in three bytes of nothing don't exist; three bytes a pixel are a colour.
+        is_coloured = is_coloured or (held >= 3 and not photometric and integer(dataset, "BitsAllocated") in (None, 8))
+        samples = 3 if is_coloured else 1
+    elif element.value and element.complete and held == 3 and samples == 1 and is_coloured:
+        samples = 3
+    elif element.value and element.complete and 0 < held < 3 and samples == 3 and not is_coloured:
+        samples = 1
     if samples == 3:
         return samples, photometric if photometric.startswith(("RGB", "YBR")) else "RGB"
     if photometric == _PALETTE or (not photometric and dicom_display.has_palette(dataset)):
@@ -198,14 +224,18 @@ def _colours(dataset: "Dataset", element: Element, pixels: int) -> tuple[int, st
 
 
 def _allocated(dataset: "Dataset", element: Element, values: int, kind: str) -> int:
-    """Bits of a value: as said, unless the pixels are so few bytes that it can't be."""
+    """Bits of a value: as said, unless the other tags and the number of bytes agree that it can't be."""
     if kind != "i":
         return 32 if kind == "f" else 64
-    said = integer(dataset, "BitsAllocated") or 0
-    if said in (8, 16, 32, 64) or (0 < said < 16 and not element.fragments):
+    said, stored = integer(dataset, "BitsAllocated") or 0, integer(dataset, "BitsStored") or 0
+    fitting = 8 * len(element.value) // values if values and element.value and element.complete else 0
+    is_possible = said in (8, 16, 32, 64) or (0 < said < 16 and not element.fragments)
+    is_odd = said not in (1, 8, 16, 32, 64) and fitting in (8, 16, 32)
+    too_narrow = said < max(stored, 1) <= fitting
+    too_wide = stored <= 8 == fitting < said
+    if is_possible and not (is_odd or too_narrow or too_wide):
         return said
-    fitting = 8 * len(element.value) // values if values and element.value else 0
-    stored = integer(dataset, "BitsStored") or 16
+    stored = stored or 16
     return next((bits for bits in (32, 16, 8) if fitting >= bits), 16 if stored > 8 else 8)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHAPES: Final = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 _MOST_STRETCH: Final = 4.0
+_LEAST_FACTOR: Final = 1e-25
 _COLOURS: Final = ("Red", "Green", "Blue")
 
 
@@ -130,10 +131,15 @@ def _modality(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDAr
         if table := _table(item, "LUT", signed=signed):
             return table.apply(stored)
     for scope in scopes(dataset, "PixelValueTransformationSequence"):
-        slope, intercept = number(scope, "RescaleSlope"), number(scope, "RescaleIntercept")
+        slope, intercept = (_usable(number(scope, f"Rescale{part}")) for part in ("Slope", "Intercept"))
         if slope is not None or intercept is not None:
             return np.asarray(stored * (slope or 1.0) + (intercept or 0.0), np.float64)
     return stored
+
+
+def _usable(value: float | None) -> float | None:
+    """A factor or a sum that levels survive in single precision; 0 and no value are left to the caller."""
+    return value if value is None or value == 0 or _LEAST_FACTOR < abs(value) < 1 / _LEAST_FACTOR else None
 
 
 def _window(

@@ -28,7 +28,9 @@ _JPEG_2000: Final = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 _TILE_PART: Final = b"\xff\x90"
 _CODING: Final = b"\xff\x52"
 _RLE: Final = "1.2.840.10008.1.2.5"
-_MAY_LACK: Final = 2
+_RLE_TABLE: Final = 64
+"""Bytes."""
+MAY_LACK: Final = 2
 """Bytes that may be missing at the end of uncompressed pixels: the padding of an odd length, or a slip of it."""
 
 
@@ -92,7 +94,8 @@ def find_element(data: bytes, at: int, *, explicit: bool, little: bool) -> Eleme
     if tag not in PIXEL_TAGS:
         return None
     vr = data[at + 4 : at + 6]
-    if explicit or vr in _LONG_VRS:
+    # The length of an implicit one is even, and no two capital letters: whatever the file says of itself.
+    if vr in _LONG_VRS or (explicit and vr.isalpha() and vr.isupper()):
         is_long = vr in _LONG_VRS
         start = at + (12 if is_long else 8)
         length = int.from_bytes(
@@ -135,9 +138,9 @@ def stored_values(element: Element, layout: Layout, syntax: str, *, as_rgb: bool
         if not element.value:
             raise PictureError(Reason.BROKEN, "no pixels")
         return Stored(_native(element, layout), None)
-    if syntax == _RLE:
-        return Stored(_rle(element.fragments[0], layout), None)
     stream = element.fragments[0] if len(element.fragments) == 1 else b"".join(element.fragments)
+    if syntax == _RLE or _is_rle(stream, layout):
+        return Stored(_rle(stream, layout), None)
     return _by_codec(stream, as_rgb=as_rgb, complete=element.complete)
 
 
@@ -156,7 +159,7 @@ def significant(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
 
 def _native(element: Element, layout: Layout) -> NDArray[Any]:
     missing = layout.frame_bytes - len(element.value)
-    if missing > _MAY_LACK:
+    if missing > MAY_LACK:
         raise PictureError(Reason.BROKEN, "pixels are missing")
     data = element.value[: layout.frame_bytes] + bytes(max(0, missing))
     values = _unpacked(data, layout, element)
@@ -194,6 +197,11 @@ def _doubled(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return full.reshape(layout.rows, layout.columns, 3)
 
 
+def _is_rle(stream: bytes, layout: Layout) -> bool:
+    """Whether a frame begins as RLE does: so many segments, and the first of them right behind the table."""
+    return stream[:8] == struct.pack("<2I", layout.samples * layout.allocated // 8, _RLE_TABLE)
+
+
 def _rle(stream: bytes, layout: Layout) -> NDArray[Any]:
     """RLE (PS3.5 annex G): a plane of bytes a segment, the most significant first."""
     import imagecodecs
@@ -226,7 +234,7 @@ def _by_codec(stream: bytes, *, as_rgb: bool, complete: bool) -> Stored:
         return _jpeg_xl(stream, complete=complete)
     header = jpeg.frame(stream)
     if header is None:
-        raise ValueError("an unknown codec")
+        raise PictureError(Reason.DICOM_UNSUPPORTED if complete else Reason.BROKEN, "an unknown codec")
     if header.is_plain:
         values = jpeg.decode_plain(stream, as_rgb=as_rgb)
         return Stored(values, True if values.ndim == 3 else None)
@@ -253,7 +261,7 @@ def _jpeg_2000(stream: bytes) -> Stored:
             raise PictureError(Reason.BROKEN, "no tile")
     while stream[at : at + 2] == _TILE_PART:
         length = int.from_bytes(stream[at + 6 : at + 10], "big")
-        if at + length > len(stream) + _MAY_LACK:
+        if at + length > len(stream) + MAY_LACK:
             raise PictureError(Reason.BROKEN, "pixels are missing")
         if length < 14:
             break

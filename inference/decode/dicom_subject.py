@@ -12,20 +12,30 @@ if TYPE_CHECKING:
 _MODALITIES: Final = {
     "CT": Reason.DICOM_CT,
     **dict.fromkeys(("CR", "DX", "DR", "RG", "MG", "XA", "XR", "RF", "IO", "PX", "BMD", "RTIMAGE"), Reason.DICOM_XRAY),
-    **dict.fromkeys(("US", "IVUS", "BDUS", "EC"), Reason.DICOM_ULTRASOUND),
+    **dict.fromkeys(("CF", "DF", "DS", "VF"), Reason.DICOM_XRAY),
+    **dict.fromkeys(("US", "IVUS", "BDUS", "EC", "CD", "DD"), Reason.DICOM_ULTRASOUND),
     **dict.fromkeys(("PT", "PET", "NM", "ST"), Reason.DICOM_NUCLEAR),
     **dict.fromkeys(("OP", "OPT", "OPM", "OPV", "OCT", "IVOCT", "ES", "DMS"), Reason.DICOM_OTHER_KIND),
-    **dict.fromkeys(("ECG", "EPS", "HD", "AU"), Reason.DICOM_OTHER_KIND),
+    **dict.fromkeys(("ECG", "EEG", "EMG", "EOG", "EPS", "HD", "AU", "RESP", "BI"), Reason.DICOM_OTHER_KIND),
+    **dict.fromkeys(("TG", "DG", "CFM", "OAM", "OSS", "LEN", "LS", "FA", "FS", "AS"), Reason.DICOM_OTHER_KIND),
+    **dict.fromkeys(("SEG", "RTDOSE", "RTSTRUCT", "RTPLAN"), Reason.DICOM_OTHER_KIND),
 }  # fmt: skip
 """SC and OT, which any copy of a slice may have, decide nothing; neither do XC, GM and SM, which may show a smear."""
 _STORAGE: Final = {
     "1.2.840.10008.5.1.4.1.1.1": Reason.DICOM_XRAY,
     "1.2.840.10008.5.1.4.1.1.2": Reason.DICOM_CT,
-    "1.2.840.10008.5.1.4.1.1.3.1": Reason.DICOM_ULTRASOUND,
-    "1.2.840.10008.5.1.4.1.1.6.1": Reason.DICOM_ULTRASOUND,
+    "1.2.840.10008.5.1.4.1.1.3": Reason.DICOM_ULTRASOUND,
+    "1.2.840.10008.5.1.4.1.1.6": Reason.DICOM_ULTRASOUND,
     "1.2.840.10008.5.1.4.1.1.12": Reason.DICOM_XRAY,
+    "1.2.840.10008.5.1.4.1.1.13": Reason.DICOM_XRAY,
+    "1.2.840.10008.5.1.4.1.1.481.1": Reason.DICOM_XRAY,
     "1.2.840.10008.5.1.4.1.1.20": Reason.DICOM_NUCLEAR,
     "1.2.840.10008.5.1.4.1.1.128": Reason.DICOM_NUCLEAR,
+    "1.2.840.10008.5.1.4.1.1.130": Reason.DICOM_NUCLEAR,
+    "1.2.840.10008.5.1.4.1.1.66.4": Reason.DICOM_OTHER_KIND,
+    "1.2.840.10008.5.1.4.1.1.77.1.1": Reason.DICOM_OTHER_KIND,
+    "1.2.840.10008.5.1.4.1.1.77.1.5": Reason.DICOM_OTHER_KIND,
+    "1.2.840.10008.5.1.4.1.1.481.2": Reason.DICOM_OTHER_KIND,
 }
 """SOP classes, whose longer names begin alike (digital X-ray is ...1.1.1.1, enhanced CT ...1.1.2.1)."""
 _HEAD: Final = (

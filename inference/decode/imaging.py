@@ -30,6 +30,8 @@ __all__ = ["SHOWN_SIDE", "PanelPicture", "Picture", "decode", "decode_film_sheet
 JPEG_QUALITY: Final = 88
 
 _START_OF_SCAN = b"\xff\xda"  # in coded data every 0xff has a 0 behind it, so that this is nothing else
+_SIZES = {"WEBP": webp.size, "BMP": bmp.size}
+"""What tells a size that Pillow gives memory to, or refuses as a bomb, before it can be asked."""
 _BLANK_DEVIATION = 2.0  # grey levels
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -169,7 +171,7 @@ def _from_pillow(data: bytes, kind: str, side: int, page: int = 0) -> tuple[Imag
 
 
 def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, tuple[int, int]]:
-    if kind == "WEBP" and (stated := webp.size(data)):
+    if kind in _SIZES and (stated := _SIZES[kind](data)):
         check_size(*stated, kind)
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         if page:

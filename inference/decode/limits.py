@@ -25,7 +25,7 @@ FINE_SIDE: Final = 1920
 """Long side of a screenshot or of a photo of a screen, before the slice in it is cut out."""
 SHEET_SIDE: Final = 2560
 """Long side of a sheet of many slices, before these are cut out: each keeps enough pixels of its own."""
-
+_LONGEST_SIDE: Final = 2**31 - 1  # no writer of pictures goes beyond: it is a negative number, or damage
 _MIN_REDUCED_SIDE = 16  # a strip that is thinner than this once its long side fits SHOWN_SIDE is no picture
 
 # All that Pillow and pydicom raise on damaged or hostile input. Spelled out, because a fault of our own must not hide
@@ -47,8 +47,8 @@ DECODER_ERRORS: Final = (
 
 
 def check_size(width: int, height: int, kind: str = "") -> None:
-    """Raise PictureError (BROKEN for a size of nought, TOO_MANY_PIXELS or TOO_SMALL) unless it may be decoded."""
-    if min(width, height) < 1:
+    """Raise PictureError (BROKEN for a size that can't be, TOO_MANY_PIXELS or TOO_SMALL) unless it may be decoded."""
+    if min(width, height) < 1 or max(width, height) > _LONGEST_SIDE:
         raise PictureError(Reason.BROKEN, f"{width} x {height}")
     if width * height > MOST_PIXELS.get(kind, MAX_PIXELS):
         raise PictureError(Reason.TOO_MANY_PIXELS, f"{width} x {height}")

@@ -38,7 +38,8 @@ def read(data: bytes, kind: str, side: int = SHOWN_SIDE) -> tuple[Image.Image, t
         decode = {"HEIC": _heic, "AVIF": _by_pillow, "JPEG2000": _jpeg_2000, "JXL": _jxl}[kind]
         rgb = run_isolated(lambda: _reduced(decode(data, side), side))
     except DECODER_ERRORS:
-        raise PictureError(Reason.BROKEN, kind) from None
+        is_rare = kind == "JPEG2000" and _is_rare_codestream(data)
+        raise PictureError(Reason.FORM_UNSUPPORTED if is_rare else Reason.BROKEN, kind) from None
     was_turned = (size[0] > size[1]) != (rgb.shape[1] > rgb.shape[0]) and size[0] != size[1]
     return Image.fromarray(rgb), size[::-1] if was_turned else size
 
@@ -77,9 +78,13 @@ def _jpeg_2000(data: bytes, side: int) -> Image.Image:
     """Leave out the finest of its resolutions, as far as they are not shown: each costs four times the next."""
     image = Jpeg2KImageFile(io.BytesIO(data))
     check_size(*image.size)
-    coding = data.find(b"\xff\x52")  # COD (ITU T.800, A.6.1): its tenth byte says how often the picture was halved
+    start = data.index(JPEG_2000_STARTS[0])
+    coding = data.find(b"\xff\x52", start)  # COD (ITU T.800, A.6.1): its tenth byte says how often it was halved
     halved = data[coding + 9] if 0 <= coding < len(data) - 9 else 0
     left_out = min(halved, (max(image.size) // side).bit_length() - 1) if max(image.size) > side else 0
+    # The standard rounds the halved sides up and Pillow to the nearest: where these differ, it can't load.
+    while left_out and any((n + (1 << left_out >> 1)) >> left_out != -(-n >> left_out) for n in image.size):
+        left_out -= 1
     image.reduce = left_out
     if image.width * image.height * len(image.getbands()) >> 2 * left_out > _MOST_SAMPLES:
         raise MemoryError
@@ -121,6 +126,16 @@ def _codestream_size(data: bytes) -> tuple[int, int]:
     at = data.index(JPEG_2000_STARTS[0])
     right, down, left, top = struct.unpack_from(">4I", data, at + 8)
     return right - left, down - top
+
+
+def _is_rare_codestream(data: bytes) -> bool:
+    """Whether a JPEG 2000 is whole, but of channels that differ in size, which no decoder here takes."""
+    at = data.find(JPEG_2000_STARTS[0])
+    if at < 0 or not data.rstrip(b"\0").endswith(b"\xff\xd9"):
+        return False
+    (channels,) = struct.unpack_from(">H", data, at + 40)
+    steps = data[at + 42 : at + 42 + 3 * channels]
+    return any(step != 1 for i, step in enumerate(steps) if i % 3)
 
 
 def jxl_size(data: bytes) -> tuple[int, int]:

@@ -10,11 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inference.analysis import PictureError, Reason
+from inference.decode.dicom_stream import MAY_LACK
+from inference.decode.dicom_tags import integer, raw_bytes, text
 from inference.decode.limits import DECODER_ERRORS, dicom_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+PIXEL_KEYWORDS: Final = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
+_ITEM: Final = b"\xfe\xff\x00\xe0"
 _WIDTH, _HEIGHT = 256, 257
 _MAX_TIFF_PAGES: Final = 2_000
 _TAG_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 8: 2, 9: 4, 16: 8}
@@ -95,27 +99,35 @@ class FrameFiles:
 
 def frame_count(dataset: "Dataset") -> int:
     """How many frames a DICOM states; 1 where it states none or nonsense."""
-    try:
-        return max(1, int(str(dataset.get("NumberOfFrames") or 1)))
-    except (TypeError, ValueError):
-        return 1
+    return max(1, integer(dataset, "NumberOfFrames") or 1)
 
 
 class _Native:
     """Frames that lie one after another."""
 
-    def __init__(self, dataset: "Dataset") -> None:
-        bits = int(dataset.BitsAllocated) * int(dataset.SamplesPerPixel) * int(dataset.Rows) * int(dataset.Columns)
-        self._pixels: bytes = dataset.PixelData
-        self._bits = bits
-        if len(self._pixels) * 8 < bits * frame_count(dataset):
+    def __init__(self, dataset: "Dataset", keyword: str) -> None:
+        count = frame_count(dataset)
+        self._pixels, _ = raw_bytes(dataset, keyword)
+        pixels = (integer(dataset, "Rows") or 0) * (integer(dataset, "Columns") or 0)
+        bits = _bits(dataset, keyword) * (integer(dataset, "SamplesPerPixel") or 1) * pixels
+        if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422" and 8 * len(self._pixels) < bits * count:
+            bits = 16 * pixels  # two pixels share their colour
+        missing = (bits * count + 7) // 8 - len(self._pixels)
+        if missing > MAY_LACK:
             raise PictureError(Reason.FRAMES_MISSING)
-        if bits % 8:  # a mask of single bits whose frames don't end with a byte
+        if not bits or bits % 8:  # a mask of single bits whose frames don't end with a byte
             raise PictureError(Reason.DICOM_UNSUPPORTED, "bits")
+        self._size = bits // 8
+        self._pixels += bytes(max(0, missing))
 
     def __call__(self, index: int) -> bytes:
-        size = self._bits // 8
-        return self._pixels[index * size : (index + 1) * size]
+        return self._pixels[index * self._size : (index + 1) * self._size]
+
+
+def _bits(dataset: "Dataset", keyword: str) -> int:
+    if keyword != PIXEL_KEYWORDS[-1]:
+        return 32 if keyword == PIXEL_KEYWORDS[0] else 64
+    return integer(dataset, "BitsAllocated") or (8 if 0 < (integer(dataset, "BitsStored") or 16) <= 8 else 16)
 
 
 class _Encapsulated:
@@ -137,31 +149,46 @@ class _Encapsulated:
 
 
 def _frames(dataset: "Dataset") -> "_Native | _Encapsulated":
+    keyword = _pixel_keyword(dataset)
     try:
-        return _Encapsulated(dataset) if _is_packed(dataset) else _Native(dataset)
+        return _Encapsulated(dataset) if _is_packed(dataset) else _Native(dataset, keyword)
     except PictureError:
         raise
     except dicom_errors():
         raise PictureError(Reason.BROKEN, "DICOM frames") from None
 
 
+def _pixel_keyword(dataset: "Dataset") -> str:
+    found = next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
+    if found is None:  # a file that ends within its frames
+        raise PictureError(Reason.FRAMES_MISSING)
+    return found
+
+
 def _is_packed(dataset: "Dataset") -> bool:
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    return syntax is not None and bool(syntax.is_compressed) and not bool(syntax.is_deflated)
+    """Whether frames lie in fragments: seen, because transfer syntaxes are often wrong, or newer than the library."""
+    return "PixelData" in dataset and raw_bytes(dataset, "PixelData")[0].startswith(_ITEM)
 
 
 def _without_pixels(dataset: "Dataset") -> "Dataset":
-    from pydicom import Dataset
+    from pydicom.datadict import keyword_for_tag
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, JPEG2000Lossless
 
     single = Dataset()
-    for element in dataset:  # a copy of references: deep copies of a thousand per-frame items take seconds
-        if element.tag.group < 0x5000 and element.keyword not in _LEFT_OUT:
-            single.add(element)
+    for tag in dataset.keys():  # noqa: SIM118 - going through the elements would decode each, and refuse odd ones
+        # References: deep copies of a thousand per-frame items take seconds.
+        if tag.group < _PIXELS_AND_OVERLAYS and keyword_for_tag(tag) not in _LEFT_OUT:
+            single[tag] = dataset.get_item(tag)
     single.NumberOfFrames = 1
-    single.file_meta = dataset.file_meta
+    meta = FileMetaDataset(dataset.file_meta)
+    if _is_packed(dataset) and not UID(str(meta.get("TransferSyntaxUID") or "")).is_transfer_syntax:
+        meta.TransferSyntaxUID = JPEG2000Lossless  # one that can be written; frames are known by their own first bytes
+    single.file_meta = meta
     return single
 
 
+_PIXELS_AND_OVERLAYS: Final = 0x5000
 _LEFT_OUT: Final = frozenset({
     "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "NumberOfFrames", "IconImageSequence",
     "ReferencedSeriesSequence", "ReferencedImageEvidenceSequence", "SourceImageEvidenceSequence",
@@ -171,13 +198,17 @@ _LEFT_OUT: Final = frozenset({
 
 def _with_frame(single: "Dataset", dataset: "Dataset", pixels: bytes) -> bytes:
     import pydicom
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.dataelem import DataElement
     from pydicom.encaps import encapsulate
 
     try:
-        packed = _is_packed(dataset)
-        single.PixelData = encapsulate([pixels]) if packed else pixels + b"\0" * (len(pixels) % 2)
-        single["PixelData"].VR = "OB" if packed or int(dataset.BitsAllocated) <= 8 else "OW"
-        single["PixelData"].is_undefined_length = packed
+        packed, keyword = _is_packed(dataset), _pixel_keyword(dataset)
+        value = encapsulate([pixels]) if packed else pixels + b"\0" * (len(pixels) % 2)
+        kind = "OB" if packed or _bits(dataset, keyword) <= 8 else "OW"
+        kind = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}.get(keyword, kind)
+        single[keyword] = DataElement(tag_for_keyword(keyword) or 0, kind, value)
+        single[keyword].is_undefined_length = packed
         buffer = io.BytesIO()
         implicit, little = dataset.original_encoding
         meta = dataset.file_meta.get("TransferSyntaxUID")

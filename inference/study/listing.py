@@ -23,7 +23,6 @@ HEAD: Final = 256 << 10
 """Bytes of a file that are read to find out what it is; the tags of nearly all DICOM files lie within them."""
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR."""
-_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 _MOST_FRAMES: Final = 2_000
 Load = Callable[[], bytes]
 
@@ -46,6 +45,32 @@ class Contents:
     """(folder, what gives the file), in the order of their names."""
     aside: Counter[SetAside] = field(default_factory=Counter)
     people: set[str] = field(default_factory=set)
+    refused: Counter[Reason] = field(default_factory=Counter)
+    """Why files that should have been pictures were not taken."""
+
+    def refuse(self, reason: Reason) -> None:
+        """Count a file that is not taken, and why."""
+        self.refused[reason] += 1
+        self.aside[_ASIDE.get(reason, SetAside.UNREADABLE)] += 1
+
+
+_ASIDE: Final = {
+    **dict.fromkeys(
+        (
+            Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TOO_SMALL, Reason.DICOM_WITHOUT_PICTURE,
+            Reason.DICOM_DIRECTORY,
+        ),
+        SetAside.OTHER_FILE,
+    ),
+    Reason.BLANK: SetAside.NOT_TAKEN,
+    **dict.fromkeys(
+        (
+            Reason.DICOM_CT, Reason.DICOM_XRAY, Reason.DICOM_ULTRASOUND, Reason.DICOM_NUCLEAR, Reason.DICOM_OTHER_KIND,
+            Reason.DICOM_OTHER_PART,
+        ),
+        SetAside.OTHER_PART,
+    ),
+}  # fmt: skip
 
 
 def walk(data: bytes, kind: str, contents: Contents, budget: Budget, depth: int) -> None:
@@ -70,8 +95,8 @@ def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) 
     try:
         head = entry.read(HEAD)
         nested = archives.kind_of(head)
-    except PictureError:
-        contents.aside[SetAside.UNREADABLE] += 1
+    except PictureError as error:
+        contents.refuse(error.reason)
         return
     load = partial(entry.read, entry.size)
     if volumes.looks_like(head):
@@ -82,7 +107,7 @@ def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) 
         except PictureError as error:
             if error.reason is not Reason.ARCHIVE_BROKEN:
                 raise
-            contents.aside[SetAside.UNREADABLE] += 1
+            contents.refuse(error.reason)
     elif dicom.looks_like(head):
         add_dicom(head if len(head) < entry.size else load(), load, contents)
     else:
@@ -113,20 +138,18 @@ def add_dicom(head: bytes, load: Load, contents: Contents, *, strict: bool = Fal
         whole = parse_dicom(load(), whole=True)
         files = frames.FrameFiles(whole)
         contents.files += [Found(tags.read(whole, n), partial(files.one, n)) for n in range(min(count, _MOST_FRAMES))]
-    except PictureError:
+    except PictureError as error:
         if strict:
             raise
-        contents.aside[SetAside.UNREADABLE] += 1
+        contents.refuse(error.reason)
     except dicom_errors():
         if strict:
             raise PictureError(Reason.BROKEN, "DICOM header") from None
-        contents.aside[SetAside.UNREADABLE] += 1
+        contents.refuse(Reason.BROKEN)
 
 
 def parse_dicom(data: bytes, *, whole: bool) -> Any:
     """Parse a DICOM file, up to its pixels or with them. Raises PictureError."""
-    if _DEFLATED in data[:HEAD]:
-        raise PictureError(Reason.DICOM_UNSUPPORTED, "deflated")  # inflating has no limit there
     import pydicom
 
     logging.getLogger("pydicom").disabled = True  # it quotes tags
@@ -134,7 +157,7 @@ def parse_dicom(data: bytes, *, whole: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=not whole)
+            return pydicom.dcmread(io.BytesIO(dicom.unpacked(data)), force=True, stop_before_pixels=not whole)
         except dicom_errors():
             raise PictureError(Reason.BROKEN, "DICOM header") from None
 

@@ -35,8 +35,13 @@ def holds_several(data: bytes) -> bool:
     if archives.kind_of(data) or volumes.looks_like(data) or pdf.looks_like(data):
         return True
     if dicom.looks_like(data):
-        return b"\x28\x00\x08\x00" in data[:HEAD] and frames.frame_count(parse_dicom(data, whole=False)) > 1
+        return _may_have_frames(data) and frames.frame_count(parse_dicom(data, whole=False)) > 1
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and bool(frames.tiff_pages(data))
+
+
+def _may_have_frames(data: bytes) -> bool:
+    """Whether the tag that counts frames may stand in a DICOM file: parsing each only to see that would double it."""
+    return dicom.is_deflated(data) or any(tag in data[:HEAD] for tag in (b"\x28\0\x08\0", b"\0\x28\0\x08"))
 
 
 def open_study(data: bytes) -> Study:
@@ -55,7 +60,7 @@ def open_study(data: bytes) -> Study:
         walk(data, archive, contents, Budget(), 1)
     elif pdf.looks_like(data):
         kind = Kind.PDF
-        return _finished(kind, [_pdf_series(data, contents.aside)], contents.aside, data)
+        return _finished(kind, [_pdf_series(data, contents)], contents, data)
     elif dicom.looks_like(data):
         kind = Kind.DICOM
         if isinstance(said := subject(parse_dicom(data, whole=False)), Reason):
@@ -64,7 +69,7 @@ def open_study(data: bytes) -> Study:
     else:
         kind = Kind.TIFF
         contents.pictures += [("", load) for load in frames.tiff_pages(data)]
-    return _finished(kind, _decoded(contents), contents.aside, data)
+    return _finished(kind, _decoded(contents), contents, data)
 
 
 def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
@@ -78,13 +83,13 @@ def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
     for name, path in sorted(files, key=lambda file: natural_order(file[0])):
         size = path.stat().st_size
         if size > MAX_UNPACKED:
-            contents.aside[SetAside.UNREADABLE] += 1
+            contents.refuse(Reason.ARCHIVE_TOO_LARGE)
             continue
         add(archives.Member(name, size, partial(_from_disk, path)), contents, Budget(), 1)
     digest = hashlib.sha256()
     for name, path in files:
         digest.update(name.encode("utf-8", "surrogateescape") + hashlib.file_digest(path.open("rb"), "sha256").digest())
-    return _finished(Kind.FOLDER, _decoded(contents), contents.aside, digest.digest())
+    return _finished(Kind.FOLDER, _decoded(contents), contents, digest.digest())
 
 
 def _from_disk(path: Path, size: int) -> bytes:
@@ -98,7 +103,7 @@ def open_film_sheet(data: bytes) -> Study | None:
     if len(tiles) < 2:
         return None
     slices = tuple(_slice(one.picture.rgb, one.picture.width, one.picture.height) for one in tiles)
-    return _finished(Kind.SHEET, [Series(slices)], Counter(), data)
+    return _finished(Kind.SHEET, [Series(slices)], Contents(), data)
 
 
 def open_album(files: Sequence[bytes]) -> Study | None:
@@ -111,7 +116,7 @@ def open_album(files: Sequence[bytes]) -> Study | None:
     keys = {found.tags.group for found in contents.files}
     if len(keys) != 1 or not next(iter(keys))[0] or len(contents.people) > 1 or len(contents.files) < len(files):
         return None
-    return _finished(Kind.ALBUM, _decoded(contents), contents.aside, b"".join(files))
+    return _finished(Kind.ALBUM, _decoded(contents), contents, b"".join(files))
 
 
 def _decoded(contents: Contents) -> list[Series]:
@@ -120,17 +125,17 @@ def _decoded(contents: Contents) -> list[Series]:
         raise PictureError(Reason.ARCHIVE_SEVERAL_PEOPLE)
     if contents.files:
         contents.aside[SetAside.OTHER_FILE] += len(contents.volumes) + len(contents.pictures)
-        return _dicom_series(contents.files, contents.aside)
+        return _dicom_series(contents)
     if contents.volumes:
         contents.aside[SetAside.OTHER_FILE] += len(contents.pictures)
-        return _volume_series(contents.volumes, contents.aside)
+        return _volume_series(contents)
     folders: dict[str, list[Load]] = defaultdict(list)
     for folder, load in contents.pictures:
         folders[folder].append(load)
     stride = _stride(len(contents.pictures))
     series = []
     for loads in folders.values():
-        slices = _decode_all(_thinned(loads, stride, contents.aside), contents.aside)
+        slices = _decode_all(_thinned(loads, stride, contents.aside), contents)
         series += [Series(tuple(alike)) for alike in _by_size(slices)]
     return series
 
@@ -142,27 +147,30 @@ def _by_size(slices: Iterable[Slice]) -> list[list[Slice]]:
     return list(sizes.values())
 
 
-def _dicom_series(files: Sequence[Found], aside: Counter[SetAside]) -> list[Series]:
+def _dicom_series(contents: Contents) -> list[Series]:
+    aside = contents.aside
     groups: dict[tuple[Any, ...], list[Found]] = defaultdict(list)
-    scouts: list[Found] = []
-    for found in files:
+    spare: list[Found] = []
+    for found in contents.files:
         if found.tags.set_aside is None:
             groups[found.tags.group].append(found)
-        elif found.tags.set_aside is SetAside.SCOUT:
-            scouts.append(found)
+        elif found.tags.set_aside in (SetAside.SCOUT, SetAside.DERIVED):
+            spare.append(found)
+        elif found.tags.refusal is not None:
+            contents.refuse(found.tags.refusal)
         else:
             aside[found.tags.set_aside] += 1
     if groups:
-        aside[SetAside.SCOUT] += len(scouts)
-    else:  # somebody who sends scouts alone wants these to be read
-        for found in scouts:
+        aside.update(found.tags.set_aside for found in spare if found.tags.set_aside)
+    else:  # somebody who sends scouts or projections alone wants these to be read
+        for found in spare:
             groups[found.tags.group].append(found)
     ordered = [_in_order(group, aside) for group in groups.values()]
     stride = _stride(sum(map(len, ordered)))
     series = []
     for group in sorted(ordered, key=lambda group: -len(group)):
         chosen = _thinned(group, stride, aside)
-        slices = _decode_all([found.load for found in chosen], aside)
+        slices = _decode_all([found.load for found in chosen], contents)
         positions = [found.tags.position for found in chosen if found.tags.position is not None]
         first = group[0].tags
         series.append(Series(tuple(slices), first.sequence, first.plane, _spacing(positions)))
@@ -188,15 +196,16 @@ def _spacing(positions: Sequence[float]) -> float | None:
     return float(np.median(gaps)) if gaps.size else None
 
 
-def _volume_series(loads: Sequence[Load], aside: Counter[SetAside]) -> list[Series]:
+def _volume_series(contents: Contents) -> list[Series]:
+    loads, aside = contents.volumes, contents.aside
     series = []
     for number, load in enumerate(loads):
         try:
             found = list(volumes.slices(volumes.read(load())))
-        except PictureError:
+        except PictureError as error:
             if len(loads) == 1:
                 raise
-            aside[SetAside.UNREADABLE] += 1
+            contents.refuse(error.reason)
             continue
         stride = _stride(len(found) * (len(loads) - number))
         chosen = _thinned(found, stride, aside)
@@ -206,8 +215,8 @@ def _volume_series(loads: Sequence[Load], aside: Counter[SetAside]) -> list[Seri
     return series
 
 
-def _pdf_series(data: bytes, aside: Counter[SetAside]) -> Series:
-    return Series(tuple(_decode_all([partial(bytes, file) for _, file in pdf.pictures(data)], aside)))
+def _pdf_series(data: bytes, contents: Contents) -> Series:
+    return Series(tuple(_decode_all([partial(bytes, file) for _, file in pdf.pictures(data)], contents)))
 
 
 def _stride(count: int) -> int:
@@ -220,32 +229,16 @@ def _thinned(found: Sequence[T], stride: int, aside: Counter[SetAside]) -> list[
     return chosen
 
 
-def _decode_all(loads: Sequence[Load], aside: Counter[SetAside]) -> list[Slice]:
+def _decode_all(loads: Sequence[Load], contents: Contents) -> list[Slice]:
     slices = []
     for load in loads:
         try:
             picture = decode(load())
         except PictureError as error:
-            aside[_ASIDE.get(error.reason, SetAside.UNREADABLE)] += 1
+            contents.refuse(error.reason)
             continue
         slices.append(_slice(picture.rgb, picture.width, picture.height))
     return slices
-
-
-_ASIDE: Final = {
-    Reason.EMPTY: SetAside.OTHER_FILE,
-    Reason.UNKNOWN_FORMAT: SetAside.OTHER_FILE,
-    Reason.TOO_SMALL: SetAside.OTHER_FILE,
-    Reason.DICOM_WITHOUT_PICTURE: SetAside.OTHER_FILE,
-    Reason.BLANK: SetAside.NOT_TAKEN,
-    **dict.fromkeys(
-        (
-            Reason.DICOM_CT, Reason.DICOM_XRAY, Reason.DICOM_ULTRASOUND, Reason.DICOM_NUCLEAR, Reason.DICOM_OTHER_KIND,
-            Reason.DICOM_OTHER_PART,
-        ),
-        SetAside.OTHER_PART,
-    ),
-}  # fmt: skip
 
 
 def _slice(pixels: Any, width: int, height: int) -> Slice:
@@ -254,15 +247,11 @@ def _slice(pixels: Any, width: int, height: int) -> Slice:
     return Slice(pixels.tobytes(), pixels.shape, width, height)
 
 
-def _finished(kind: Kind, series: Sequence[Series], aside: Counter[SetAside], data: bytes) -> Study:
+def _finished(kind: Kind, series: Sequence[Series], contents: Contents, data: bytes) -> Study:
     """Make the slices small enough to travel. Raises PictureError when there are none."""
     kept = [one for one in series if one.slices]
     if not kept:
-        if aside[SetAside.OTHER_PART]:
-            raise PictureError(Reason.DICOM_OTHER_PART)
-        broken, blank = aside[SetAside.UNREADABLE], aside[SetAside.NOT_TAKEN]
-        empty = Reason.PDF_EMPTY if kind is Kind.PDF else Reason.ARCHIVE_EMPTY
-        raise PictureError(Reason.ARCHIVE_BROKEN if broken else Reason.BLANK if blank else empty)
+        raise PictureError(_why_empty(kind, contents))
     side = SHOWN_SIDE
     while side > _SMALL_SIDE and sum(_bytes_at(one, side) for each in kept for one in each.slices) > MAX_PIXEL_BYTES:
         side -= 64
@@ -270,8 +259,28 @@ def _finished(kind: Kind, series: Sequence[Series], aside: Counter[SetAside], da
         Series(tuple(_fitted(one, side) for one in each.slices), each.sequence, each.plane, each.spacing)
         for each in kept
     ]
-    counted = {reason: count for reason, count in aside.items() if count}
+    counted = {reason: count for reason, count in contents.aside.items() if count}
     return Study(kind, tuple(fitted), counted, hashlib.sha256(data).hexdigest())
+
+
+def _why_empty(kind: Kind, contents: Contents) -> Reason:
+    """Why nothing of a container is left: what is wrong with most of what should have been pictures."""
+    told = Counter({reason: count for reason, count in contents.refused.items() if reason not in _NO_PICTURE})
+    if told:
+        return told.most_common(1)[0][0]
+    if contents.refused[Reason.TOO_SMALL] and kind is not Kind.PDF:  # a PDF has lines and logos
+        return Reason.TOO_SMALL
+    return _EMPTY.get(kind, Reason.ARCHIVE_EMPTY)
+
+
+_NO_PICTURE: Final = (
+    *(Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TOO_SMALL, Reason.DICOM_WITHOUT_PICTURE),
+    Reason.DICOM_DIRECTORY,
+)
+_EMPTY: Final = {
+    Kind.PDF: Reason.PDF_EMPTY, Kind.DICOM: Reason.DICOM_WITHOUT_PICTURE, Kind.ALBUM: Reason.DICOM_WITHOUT_PICTURE,
+    Kind.VOLUME: Reason.BLANK, Kind.TIFF: Reason.BROKEN,
+}  # fmt: skip
 
 
 def _bytes_at(one: Slice, side: int) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from inference.analysis import Reason
-from inference.decode.dicom_subject import subject
+from inference.decode.dicom_subject import Subject, subject
 from inference.decode.limits import dicom_errors
 from inference.study.study import SetAside
 
@@ -41,6 +41,8 @@ class Tags:
     group: tuple[Any, ...]
     """Pictures of one group are one series."""
     set_aside: SetAside | None
+    refusal: Reason | None
+    """What the file says that it is, where that is why it is set aside."""
     sequence: str | None
     plane: str | None
     position: float | None
@@ -64,7 +66,7 @@ def read(dataset: "Dataset", frame: int | None = None) -> Tags:
     normal = _normal(orientation)
     position = float(np.dot(place, normal)) if place and normal else _location(dataset) if frame is None else None
     kinds = tuple(str(value).upper() for value in _several(_get(dataset, "ImageType")))
-    sequence = _sequence(dataset)
+    sequence, said = _sequence(dataset), subject(dataset)
     echo = _number(_get(dataset, "EchoTime"))
     return Tags(
         group=(
@@ -77,7 +79,8 @@ def read(dataset: "Dataset", frame: int | None = None) -> Tags:
             _number(_get(dataset, "DiffusionBValue")),
             _number(_get(dataset, "TemporalPositionIdentifier")),
         ),
-        set_aside=_aside(dataset, kinds),
+        set_aside=_aside(dataset, kinds, said),
+        refusal=said if isinstance(said, Reason) else None,
         sequence=sequence,
         plane=_plane(normal),
         position=position,
@@ -86,14 +89,13 @@ def read(dataset: "Dataset", frame: int | None = None) -> Tags:
     )
 
 
-def _aside(dataset: "Dataset", kinds: Sequence[str]) -> SetAside | None:
+def _aside(dataset: "Dataset", kinds: Sequence[str], said: Subject | Reason) -> SetAside | None:
     modality = str(_get(dataset, "Modality") or "").strip().upper()
     if modality in _NO_PICTURES:
         return SetAside.OTHER_FILE
-    if isinstance(subject(dataset), Reason):
+    if isinstance(said, Reason):
         return SetAside.OTHER_PART
-    said = _description(dataset)
-    if "LOCALIZER" in kinds or _SCOUT.search(said):
+    if "LOCALIZER" in kinds or _SCOUT.search(_description(dataset)):
         return SetAside.SCOUT
     return SetAside.DERIVED if _DERIVED & set(kinds) else None
 

@@ -96,6 +96,7 @@ def slices(volume: Volume) -> Iterator[VolumeSlice]:
     voxels, steps = _upright(volume)
     axis = _across(steps)
     rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[axis]
+    check_size(voxels.shape[columns], voxels.shape[rows])
     low, high = _window(voxels)
     for number in range(voxels.shape[axis]):
         flat = np.moveaxis(voxels, (axis, rows, columns), (0, 1, 2))[number]

@@ -117,6 +117,13 @@ def test_bit_fields_of_a_bmp_are_read(masks: tuple[int, int, int], bits: int) ->
     assert reason_of(data[: len(data) // 2]) is Reason.BROKEN
 
 
+@pytest.mark.parametrize(("offset", "value"), [(18, -127), (18, 0), (22, 0)])
+def test_a_bmp_of_a_size_that_cannot_be_is_damaged(offset: int, value: int) -> None:
+    data = bytearray(pictures.encode(Image.fromarray(SMEAR), "BMP"))
+    struct.pack_into("<i", data, offset, value)
+    assert reason_of(bytes(data)) is Reason.BROKEN
+
+
 # --- JPEG ---
 
 
@@ -184,6 +191,22 @@ def test_avif_jpeg_2000_and_jpeg_xl_are_read() -> None:
     assert difference(bytes(imagecodecs.jpegxl_encode(SMEAR, lossless=True, usecontainer=True)), SMEAR) == 0
     deep = bytes(imagecodecs.jpeg2k_encode(DEEP, level=0, codecformat="J2K"))
     assert difference(deep, BRAIN) < 5
+
+
+@pytest.mark.parametrize("size", [(1025, 1282), (2717, 701), (900, 2561)])
+def test_jpeg_2000_of_every_size_is_read(size: tuple[int, int]) -> None:
+    whole = Image.fromarray(SMEAR).resize(size)
+    picture = decode(pictures.encode(whole, "JPEG2000", num_resolutions=6, irreversible=True, quality_layers=[60]))
+    assert (picture.width, picture.height) == size
+    shown = np.asarray(whole.resize(picture.rgb.shape[1::-1], Image.Resampling.BOX), np.int16)
+    assert np.abs(picture.rgb - shown).mean() < 6
+
+
+def test_jpeg_2000_of_uneven_channels_is_rare_not_damaged() -> None:
+    data = bytearray(imagecodecs.jpeg2k_encode(SMEAR, level=0, codecformat="J2K"))
+    data[46:48] = b"\2\2"  # steps of the second channel (ITU T.800, A.5.1)
+    assert reason_of(bytes(data)) is Reason.FORM_UNSUPPORTED
+    assert reason_of(bytes(data[:-500])) is Reason.BROKEN
 
 
 def test_a_heic_is_read() -> None:
