@@ -5,6 +5,7 @@ says so, instead of the same picture twice.
 """
 
 import io
+import math
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -19,15 +20,20 @@ from inference.decode.imaging import encode_jpeg
 from inference.explain import color_bar
 
 PHONE_WIDTH: Final = 390
-"""CSS pixels of a phone's screen, over which the picture is shown."""
+"""CSS pixels of a phone's screen, over which a picture is shown that was opened."""
+BUBBLE_WIDTH, BUBBLE_HEIGHT = 300, 560
+"""CSS pixels that a chat on such a phone gives a picture at most; a tall one is made narrower to fit."""
 TEXT_ON_PHONE: Final = 13
-"""Height of the letters there, in CSS pixels."""
+"""Size of the letters there, in CSS pixels."""
+LINE: Final = 1.9
+"""Height of a line, in sizes of its letters."""
 FAINTEST: Final = 10.0
 """Mean difference (0..255) of an 8 x 8 block between picture and overlay from which on something is seen to be hot."""
 _PAPER = (24, 26, 30)
 _INK = (225, 228, 232)
 _GAP = 8
 _MIN_WIDTH = 480  # below that the words would not fit beside the bar
+_SHORTEST_BAR = 4  # in sizes of the letters: a shorter one would show no steps
 _HALF = 480
 _SMALL, _ACROSS = 300, 3
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
@@ -40,13 +46,15 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     stand on the right, and the bar is mirrored as in the PDF. JPEG in, JPEG out, no metadata.
     """
     picture, heat_map = (Image.open(io.BytesIO(data)).convert("RGB") for data in (original, overlay))
-    stands_out = _stands_out(picture, heat_map)
+    is_hot = stands_out(picture, heat_map)
+    panels = [(words.sent, picture), (words.heat_map, heat_map)] if is_hot else [(words.sent, picture)]
+    below = (words.none, words.strong) if is_hot else (words.nothing_stood_out,)
     width = max(picture.width, _MIN_WIDTH)
     scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    letters = load_font(font, round(TEXT_ON_PHONE * width / PHONE_WIDTH))
-    line = round(letters.size * 1.9)
-    panels = [(words.sent, picture), (words.heat_map, heat_map)] if stands_out else [(words.sent, picture)]
+    letters = load_font(font, readable_size(width, len(panels) * size[1], len(panels) + 1))
+    line = round(letters.size * LINE)
+    width = max(width, *(_needed((title,), letters) for title, _ in panels), _needed(below, letters))
     canvas = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
     draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
@@ -56,11 +64,27 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
             ((width - size[0]) // 2, top + line),
         )
         top += line + size[1]
-    if stands_out:
+    if is_hot:
         draw_bar(canvas, top + line / 2, words, letters)
     else:
         write_title(draw, 0, width, top + line / 2, words.nothing_stood_out, letters)
     return encode_jpeg(canvas)
+
+
+def readable_size(width: int, height: int, lines: int) -> int:
+    """Size (pixels) of letters that ``TEXT_ON_PHONE`` asks for in a chat's bubble.
+
+    ``width`` is the canvas's; ``height`` that of all panels, to which ``lines`` lines of these letters are added.
+    """
+    by_width = TEXT_ON_PHONE * width / BUBBLE_WIDTH
+    by_height = TEXT_ON_PHONE * height / (BUBBLE_HEIGHT - TEXT_ON_PHONE * LINE * lines)
+    return math.ceil(max(by_width, by_height))
+
+
+def _needed(words: Sequence[str], font: ImageFont.FreeTypeFont) -> int:
+    """Width (pixels) of a line that holds one title, or two words with the bar between them."""
+    bar = 4 * _GAP + _SHORTEST_BAR * font.size if len(words) > 1 else 0
+    return math.ceil(sum(font.getlength(word) for word in words) + 2 * _GAP + bar)
 
 
 def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | None = None) -> bytes:
@@ -120,7 +144,7 @@ def _cut(words: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     return f"{words[:kept]}…"
 
 
-def _stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
+def stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:
     """Whether the overlay differs anywhere by more than what saving both as JPEG does."""
     size = (max(1, picture.width // 8), max(1, picture.height // 8))
     small = [np.asarray(panel.resize(size, Image.Resampling.BOX), np.float32) for panel in (picture, heat_map)]

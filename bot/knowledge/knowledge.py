@@ -18,6 +18,8 @@ THRESHOLD = 0.48
 SURE, LEAD = 0.6, 0.1
 """Below ``SURE`` an entry must also lead the next one by so much, or both are offered: to answer another question as if
 sure does more harm than to ask back."""
+CLEAR, CLEAR_LEAD = 0.4, 0.15
+"""Below ``THRESHOLD`` too an entry is answered that leads the next one by so much: nothing else is meant by far."""
 SUGGESTION_THRESHOLD = 0.25
 SECTION_KEYS = ("what", "symptoms", "causes", "diagnosis", "treatment", "help", "questions")
 
@@ -182,10 +184,11 @@ class Knowledge:
     def search(self, text: str) -> Match | None:
         """The entry that ``text`` asks for, or None: an honest "I don't know that"."""
         found = self._find(text, 2)
-        if not found or found[0].score < THRESHOLD:
+        if not found or found[0].score < CLEAR:
             return None
-        leads = len(found) == 1 or found[0].score - found[1].score >= LEAD
-        return found[0] if leads or found[0].score >= SURE else None
+        lead = found[0].score - (found[1].score if len(found) > 1 else 0.0)
+        needed = 0.0 if found[0].score >= SURE else LEAD if found[0].score >= THRESHOLD else CLEAR_LEAD
+        return found[0] if lead >= needed else None
 
     def suggest(self, text: str, n: int = 3) -> tuple[Match, ...]:
         """Up to ``n`` entries that ``text`` may mean, best first; also below the score that ``search`` asks for."""

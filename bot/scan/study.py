@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.scan.study_facts import StudyFacts
+from bot.scan.worker_jobs import compose_study
 from inference.analysis import Analysis, PictureWords
 from inference.card import ModelCard
 from inference.study.case import Case, chosen
 from inference.study.reading import as_analysis, judge_study
 from inference.study.study import Study, Tile
-from inference.study.worker_jobs import draw_contact_sheet, draw_slice, draw_study
+from inference.study.worker_jobs import draw_contact_sheet, draw_slice
 from inference.workers.executor import Executor
 from storage.records import KeptSlice
 
@@ -76,7 +77,7 @@ async def draw_chat_picture(
     """The picture for the chat; ``slices`` are those of ``contact_numbers`` and the best one, or more."""
     tiles = {tile.number: tile for tile in _tiles(slices)}
     shown = [tiles[number] for number in contact_numbers(facts) if number in tiles]
-    return await executor.run(draw_study, tiles[facts.best], shown, words, client=client)
+    return await executor.run(compose_study, tiles[facts.best], shown, words, client=client)
 
 
 async def draw_contacts(

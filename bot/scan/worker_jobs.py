@@ -1,11 +1,12 @@
 """What the bot has workers do. The bot's own process names these jobs and does without what they need."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Final
 
 from inference.analysis import Analysis, PictureWords
 from inference.study import worker_jobs as study_jobs
-from inference.study.study import Study
+from inference.study.study import Study, Tile
 from inference.study.worker_jobs import read_or_open
 from inference.workers.job_table import job
 from reports.data import ChartData, ReportData
@@ -31,10 +32,30 @@ def analyse_for_chat(data: bytes, words: PictureWords) -> tuple[Analysis, bytes 
 def compose(original: bytes, overlay: bytes, words: PictureWords) -> bytes:
     """See ``inference.chat_picture.stacked``; the words are in a font that has their letters."""
     from inference.chat_picture import stacked
+
+    return stacked(original, overlay, words, _font_for(words))
+
+
+@job
+def compose_slice(shown: bytes, heat: bytes, words: PictureWords) -> bytes:
+    """One slice of a study above its kept heat map, for the chat."""
+    from inference.study.pictures import blend
+
+    return compose(shown, blend(shown, heat), words)
+
+
+@job
+def compose_study(best: Tile, tiles: list[Tile], words: PictureWords) -> bytes:
+    """See ``inference.study.pictures.study_picture``; the words are in a font that has their letters."""
+    from inference.study.pictures import study_picture
+
+    return study_picture(best, tiles, words, _font_for(words))
+
+
+def _font_for(words: PictureWords) -> Path | None:
     from reports.typefaces import file_for
 
-    said = "".join(getattr(words, field.name) for field in fields(words))
-    return stacked(original, overlay, words, file_for(said))
+    return file_for("".join(getattr(words, field.name) for field in fields(words)))
 
 
 @job

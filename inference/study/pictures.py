@@ -1,4 +1,4 @@
-"""A study as people see it: its most telling slice large beside the heat map, and all of it small below, numbered."""
+"""A study as people see it: its most telling slice large above its heat map, and all of it small below, numbered."""
 
 import io
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from inference.analysis import PictureWords
-from inference.chat_picture import draw_bar, load_font, write_title
+from inference.chat_picture import LINE, draw_bar, load_font, readable_size, stands_out, write_title
 from inference.decode.imaging import encode_jpeg
 from inference.explain import STOPS, overlay
 from inference.study.study import Tile
@@ -19,8 +19,8 @@ _MARK = STOPS[5]
 """The frame of a slice that agrees: the colour of half the heat, which is no alarm."""
 _GAP = 6
 _FRAME = 4
-_WIDTH, _LETTERS = 1000, 30
-"""Pixels: a phone shows them over some 390."""
+_WIDTH, _TALLEST = 1000, 620
+"""Pixels: of the whole, and of each of the two large panels, so that both and the sheet fit a phone's screen."""
 
 
 def blend(shown: bytes, heat: bytes) -> bytes:
@@ -77,24 +77,29 @@ def _write_number(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: str, l
 
 
 def study_picture(best: Tile, tiles: Sequence[Tile], words: PictureWords, font: Path | None = None) -> bytes:
-    """Compose what goes into the chat: ``best`` beside its heat map, then the contact sheet. JPEG, no metadata.
+    """Compose what goes into the chat: ``best`` above its heat map, then the contact sheet. JPEG, no metadata.
 
-    ``font`` is a TrueType file for other scripts; without it Pillow's own is used.
+    Where no spot of ``best`` stood out there is one panel that says so. ``font`` is a TrueType file for other scripts;
+    without it Pillow's own is used.
     """
-    letters = load_font(font, _LETTERS)
-    line = round(letters.size * 1.9)
-    panel = (_WIDTH - _GAP) // 2
     shown = Image.open(io.BytesIO(best.shown)).convert("RGB")
-    height = min(panel, max(1, round(shown.height * panel / shown.width)))
+    blended = _blended(best.shown, best.heat)
+    is_hot = stands_out(shown, blended)
+    title = f"{best.number}: {words.sent}"  # a colon: fonts of other scripts have no middle dot
+    panels = [(title, shown), (words.heat_map, blended)] if is_hot else [(title, shown)]
     small = contact_sheet(tiles, _WIDTH, font)
-    canvas = Image.new("RGB", (_WIDTH, line + height + line + small.height), _PAPER)
-    draw = ImageDraw.Draw(canvas)
-    for left, title, picture in (
-        (0, f"{best.number}: {words.sent}", shown),  # a colon: fonts of other scripts have no middle dot
-        (panel + _GAP, words.heat_map, _blended(best.shown, best.heat)),
-    ):
-        write_title(draw, left, left + panel, line / 2, title, letters)
-        canvas.paste(_boxed(picture, (panel, height)), (left, line))
-    draw_bar(canvas, line + height + line / 2, words, letters)
-    canvas.paste(small, (0, 2 * line + height))
+    height = min(_TALLEST, max(1, round(shown.height * _WIDTH / shown.width)))
+    letters = load_font(font, readable_size(_WIDTH, len(panels) * height + small.height, len(panels) + 1))
+    line = round(letters.size * LINE)
+    canvas = Image.new("RGB", (_WIDTH, len(panels) * (line + height) + line + small.height), _PAPER)
+    draw, top = ImageDraw.Draw(canvas), 0
+    for title, picture in panels:
+        write_title(draw, 0, _WIDTH, top + line / 2, title, letters)
+        canvas.paste(_boxed(picture, (_WIDTH, height)), (0, top + line))
+        top += line + height
+    if is_hot:
+        draw_bar(canvas, top + line / 2, words, letters)
+    else:
+        write_title(draw, 0, _WIDTH, top + line / 2, words.nothing_stood_out, letters)
+    canvas.paste(small, (0, top + line))
     return encode_jpeg(canvas)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from inference.analysis import Analysis, PictureError, PictureWords, Reason
+from inference.analysis import Analysis, PictureError, Reason
 from inference.study.study import Slice, SliceFinding, Study, Tile
 from inference.workers.job_table import analyse, job
 
@@ -68,29 +68,12 @@ def draw_slice(shown: bytes, heat: bytes) -> tuple[bytes, bytes]:
 
 
 @job
-def draw_study(best: Tile, tiles: list[Tile], words: PictureWords) -> bytes:
-    """See ``inference.study.pictures.study_picture``."""
-    from inference.study.pictures import study_picture
-
-    return study_picture(best, tiles, words)
-
-
-@job
 def draw_contact_sheet(tiles: list[Tile]) -> bytes:
     """The slices of a study, small: JPEG."""
     from inference.decode.imaging import encode_jpeg
     from inference.study.pictures import contact_sheet
 
     return encode_jpeg(contact_sheet(tiles, 1000))
-
-
-@job
-def draw_one(shown: bytes, heat: bytes, words: PictureWords) -> bytes:
-    """One slice above its heat map, for the chat."""
-    from inference.chat_picture import stacked
-    from inference.study.pictures import blend
-
-    return stacked(shown, blend(shown, heat), words)
 
 
 def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from inference.analysis import PictureWords
-from inference.chat_picture import PHONE_WIDTH, stacked
+from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, stacked
 from inference.explain import overlay
 from tests import pictures
 from tests.conftest import PROJECT
@@ -46,13 +46,25 @@ def test_faint_heat_is_ignored_and_clear_heat_counts() -> None:
     assert sheet((640, 480), 60).height > 2 * 480
 
 
-@pytest.mark.parametrize("size", [(640, 480), (200, 300), (480, 640)])
-def test_letters_are_12_pixels_high_on_a_phone(size: tuple[int, int]) -> None:
-    drawn = sheet(size, words=PictureWords("HHHH", "", "", "", ""))
-    title = np.asarray(drawn.convert("L"))[: round(drawn.width / 16), : drawn.width // 2]
+@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("size", [(640, 480), (200, 300), (480, 640), (512, 512), (640, 100), (100, 640)])
+def test_letters_are_12_pixels_high_in_the_chat(size: tuple[int, int], level: int) -> None:
+    drawn = sheet(size, level, PictureWords("HHHH", "", "", "", ""))
+    shown = min(BUBBLE_WIDTH / drawn.width, BUBBLE_HEIGHT / drawn.height)
+    title = np.asarray(drawn.convert("L"))[: round(12 * 1.9 / shown), : drawn.width // 2]
     rows = np.flatnonzero((title > 150).any(axis=1))
     cap_height = 0.7  # a capital letter is about 0.7 of the size of its font
-    assert (np.ptp(rows) + 1) / drawn.width * PHONE_WIDTH >= 12 * cap_height
+    assert (np.ptp(rows) + 1) * shown >= 12 * cap_height
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_long_words_are_never_cut(level: int) -> None:
+    long = "W" * 40
+    drawn = sheet((100, 640), level, PictureWords(long, long, long, long, long))
+    edge = np.asarray(drawn.convert("L"))[:, [0, 1, -2, -1]]
+    assert edge.max() < 100
+    last_line = np.asarray(drawn).astype(int)[-60:]
+    assert np.ptp(last_line, axis=2).max() > 60 or not level  # the bar has its place
 
 
 @pytest.mark.parametrize("size", [(32, 32), (640, 40), (40, 640), (33, 640)])
