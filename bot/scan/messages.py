@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from telegram.constants import MessageLimit
@@ -70,12 +70,16 @@ def picture_words(texts: Texts) -> PictureWords:
     return PictureWords(**{field.name: texts.plain(f"figure.{field.name}") for field in fields(PictureWords)})
 
 
+def slice_words(texts: Texts, number: int, total: int) -> PictureWords:
+    """The same for one slice of a study, which is called by its number."""
+    return replace(picture_words(texts), sent=texts.plain("study.named", number=number, total=total))
+
+
 async def _draw_chat_picture(context: BotContext, scan: Scan) -> bytes:
     if facts := StudyFacts.told(scan):
         slices = await context.database.scans.slices(scan.id, facts.best, *study.contact_numbers(facts))
-        return await study.draw_chat_picture(
-            context.services.executor, facts, slices, picture_words(context.texts), context.person.id
-        )
+        words = slice_words(context.texts, facts.best, facts.judged)
+        return await study.draw_chat_picture(context.services.executor, facts, slices, words, context.person.id)
     kept = await context.database.scans.pictures(scan.id)
     words = picture_words(context.texts)
     return await context.services.executor.run(

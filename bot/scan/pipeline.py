@@ -22,7 +22,7 @@ from bot.errors import UserFacingError
 from bot.operations.figures import Figures, Phase
 from bot.scan import worker_jobs
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
-from bot.scan.messages import PICTURE, REPORT, draw_report, picture_words, send_picture, send_report
+from bot.scan.messages import PICTURE, REPORT, draw_report, picture_words, send_picture, send_report, slice_words
 from bot.scan.report_data import new_scan
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
@@ -234,7 +234,7 @@ class ScanJob:
         read = await read_study(
             executor, found, cards, at_once=at_once, progress=self._show_slice, client=self.context.person.id
         )
-        words = picture_words(self.context.texts)
+        words = slice_words(self.context.texts, read.facts.best, read.facts.judged)
         chat_picture = await draw_chat_picture(executor, read.facts, read.slices, words, self.context.person.id)
         return _Analysed(read.analysis, chat_picture, read)
 

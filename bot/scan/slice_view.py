@@ -7,7 +7,7 @@ from telegram.error import BadRequest
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, button, grid
 from bot.chat.texts import Texts
-from bot.scan.messages import picture_words
+from bot.scan.messages import slice_words
 from bot.scan.study_facts import StudyFacts
 from bot.scan.worker_jobs import compose_slice
 from inference.analysis import Verdict
@@ -27,7 +27,7 @@ async def send_slice(
         return
     one = found[0]
     picture = await context.services.executor.run(
-        compose_slice, one.picture, one.heat, picture_words(context.texts), client=context.person.id
+        compose_slice, one.picture, one.heat, slice_words(context.texts, number, facts.judged), client=context.person.id
     )
     caption, buttons = slice_caption(scan, facts, one, context.texts), slice_buttons(scan, facts, number, context.texts)
     if isinstance(instead_of, Message) and instead_of.photo:

@@ -1,7 +1,8 @@
 """Lets in the part of a picture that is a slice: on a screen among menus, or on a screen that was photographed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,17 +11,20 @@ from PIL import Image
 
 from inference.analysis import PictureError, Reason
 from inference.decode.film_sheet import Panel, cut_out, find_regions
-from inference.decode.limits import reduced_size
-from inference.gate.gate import Admission, Gate
-from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
+from inference.decode.limits import SHOWN_SIDE, reduced_size
+from inference.gate.gate import FRAMED_POSITIVE, Admission, Gate
+from inference.gate.photo_repair import is_of_one_hue, repaired
+from inference.gate.screen_finder import area, find_frames, is_photo, lay_flat, rim_is_lit
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
 """So many slices of a film sheet are shown to the gate before it is taken for none."""
 
+_FILM_POSITIVE: Final = 0.7
+"""Probability from which a whole screen or film, mended, may be the slice, if nothing better is found."""
 _BEZEL: Final = 0.04
 """What is left of a screen's frame once it is laid flat, as a share of its shorter side."""
-_UNEVENNESS: Final = (1.5, 3.0)
+UNEVENNESS: Final = (1.0, 1.5, 3.0)
 """Glare and stripes of a photo: first as if there were few."""
 
 
@@ -35,17 +39,75 @@ def admit(
     whole = gate.admit(rgb)
     if whole.organ is not None and not comes_in_slices(whole.organ):
         return whole
-    for picture, unevenness in _views(whole, rgb, finer):
-        regions = find_regions(picture, unevenness)
-        tried = (gate.admit(panel.crop(picture)).organ for panel in regions.panels[:_TRIED_TILES])
-        if any(organ is not None and comes_in_slices(organ) for organ in tried):
-            raise PictureError(Reason.SEVERAL_SLICES)
-        if regions.viewport is None:
-            continue
-        part = gate.admit(_slice_in(picture, regions.viewport, finer if picture is rgb else None))
+    regions = find_regions(rgb)
+    tried = (gate.admit(panel.crop(rgb)).organ for panel in regions.panels[:_TRIED_TILES])
+    if any(organ is not None and comes_in_slices(organ) for organ in tried):
+        raise PictureError(Reason.SEVERAL_SLICES)
+    if regions.viewport is not None:
+        part = gate.admit(_slice_in(rgb, regions.viewport, finer))
         if part.organ is not None and comes_in_slices(part.organ):
             return part
-    return whole
+    if whole.organ is not None and not rim_is_lit(rgb):
+        return whole  # a slice has a black rim
+    best: Admission | None = None
+    for found in _in_photo(gate, rgb, finer):
+        if found.organ is None or not comes_in_slices(found.organ):
+            continue
+        if found.scores[found.organ] >= FRAMED_POSITIVE:
+            return found
+        best = max(best or found, found, key=lambda one: one.scores[one.nearest])
+    return best or whole
+
+
+def _in_photo(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Iterator[Admission]:
+    """What the gate says of each slice that a photo of a screen or a film may show.
+
+    Raises PictureError (SEVERAL_SLICES) for a film of many slices.
+    """
+    for flat in screens(rgb, finer):
+        mended = repaired(reduced(flat))
+        for unevenness in UNEVENNESS:
+            regions = find_regions(mended, unevenness)
+            tiles = [gate.look(tile) for tile in cut_tiles(flat, mended, regions.panels[:_TRIED_TILES])]
+            taken = [tile for tile in tiles if tile.organ is not None]
+            sure = [tile for tile in taken if tile.scores[tile.nearest] >= FRAMED_POSITIVE]
+            if sure and len(taken) > 1 and 2 * len(taken) >= len(tiles):
+                raise PictureError(Reason.SEVERAL_SLICES)
+            yield from sure  # a slice beside a menu that has the shape of one
+            if regions.viewport is not None:
+                yield gate.look(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
+        alone = gate.look(mended)
+        if alone.scores[alone.nearest] >= _FILM_POSITIVE:
+            yield alone
+
+
+def cut_tiles(flat: Rgb, mended: Rgb, panels: Sequence[Panel]) -> list[Rgb]:
+    """The slices of a photographed film, cut from it with all its pixels where ``mended`` is smaller; each mended."""
+    across, down = flat.shape[1] / mended.shape[1], flat.shape[0] / mended.shape[0]
+    return [repaired(reduced(panel.scaled(across, down).crop(flat))) for panel in panels]
+
+
+def screens(rgb: Rgb, finer: Callable[[], Rgb] | None = None) -> Iterator[Rgb]:
+    """The screens and films that stand out in a photo (H x W x 3), each laid flat, if they show something grey.
+
+    The largest first: a film of two slices is not to be taken for one of them.
+    """
+    for frame in sorted(find_frames(rgb), key=area, reverse=True):
+        if not is_photo(rgb, frame):
+            continue
+        fine = rgb if finer is None else finer()
+        scale = np.array([fine.shape[1] / rgb.shape[1], fine.shape[0] / rgb.shape[0]], np.float32)
+        flat = lay_flat(fine, replace(frame, corners=frame.corners * scale))
+        rim = round(_BEZEL * min(flat.shape[:2]))
+        flat = flat[rim : flat.shape[0] - rim, rim : flat.shape[1] - rim]
+        if is_of_one_hue(flat):
+            yield flat
+
+
+def reduced(rgb: Rgb) -> Rgb:
+    """As large as pictures are that are read."""
+    size = reduced_size(rgb.shape[1], rgb.shape[0], SHOWN_SIDE)
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
 def _slice_in(picture: Rgb, viewport: Panel, finer: Callable[[], Rgb] | None) -> Rgb:
@@ -54,22 +116,4 @@ def _slice_in(picture: Rgb, viewport: Panel, finer: Callable[[], Rgb] | None) ->
         fine = finer()
         viewport = viewport.scaled(fine.shape[1] / picture.shape[1], fine.shape[0] / picture.shape[0])
         picture = fine
-    part = cut_out(picture, viewport)
-    size = reduced_size(part.shape[1], part.shape[0])
-    return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
-
-
-def _views(whole: Admission, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Iterator[tuple[Rgb, float]]:
-    """The picture, and the screens in a photo of some, laid flat; each with how uneven its ground may be."""
-    yield rgb, 1.0
-    if whole.organ is not None and not rim_is_lit(rgb):
-        return  # a slice has a black rim
-    for frame in find_frames(rgb):
-        if not is_photo(rgb, frame):
-            continue
-        fine = rgb if finer is None else finer()
-        scale = np.array([fine.shape[1] / rgb.shape[1], fine.shape[0] / rgb.shape[0]], np.float32)
-        flat = lay_flat(fine, replace(frame, corners=frame.corners * scale))
-        rim = round(_BEZEL * min(flat.shape[:2]))
-        for unevenness in _UNEVENNESS:
-            yield flat[rim : flat.shape[0] - rim, rim : flat.shape[1] - rim], unevenness
+    return reduced(cut_out(picture, viewport))

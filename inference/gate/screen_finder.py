@@ -70,6 +70,12 @@ def find_frames(rgb: Rgb, most: int = 3) -> tuple[Frame, ...]:
     return tuple(kept)
 
 
+def area(frame: Frame) -> float:
+    """Square pixels within a frame."""
+    x, y = frame.corners.astype(np.float64).T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
 def lay_flat(rgb: Rgb, frame: Frame) -> Rgb:
     """What lies within ``frame``, seen from straight above."""
     corners = frame.corners.astype(np.float64)

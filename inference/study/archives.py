@@ -39,7 +39,7 @@ class Member:
     size: int
     """Bytes, at most."""
     read: Callable[[int], bytes]
-    """The first so many bytes of it. Raises PictureError (ARCHIVE_BROKEN) when they are damaged."""
+    """The first so many bytes of it. Raises PictureError: ARCHIVE_BROKEN, or ARCHIVE_FILE (a rare packing)."""
 
 
 def kind_of(data: bytes) -> str | None:
@@ -101,6 +101,8 @@ def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> byt
     try:
         with archive.open(info) as file:  # gives no more bytes than the directory states, whatever the stream holds
             return file.read(size)
+    except NotImplementedError:  # packed in a way of its own, as Windows does with large files
+        raise PictureError(Reason.ARCHIVE_FILE, "compression") from None
     except _ZIP_FAULTS:
         raise PictureError(Reason.ARCHIVE_BROKEN, "a file in it") from None
 

@@ -13,8 +13,11 @@ from PIL import Image
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom
 from inference.decode.dicom_subject import subject
+from inference.decode.film_sheet import find_regions
 from inference.decode.imaging import decode, decode_film_sheet
-from inference.decode.limits import MAX_FILE_BYTES, SHOWN_SIDE
+from inference.decode.limits import MAX_FILE_BYTES, SHEET_SIDE, SHOWN_SIDE
+from inference.gate import part_finder
+from inference.gate.photo_repair import repaired
 from inference.study import archives, frames, pdf, volumes
 from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, Budget
 from inference.study.listing import HEAD, Contents, Found, Load, add, add_dicom, natural_order, parse_dicom, walk
@@ -99,11 +102,24 @@ def _from_disk(path: Path, size: int) -> bytes:
 
 def open_film_sheet(data: bytes) -> Study | None:
     """Cut a picture of many slices into these, in reading order; None when it is one picture. Raises PictureError."""
-    tiles = decode_film_sheet(data)
+    tiles = [(one.picture.rgb, one.picture.width, one.picture.height) for one in decode_film_sheet(data)]
+    if len(tiles) < 2:
+        tiles = [(rgb, rgb.shape[1], rgb.shape[0]) for rgb in _photographed_film(data)]
     if len(tiles) < 2:
         return None
-    slices = tuple(_slice(one.picture.rgb, one.picture.width, one.picture.height) for one in tiles)
-    return _finished(Kind.SHEET, [Series(slices)], Contents(), data)
+    return _finished(Kind.SHEET, [Series(tuple(_slice(*tile) for tile in tiles))], Contents(), data)
+
+
+def _photographed_film(data: bytes) -> list[Any]:
+    """The slices (H x W x 3) of a film that a photo shows, in reading order."""
+    rgb = decode(data, SHEET_SIDE).rgb
+    for flat in part_finder.screens(part_finder.reduced(rgb), lambda: rgb):
+        mended = repaired(part_finder.reduced(flat))
+        for unevenness in part_finder.UNEVENNESS:
+            panels = find_regions(mended, unevenness).panels
+            if len(panels) > 1:
+                return part_finder.cut_tiles(flat, mended, panels)
+    return []
 
 
 def open_album(files: Sequence[bytes]) -> Study | None:

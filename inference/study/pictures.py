@@ -79,14 +79,14 @@ def _write_number(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: str, l
 def study_picture(best: Tile, tiles: Sequence[Tile], words: PictureWords, font: Path | None = None) -> bytes:
     """Compose what goes into the chat: ``best`` above its heat map, then the contact sheet. JPEG, no metadata.
 
+    ``words.sent`` names the slice.
     Where no spot of ``best`` stood out there is one panel that says so. ``font`` is a TrueType file for other scripts;
     without it Pillow's own is used.
     """
     shown = Image.open(io.BytesIO(best.shown)).convert("RGB")
     blended = _blended(best.shown, best.heat)
     is_hot = stands_out(shown, blended)
-    title = f"{best.number}: {words.sent}"  # a colon: fonts of other scripts have no middle dot
-    panels = [(title, shown), (words.heat_map, blended)] if is_hot else [(title, shown)]
+    panels = [(words.sent, shown), (words.heat_map, blended)] if is_hot else [(words.sent, shown)]
     small = contact_sheet(tiles, _WIDTH, font)
     height = min(_TALLEST, max(1, round(shown.height * _WIDTH / shown.width)))
     letters = load_font(font, readable_size(_WIDTH, len(panels) * height + small.height, len(panels) + 1))

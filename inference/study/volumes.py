@@ -58,6 +58,8 @@ class Volume:
     """[i, j, k], or [i, j, k, 3] in colour (uint8)."""
     affine: NDArray[np.float64]
     """3 x 3: a step along i, j, k (columns) in millimetres to the right, to the front, to the head (RAS)."""
+    falling: bool = False
+    """Whether larger numbers are darker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,14 @@ def slices(volume: Volume) -> Iterator[VolumeSlice]:
     axis = _across(steps)
     rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[axis]
     check_size(voxels.shape[columns], voxels.shape[rows])
-    low, high = _window(voxels)
+    low, high = _window(voxels, falling=volume.falling)
     for number in range(voxels.shape[axis]):
         flat = np.moveaxis(voxels, (axis, rows, columns), (0, 1, 2))[number]
         # Towards the head or the front is up; the person's right, or front, is on the left.
         shown = flat[::-1, ::-1]
         pixels = np.asarray(shown) if shown.ndim == 3 else to_levels((shown.astype(np.float32) - low) / (high - low))
+        if volume.falling:
+            pixels = 255 - pixels
         if pixels.max() < _FAINT:
             continue
         upright = _square(np.ascontiguousarray(pixels), steps[rows], steps[columns])
@@ -138,7 +142,7 @@ def _across(steps: Sequence[float]) -> int:
     return longest if steps[longest] > _THICK * max(others) else 2
 
 
-def _window(voxels: NDArray[np.generic]) -> tuple[float, float]:
+def _window(voxels: NDArray[np.generic], *, falling: bool) -> tuple[float, float]:
     if voxels.ndim == 4:
         return 0.0, 255.0
     step = [max(1, side // 64) for side in voxels.shape]
@@ -146,7 +150,7 @@ def _window(voxels: NDArray[np.generic]) -> tuple[float, float]:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         raise PictureError(Reason.BLANK)
-    low, high = (float(level) for level in np.percentile(sample, (0.5, 99.8)))
+    low, high = (float(level) for level in np.percentile(sample, (0.2, 99.5) if falling else (0.5, 99.8)))
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     if high <= low:
@@ -233,7 +237,9 @@ def _nifti(data: bytes, head: bytes) -> Volume:
     if first > _HEAD * 16:
         raise PictureError(Reason.VOLUME_BROKEN, "offset")
     raw = _load(data, data.startswith(b"\x1f\x8b"), first, needed)
-    return Volume(_array(raw, _NIFTI_TYPES[code], order, shape), _nifti_affine(head, order, second, pixdim))
+    (slope,) = struct.unpack_from(order + ("d" if second else "f"), head, 176 if second else 112)
+    affine = _nifti_affine(head, order, second, pixdim)
+    return Volume(_array(raw, _NIFTI_TYPES[code], order, shape), affine, falling=slope < 0)
 
 
 def _nifti_affine(head: bytes, order: str, second: bool, pixdim: Sequence[float]) -> NDArray[np.float64]:
@@ -278,10 +284,22 @@ def _nrrd(data: bytes, head: bytes) -> Volume:
         raise PictureError(Reason.VOLUME_UNSUPPORTED, "encoding or type")
     shape = [int(side) for side in fields["sizes"].split()]
     needed = _bytes_needed(shape, code)
-    body = data[start:]
-    raw = _load(body, encoding != "raw", 0, needed)
+    body, skipped = _skip(data[start:], fields, needed, packed=encoding != "raw")
+    raw = _load(body, encoding != "raw", skipped, needed)
     order = ">" if fields.get("endian", "little").lower() == "big" else "<"
     return Volume(_array(raw, code, order, shape), _nrrd_affine(fields))
+
+
+def _skip(body: bytes, fields: Mapping[str, str], needed: int, *, packed: bool) -> tuple[bytes, int]:
+    """What is left behind the lines that are to be skipped, and how many bytes of that (unpacked) are no voxels."""
+    for _ in range(min(int(fields.get("line skip", fields.get("lineskip", "0"))), _HEAD)):
+        body = body[body.index(b"\n") + 1 :]
+    skipped = int(fields.get("byte skip", fields.get("byteskip", "0")))
+    if skipped == -1 and not packed:  # all but the last bytes
+        return body, max(0, len(body) - needed)
+    if not 0 <= skipped <= _HEAD:
+        raise PictureError(Reason.VOLUME_UNSUPPORTED, "skips")
+    return body, skipped
 
 
 def _nrrd_affine(fields: Mapping[str, str]) -> NDArray[np.float64]:
@@ -312,8 +330,9 @@ def _meta(data: bytes, head: bytes) -> Volume:
         raise PictureError(Reason.VOLUME_BROKEN, "header")
     fields = _fields(head[:end], "=")
     code = _META_TYPES.get(fields["elementtype"].upper())
-    is_grey = fields.get("elementnumberofchannels", "1") == "1"
-    if fields["elementdatafile"].upper() != "LOCAL" or code is None or not is_grey:
+    is_plain = fields.get("elementnumberofchannels", "1") == "1" and fields.get("headersize", "0") == "0"
+    is_plain = is_plain and fields.get("binarydata", "true").lower() == "true"
+    if fields["elementdatafile"].upper() != "LOCAL" or code is None or not is_plain:
         raise PictureError(Reason.VOLUME_UNSUPPORTED, "two files or an unknown type")
     shape = [int(side) for side in fields["dimsize"].split()]
     needed = _bytes_needed(shape, code)

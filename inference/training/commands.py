@@ -249,7 +249,8 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
             say(f"{recipe.name}: several slices of one person are there of the brain alone")
             return
         root = dataset.data_root(args.data)
-        found = {"studies": studies.figures(recipe, Analyser.load(args.models), root, bar)}
+        rule, told = studies.fit_and_measure(recipe, Analyser.load(args.models), root, bar)
+        card, found = card.model_copy(update={"study": rule}), {"studies": told}
         print("\n".join(studies.card_lines(found["studies"])))
     else:
         with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:

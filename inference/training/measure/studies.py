@@ -5,7 +5,7 @@ each other more than distant slices do. Pictures of one sequence and plane are o
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +14,14 @@ import numpy as np
 from PIL import Image
 
 from inference.analyser import Analyser
-from inference.analysis import PictureError, Verdict
+from inference.analysis import Verdict
+from inference.card import ModelCard, StudyRule
 from inference.decode.imaging import decode
-from inference.study.case import SeriesFindings, judge_case
+from inference.study.case import SeriesFindings
 from inference.study.judging import judge
 from inference.study.study import Slice, SliceFinding
 from inference.training.data.dataset import read_index
-from inference.training.measure import metrics
+from inference.training.measure import metrics, study_rule
 from inference.training.recipes import NO_TUMOR, Recipe
 
 FOLDERS: Final = ("brain", "brain_more")
@@ -28,6 +29,7 @@ LEAST: Final = 3
 """Slices of one person from which they are a volume here."""
 MOST: Final = 60
 """A group of more holds several people, whom nothing tells apart."""
+FITTED_ON: Final = "val"
 _THUMB: Final = 64
 SIZES: Final = (2, 4, 8)
 """Slices of each series that are kept to ask whether false alarms grow with their number."""
@@ -41,6 +43,8 @@ class Volume:
     source: str
     held_out: bool
     """Whether the person took no part in the training."""
+    part: str
+    """The part that all slices are of; "" where they are of several."""
     has_tumor: bool
     series: tuple[tuple[Path, ...], ...]
     """In the order of likeness."""
@@ -74,7 +78,9 @@ def volumes(root: Path) -> list[Volume]:
         if chosen:
             held_out = all(row["part"] != "train" for row in rows)
             has_tumor = any(row["label"] != NO_TUMOR for row in rows)
-            found.append(Volume(group, source, held_out, has_tumor, chosen))
+            parts = {row["part"] for row in rows}
+            part = parts.pop() if len(parts) == 1 else ""
+            found.append(Volume(group, source, held_out, part, has_tumor, chosen))
     return found
 
 
@@ -113,33 +119,64 @@ def read(analyser: Analyser, volume: Volume, progress: Callable[[], None]) -> li
     return series
 
 
-def tell(analyser: Analyser, series: Sequence[SeriesFindings]) -> VolumeAnswer:
+def tell(cards: Mapping[str, ModelCard], series: Sequence[SeriesFindings]) -> VolumeAnswer:
     """Give the answer about a volume."""
-    cards = {organ: model.card for organ, model in analyser.experts.items()}
     any_slice = any(f.verdict is Verdict.TUMOR_SIGNS for one in series for f in one.findings)
-    try:
-        return VolumeAnswer(judge_case(series, cards).verdict, any_slice)
-    except PictureError:
-        return VolumeAnswer(None, any_slice)
+    return VolumeAnswer(study_rule.verdict(series, cards), any_slice)
+
+
+def fit_and_measure(
+    recipe: Recipe, analyser: Analyser, root: Path, bar: Callable[[int, str], Any]
+) -> tuple[StudyRule, dict[str, Any]]:
+    """The rule fitted on the people of ``val``, and figures of it: see ``figures``."""
+    read_all = _read_all(recipe, analyser, root, bar)
+    cards = {organ: model.card for organ, model in analyser.experts.items()}
+    cases = [(series, volume.has_tumor) for volume, series in read_all if volume.part == FITTED_ON]
+    steps = int(np.prod([len(values) for values in study_rule.GRID.values()]))
+    with bar(steps, "rule") as progress:
+        fitted = study_rule.fit(cases, cards, recipe.name, progress)
+    cards[recipe.name] = cards[recipe.name].model_copy(update={"study": fitted.rule})
+    told = {
+        "people": dict(zip(("tumor", "healthy"), fitted.people, strict=True)),
+        "worth": fitted.worth,
+        "worth_of_the_rule_before": fitted.before,
+        "rule": {name: getattr(fitted.rule, name) for name in study_rule.GRID},
+    }
+    return fitted.rule, {"fitted": told, **_figures(cards, read_all)}
 
 
 def figures(recipe: Recipe, analyser: Analyser, root: Path, bar: Callable[[int, str], Any]) -> dict[str, Any]:
-    """Shares of volumes told signs, no signs, not sure and refused, with 95 % intervals, by whether trained on."""
+    """Shares of volumes told signs, no signs, not sure and refused, with 95 % intervals, by what they took part in."""
+    cards = {organ: model.card for organ, model in analyser.experts.items()}
+    return _figures(cards, _read_all(recipe, analyser, root, bar))
+
+
+def _read_all(
+    recipe: Recipe, analyser: Analyser, root: Path, bar: Callable[[int, str], Any]
+) -> list[tuple[Volume, list[SeriesFindings]]]:
     # What a model says of tumours that it was trained on tells nothing; healthy volumes are few, and show false alarms.
     found = [volume for volume in volumes(root) if volume.held_out or not volume.has_tumor]
     with bar(sum(len(paths) for volume in found for paths in volume.series), recipe.name) as progress:
-        read_all = [(volume, read(analyser, volume, progress)) for volume in found]
-    result: dict[str, Any] = {}
-    for name, held_out in (("held_out", True), ("trained_on", False)):
-        chosen = [(v, s) for v, s in read_all if v.held_out is held_out]
-        result[name] = {
-            side: _shares(analyser, [(v, s) for v, s in chosen if v.has_tumor is has_tumor])
+        return [(volume, read(analyser, volume, progress)) for volume in found]
+
+
+def _figures(cards: Mapping[str, ModelCard], read_all: Sequence[tuple[Volume, list[SeriesFindings]]]) -> dict[str, Any]:
+    chosen = {
+        "held_out": [(v, s) for v, s in read_all if v.held_out],
+        "chose_nothing": [(v, s) for v, s in read_all if v.held_out and v.part != FITTED_ON],
+        "trained_on": [(v, s) for v, s in read_all if not v.held_out],
+    }
+    result: dict[str, Any] = {
+        name: {
+            side: _shares(cards, [(v, s) for v, s in those if v.has_tumor is has_tumor])
             for side, has_tumor in (("tumor", True), ("healthy", False))
         }
+        for name, those in chosen.items()
+    }
     healthy = [series for volume, series in read_all if not volume.has_tumor]
     result["false_alarms_by_slices_of_a_series"] = {
         str(size): metrics.share(
-            np.array([_is(tell(analyser, [_first(one, size) for one in series])) for series in healthy]),
+            np.array([_is(tell(cards, [_first(one, size) for one in series])) for series in healthy]),
             [str(i) for i in range(len(healthy))],
         )
         for size in SIZES
@@ -156,8 +193,8 @@ def _is(told: VolumeAnswer) -> bool:
     return told.verdict is Verdict.TUMOR_SIGNS
 
 
-def _shares(analyser: Analyser, chosen: Sequence[tuple[Volume, list[SeriesFindings]]]) -> dict[str, Any]:
-    told = [tell(analyser, series) for _, series in chosen]
+def _shares(cards: Mapping[str, ModelCard], chosen: Sequence[tuple[Volume, list[SeriesFindings]]]) -> dict[str, Any]:
+    told = [tell(cards, series) for _, series in chosen]
     people = [f"{volume.source} {volume.name}" for volume, _ in chosen]
     named = {
         "signs": [t.verdict is Verdict.TUMOR_SIGNS for t in told],
@@ -195,14 +232,24 @@ def card_lines(found: dict[str, Any] | None) -> list[str]:
         "| people | volumes (slices) | signs | no signs | not sure | refused | any slice alone |",
         "|---|---|---|---|---|---|---|",
     ]
-    for part, words in (("held_out", "held out"), ("trained_on", "trained on")):
-        for side in ("tumor", "healthy"):
+    for part, words in (
+        ("held_out", "held out"), ("chose_nothing", "of these, not of val"), ("trained_on", "trained on")
+    ):  # fmt: skip
+        for side in ("tumor", "healthy") if part in found else ():
             row = found[part][side]
             if row["volumes"]:  # none of those with a tumour that were trained on
                 shares = [_span(row[n]) for n in ("signs", "no_signs", "not_sure", "refused", "any_slice_alone")]
                 lines.append(f"| {words}, {side} | {row['volumes']} ({row['slices']}) | {' | '.join(shares)} |")
     grown = found["false_alarms_by_slices_of_a_series"]
     said = ", ".join(f"{size}: {_span(share)}" for size, share in grown.items())
+    if fitted := found.get("fitted"):
+        people, rule = fitted["people"], ", ".join(f"{name} {value:g}" for name, value in fitted["rule"].items())
+        lines += [
+            "",
+            f"The rule was fitted on the {people['tumor']} people with and {people['healthy']} without a tumour of val"
+            f" (`inference/training/measure/study_rule.py`): {rule}. Worth there {fitted['worth']:.2f},"
+            f" of the rule before {fitted['worth_of_the_rule_before']:.2f}.",
+        ]
     lines += ["", f"False alarms a healthy volume by the slices of each series that are kept: {said}.", ""]
     return [*lines, "Command: `python -m inference.training evaluate brain_mri --study`.", ""]
 

@@ -7,7 +7,7 @@ import pytest
 
 from bot.chat.languages import load_language
 from bot.scan import wording
-from bot.scan.messages import picture_caption
+from bot.scan.messages import picture_caption, picture_words, slice_words
 from bot.scan.slice_view import slice_buttons, slice_caption
 from bot.scan.study import contact_numbers
 from bot.scan.study_facts import StudyFacts
@@ -81,3 +81,9 @@ def test_a_slice_says_whether_its_neighbours_agree() -> None:
     assert "neighbours agree" in said("tumor_signs", agrees=True)
     assert "do not agree" in said("tumor_signs", agrees=False)
     assert "Nothing in this slice" in said("not_sure", agrees=False)
+
+
+def test_the_large_slice_of_a_study_is_called_by_its_number() -> None:
+    words = slice_words(english, 14, 60)
+    assert words.sent == "Slice 14 of 60"
+    assert replace(words, sent="") == replace(picture_words(english), sent="")

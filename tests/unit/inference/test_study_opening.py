@@ -198,10 +198,37 @@ def huge_zip_entry() -> bytes:
     return bytes(data)
 
 
+def zip64_entry(size: int) -> bytes:
+    """A ZIP whose only entry is of so many bytes, as the long form of its directory says."""
+    whole = studies.pack({"a.dcm": b"x"})
+    at, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+    extra = struct.pack("<HHQ", 1, 8, size)
+    listed = bytearray(whole[at:end])
+    struct.pack_into("<I", listed, 24, 0xFFFFFFFF)
+    struct.pack_into("<H", listed, 30, len(extra))
+    last = bytearray(whole[end:])
+    struct.pack_into("<I", last, 12, len(listed) + len(extra))
+    return whole[:at] + bytes(listed) + extra + bytes(last)
+
+
 def tar_stating(size: int, kind: bytes = tarfile.REGTYPE, name: str = "a.dcm", target: str = "") -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname = size, kind, target
     return info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)
+
+
+def nested_tar(depth: int, mode: str) -> bytes:
+    data = studies.pack_tar({"a.png": pictures.brain(64, kind="PNG")}, mode)
+    for n in range(depth):
+        data = studies.pack_tar({f"{n}.tar": data}, mode)
+    return data
+
+
+def nested_gzip(depth: int) -> bytes:
+    data = pictures.brain(64, kind="PNG")
+    for _ in range(depth):
+        data = gzip.compress(data, 1)
+    return data
 
 
 def nested(depth: int) -> bytes:
@@ -260,11 +287,17 @@ HOSTILE: dict[str, tuple[Reason, Callable[[], bytes]]] = {
     "100,000 files": (Reason.ARCHIVE_TOO_MANY, lambda: many(100_000)),
     "a directory that lies": (Reason.ARCHIVE_TOO_MANY, lambda: many(60_000, stated=1)),
     "a tar of 100,000": (Reason.ARCHIVE_TOO_MANY, lambda: tar_of(100_000)),
+    "an entry of 10 GB": (Reason.ARCHIVE_TOO_LARGE, lambda: zip64_entry(10 << 30)),
     "an entry of 4 GB": (Reason.ARCHIVE_TOO_LARGE, huge_zip_entry),
     "a tar entry of 10 GB": (Reason.ARCHIVE_TOO_LARGE, lambda: tar_stating(10 << 30)),
     "a bomb of zeros": (Reason.ARCHIVE_TOO_LARGE, lambda: studies.pack({"a": bytes(60 << 20)})),
     "a gzip bomb": (Reason.ARCHIVE_TOO_LARGE, lambda: studies.pack_tar({"a": bytes(60 << 20)})),
     "nested 50 deep": (Reason.ARCHIVE_NESTED, lambda: nested(50)),
+    "tars nested 50 deep": (Reason.ARCHIVE_NESTED, lambda: nested_tar(50, "w")),
+    "packed tars nested 50 deep": (Reason.ARCHIVE_NESTED, lambda: nested_tar(50, "w:gz")),
+    "gzip nested 50 deep": (Reason.ARCHIVE_NESTED, lambda: nested_gzip(50)),
+    "a name with .. in a tar": (Reason.ARCHIVE_UNSAFE, lambda: tar_stating(0, name="a/../../b")),
+    "a name twice in a tar": (Reason.ARCHIVE_UNSAFE, lambda: tar_stating(0)[:512] + tar_stating(0)),
     "a name with ..": (Reason.ARCHIVE_UNSAFE, lambda: studies.pack({"a/../../b": b""})),
     "a name with .. of Windows": (Reason.ARCHIVE_UNSAFE, lambda: studies.pack({"a\\..\\..\\b": b""})),
     "an absolute name": (Reason.ARCHIVE_UNSAFE, lambda: tar_stating(0, name="/etc/passwd")),

@@ -53,9 +53,10 @@ def test_slices_are_put_in_order_by_likeness(tmp_path: Path) -> None:
 
 def test_a_volume_is_told_by_the_rule_that_serves(tmp_path: Path) -> None:
     analyser = Analyser.load()
+    cards = {organ: model.card for organ, model in analyser.experts.items()}
     ill, well = volumes(data(tmp_path))
-    assert tell(analyser, read(analyser, ill, lambda: None)).verdict is Verdict.TUMOR_SIGNS
-    assert tell(analyser, read(analyser, well, lambda: None)).verdict is not Verdict.TUMOR_SIGNS
+    assert tell(cards, read(analyser, ill, lambda: None)).verdict is Verdict.TUMOR_SIGNS
+    assert tell(cards, read(analyser, well, lambda: None)).verdict is not Verdict.TUMOR_SIGNS
 
 
 def test_a_card_without_such_figures_says_nothing_of_studies() -> None:
