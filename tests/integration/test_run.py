@@ -3,11 +3,14 @@
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox import Sandbox
+from tests.conftest import PROJECT
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 
 WRONG = "123456:" + "w" * 35
@@ -70,6 +73,38 @@ async def test_start_waiting_for_telegram_ends_on_a_signal(tmp_path: Path) -> No
         said = await said_at_the_end(process)
     assert process.returncode == 0
     assert "told to stop before the start was done" in said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_signal_while_it_is_imported_is_an_ordinary_end(command: str, stop: signal.Signals) -> None:
+    program = f"""
+import os, sys
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "bot.cli.{command}":
+            os.kill(os.getpid(), {stop:d})
+sys.meta_path.insert(0, Impatient())
+from bot.cli.main import main
+sys.exit(main(["{command}"]))
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert (told.returncode, told.stderr) == (0, "told to stop before the start was done\n")
+
+
+def test_interrupt_while_a_command_is_imported_leaves_no_traceback() -> None:
+    program = """
+import signal, sys
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "bot.cli.scan":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+from bot.cli.main import main
+sys.exit(main(["scan"]))
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert (told.returncode, told.stderr) == (130, "")
 
 
 async def test_a_webhook_is_announced_with_its_secret_and_delivers(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -111,5 +111,12 @@ async def learn_answers(sandbox: Sandbox) -> dict[str, str]:
     return answers
 
 
+async def is_up(sandbox: Sandbox) -> None:
+    """Wait until a newcomer is answered: who has their answers may have them from a bot that was killed since."""
+    newcomer = await sandbox.person("Newcomer")
+    await newcomer.send_text("/help")
+    await newcomer.wait_for(lambda message: message.from_bot, PATIENCE)
+
+
 def _asks_consent(message: Message) -> bool:
     return any(item.data == AGREE for row in message.buttons for item in row)

@@ -13,7 +13,7 @@ from bot.sandbox.params import Json
 from storage.database import Database
 from tests.soak.account import Account, Bookkeeper, Waits
 from tests.soak.acts import draw_acts
-from tests.soak.crowd import Visitor, gather_crowd, learn_answers
+from tests.soak.crowd import Visitor, gather_crowd, is_up, learn_answers
 from tests.soak.process import BotProcess
 
 FAULTS: Mapping[str, Mapping[str, float]] = {
@@ -134,6 +134,7 @@ async def _ride(
     await sandbox.client.set_faults()
     await _settle(sandbox, crowd, bookkeeper)
     settled = time.monotonic()
+    await is_up(sandbox)
     bot_memory, worker_memory = bot.memory
     exit_status = await bot.stop()
     leftovers = await bot.leftovers()
