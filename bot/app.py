@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from telegram.ext import Application, ContextTypes, Defaults
 
 from bot.chat import menu
 from bot.chat.context import BotApplication, BotContext, BotData, Services
-from bot.chat.languages import open_models
+from bot.chat.languages import Languages, open_models
 from bot.delivery.background import running_in_background
 from bot.delivery.backoff import Backoff
 from bot.delivery.inbox import Deliveries
@@ -53,6 +53,7 @@ from bot.scan import worker_jobs
 from bot.scan.drift_watch import watch_drift
 from bot.settings import Settings
 from inference.card import ModelError
+from inference.registry import Entry
 from inference.workers.executor import Executor, WorkerDiedError
 from inference.workers.job_table import answer
 from inference.workers.local import LocalExecutor
@@ -90,14 +91,18 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, executor: Executor | None = None, shutdown: Shutdown | None = None
+    settings: Settings,
+    executor: Executor | None = None,
+    shutdown: Shutdown | None = None,
+    content: tuple[Mapping[str, Entry], Languages] | None = None,
 ) -> AsyncIterator[Services]:
     """Open the database and start the workers; close them at the end. Raises StartError.
 
-    An ``executor`` that runs already is used as it is, and left running. With a ``shutdown`` the workers start while
+    An ``executor`` that runs already is used as it is, and left running; ``content`` that is open already (what
+    ``open_models`` gives) is not read again. With a ``shutdown`` the workers start while
     the body runs, where pictures wait for them and nothing else does; that they can't start is then told to it.
     """
-    models, languages = open_models(settings.models_dir)
+    models, languages = content or open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
             executor = EXECUTORS[settings.executor](settings)

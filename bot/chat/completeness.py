@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from babel import Locale
@@ -105,7 +106,7 @@ def _values_of_list(model: Sequence[Any]) -> bool:
 
 def _plural(own: Mapping[str, Any], model: Any, place: str, locale: Locale) -> Iterator[str]:
     """Plural forms: those that the language has, no others, and each with the values that it needs."""
-    wanted = {locale.plural_form(number) for number in range(_EXAMPLES)}
+    wanted = _plural_forms(locale)
     known = set(locale.plural_form.tags) | {"other"}
     values, name = _values(model), locale.get_language_name("en")
     if COUNT not in values:
@@ -120,6 +121,11 @@ def _plural(own: Mapping[str, Any], model: Any, place: str, locale: Locale) -> I
             yield f"{place}.{form} must be a text"
         else:
             yield from _filled(text, values, _tags(model), f"{place}.{form}", required=values - {COUNT})
+
+
+@cache
+def _plural_forms(locale: Locale) -> frozenset[str]:
+    return frozenset(locale.plural_form(number) for number in range(_EXAMPLES))
 
 
 def _filled(

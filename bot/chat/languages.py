@@ -119,7 +119,9 @@ def load_languages(models: Mapping[str, Entry] | None = None, parent: Path | Non
     Raises ContentError that names, in one line, the file and the key that is missing or wrong.
     """
     reference = _with_models(DEFAULT_LANGUAGE, models, parent)
-    known = {code: _opened(_with_models(code, models, parent), reference, models) for code in codes(parent)}
+    others = (code for code in codes(parent) if code != DEFAULT_LANGUAGE)
+    folders = (reference, *(_with_models(code, models, parent) for code in others))
+    known = {folder.code: _opened(folder, reference, models) for folder in folders}
     return Languages(known, read_greetings(parent))
 
 
@@ -127,7 +129,8 @@ def load_language(
     code: str = DEFAULT_LANGUAGE, models: Mapping[str, Entry] | None = None, parent: Path | None = None
 ) -> Language:
     """As ``load_languages``, one of them."""
-    return _opened(_with_models(code, models, parent), _with_models(DEFAULT_LANGUAGE, models, parent), models)
+    reference = _with_models(DEFAULT_LANGUAGE, models, parent)
+    return _opened(reference if code == DEFAULT_LANGUAGE else _with_models(code, models, parent), reference, models)
 
 
 def _with_models(code: str, models: Mapping[str, Entry] | None, parent: Path | None) -> Folder:

@@ -68,7 +68,9 @@ class Index:
     def __init__(self, words: Words, phrasings: Iterable[Phrasing]) -> None:
         self._words = words
         self._phrasings = tuple(phrasings)
-        self._tokens = tuple(tuple(dict.fromkeys(words.fold(phrasing.text))) for phrasing in self._phrasings)
+        self._tokens = tuple(
+            tuple(dict.fromkeys(folded)) for folded in words.fold_all(phrasing.text for phrasing in self._phrasings)
+        )
         holders: dict[str, set[str]] = defaultdict(set)
         self._postings: dict[str, list[int]] = defaultdict(list)
         for number, (phrasing, tokens) in enumerate(zip(self._phrasings, self._tokens, strict=True)):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,9 +71,16 @@ class Words:
     def _write_out(self, sentence: str) -> str:
         return self._contracted.sub(lambda match: self._contractions[match[0]], sentence)
 
-    def _fold(self, sentence: str) -> tuple[str, ...]:
-        words = _WORD.findall(self._write_out(sentence))
-        stems = {word: self._stem(word[:LONGEST_WORD]) for word in set(words)}
+    def fold_all(self, texts: Iterable[str]) -> Iterator[tuple[str, ...]]:
+        """As ``fold``, many texts of ours; a word that comes again is not folded again."""
+        stems: dict[str, str] = {}  # no longer than this: what people type is not kept
+        return (self._fold(self._tidy(text), stems) for text in texts)
+
+    def _fold(self, sentence: str, stems: dict[str, str] | None = None) -> tuple[str, ...]:
+        words, stems = _WORD.findall(self._write_out(sentence)), {} if stems is None else stems
+        for word in words:
+            if word not in stems:
+                stems[word] = self._stem(word[:LONGEST_WORD])
         joined = self._phrases.sub(lambda match: self._phrase_table[match[0]], " ".join(stems[word] for word in words))
         return tuple(self._synonym.get(word, word) for word in joined.split())
 
@@ -140,6 +147,8 @@ class Words:
 
 def bare(text: str) -> str:
     """Small letters, without accents and without signs that can't be seen."""
+    if text.isascii():
+        return text.casefold()
     text = unicodedata.normalize("NFKD", text).casefold()
     return "".join(c for c in text if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
 
