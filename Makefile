@@ -46,7 +46,7 @@ lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-services: $(CHECK) ## repositories, inbox, copies and the bot on PostgreSQL, started and ended by the tests
+test-services: $(CHECK) ## storage, inbox, copies and the bot on PostgreSQL, started and ended by the tests
 	$(BIN)/python -m pytest tests/services
 
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md

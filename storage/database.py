@@ -20,9 +20,10 @@ from storage.broadcasts import Broadcasts
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.outcomes import Outcomes
+from storage.people import People
 from storage.rekey import Progress, admit_keys, rekey
-from storage.repositories import People, Scans
 from storage.retention import Retention
+from storage.scans import Scans
 from storage.schema import DATA_KEYS, REVISION
 from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
 from storage.statistics import Statistics

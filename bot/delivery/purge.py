@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from storage.errors import StorageDownError
-from storage.repositories import Scans
+from storage.scans import Scans
 
 UNDO_FOR: Final = timedelta(seconds=30)
 LOOK_EVERY: Final = 600.0

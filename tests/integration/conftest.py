@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.chat.context import BotApplication, Services
 from bot.sandbox import Person, Sandbox
 from bot.scan import worker_jobs
 from bot.settings import Settings, load_settings
 from inference.workers.local import LocalExecutor
 from tests import probe_jobs
+from tests.content import services_of
+from tests.databases import database_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
-    """Settings that point at a sandbox and at a database file in ``folder``."""
+    """Settings that point at a sandbox and at a database in ``folder``, which is made if there is none."""
     return load_settings(
         _env_file=None,
         telegram_bot_token=sandbox.token,
         telegram_api_url=sandbox.url,
-        database_url=f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        database_url=database_at(folder / "bot.db"),
     )
 
 
@@ -61,7 +63,7 @@ def settings(sandbox: Sandbox, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def bot(settings: Settings, workers: LocalExecutor) -> AsyncIterator[RunningBot]:
     """The bot as ``tumorscan run`` starts it."""
-    async with open_services(settings, workers) as services, running(settings, services) as application:
+    async with services_of(settings, workers) as services, running(settings, services) as application:
         yield RunningBot(settings, services, application)
 
 

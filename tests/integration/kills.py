@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.sandbox import Message, Person, Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests.conftest import PROJECT
+from tests.content import services_of
+from tests.databases import database_at
 from tests.integration.conftest import RunningBot
 
 LONG = {"slow_s": 600.0, "hang_s": 600.0}
@@ -31,7 +33,7 @@ async def bot_process(
         "WORKERS": "1",
         "TELEGRAM_BOT_TOKEN": sandbox.token,
         "TELEGRAM_API_URL": sandbox.url,
-        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        "DATABASE_URL": database_at(folder / "bot.db"),
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
@@ -48,13 +50,8 @@ async def bot_process(
 @asynccontextmanager
 async def bot_here(settings: Settings, workers: LocalExecutor) -> AsyncIterator[RunningBot]:
     """The bot in this process, on the database that an earlier one may have left."""
-    async with open_services(settings, workers) as services, running(settings, services) as application:
+    async with services_of(settings, workers) as services, running(settings, services) as application:
         yield RunningBot(settings, services, application)
-
-
-def is_report(message: Message) -> bool:
-    """Whether this is a PDF."""
-    return message.document is not None
 
 
 async def someone_agreed(sandbox: Sandbox) -> Person:

@@ -10,13 +10,15 @@ from typing import Any
 
 from telegram import Update
 
-from bot.app import build, local_executor, open_services
+from bot.app import build, local_executor
 from bot.chat.context import BotApplication, Services
 from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.shutdown import Shutdown, drain
 from bot.settings import load_settings
 from tests.bench.crowd import TOKEN
 from tests.bench.offline import InstantTelegram
+from tests.content import services_of
+from tests.databases import database_at
 
 ANNA = 7_315_224_601
 NAME, USERNAME = "Quixotria", "zwrtlbrmft"
@@ -75,9 +77,9 @@ class Listening(InstantTelegram):
 @asynccontextmanager
 async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
     """A bot with these settings, and its database in ``folder``; what it does at the end is not waited for."""
-    url = f"sqlite+aiosqlite:///{folder / 'bot.db'}"
+    url = database_at(folder / "bot.db")
     chosen = load_settings(_env_file=None, telegram_bot_token=TOKEN, database_url=url, **settings)
-    async with open_services(chosen, local_executor(chosen, 1)) as services:
+    async with services_of(chosen, local_executor(chosen, 1)) as services:
         application = build(chosen, services)
         stage = Stage(application, services)
         telegram = Listening(stage)

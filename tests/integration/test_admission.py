@@ -5,29 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import local_executor, open_services, running
+from bot.app import local_executor, running
 from bot.sandbox import Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests import pictures
+from tests.content import services_of
+from tests.integration.chatting import is_report
 from tests.integration.conftest import RunningBot
-from tests.integration.kills import (
-    LONG,
-    all_is_done,
-    answers,
-    bot_here,
-    bot_process,
-    is_report,
-    rows,
-    someone_agreed,
-    until,
-)
+from tests.integration.kills import LONG, all_is_done, answers, bot_here, bot_process, rows, someone_agreed, until
 
 
 async def test_album_delays_another_persons_scan_by_one_picture(settings: Settings, sandbox: Sandbox) -> None:
     async with (
         local_executor(settings, 1) as one_worker,
-        open_services(settings, one_worker) as services,
+        services_of(settings, one_worker) as services,
         running(settings, services),
     ):
         anna, boris = await someone_agreed(sandbox), await someone_agreed(sandbox)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from telegram import Update
 
-from bot.app import build, open_services
+from bot.app import build
 from bot.chat.context import CONSENT_VERSION
 from bot.delivery.shutdown import Shutdown, drain
 from bot.settings import load_settings
@@ -13,6 +13,7 @@ from inference.workers.local import LocalExecutor
 from tests.bench.batch import ASKER, PHOTOS, a_batch
 from tests.bench.crowd import TOKEN
 from tests.bench.offline import InstantTelegram
+from tests.content import services_of
 from tests.pictures import brain
 
 BURST = 7
@@ -34,7 +35,7 @@ async def test_a_question_behind_96_photos_is_answered_first(tmp_path: Path, wor
 
     photo, shutdown = brain(64), Shutdown()
     instant = InstantTelegram(lambda _: photo, notice)
-    async with open_services(settings, workers) as services:
+    async with services_of(settings, workers) as services:
         for chat_id in range(1, PHOTOS + 1):
             await services.database.people.register(chat_id, "Ann", "en")
             await services.database.people.give_consent(chat_id, CONSENT_VERSION)

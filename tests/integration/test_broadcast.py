@@ -16,7 +16,8 @@ from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from storage.records import Broadcast
 from tests import pictures
-from tests.integration.kills import all_is_done, answers, bot_here, bot_process, is_report, rows, someone_agreed, until
+from tests.integration.chatting import is_report
+from tests.integration.kills import all_is_done, answers, bot_here, bot_process, rows, someone_agreed, until
 from tests.integration.stage import ANNA, Listening, Stage, chat, on_stage, pressed, said
 
 ADMIN, BORIS, CARLA = 11, 12, 13

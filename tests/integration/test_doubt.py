@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.sandbox import Message, Person, Rules, Sandbox
 from inference.workers.local import LocalExecutor
 from tests import pictures
+from tests.content import services_of
+from tests.integration.chatting import is_report
 from tests.integration.conftest import RunningBot, settings_for
 
 DOUBT = "I can't tell whether the {thing} of scan 1 has reached you"
@@ -16,10 +18,6 @@ DOUBT = "I can't tell whether the {thing} of scan 1 has reached you"
 
 def is_picture(message: Message) -> bool:
     return message.photo is not None
-
-
-def is_report(message: Message) -> bool:
-    return message.document is not None
 
 
 async def count(person: Person, method: str) -> int:
@@ -66,7 +64,7 @@ async def test_scan_is_answered_under_flood_limit_without_pause(
     caplog.set_level(logging.INFO, "bot")
     async with Sandbox.start(rules=Rules(flood_limit=True)) as strict:
         settings = settings_for(strict, tmp_path)
-        async with open_services(settings, workers) as services, running(settings, services):
+        async with services_of(settings, workers) as services, running(settings, services):
             anna = await strict.person("Anna")
             await anna.send_text("/start")
             question = await anna.wait_for(lambda message: bool(message.buttons))

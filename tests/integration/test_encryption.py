@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from bot.sandbox import Person
 from bot.settings import Settings
 from storage.vault import new_key
+from tests.integration.chatting import answer_to, one_scan, scans_of
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, one_scan, scans_of
 from tests.unit.storage.test_deleting import on_disk
 
 LABEL, ASKED = "Zimmerspringbrunnen", "what is a Quetzalcoatlus tumour"

@@ -14,8 +14,8 @@ from storage.columns import names_of
 from storage.records import Person as KeptPerson
 from storage.records import Scan
 from tests import studies
+from tests.integration.chatting import answer_to, is_report, one_scan, scans_of, work_is_done
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, is_report, one_scan, scans_of, work_is_done
 
 
 def is_copy(message: Message) -> bool:

@@ -9,8 +9,8 @@ from bot.chat import context as chat_context
 from bot.sandbox import Person, Sandbox
 from bot.settings import Settings
 from tests import pictures
+from tests.integration.chatting import answer_to, is_report, one_scan, scans_of, work_is_done
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, is_report, one_scan, scans_of, work_is_done
 from tests.unit.storage.test_deleting import on_disk
 
 LABEL = "Zimmerspringbrunnen"

@@ -13,8 +13,8 @@ from bot.scan import worker_jobs
 from inference.workers.job_table import Job
 from inference.workers.local import LocalExecutor
 from tests import pictures
+from tests.integration.chatting import one_scan, work_is_done
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import one_scan, work_is_done
 
 MOST_STATEMENTS = 26
 """20 when all goes quickly; what takes longer than a second is noted as waiting and taken up again."""

@@ -10,9 +10,9 @@ from bot.chat.context import BotApplication, BotContext
 from bot.handlers import gatekeeper
 from bot.sandbox import Person
 from bot.settings import Settings
+from tests.integration.chatting import answer_to, one_scan
 from tests.integration.conftest import RunningBot
 from tests.integration.test_export import is_copy
-from tests.integration.test_handlers import answer_to, one_scan
 
 
 async def unguarded(application: BotApplication) -> list[str]:

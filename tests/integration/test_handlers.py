@@ -1,6 +1,5 @@
 """The hall at its edges: consent, order, other people's scans, odd updates, and what goes wrong."""
 
-import asyncio
 import logging
 import os
 import signal
@@ -14,106 +13,25 @@ import pytest
 from PIL import Image
 from telegram import Update
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.chat.keyboards import Action, ButtonPress
-from bot.delivery.ordering import QueueKind
 from bot.sandbox import Message, Person, Rules, Sandbox
 from inference.workers.local import LocalExecutor
-from storage.records import Scan
 from tests import pictures
+from tests.content import services_of
+from tests.integration.chatting import (
+    a_press,
+    answer_to,
+    is_report,
+    one_scan,
+    press_without_a_button,
+    scans_of,
+    work_is_done,
+)
 from tests.integration.conftest import RunningBot, settings_for
 from tests.probe_jobs import process_id
 
 SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.NOT_PART, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
-
-
-def is_report(message: Message) -> bool:
-    return message.document is not None
-
-
-async def scans_of(bot: RunningBot, person: Person) -> tuple[Scan, ...]:
-    """What is kept of a person, newest first."""
-    known = await bot.services.database.people.get(person.id)
-    return (await bot.services.database.scans.page(known.id, 1, 50)).scans if known else ()
-
-
-async def work_is_done(bot: RunningBot, person: Person) -> None:
-    """Wait until this person's pictures have all been handled."""
-    async with asyncio.timeout(60), bot.services.chat_queues.turn(person.id, QueueKind.PICTURES):
-        pass
-
-
-async def one_scan(bot: RunningBot, person: Person, label: str = "") -> Message:
-    """Send a picture and wait for its report, and until that is written down."""
-    await person.send_document(pictures.brain(), caption=label)
-    report = await person.wait_for(is_report, timeout=60)
-    await work_is_done(bot, person)
-    return report
-
-
-async def answer_to(person: Person, text: str) -> Message:
-    """Write, and give the bot's next message."""
-    await person.send_text(text)
-    return await person.wait_for(lambda _: True)
-
-
-def a_press(person: Person, data: str, message_id: int = 1) -> dict[str, Any]:
-    """A callback query of a button under a message that may not be there."""
-    sender = {"id": person.id, "is_bot": False, "first_name": person.name}
-    chat = {"id": person.id, "type": "private", "first_name": person.name}
-    message = {"message_id": message_id, "date": 1_700_000_000, "chat": chat, "text": "old"}
-    return {"id": "1", "from": sender, "chat_instance": "1", "data": data, "message": message}
-
-
-async def press_without_a_button(sandbox: Sandbox, person: Person, data: str) -> Message:
-    """Send the press of a button that this person was never shown, as a forged or an old client might."""
-    await answer_to(person, "/help")
-    since = await person.mark()
-    await sandbox.client.push_update("callback_query", a_press(person, data))
-    return await person.wait_for(lambda _: True, since=since)
-
-
-async def test_picture_sent_before_consent_is_read_only_afterwards(bot: RunningBot, anna: Person) -> None:
-    await anna.send_photo(pictures.brain(), "Anna B.")
-    question = await anna.wait_for(lambda message: "I have not opened it yet" in message.text)
-    assert await scans_of(bot, anna) == ()
-
-    await anna.press(question, "agree")
-    await anna.wait_for(is_report, timeout=60)
-
-    assert [scan.patient_label for scan in await scans_of(bot, anna)] == ["Anna B."]
-
-
-async def test_a_no_leaves_the_picture_unopened(bot: RunningBot, anna: Person) -> None:
-    await anna.send_photo(pictures.brain())
-    question = await anna.wait_for(lambda message: bool(message.buttons))
-    await anna.press(question, "decline")
-    await anna.wait_for(lambda message: "That is fine" in message.text)
-
-    await anna.send_text("/start")
-    question = await anna.wait_for(lambda message: bool(message.buttons))
-    await anna.press(question, "agree")
-    assert "now send me a picture" in (await anna.wait_for(lambda message: message.edited)).text.lower()
-
-
-async def test_album_before_consent_asks_once_for_all_pictures(bot: RunningBot, anna: Person) -> None:
-    await anna.send_album([pictures.brain(seed=seed) for seed in (1, 2, 3)], "Boris")
-    question = await anna.wait_for(lambda message: bool(message.buttons))
-    await work_is_done(bot, anna)
-    assert len([message for message in await anna.messages() if message.from_bot]) == 1
-
-    await anna.press(question, "agree")
-    await anna.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=60)
-
-    scans = await scans_of(bot, anna)
-    assert [(scan.number, scan.patient_label) for scan in scans] == [(3, "Boris"), (2, "Boris"), (1, "Boris")]
-
-
-async def test_cancel_drops_pictures_that_wait_for_a_yes(bot: RunningBot, anna: Person) -> None:
-    await anna.send_photo(pictures.brain())
-    await anna.wait_for(lambda message: bool(message.buttons))
-    assert "1 picture" in (await answer_to(anna, "/cancel")).text
-    assert await bot.services.database.inbox.awaiting_consent(anna.id) == 0
 
 
 async def test_redelivered_update_makes_no_second_scan_or_answer(
@@ -231,15 +149,6 @@ async def test_deleting_everything_during_a_scan_leaves_nothing_behind(bot: Runn
     await agreed.press(question, "delete-all")
     await agreed.wait_for(lambda message: "I have deleted" in message.text, timeout=60)
     await work_is_done(bot, agreed)
-    assert await scans_of(bot, agreed) == ()
-
-
-async def test_withdrawn_consent_is_asked_for_again(bot: RunningBot, agreed: Person) -> None:
-    privacy = await answer_to(agreed, "/privacy")
-    await agreed.press(privacy, "withdraw")
-    await agreed.wait_for(lambda message: "no more pictures" in message.text)
-    await agreed.send_photo(pictures.brain())
-    await agreed.wait_for(lambda message: "I have not opened it yet" in message.text)
     assert await scans_of(bot, agreed) == ()
 
 
@@ -399,7 +308,7 @@ async def test_killed_worker_is_replaced_and_picture_is_read(
 async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: LocalExecutor, tmp_path: Path) -> None:
     async with Sandbox.start(rules=Rules(flood_limit=True, flood_burst=4)) as strict:
         settings = settings_for(strict, tmp_path)
-        async with open_services(settings, workers) as services, running(settings, services):
+        async with services_of(settings, workers) as services, running(settings, services):
             anna = await strict.person("Anna")
             for _ in range(6):
                 await anna.send_text("/help")
@@ -407,32 +316,3 @@ async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: Lo
             while len(answered) < 6:
                 answer = await anna.wait_for(lambda message: message.id not in answered, timeout=60, since=0)
                 answered.add(answer.id)
-
-
-async def test_a_corrected_caption_is_the_new_label(bot: RunningBot, agreed: Person) -> None:
-    sent = await agreed.send_document(pictures.brain(), caption="Ana")
-    await agreed.wait_for(is_report, timeout=60)
-    await agreed.edit(sent, "Anna B.")
-    await agreed.wait_for(lambda message: "Anna B." in message.text and message.id > sent.id, timeout=60)
-    [scan] = await scans_of(bot, agreed)
-    assert scan.patient_label == "Anna B."
-    assert "report" not in scan.file_ids, "the report that was sent shows the old name"
-
-
-async def test_a_question_in_other_words_is_answered(anna: Person) -> None:
-    sent = await anna.send_text("qwertz")
-    await anna.wait_for(lambda message: message.from_bot)
-    await anna.edit(sent, "what is a glioma")
-    await anna.wait_for(lambda message: "glioma" in message.text.lower() and message.id > sent.id)
-
-
-async def test_a_picture_in_another_ones_place_is_read(bot: RunningBot, agreed: Person) -> None:
-    sent = await agreed.send_document(pictures.brain(seed=1))
-    await agreed.wait_for(is_report, timeout=60)
-    other = await agreed.send_document(pictures.brain(seed=2))
-    await agreed.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
-    replaced = {**sent.raw, "document": {**other.raw["document"], "file_unique_id": "another"}, "edit_date": 1}
-    await bot.application.update_queue.put(
-        Update.de_json({"update_id": 2**40, "edited_message": replaced}, bot.application.bot)
-    )
-    await agreed.wait_for(lambda message: is_report(message) and "scan 3" in message.text, timeout=60)

@@ -10,8 +10,8 @@ from PIL import Image
 from bot.sandbox import Message, Person, Sandbox
 from bot.scan.incoming import MAX_LABEL
 from tests import pictures
+from tests.integration.chatting import answer_to, is_report, one_scan, press_without_a_button, scans_of
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, is_report, one_scan, press_without_a_button, scans_of
 
 ODD_LABELS = {
     "right-to-left override": "\u202eanna\u202c",

@@ -18,18 +18,8 @@ from bot.sandbox import Message, Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests import pictures, processes
-from tests.integration.kills import (
-    BOT,
-    LONG,
-    all_is_done,
-    answers,
-    bot_here,
-    bot_process,
-    is_report,
-    rows,
-    someone_agreed,
-    until,
-)
+from tests.integration.chatting import is_report
+from tests.integration.kills import BOT, LONG, all_is_done, answers, bot_here, bot_process, rows, someone_agreed, until
 
 DEADLY_HELP = (
     "import os, signal\n"

@@ -20,6 +20,7 @@ from bot.delivery.storage_health import StorageHealth
 from bot.errors import StartError
 from bot.sandbox import Sandbox
 from storage.database import Database
+from tests.databases import database_at
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 from tests.integration.test_shutdown import of
 
@@ -57,7 +58,7 @@ async def nobody(_: Update, _chat_id: int) -> None:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[StorageHealth]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    database = await Database.open(database_at(tmp_path / "bot.db"))
     yield StorageHealth(database)
     await database.close()
 

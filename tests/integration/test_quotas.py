@@ -11,7 +11,8 @@ from bot.sandbox import Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests import pictures
-from tests.integration.kills import all_is_done, bot_here, is_report, rows, someone_agreed
+from tests.integration.chatting import is_report
+from tests.integration.kills import all_is_done, bot_here, rows, someone_agreed
 from tests.integration.stage import ANNA, Stage, on_stage, photo, pressed, said
 from tests.unit.storage.conftest import a_scan
 

@@ -10,8 +10,9 @@ import pytest
 
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
+from tests.integration.chatting import is_report
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
-from tests.integration.kills import is_report, someone_agreed
+from tests.integration.kills import someone_agreed
 
 
 def of(sandbox: Sandbox, **settings: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from bot.chat.texts import Texts
 from bot.sandbox import Message, Sandbox
 from storage.database import Database
 from storage.records import NewScan, Pictures, Scan
+from tests.databases import database_at
 from tests.pictures import brain
 from tests.soak.account import Account, Bookkeeper
 from tests.soak.acts import Kind, draw_acts, picture, shy_people
@@ -69,7 +70,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'soak.db'}")
+    database = await Database.open(database_at(tmp_path / "soak.db"))
     async with Sandbox.start() as sandbox, httpx.AsyncClient() as http:
         yield Scene(sandbox, database, Visitor(await sandbox.person("Ann")), http)
     await database.close()

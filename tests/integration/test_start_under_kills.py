@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bot.sandbox import Sandbox
 from tests import pictures
-from tests.integration.kills import bot_process, is_report, rows, someone_agreed
+from tests.integration.chatting import is_report
+from tests.integration.kills import bot_process, rows, someone_agreed
 from tests.processes import workers
 
 WAITING = 4

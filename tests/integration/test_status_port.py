@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.errors import StartError
 from bot.logs import JsonLines
 from bot.operations import health
@@ -19,8 +19,9 @@ from bot.sandbox import Person, Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests import pictures
+from tests.content import services_of
+from tests.integration.chatting import one_scan, work_is_done
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import one_scan, work_is_done
 from tests.processes import free_port
 
 LABELS = {"kind", "ending", "phase", "cause", "organ", "verdict", "reason", "le"}
@@ -55,7 +56,7 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     monkeypatch.setattr(health, "EVERY", 0.1)
     monkeypatch.setattr(health, "WITHIN", 5.0)
-    async with open_services(settings, workers) as services, running(settings, services) as application:
+    async with services_of(settings, workers) as services, running(settings, services) as application:
         yield Watched(RunningBot(settings, services, application), f"http://127.0.0.1:{settings.status_port}")
 
 
@@ -160,7 +161,7 @@ async def test_port_in_use_is_one_line_with_setting(settings: Settings, workers:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", settings.status_port or 0))
         taken.listen()
-        async with open_services(settings, workers) as services:
+        async with services_of(settings, workers) as services:
             with pytest.raises(
                 StartError, match=r"^STATUS_PORT: 127\.0\.0\.1:\d+ can't be used \(.*\): choose"
             ) as stopped:

@@ -11,8 +11,8 @@ from bot.scan.report_data import VERIFY_START
 from bot.settings import Settings
 from reports.seal import MARK, Sealer
 from storage.vault import new_key
+from tests.integration.chatting import answer_to, one_scan, scans_of
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, one_scan, scans_of
 
 CODE = re.compile(MARK.decode() + r" ([0-9A-Z-]{19})")
 

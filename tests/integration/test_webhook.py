@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.delivery import webhook
 from bot.delivery.raw_update import Raw
 from bot.delivery.webhook import WebhookServer, kept_answering
@@ -20,6 +20,8 @@ from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
+from tests.content import services_of
+from tests.databases import database_at
 from tests.integration.kills import all_is_done, rows
 from tests.processes import free_port
 
@@ -165,14 +167,14 @@ async def test_malformed_update_is_set_aside_and_bot_continues(
     settings: dict[str, Any] = {
         "telegram_bot_token": sandbox.token,
         "telegram_api_url": sandbox.url,
-        "database_url": f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}",
+        "database_url": database_at(tmp_path / "bot.db"),
     }
     if by_webhook:
         settings |= {"webhook_url": f"http://127.0.0.1:{port}", "webhook_port": port, "webhook_secret": SECRET}
     made = load_settings(_env_file=None, **settings)
     anna = await sandbox.person("Anna")
     odd = {"message_id": 1, "date": "in spring", "chat": {"id": anna.id}, "text": "my secret"}
-    async with open_services(made, workers) as services, running(made, services):
+    async with services_of(made, workers) as services, running(made, services):
         number = await sandbox.client.push_update("message", odd)
         await anna.send_text("/help")
         await anna.wait_for(lambda message: "/history" in message.text)

@@ -44,7 +44,7 @@ async def execute(server: str, statement: str, database: str = "postgres") -> No
 
 @pytest.fixture
 async def db(url: str) -> AsyncIterator[Database]:
-    """The repositories and the inbox on it."""
+    """The storage on it."""
     database = await Database.open(url)
     yield database
     await database.close()

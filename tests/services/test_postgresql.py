@@ -18,8 +18,8 @@ from storage.errors import StorageDownError
 from storage.schema import METADATA
 from storage.sessions import opening_engine
 from storage.url import parse
+from tests.integration.chatting import one_scan
 from tests.integration.conftest import RunningBot, sandbox, settings_for, workers
-from tests.integration.test_handlers import one_scan
 from tests.unit.storage.conftest import a_scan, add
 from tests.unit.storage.test_copying import fill, nobody, whole
 

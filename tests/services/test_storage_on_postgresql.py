@@ -1,4 +1,4 @@
-"""Every promise of the repositories and the inbox that does not speak of a file, kept by PostgreSQL too."""
+"""Every promise of the storage and the inbox that does not speak of a file, kept by PostgreSQL too."""
 
 import asyncio
 import inspect

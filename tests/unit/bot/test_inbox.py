@@ -23,11 +23,12 @@ from inference.workers.executor import NotRunningError, WorkerDiedError
 from storage import Database, ReceivedUpdate
 from storage.errors import StorageDownError, UnknownScanError
 from tests.bench.offline import InstantTelegram
+from tests.databases import database_at
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    database = await Database.open(database_at(tmp_path / "bot.db"))
     yield database
     await database.close()
 

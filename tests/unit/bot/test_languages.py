@@ -32,13 +32,17 @@ def without(file: str) -> Spoil:
     return lambda folder: (folder / file).unlink()
 
 
+def english_and_a_copy(parent: Path, code: str) -> Path:
+    """Write both into ``parent``."""
+    for name in (DEFAULT_LANGUAGE, code):
+        shutil.copytree(LANGUAGES / DEFAULT_LANGUAGE, parent / name)
+    return parent
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """A place with English and a copy of it, called ``xx``."""
-    parent = tmp_path / "languages"
-    for code in (DEFAULT_LANGUAGE, "xx"):
-        shutil.copytree(LANGUAGES / DEFAULT_LANGUAGE, parent / code)
-    return parent
+    return english_and_a_copy(tmp_path / "languages", "xx")
 
 
 FAULTS = [
@@ -125,10 +129,10 @@ def test_what_is_no_language_folder_is_refused(code: str) -> None:
 # Which language a person speaks
 
 
-@pytest.fixture
-def spoken(folders: Path) -> Languages:
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Languages:
     """English, and a copy of it that calls itself Deutsch."""
-    (folders / "xx").rename(folders / "de")
+    folders = english_and_a_copy(tmp_path_factory.mktemp("languages"), "de")
     changed("interface.toml", 'name = "English"', 'name = "Deutsch"')(folders / "de")
     changed("interface.toml", '"en-GB"', '"de"')(folders / "de")
     (folders / "greetings.toml").write_text(

@@ -20,6 +20,7 @@ from bot.operations.counted import CountedFigures
 from bot.operations.figures import Phase
 from bot.operations.status_page import quantile
 from storage import Database, ReceivedUpdate
+from tests.databases import database_at
 from tests.unit.storage.conftest import a_scan, add
 
 SECRET, ANNA, BORIS = "123456:" + "t" * 35, 700_000_000_001, 42
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    database = await Database.open(database_at(tmp_path / "bot.db"))
     yield database
     await database.close()
 

@@ -13,6 +13,7 @@ from bot.delivery.ordering import COMMAND_SLOTS, Albums, ChatQueues, PerChatProc
 from bot.delivery.rate_limiter import lend_slot
 from bot.delivery.storage_health import StorageHealth
 from storage import Database
+from tests.databases import database_at
 
 
 def a_message(chat_id: int = 1, message_id: int = 1, album: str | None = None, text: str | None = None) -> Message:
@@ -66,7 +67,7 @@ class Desk:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    database = await Database.open(database_at(tmp_path / "bot.db"))
     yield database
     await database.close()
 

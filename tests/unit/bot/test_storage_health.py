@@ -11,6 +11,7 @@ from telegram import Chat, Message, Update
 from bot.delivery.storage_health import StorageHealth
 from storage import Database
 from storage.errors import StorageDownError
+from tests.databases import database_at
 
 ANNA = Chat(5, Chat.PRIVATE)
 
@@ -21,7 +22,7 @@ def a_text(update_id: int, chat: Chat = ANNA) -> Update:
 
 @pytest.fixture
 async def health(tmp_path: Path) -> AsyncIterator[StorageHealth]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
+    database = await Database.open(database_at(tmp_path / "bot.db"))
     yield StorageHealth(database)
     await database.close()
 

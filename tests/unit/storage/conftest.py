@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import Database, NewScan, Person, Pictures, Scan
+from tests.databases import database_at
 
 ANNA, BORIS = 700_000_000_001, 42
 
@@ -49,7 +50,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def db(file: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite+aiosqlite:///{file}")
+    database = await Database.open(database_at(file))
     yield database
     await database.close()
 

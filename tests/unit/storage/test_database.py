@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -13,18 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from bot.cli.main import main
 from storage import Database, StorageError
 from storage.errors import StorageBusyError
-from storage.migrations import config, upgrade
-from storage.schema import METADATA, REVISION
-from storage.sessions import opening_engine
-from storage.url import parse
+from storage.schema import REVISION
 from tests.conftest import PROJECT
 from tests.unit.storage.conftest import a_scan, add
 
@@ -117,58 +110,6 @@ async def test_the_settings_that_keep_data_whole_are_on(tmp_path: Path) -> None:
 
 
 # Migrations
-
-
-async def test_models_and_migrations_describe_the_same_schema(tmp_path: Path) -> None:
-    def difference(connection: Connection) -> list[object]:
-        upgrade(connection)
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA))
-
-    engine = opening_engine(parse(url(tmp_path / "t.db")))
-    async with engine.begin() as connection:
-        assert await connection.run_sync(difference) == []
-    await engine.dispose()
-
-
-async def test_models_and_migrations_have_same_checks_and_uniques(tmp_path: Path) -> None:
-    # Alembic compares tables, columns and indexes, but neither CHECKs nor AUTOINCREMENT.
-    def tables(file: Path) -> dict[str, list[str]]:
-        with closing(sqlite3.connect(file)) as connection:
-            rows = connection.execute(
-                "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT IN ('alembic_version')"
-            ).fetchall()
-        # A column that was added later stands on the line of the one before it.
-        bodies = {name: sql[sql.index("(") + 1 : sql.rindex(")")].replace('"', "") for name, sql in rows}
-        return {
-            name: sorted(part.strip() for part in re.split(r",\s*(?![^(]*\))", body)) for name, body in bodies.items()
-        }
-
-    migrated, modelled = tmp_path / "migrated.db", tmp_path / "modelled.db"
-    for file, make in ((migrated, upgrade), (modelled, METADATA.create_all)):
-        engine = opening_engine(parse(url(file)))
-        async with engine.begin() as connection:
-            await connection.run_sync(make)
-        await engine.dispose()
-
-    assert tables(migrated) == tables(modelled)
-    assert any("AUTOINCREMENT" in line for line in tables(migrated)["scans"])
-
-
-def test_the_schema_knows_the_newest_revision() -> None:
-    assert ScriptDirectory.from_config(config()).get_current_head() == REVISION
-
-
-async def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half_way(connection: Connection) -> None:
-        upgrade(connection)
-        connection.exec_driver_sql("CREATE TABLE people (id INTEGER)")
-
-    monkeypatch.setattr("storage.migrations.upgrade", half_way)
-    with pytest.raises(StorageError):
-        await Database.open(url(tmp_path / "t.db"))
-
-    with closing(sqlite3.connect(tmp_path / "t.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
 # Mistakes of the operator
@@ -381,28 +322,6 @@ def test_command_line_reports_a_problem_in_one_line(file: Path, capsys: pytest.C
     file.write_bytes(b"")
     assert main(["db", "check"]) == 1
     assert "run 'tumorscan db upgrade'" in capsys.readouterr().out
-
-
-async def test_inbox_of_an_older_version_survives_migration(tmp_path: Path) -> None:
-    engine = opening_engine(parse(url(tmp_path / "t.db")))
-
-    def as_it_was(connection: Connection) -> None:
-        upgrade(connection, "0002")
-
-    async with engine.begin() as connection:
-        await connection.run_sync(as_it_was)
-    await engine.dispose()
-    with closing(sqlite3.connect(tmp_path / "t.db")) as old:
-        old.executemany(
-            "INSERT INTO inbox VALUES (?, ?, 7, 'x', ?, 0, 0, '{}', 'error', '2026-01-01', ?)",
-            [(1, 1, "held", None), (2, 2, "set_aside", "2026-01-02"), (3, 3, "waiting", None)],
-        )
-        old.commit()
-    database = await Database.open(url(tmp_path / "t.db"))
-    assert await database.inbox.awaiting_consent(7) == 1
-    assert [letter.update_id for letter in await database.inbox.dead_letters()] == [2]
-    assert [pending.update_id for pending in await database.inbox.recover()] == [3]
-    await database.close()
 
 
 async def test_an_empty_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
-from storage import Database, NewScan, Person, StorageError, UnknownScanError, repositories
+from storage import Database, NewScan, Person, StorageError, UnknownScanError, scans
 from storage.public_id import ALPHABET, new_public_id, public_id_of, read_public_id
 from storage.records import KeptSlice
 from tests.unit.storage.conftest import a_scan, add
@@ -108,7 +108,7 @@ async def test_a_public_id_that_is_taken_is_drawn_again(
     db: Database, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = iter(["A7K2-Q9", "A7K2-Q9", "A7K2-Q9", "C3DF-X4"])
-    monkeypatch.setattr("storage.repositories.new_public_id", lambda: next(drawn))
+    monkeypatch.setattr("storage.scans.new_public_id", lambda: next(drawn))
 
     assert (await add(db, anna.id, a_scan("1"))).public_id == "A7K2-Q9"
     second = await add(db, anna.id, a_scan("2"))
@@ -189,11 +189,11 @@ async def test_a_history_page_is_read_from_an_index(db: Database, anna: Person, 
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (repositories._BY_PICTURE, "person_id=? AND picture_sha256=?"),
-        (repositories._BY_SOURCE, "person_id=? AND source_key=?"),
-        (repositories._BY_NUMBER, "person_id=? AND number=?"),
-        (repositories._BY_PUBLIC_ID, "public_id=?"),
-        (repositories._NEWEST, "person_id=?"),
+        (scans._BY_PICTURE, "person_id=? AND picture_sha256=?"),
+        (scans._BY_SOURCE, "person_id=? AND source_key=?"),
+        (scans._BY_NUMBER, "person_id=? AND number=?"),
+        (scans._BY_PUBLIC_ID, "public_id=?"),
+        (scans._NEWEST, "person_id=?"),
     ],
 )
 async def test_no_look_up_walks_through_the_history(

@@ -1,22 +1,19 @@
-"""What can be asked of the database: people, and their scans. Nobody is ever given another person's scan."""
+"""Scans with their pictures and slices. Nobody is ever given another person's scan."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from storage.access import forget_invitation
-from storage.columns import names_of, storable
+from storage.columns import names_of
 from storage.errors import StorageError, UnknownPersonError, UnknownScanError
-from storage.inbox import BARE
 from storage.public_id import new_public_id, read_public_id
-from storage.records import KeptSlice, NewScan, Person, Pictures, Scan, ScanFields, ScanPage
-from storage.schema import INBOX, PEOPLE, PICTURES, SCANS, SLICES, insert_into
+from storage.records import KeptSlice, NewScan, Pictures, Scan, ScanFields, ScanPage
+from storage.schema import PEOPLE, PICTURES, SCANS, SLICES
 from storage.sessions import Sessions
 from storage.usage import count_scan
 from storage.vault import Vault
@@ -27,86 +24,6 @@ _ATTEMPTS = 8
 # of the record's fields, so that a row is the record's arguments.
 _SCAN_VALUES = names_of(ScanFields)
 _SCAN_COLUMNS = tuple(SCANS.c[name] for name in names_of(Scan))
-_PERSON_COLUMNS = tuple(PEOPLE.c[name] for name in names_of(Person))
-
-
-class People:
-    """Everybody who has written to the bot, by the id of their private chat."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._seal = sessions.vault.of(PEOPLE)
-
-    async def register(self, chat_id: int, name: str, language: str) -> Person:
-        """Remember a person, or take over the new name of one who is known (their language stays as chosen)."""
-        values: dict[str, object] = {
-            "chat_id": chat_id,
-            "name": name,
-            "language": storable(language)[:35],
-            "role": "user",
-            "blocked": False,
-            "next_number": 1,
-            "forgets": False,
-            "created_at": datetime.now(UTC),
-        }
-        statement, sealed = _register(self._sessions.sqlite), self._seal.values(values)
-        return self._person(await self._sessions.write(lambda at: at.execute(statement, sealed).one()))
-
-    async def get(self, chat_id: int) -> Person | None:
-        """Look a person up."""
-        row = await self._sessions.read(lambda at: at.execute(_PERSON, {"chat": chat_id}).one_or_none())
-        return self._person(row) if row else None
-
-    async def give_consent(self, chat_id: int, version: int) -> Person:
-        """Note the consent to this version of the privacy text, now. Raises UnknownPersonError."""
-        return await self._change(chat_id, consent_at=datetime.now(UTC), consent_version=version)
-
-    async def withdraw_consent(self, chat_id: int) -> Person:
-        """Forget the consent; what was kept stays until it is deleted. Raises UnknownPersonError."""
-        return await self._change(chat_id, consent_at=None, consent_version=None)
-
-    async def set_blocked(self, chat_id: int, blocked: bool) -> Person:
-        """Note that the person blocked the bot, or came back. Raises UnknownPersonError."""
-        return await self._change(chat_id, blocked=blocked)
-
-    async def set_forgets(self, chat_id: int, forgets: bool) -> Person:
-        """Note whether this person wants nothing kept of what comes. Raises UnknownPersonError."""
-        return await self._change(chat_id, forgets=forgets)
-
-    async def set_language(self, chat_id: int, language: str) -> Person:
-        """Note the language to answer in. Raises UnknownPersonError."""
-        return await self._change(chat_id, language=language)
-
-    async def set_utc_offset(self, chat_id: int, minutes: int) -> Person:
-        """Note by how much the person's clock is ahead of UTC. Raises UnknownPersonError."""
-        return await self._change(chat_id, utc_offset=minutes)
-
-    async def delete(self, chat_id: int) -> int:
-        """Delete a person with everything of theirs; returns how many scans went. Unknown people have none.
-
-        Updates of theirs that await consent or are dead letters are erased too; one that is still in work erases itself
-        when it is done, and one that waits is a later wish of theirs.
-        """
-        scans = await self._sessions.write(lambda at: _delete_person(at, chat_id))
-        if scans is not None:
-            await self._sessions.scrub()
-        return scans or 0
-
-    async def forget_strangers(self, created_before: datetime) -> int:
-        """Delete those who came before this time, have said no yes, and of whom nothing is kept; returns how many."""
-        has_scans = select(SCANS.c.id).where(SCANS.c.person_id == PEOPLE.c.id).exists()
-        strangers = (PEOPLE.c.consent_at.is_(None), PEOPLE.c.created_at < created_before, ~has_scans)
-        return await self._sessions.write(lambda at: at.execute(delete(PEOPLE).where(*strangers)).rowcount)
-
-    async def _change(self, chat_id: int, **values: object) -> Person:
-        statement = update(PEOPLE).where(PEOPLE.c.chat_id == chat_id).values(**values).returning(*_PERSON_COLUMNS)
-        row = await self._sessions.write(lambda at: at.execute(statement).one_or_none())
-        if row is None:
-            raise UnknownPersonError("this chat is not registered")
-        return self._person(row)
-
-    def _person(self, row: Row[Any]) -> Person:
-        return Person(*self._seal.row(row))
 
 
 class Scans:
@@ -297,7 +214,6 @@ class Scans:
         return self._scan(row)
 
 
-_PERSON = select(*_PERSON_COLUMNS).where(PEOPLE.c.chat_id == bindparam("chat"))
 _NOT_HIDDEN = SCANS.c.deleted_at.is_(None)
 _OF_PERSON = select(*_SCAN_COLUMNS).where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN)
 _NEWEST = _OF_PERSON.order_by(SCANS.c.number.desc()).limit(1)
@@ -337,25 +253,6 @@ _RECORD = (
     .where(SCANS.c.id == bindparam("scan"))
     .values(messages=bindparam("sent"), file_ids=bindparam("with_ids"))
 )
-
-
-@cache
-def _register(on_sqlite: bool) -> Any:
-    fresh = insert_into(PEOPLE, on_sqlite=on_sqlite)
-    known = fresh.on_conflict_do_update(index_elements=["chat_id"], set_={"name": fresh.excluded.name})
-    return known.returning(*_PERSON_COLUMNS)
-
-
-def _delete_person(at: Connection, chat_id: int) -> int | None:
-    of_chat = (INBOX.c.chat_id == chat_id, INBOX.c.state.in_(("awaiting_consent", "dead_letter")))
-    at.execute(update(INBOX).where(*of_chat).values(**BARE, finished_at=datetime.now(UTC)))
-    forget_invitation(at, chat_id)
-    person = at.execute(_PERSON, {"chat": chat_id}).first()
-    if person is None:
-        return None
-    scans = at.scalar(select(func.count()).where(SCANS.c.person_id == person.id))
-    at.execute(delete(PEOPLE).where(PEOPLE.c.id == person.id))
-    return scans or 0
 
 
 def _add(at: Connection, person_id: int, new: NewScan, vault: Vault) -> tuple[Row[Any], Row[Any] | None]:
