@@ -33,6 +33,8 @@ from reports.typefaces import REGULAR, load
 
 _LABEL_CHARACTERS = 600
 """More of a patient label is not looked at; two lines of it are shown."""
+_PAGES, _PAGES_OF_A_STUDY = 2, 4
+"""As many as a doctor is asked to turn; pictures are drawn smaller before it are more."""
 _LABEL_WIDTH = WIDTH * 0.53
 
 
@@ -93,8 +95,12 @@ class _Sheet:
     def pages(self) -> list[list[Placed]]:
         """What goes onto each page, with lines for notes where the last one has room."""
         first_top = self.height - 130 - VALUE.leading * len(self._label_lines())
-        sections = [section for section in _sections(self.data, self.own) if section.blocks]
-        pages = paginate(sections, first_top, self.height - HEAD, BOTTOM)
+        result, *others = [section for section in _sections(self.data, self.own) if section.blocks]
+        for most in parts.PICTURE_HEIGHTS:
+            sections = [result, parts.pictures(self.data, self.own, most), *others]
+            pages = paginate(sections, first_top, self.height - HEAD, BOTTOM)
+            if len(pages) <= (_PAGES_OF_A_STUDY if self.data.slices else _PAGES):
+                break
         last = pages[-1][-1] if pages[-1] else None
         left = last.top - last.block.height - BOTTOM if last else 0.0
         if (notes := parts.notes(left, self.own)).blocks and last:
@@ -137,7 +143,6 @@ class _Sheet:
 def _sections(data: ReportData, own: Words) -> list[Section]:
     return [
         parts.result(data, own),
-        parts.pictures(data, own),
         parts.scores(data.bars, own),
         parts.bullets(own.strength, data.strength),
         parts.paragraph(own.figure, data.figure_words),
@@ -146,7 +151,6 @@ def _sections(data: ReportData, own: Words) -> list[Section]:
         parts.bullets(own.seek_help, data.seek_help),
         parts.sources(own.sources, data.sources),
         parts.provenance(data, own),
-        parts.check(data.verification, own),
     ]
 
 

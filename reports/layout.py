@@ -28,6 +28,8 @@ class Section:
     """What it is called in the list of bookmarks; "" for none."""
     is_whole: bool = False
     """Never cut where a page has room for it."""
+    kept: int = 2
+    """Where it is cut, so many blocks stay together at least, on either page."""
 
     @property
     def height(self) -> float:
@@ -45,15 +47,11 @@ class Placed:
     """Of the section that begins here."""
 
 
-KEPT = 2
-"""Of a section that is cut, so many blocks stay together at least, on either page."""
-
-
 def paginate(sections: Sequence[Section], first_top: float, top: float, bottom: float) -> list[list[Placed]]:
     """Put sections onto pages whose upper edges are at ``first_top`` and ``top``, and whose lower edge is ``bottom``.
 
-    A page is filled before the next one begins: a section is cut between blocks, with ``KEPT`` of them on either side,
-    unless it ``is_whole`` and fits on a page. A block must not be higher than a page.
+    A page is filled before the next one begins: a section is cut between blocks, with some of them kept on either
+    side, unless it ``is_whole`` and fits on a page. A block must not be higher than a page.
     """
     pages: list[list[Placed]] = [[]]
     y = first_top
@@ -74,17 +72,17 @@ def paginate(sections: Sequence[Section], first_top: float, top: float, bottom: 
 def _cuts(section: Section, y: float, top: float, bottom: float, *, is_first: bool) -> set[int]:
     """Before which of its blocks a new page begins, for a section that begins at ``y``."""
     cuts: set[int] = set()
-    start, number = 0, len(section.blocks)
+    start, number, kept = 0, len(section.blocks), section.kept
     while start < number:
         fitting = _fitting(section.blocks[start:], y - bottom)
         end = start + fitting
         if end >= number:
             break
         fits_whole = section.height <= top - bottom
-        if (start == 0 and section.is_whole and fits_whole) or fitting < min(KEPT, number - start):
+        if (start == 0 and section.is_whole and fits_whole) or fitting < min(kept, number - start):
             end = start
-        elif number - end < KEPT:
-            end = number - KEPT if number - KEPT >= start + KEPT else start
+        elif number - end < kept:
+            end = number - kept if number - kept >= start + kept else start
         if end == start and (start in cuts or (is_first and start == 0)):
             end = start + max(fitting, 1)  # the page is empty: there is no better one
             if end >= number:

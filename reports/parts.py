@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from reports import qr
@@ -32,12 +33,15 @@ from reports.style import (
 )
 from reports.text import Line
 
-SECTION_GAP = 16.0
+SECTION_GAP = 13.5
 _PAD = 14.0
 _BULLET = 11.0
+_BULLET_LINES = 8
+_LINK_GAP = 6.0
 _SLOT_GAP = 14.0
 _SHEET_HEIGHT = 480.0
-_SLOT_HEIGHT = (WIDTH - _SLOT_GAP) / 2
+PICTURE_HEIGHTS = (222.0, 186.0, 160.0, 130.0)
+"""So much of the first page a picture may take: the less, the more of the words need no further page."""
 _SCALE_HEIGHT = 7.0
 _BAR_HEIGHT = 8.0
 _SCORE_WIDTH = 38.0
@@ -45,7 +49,7 @@ _SQUARE = 92.0
 """Side of the QR code with its white edge: its modules are about 0.8 mm wide, which phones read from a hand's width."""
 _NOTE_LINE = 21.0
 """Between two lines to write on by hand."""
-_NOTES_LEAST, _NOTES_MOST = 3, 12
+_NOTES_LEAST, _NOTES_MOST = 2, 12
 
 
 def baseline(top: float, style: Style) -> float:
@@ -74,11 +78,11 @@ def _box(height: float, line: Line | None = None, style: Style = TEXT) -> Block:
     return Block(height, draw)
 
 
-def pictures(data: ReportData, words: Words) -> Section:
-    """The original beside the overlay, with the scale of the heat."""
+def pictures(data: ReportData, words: Words, most: float = PICTURE_HEIGHTS[0]) -> Section:
+    """The original beside the overlay, at ``most`` so high, with the scale of the heat."""
     slot = (WIDTH - _SLOT_GAP) / 2
     shown = [(Jpeg(data.original), words.original), (Jpeg(data.overlay), words.overlay)]
-    sizes = [_fit(jpeg, slot) for jpeg, _ in shown]
+    sizes = [_fit(jpeg, slot, most) for jpeg, _ in shown]
     height = max(size[1] for size in sizes)
     placed = f"{words.original}. {data.place}" if data.place else words.original
     captions = [CAPTION.wrap(placed, slot, 2), CAPTION.wrap(words.overlay, slot, 2)]
@@ -90,7 +94,7 @@ def pictures(data: ReportData, words: Words) -> Section:
     def draw(pen: Pen, top: float) -> None:
         for i, ((jpeg, said), (wide, high)) in enumerate(zip(shown, sizes, strict=True)):
             x = LEFT + i * (slot + _SLOT_GAP)
-            if wide < slot - 1 or high < height - 1:
+            if wide < 0.7 * slot or high < 0.7 * height:
                 pen.box(x, top - height, slot, height, TRACK)
             pen.picture(jpeg, x + (slot - wide) / 2, top - (height + high) / 2, wide, high, said)
             if sides and sides.left and wide > 4 * SIDE.size:
@@ -119,8 +123,8 @@ def slices(sheet: ContactSheet | None) -> tuple[Section, ...]:
     )
 
 
-def _fit(jpeg: Jpeg, slot: float) -> tuple[float, float]:
-    scale = min(slot / jpeg.width, _SLOT_HEIGHT / jpeg.height)
+def _fit(jpeg: Jpeg, slot: float, most: float) -> tuple[float, float]:
+    scale = min(slot / jpeg.width, most / jpeg.height)
     return jpeg.width * scale, jpeg.height * scale
 
 
@@ -177,38 +181,47 @@ def bullets(heading: str, items: Iterable[str]) -> Section:
     blocks: list[Block] = []
     for item in items:
         lines = TEXT.wrap(item, BODY_WIDTH - _BULLET)
-        if lines:
-            with_dot = partial(_draw_bullet, dot=dot, line=lines[0])
-            blocks.append(Block(TEXT.leading, with_dot, 2.5))
-            blocks += _lines(lines[1:], TEXT, x=BODY + _BULLET)
-    return _headed(heading, blocks)
+        # An entry stays on one page, unless it is as long as a paragraph.
+        for start in range(0, len(lines), _BULLET_LINES):
+            part = lines[start : start + _BULLET_LINES]
+            drawn = partial(_draw_bullet, dot=dot if start == 0 else None, lines=part)
+            blocks.append(Block(TEXT.leading * len(part), drawn, 0 if start else 2.5))
+    return _headed(heading, blocks, kept=1)
 
 
-def _draw_bullet(pen: Pen, top: float, dot: Line, line: Line) -> None:
-    pen.text(BODY, baseline(top, TEXT), dot, HEADING)
-    pen.text(BODY + _BULLET, baseline(top, TEXT), line, TEXT)
+def _draw_bullet(pen: Pen, top: float, dot: Line | None, lines: Sequence[Line]) -> None:
+    if dot:
+        pen.text(BODY, baseline(top, TEXT), dot, HEADING)
+    write(pen, BODY + _BULLET, top, lines, TEXT)
 
 
 def sources(heading: str, items: Iterable[Source]) -> Section:
     """Where the statements come from; the whole entry is a link."""
     blocks: list[Block] = []
     for item in items:
-        title, url = TEXT.wrap(item.title, BODY_WIDTH), LINK.wrap(item.url, BODY_WIDTH)
-        height = TEXT.leading * len(title) + LINK.leading * len(url)
+        title, url = FINE.wrap(item.title, BODY_WIDTH), LINK.wrap(item.url, BODY_WIDTH)
+        # A short address stands behind its title.
+        is_one = len(title) == len(url) == 1 and title[0].width + url[0].width + _LINK_GAP <= BODY_WIDTH
+        height = FINE.leading * len(title) + (0 if is_one else LINK.leading * len(url))
+        drawn = partial(_draw_source, link=item.url, title=title, url=url, is_one=is_one)
+        blocks.append(Block(height, drawn, 3))
+    return _headed(heading, blocks, kept=1)
 
-        def draw(
-            pen: Pen, top: float, item: Source = item, title: Sequence[Line] = title, url: Sequence[Line] = url
-        ) -> None:
-            height = write(pen, BODY, top, title, TEXT)
-            height += write(pen, BODY, top - height, url, LINK)
-            pen.link(item.url, BODY, top - height, BODY_WIDTH, height)
 
-        blocks.append(Block(height, draw, 3))
-    return _headed(heading, blocks)
+def _draw_source(pen: Pen, top: float, link: str, title: Sequence[Line], url: Sequence[Line], *, is_one: bool) -> None:
+    height = write(pen, BODY, top, title, FINE)
+    if is_one:
+        write(pen, BODY + title[0].width + _LINK_GAP, top, url, LINK)
+    else:
+        height += write(pen, BODY, top - height, url, LINK)
+    pen.link(link, BODY, top - height, BODY_WIDTH, height)
 
 
 def provenance(data: ReportData, words: Words) -> Section:
-    """Which model spoke about which bytes, so that the answer can be checked later."""
+    """Which model spoke about which bytes, so that the answer can be checked later; and how to check the report.
+
+    The square code of the report stands in the margin.
+    """
     rows = (
         (words.model, words.model_line.format(name=data.model_name, version=data.model_version)),
         (words.weights, data.model_sha256),
@@ -219,28 +232,32 @@ def provenance(data: ReportData, words: Words) -> Section:
     for name, value in rows:
         blocks += _lines(CAPTION.wrap(name, BODY_WIDTH, 1), CAPTION, gap=3)
         blocks += _lines(FINE.wrap(value, BODY_WIDTH, 3), FINE)
-    return _headed(words.made_by, blocks)
+    if data.verification is None:
+        return _headed(words.made_by, blocks, is_whole=True)
+    blocks += _lines(CAPTION.wrap(words.check, BODY_WIDTH, 1), CAPTION, gap=3)
+    blocks += _lines(FINE.wrap(words.check_how.format(code=data.verification.code), BODY_WIDTH), FINE)
+    headed = _headed(words.made_by, blocks, is_whole=True)
+    below = HEADING.leading * len(HEADING.wrap(words.made_by, BODY - LEFT - 14))
+    return replace(headed, blocks=_with_square(headed.blocks, below, data.verification, words))
 
 
-def check(verification: Verification | None, words: Words) -> Section:
-    """How to check that nobody has changed the report: the square code in the margin, the code and words beside it."""
-    if verification is None:
-        return Section(())
+def _with_square(
+    blocks: tuple[Block, ...], below: float, verification: Verification, words: Words
+) -> tuple[Block, ...]:
+    """Put the square code into the margin ``below`` the upper edge of the first block, and leave room for it."""
     side, stretches = qr.stretches(verification.address)
     module = _SQUARE / (side + 2 * qr.QUIET)
-    lines = HEADING.wrap(words.check, BODY - LEFT - 14)
-    told = TEXT.wrap(words.check_how.format(code=verification.code), BODY_WIDTH)
-    below = HEADING.leading * len(lines)
+    first = blocks[0]
 
     def draw(pen: Pen, top: float) -> None:
-        write(pen, LEFT, top, lines, HEADING)
-        edge = qr.QUIET * module
+        first.draw(pen, top)
         # Its white edge may lie over the edge of the column: there is nothing but paper.
-        pen.modules(stretches, LEFT, top - below - edge / 2, module, f"{words.square}: {verification.address}")
-        write(pen, BODY, top, told, TEXT)
+        at = top - below - qr.QUIET * module / 2
+        pen.modules(stretches, LEFT, at, module, f"{words.square}: {verification.address}")
 
-    height = max(below + _SQUARE - qr.QUIET * module, TEXT.leading * len(told))
-    return Section((Block(height, draw),), SECTION_GAP, title=words.check)
+    used = sum(block.height + block.gap for block in blocks)
+    missing = max(below + _SQUARE - qr.QUIET * module - used, 0.0)
+    return (replace(first, draw=draw), *blocks[1:], Block(missing, _nothing))
 
 
 def notes(room: float, words: Words) -> Section:
@@ -258,7 +275,7 @@ def notes(room: float, words: Words) -> Section:
     return Section((Block(HEADING.leading + lines * _NOTE_LINE, draw),), SECTION_GAP, title=words.notes)
 
 
-def _headed(heading: str, blocks: Sequence[Block], *, is_whole: bool = False) -> Section:
+def _headed(heading: str, blocks: Sequence[Block], *, is_whole: bool = False, kept: int = 2) -> Section:
     """Put a heading beside its blocks; without any, the section is empty and takes no room."""
     if not blocks:
         return Section(())
@@ -272,7 +289,7 @@ def _headed(heading: str, blocks: Sequence[Block], *, is_whole: bool = False) ->
     missing = HEADING.leading * len(lines) - sum(block.height + block.gap for block in blocks)
     if missing > 0:
         rest.append(Block(missing, _nothing))
-    return Section((Block(first.height, draw), *rest), SECTION_GAP, heading, is_whole)
+    return Section((Block(first.height, draw), *rest), SECTION_GAP, heading, is_whole, kept)
 
 
 def _lines(lines: Iterable[Line], style: Style, x: float = BODY, gap: float = 0) -> list[Block]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from reportlab import rl_config
 from reportlab.lib.colors import Color
+from reportlab.pdfbase.pdfdoc import PDFString
 from reportlab.pdfbase.pdfutils import readJPEGInfo
 from reportlab.pdfgen.canvas import Canvas
 
@@ -20,6 +21,8 @@ from reports.typefaces import GLYPH_TEXTS, load
 # As text (ASCII85) every picture and font would be a quarter larger and take many times as long to write.
 rl_config.useA85 = 0
 
+_PRINTED = 4
+"""Flag of an annotation (ISO 32000-1, table 165)."""
 Colour = tuple[float, float, float]
 
 
@@ -218,7 +221,9 @@ class Pen:
         """Make a rectangle lead to a web address; anything but http and https leads nowhere."""
         if url.startswith(("https://", "http://")):
             x = self._left(x, width)
-            self._canvas.linkURL(url, (x, y, x + width, y + height), relative=0, thickness=0)
+            area = (x, y, x + width, y + height)
+            # Printed with the page (PDF/A), and read aloud as what it is.
+            self._canvas.linkURL(url, area, relative=0, thickness=0, F=_PRINTED, Contents=PDFString(url))
 
 
 def _put(pen: Any, x: float, y: float, chars: str) -> None:

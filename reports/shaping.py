@@ -48,7 +48,7 @@ def shape(font: str, text: str, *, right_to_left: bool) -> tuple[Glyph, ...]:
     told = _told(font, text, [(info.cluster, info.codepoint) for info in infos])
     return tuple(
         Glyph(
-            _known(font, info.codepoint, place.x_advance * scale),
+            _known(font, info.codepoint, face.get_glyph_h_advance(info.codepoint) * scale),
             said,
             place.x_advance * scale,
             place.x_offset * scale,
@@ -83,7 +83,10 @@ def _told(font: str, text: str, glyphs: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _known(font: str, glyph: int, width: float) -> str:
-    """Make a glyph known to ReportLab by its number, so that the same one has the same name in every process."""
+    """Make a glyph known to ReportLab by its number, so that the same one has the same name in every process.
+
+    ``width`` is that of the glyph alone: beside another one it may be given more or less room.
+    """
     face, code = load(font).face, GLYPHS + glyph
     if code not in face.charToGlyph:
         face.charToGlyph[code] = glyph

@@ -10,7 +10,7 @@ WIDTH = RIGHT - LEFT
 BODY = LEFT + 128
 """Texts stand to the right of their headings, in lines short enough to read."""
 BODY_WIDTH = RIGHT - BODY
-HEAD, BOTTOM = 78.0, 64.0
+HEAD, BOTTOM = 68.0, 58.0
 """Between these, from the top and from the foot, a page holds its sections."""
 
 INK: Colour = (0.13, 0.17, 0.22)
@@ -26,14 +26,14 @@ SUBTITLE = Style(11, 15, QUIET)
 SCAN_ID = Style(17, 22, ACCENT, bold=True)
 CAPTION = Style(8, 11, QUIET)
 VALUE = Style(11, 15, INK)
-HEADING = Style(9.5, 13.8, ACCENT, bold=True)
-TEXT = Style(9.5, 13.8, INK)
-LINK = Style(8, 11, ACCENT)
+HEADING = Style(9.3, 13.0, ACCENT, bold=True)
+TEXT = Style(9.3, 13.0, INK)
+LINK = Style(7.5, 10.5, ACCENT)
 VERDICT = Style(15, 20, INK, bold=True)
 EXPLANATION = Style(10, 14.8, INK)
 FINE = Style(7.5, 10.5, INK)
 SIDE = Style(11, 14, (1.0, 1.0, 1.0), bold=True)
-SCORE = Style(9.5, 13.8, INK, bold=True)
+SCORE = Style(9.3, 13.0, INK, bold=True)
 
 HEAT = (
     (179, 50, 90), (198, 61, 77), (215, 75, 63), (229, 92, 48), (240, 111, 32), (247, 132, 16), (251, 155, 6),

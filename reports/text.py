@@ -119,7 +119,11 @@ def wrap(text: str, size: float, width: float, *, bold: bool = False, max_lines:
         levels = _levels(paragraph)
         for start, end in _breaks(paragraph, width / size, bold=bold):
             if len(pieces) == max_lines:
-                cut = _cut(pieces.pop()[0], width / size, bold=bold)
+                last = pieces.pop()[0]
+                # A part of the next word fits too where a long one has left most of the line empty.
+                if start and measure(last.rstrip(" "), bold=bold) < width / size / 2:
+                    last += paragraph[start:end]
+                cut = _cut(last, width / size, bold=bold)
                 pieces.append((cut, _levels(cut)))
                 return tuple(_line(*piece, size, bold=bold) for piece in pieces)
             pieces.append((paragraph[start:end], levels[start:end]))
