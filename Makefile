@@ -25,7 +25,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint test-services bench soak mutants fuzz audit picture lock clean
+.PHONY: help run test check lint test-services bench soak mutants fuzz threats audit picture lock clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -62,6 +62,9 @@ mutants: $(CHECK) ## change what safety hangs on bit by bit, and list the change
 MINUTES ?= 10
 fuzz: $(CHECK) ## feed everything that comes from outside with changed input for ten minutes (MINUTES=1 for one)
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+threats: $(CHECK) ## take each answer of SECURITY.md out of a copy, and see that its test fails (half an hour)
+	$(BIN)/python -m tests.threats
 
 audit: $(CHECK) ## licences, known vulnerabilities, bill of materials and checksums of the weights
 	$(BIN)/python -m tests.audit

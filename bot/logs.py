@@ -3,8 +3,10 @@
 import json
 import logging
 import re
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from bot.operations import trace
 
@@ -22,6 +24,8 @@ class Discreet(logging.Formatter):
 
     Telegram's library logs an answer that it can't read whole, with all that people wrote; asyncio names the exception
     of a task, with its words. Of both only what stands in their own code is shown, and the kind of the error.
+    A traceback of ours shows lines of code; of an error that is not ours its words are left out, which may quote
+    what somebody wrote ("invalid literal for int() with base 10: 'Anna'").
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -29,6 +33,24 @@ class Discreet(logging.Formatter):
         if record.name.partition(".")[0] not in _OURS:
             record = _bare(record)
         return _TOKEN.sub("<token>", super().format(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        """The lines of code that led to an error and to those that it came of, without other people's words."""
+        return "\n".join(_lines_of(ei[1])) if ei[1] is not None else ""
+
+
+def _lines_of(error: BaseException) -> Iterator[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _lines_of(cause)
+        yield "which led to:"
+    yield "Traceback (most recent call last):"
+    yield from "".join(traceback.format_tb(error.__traceback__)).rstrip().splitlines()
+    kind = type(error)
+    is_ours = kind.__module__.partition(".")[0] in _OURS
+    yield f"{kind.__module__}.{kind.__qualname__}" + (f": {error}" if is_ours else "")
+    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _lines_of(one)
 
 
 class JsonLines(Discreet):

@@ -115,7 +115,8 @@ class Database:
     async def backup(self, path: Path) -> None:
         """Write a consistent copy to the new file ``path`` while the bot goes on working.
 
-        The copy is complete or not there: it gets its name only when it is on the disk and has been checked.
+        The copy is complete or not there: it gets its name only when it is on the disk and has been checked. A scan
+        that is just being deleted, or is to be forgotten as soon as it is answered, is not in it.
         Raises StorageError when ``path`` exists or cannot be written, or the database is not SQLite.
         """
         source = self._sessions.address.path
@@ -234,6 +235,18 @@ def _migrate(connection: Connection) -> None:
         raise StorageError(f"DATABASE_URL: {len(orphans)} rows refer to rows that are gone: put back a backup")
 
 
+def _leave_out_what_goes(copy: sqlite3.Connection) -> None:
+    """A copy may be kept for months: what people want gone, and is there for seconds more, is not to be in it."""
+    names = {row[0] for row in copy.execute("SELECT name FROM pragma_table_info('scans')")}
+    if not {"passes", "deleted_at"} <= names:
+        return  # of an earlier version, which had neither
+    copy.execute("PRAGMA foreign_keys = ON")
+    gone = copy.execute("DELETE FROM scans WHERE passes OR deleted_at IS NOT NULL").rowcount
+    copy.commit()
+    if gone:
+        copy.execute("VACUUM")
+
+
 def _copy(source: Path, path: Path) -> None:
     if path.exists():
         raise StorageError(f"{path} exists already: name a new file for the backup")
@@ -243,6 +256,7 @@ def _copy(source: Path, path: Path) -> None:
             partial = Path(folder, path.name)
             with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
                 original.backup(copy)
+                _leave_out_what_goes(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
                 copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 copy.execute(f"PRAGMA user_version = {stamp(datetime.now(UTC))}")

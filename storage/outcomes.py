@@ -1,11 +1,12 @@
 """What a doctor found, as people tell it of their scans: to see how the models do in this place."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from storage.columns import names_of
 from storage.public_id import read_public_id
@@ -15,6 +16,8 @@ from storage.sessions import Sessions
 
 NOTHING, SOMETHING_ELSE = "-nothing", "-else"
 """What a doctor can find beside the classes of a model, whose names begin with a letter."""
+LENGTH = 40
+"""Letters to which a finding is filled with blanks: sealed, the shorter ones would tell which they are."""
 _COLUMNS = tuple(OUTCOMES.c[name] for name in names_of(Outcome))
 
 
@@ -48,11 +51,12 @@ class Outcomes:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._seal = sessions.vault.of(OUTCOMES)
 
     async def of(self, scan_id: int) -> Outcome | None:
         """What the doctor found, as far as it was told."""
         row = await self._sessions.read(lambda at: at.execute(_OF_SCAN, {"scan": scan_id}).first())
-        return Outcome(*row) if row else None
+        return self._outcome(row)
 
     async def note(self, person_id: int, public_id: str, found: str) -> Outcome | None:
         """Keep or change what the doctor found: a class, NOTHING or SOMETHING_ELSE. None: this person has no such scan.
@@ -66,13 +70,12 @@ class Outcomes:
             if scan is None:
                 return None
             known = at.execute(_OF_SCAN, {"scan": scan}).first()
-            if known is not None and known.found == found:
+            if known is not None and self._opened(known).found == found:
                 return known
-            values = {"scan_id": scan, "found": found, "noted_at": now, "shared_at": None}
-            return at.execute(statement, values).one()
+            values = {"scan_id": scan, "found": found.ljust(LENGTH), "noted_at": now, "shared_at": None}
+            return at.execute(statement, self._seal.values(values)).one()
 
-        row = await self._sessions.write(keep)
-        return Outcome(*row) if row else None
+        return self._outcome(await self._sessions.write(keep))
 
     async def share(self, person_id: int, public_id: str, *, shared: bool) -> Outcome | None:
         """Note a yes to handing the picture on with the outcome, or take it back. None: there is no such outcome."""
@@ -83,8 +86,7 @@ class Outcomes:
             statement = update(OUTCOMES).where(OUTCOMES.c.scan_id == scan).values(**values).returning(*_COLUMNS)
             return None if scan is None else at.execute(statement).one_or_none()
 
-        row = await self._sessions.write(change)
-        return Outcome(*row) if row else None
+        return self._outcome(await self._sessions.write(change))
 
     async def remove(self, person_id: int, public_id: str) -> bool:
         """Delete an outcome, also from the disk; False when there is none."""
@@ -100,14 +102,31 @@ class Outcomes:
 
     async def counts(self) -> tuple[OutcomeCount, ...]:
         """All outcomes, counted by organ, model, answer and what was found."""
-        rows = await self._sessions.read(lambda at: at.execute(_COUNTS).all())
-        return tuple(OutcomeCount(*row) for row in rows)
+        rows = await self._sessions.read(lambda at: at.execute(_ALL).all())
+        counted = Counter(
+            (row.organ, row.model_version, row.model_sha256, row.verdict, row.label, self._found(row)) for row in rows
+        )
+        return tuple(OutcomeCount(*group, count) for group, count in sorted(counted.items()))
 
     async def shared(self) -> tuple[SharedScan, ...]:
         """The scans whose pictures may be handed on, oldest first."""
         rows = await self._sessions.read(lambda at: at.execute(_SHARED).all())
         # No study is a null of JSON, and not of SQL, so that Python has to tell.
-        return tuple(SharedScan(*row[:-1], is_study=row.study is not None) for row in rows)
+        return tuple(
+            SharedScan(row.scan_id, row.person_id, row.organ, self._found(row), row.study is not None) for row in rows
+        )
+
+    def _outcome(self, row: Any) -> Outcome | None:
+        return self._opened(row) if row else None
+
+    def _opened(self, row: Any) -> Outcome:
+        outcome = Outcome(*self._seal.row(row))
+        return replace(outcome, found=outcome.found.rstrip())
+
+    def _found(self, row: Any) -> str:
+        """What was found, of a row that has it beside ``scan_id``."""
+        sealed = {"found": row.found, "scan_id": row.scan_id}
+        return str(self._seal.opened(sealed)["found"]).rstrip()
 
 
 def _scan(at: Connection, person_id: int, public_id: str) -> int | None:
@@ -125,12 +144,12 @@ _GROUP = (
     SCANS.c.model_sha256,
     SCANS.c.verdict,
     SCANS.c.label,
-    OUTCOMES.c.found,
 )
 _JOINED = OUTCOMES.join(SCANS, SCANS.c.id == OUTCOMES.c.scan_id)
-_COUNTS = select(*_GROUP, func.count()).select_from(_JOINED).where(_IS_THERE).group_by(*_GROUP).order_by(*_GROUP)
+_SAID = (OUTCOMES.c.scan_id, OUTCOMES.c.found)
+_ALL = select(*_GROUP, *_SAID).select_from(_JOINED).where(_IS_THERE)
 _SHARED = (
-    select(SCANS.c.id, SCANS.c.person_id, SCANS.c.organ, OUTCOMES.c.found, SCANS.c.study)
+    select(*_SAID, SCANS.c.person_id, SCANS.c.organ, SCANS.c.study)
     .select_from(_JOINED)
     .where(OUTCOMES.c.shared_at.is_not(None), _IS_THERE)
     .order_by(SCANS.c.id)

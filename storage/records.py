@@ -169,7 +169,7 @@ class Outcome:
 
     id: Annotated[int, Kept(KEY, primary_key=True)]
     scan_id: Annotated[int, Kept(KEY, "scans.id")]
-    found: Annotated[str, Kept(String(40))]
+    found: Annotated[str, Kept(PersonText, sealed=True)]
     """A class of the model, or one of ``storage.outcomes.NOTHING`` and ``SOMETHING_ELSE``."""
     noted_at: Annotated[datetime, Kept(UtcDateTime)]
     shared_at: Annotated[datetime | None, Kept(UtcDateTime)]

@@ -1,14 +1,14 @@
 """Which keys a database needs, and bringing everything in it under one key, or back to plain."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, select, update
 
 from storage.columns import SEALED
-from storage.schema import DATA_KEYS, METADATA, insert_into
+from storage.data_keys import note_key
+from storage.schema import DATA_KEYS, METADATA
 from storage.sessions import Sessions
 from storage.vault import PLAIN, Vault, missing_key
 
@@ -31,7 +31,7 @@ def admit_keys(connection: Connection, vault: Vault) -> frozenset[str]:
     if missing := sorted(known - {PLAIN, *vault.key_ids}):
         raise missing_key(missing[0], has_keys=bool(vault.key_ids))
     if vault.seals_with not in known:
-        _note(connection, vault.seals_with)
+        note_key(connection, vault.seals_with)
     return frozenset(known - {vault.seals_with})
 
 
@@ -42,7 +42,7 @@ async def rekey(sessions: Sessions, target: Vault, progress: Progress) -> int:
     DataKeyError for what can't be opened; what was done before stays done.
     """
     before = await sessions.read(lambda at: set(at.scalars(select(DATA_KEYS.c.key_id))))
-    await sessions.write(lambda at: _note(at, target.seals_with))
+    await sessions.write(lambda at: note_key(at, target.seals_with))
     changed = 0
     for table in TABLES:
         count = select(func.count()).select_from(table)
@@ -81,8 +81,3 @@ def _rekey_batch(at: Connection, last: int, *, table: Table, vault: Vault, targe
             at.execute(update(table).where(table.c.id == row.id).values(sealed))
             fresh += 1
     return [row.id for row in rows], fresh
-
-
-def _note(at: Connection, key_id: str) -> None:
-    statement = insert_into(DATA_KEYS, on_sqlite=at.dialect.name == "sqlite").on_conflict_do_nothing()
-    at.execute(statement, {"key_id": key_id, "first_used_at": datetime.now(UTC)})

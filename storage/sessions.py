@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from storage.data_keys import note_key
 from storage.errors import explain
 from storage.group_commit import OwnConnection, Work, Writer
 from storage.url import Address
@@ -25,6 +26,8 @@ BUSY_TIMEOUT_S = 30
 SCRUB_ATTEMPTS, SCRUB_PAUSE = 10, 0.1
 """How often the log is tried to be emptied; in seconds. Each attempt holds up the writer, so it is a short one."""
 READERS = 4
+NOTE_EVERY = 60.0
+"""Seconds between two times that the key in use is noted."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class Sessions:
         self.address = address
         self.vault = vault or Vault()
         """What seals and opens the values that are kept."""
+        self._noted_at = -NOTE_EVERY
         self.sqlite = address.path is not None
         self._side: _File | _Server = _File(address) if self.sqlite else _Server(address)
 
@@ -60,9 +64,21 @@ class Sessions:
         """
         with self._explained():
             began = time.monotonic()
+            if self.vault.key_ids and began - self._noted_at >= NOTE_EVERY:
+                self._noted_at = began
+                work = self._with_key_noted(work)
             answer = await self._side.write(work, durable=durable)
             log.debug("written in %.1f ms", 1000 * (time.monotonic() - began))
             return answer
+
+    def _with_key_noted(self, work: Work[T]) -> Work[T]:
+        """Another process may have brought everything under another key and forgotten ours, which goes on sealing."""
+
+        def both(at: Connection) -> T:
+            note_key(at, self.vault.seals_with)
+            return work(at)
+
+        return both
 
     async def scrub(self) -> None:
         """Make a deletion real: move the zeroed pages from the write-ahead log into the file and empty the log.

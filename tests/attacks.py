@@ -1,11 +1,14 @@
 """What whoever has taken over a worker would try; each returns when it has worked, and raises when it has not."""
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
 import signal
 import socket
+import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from pathlib import Path
 from inference.workers.job_table import job
 
 MODULES = (__name__,)
-PTRACE_ATTACH, PTRACE_DETACH, CLONE_NEWUSER = 16, 17, 0x10000000
+PTRACE_ATTACH, PTRACE_DETACH, CLONE_NEWUSER, FIOSETOWN = 16, 17, 0x10000000, 0x8901
 _kernel = ctypes.CDLL(None, use_errno=True)
 
 
@@ -64,6 +67,45 @@ def _grow_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
 
 
+def _have_signals_sent(bot: int, *, by_ioctl: bool) -> None:
+    """Name the bot as the owner of a socket: the kernel then sends it whatever signal one likes."""
+    own = [number for number in range(3, 64) if _is_socket(number)]
+    with ExitStack() as sockets:
+        if not own:
+            own = [sockets.enter_context(end).fileno() for end in socket.socketpair()]
+        if by_ioctl:
+            fcntl.ioctl(own[0], FIOSETOWN, struct.pack("i", bot))
+        else:
+            fcntl.fcntl(own[0], fcntl.F_SETOWN, bot)
+
+
+def _is_socket(number: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False
+
+
+def _schedule(process: int) -> None:
+    """Give a process the attributes of scheduling that it has, by the call that glibc has no name for."""
+    number = {"x86_64": (315, 314), "aarch64": (275, 274)}[os.uname().machine]
+    attributes = ctypes.create_string_buffer(56)
+    _checked(_kernel.syscall(number[0], process, attributes, 56, 0))
+    _checked(_kernel.syscall(number[1], process, attributes, 0))
+
+
+def _leave_the_session() -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        raise PermissionError
+
+
 def _link(target: Path) -> None:
     target.with_suffix(".link").symlink_to(target)
 
@@ -85,6 +127,12 @@ ATTACKS: dict[str, Callable[[int, Path], object]] = {
     "get hold of the bot": lambda bot, _file: os.pidfd_open(bot),
     "change the bot's limits": lambda bot, _file: resource.prlimit(bot, resource.RLIMIT_CORE, (0, 0)),
     "slow down the bot": lambda bot, _file: os.setpriority(os.PRIO_PROCESS, bot, os.getpriority(os.PRIO_PROCESS, bot)),
+    "have the kernel signal the bot": lambda bot, _file: _have_signals_sent(bot, by_ioctl=False),
+    "have the kernel signal the bot otherwise": lambda bot, _file: _have_signals_sent(bot, by_ioctl=True),
+    "schedule the bot": lambda bot, _file: _schedule(bot),
+    "schedule itself": lambda _bot, _file: _schedule(0),
+    "leave its session": lambda _bot, _file: _leave_the_session(),
+    "watch a folder": lambda _bot, _file: _checked(_kernel.inotify_init1(0)),
     "read a secret": lambda _bot, file: file.read_bytes(),
     "list a folder": lambda _bot, file: list(file.parent.iterdir()),
     "read the passwords": lambda _bot, _file: Path("/etc/passwd").read_bytes(),

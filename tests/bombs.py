@@ -24,7 +24,8 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A piece of a PNG."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
@@ -41,8 +42,8 @@ def png(colour: int, bits: int, *, interlaced: bool = False) -> bytes:
     rows = SIDE * (SIDE * samples * bits // 8 + 1) * (2 if interlaced else 1)
     packed = b"".join(packer.compress(part) for part in _zeros(rows)) + packer.flush()
     head = struct.pack(">IIBBBBB", SIDE, SIDE, bits, colour, 0, 0, interlaced)
-    palette = _chunk(b"PLTE", bytes(range(256)) * 3) if colour == 3 else b""
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + palette + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    palette = chunk(b"PLTE", bytes(range(256)) * 3) if colour == 3 else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def progressive_jpeg(scans: int, side: int) -> bytes:

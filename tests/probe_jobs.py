@@ -73,6 +73,32 @@ def tell_and_wait(told: Path) -> str:
 
 
 @job
+def open_within(data: bytes, seconds: float) -> int:
+    """Open a container with so many seconds for all of it; how many slices it has."""
+    from inference.decode import budget
+    from inference.study.opening import holds_several, open_study
+
+    budget.STUDY_SECONDS = seconds  # type: ignore[misc]
+    return len(open_study(data).slices) if holds_several(data) else 0
+
+
+@job
+def leave_a_child() -> int:
+    """Start a process that holds nothing of this one and never ends by itself; which one it is."""
+    child = os.fork()
+    if child == 0:
+        os.closerange(0, 64)
+        while True:
+            signal.pause()
+    return child
+
+
+@job
+def answer_with_much(text: int, blob: int) -> tuple[str, bytes]:
+    return "x" * text, bytes(blob)
+
+
+@job
 def fail() -> None:
     raise LookupError("the words of a hostile file")
 

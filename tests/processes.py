@@ -57,6 +57,14 @@ def processor_seconds(pid: int | None = None) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and not only its exit status that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def of_session(session: int) -> list[int]:
     """Processes of a session (its leader is the one that was started with a session of its own) that still run."""
     found = []

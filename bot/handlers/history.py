@@ -74,8 +74,8 @@ async def turn_page(_: Update, context: BotContext) -> None:
 
 async def rename(_: Update, context: BotContext) -> None:
     """Give a scan another label: ``/rename 3 Anna``."""
-    name, *words = context.argument.split()
-    label = clean_line(" ".join(words), MAX_LABEL)
+    name, _space, words = context.argument.partition(" ")
+    label = clean_line(words, MAX_LABEL)
     scan = await find_scan(context, name, by_label=False) if label else None
     if label is None:
         await context.say("rename.how")

@@ -86,7 +86,7 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
     with_preamble = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
     file = io.BytesIO(data)
     try:
-        dataset = pydicom.filereader.read_partial(file, _StopAtPixels(), force=not with_preamble)
+        dataset = pydicom.filereader.read_partial(file, Counted(MOST_ELEMENTS), force=not with_preamble)
     except dicom_errors():
         raise PictureError(Reason.BROKEN if with_preamble else Reason.UNKNOWN_FORMAT, "DICOM header") from None
     if not with_preamble and len(dataset) == 0:
@@ -98,17 +98,18 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
     return dataset, element
 
 
-class _StopAtPixels:
-    """Ends pydicom's reading at the pixels. Raises PictureError when there are too many elements before them."""
+class Counted:
+    """Counts the elements that pydicom reads, and ends that ``at_pixels``. Raises PictureError when it is too many."""
 
-    def __init__(self) -> None:
-        self._left = MOST_ELEMENTS
+    def __init__(self, most: int, *, at_pixels: bool = True) -> None:
+        self._left, self._at_pixels = most, at_pixels
 
     def __call__(self, tag: int, _vr: str | None, _length: int) -> bool:
+        """Called by pydicom before each element; whether to stop there."""
         self._left -= 1
         if self._left < 0:
             raise PictureError(Reason.FORM_UNSUPPORTED, "elements")
-        return tag in PIXEL_TAGS
+        return self._at_pixels and tag in PIXEL_TAGS
 
 
 def _ends_whole(dataset: "Dataset", size: int) -> bool:

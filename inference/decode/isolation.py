@@ -24,13 +24,15 @@ def run_isolated(decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     had too little of that, and TooCostlyError when it used up its budget.
     """
     reading, writing = os.pipe()
+    seconds = budget.left()
     child = os.fork()
     if child == 0:
-        _run_and_leave(decode, writing)
+        _run_and_leave(decode, writing, seconds)
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a file descriptor, not a path
         data = pipe.read()
-    _, status = os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
+    budget.charge(used.ru_utime + used.ru_stime)
     if os.waitstatus_to_exitcode(status) in (_TOO_COSTLY, -budget.OVER_BUDGET):
         raise budget.TooCostlyError
     if os.waitstatus_to_exitcode(status) == _NO_MEMORY:
@@ -40,13 +42,13 @@ def run_isolated(decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
 
 
-def _run_and_leave(decode: Callable[[], NDArray[Any]], writing: int) -> None:
+def _run_and_leave(decode: Callable[[], NDArray[Any]], writing: int, seconds: float) -> None:
     """Never return: nothing of the parent's clean-up may run twice."""
     status = 1
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(TIMEOUT)
-        budget.start_clock()
+        budget.start_clock(seconds)
         faulthandler.disable()  # a crash here is an answer, not a fault to report
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         with open(writing, "wb") as pipe:

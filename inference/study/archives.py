@@ -27,6 +27,11 @@ _ZIP_FAULTS: Final = (
     zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError, ValueError, LookupError,
     struct.error, zlib.error,
 )  # fmt: skip
+_PIECE: Final = 16 << 10
+"""Bytes that are unpacked in one go: what follows a stream is copied at its end, and there may be many streams."""
+_MOST_HEADER: Final = 64 << 10
+"""Bytes of what stands before an entry of a TAR: a long name, or attributes. Programs write some hundreds."""
+_BEFORE_AN_ENTRY: Final = b"xgLKX"
 _TAR_FAULTS: Final = (tarfile.TarError, OSError, EOFError, ValueError, LookupError, OverflowError)
 
 
@@ -109,6 +114,7 @@ def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> byt
 
 def _tar(data: bytes, budget: Budget) -> Iterator[Member]:
     names = _Names()
+    _TarWatch().look(memoryview(data))
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:", ignore_zeros=False) as archive:
             # One after the other: who lists a hundred thousand is stopped at the limit, not after reading them all.
@@ -148,22 +154,27 @@ class _Names:
 
 
 class _TarWatch:
-    """Counts the entries of a TAR while it is being unpacked, so that a hundred thousand are not unpacked first."""
+    """Looks at the entries of a TAR before the library does, and while it is being unpacked.
+
+    A hundred thousand are not unpacked first, and of attributes by the million no table is made.
+    """
 
     def __init__(self) -> None:
         self._next = 0
         self._seen = 0
 
-    def look(self, unpacked: bytearray) -> None:
-        """Go from header to header as far as there are bytes. Raises PictureError (ARCHIVE_TOO_MANY)."""
-        while self._next + 512 <= len(unpacked) and unpacked[self._next + 257 : self._next + 262] == b"ustar":
+    def look(self, unpacked: memoryview) -> None:
+        """Go from header to header as far as there are bytes. Raises PictureError (ARCHIVE_...)."""
+        while self._next + 512 <= len(unpacked) and bytes(unpacked[self._next + 257 : self._next + 262]) == b"ustar":
             self._seen += 1
             if self._seen > 2 * MAX_ENTRIES:  # long names take a header of their own
                 raise PictureError(Reason.ARCHIVE_TOO_MANY)
             try:
-                size = tarfile.nti(unpacked[self._next + 124 : self._next + 136])  # type: ignore[attr-defined]
+                size = tarfile.nti(bytes(unpacked[self._next + 124 : self._next + 136]))  # type: ignore[attr-defined]
             except tarfile.HeaderError:
                 return
+            if unpacked[self._next + 156] in _BEFORE_AN_ENTRY and size > _MOST_HEADER:
+                raise PictureError(Reason.ARCHIVE_BROKEN, "attributes")
             self._next += 512 + -(-size // 512) * 512
 
 
@@ -172,28 +183,33 @@ def gunzip(data: bytes, most: int, budget: Budget | None = None) -> bytes:
 
     Raises PictureError (ARCHIVE_BROKEN, or ARCHIVE_TOO_LARGE as soon as the ratio is suspicious).
     """
-    unpacker = zlib.decompressobj(wbits=31)
-    out = bytearray()
-    rest: bytes = data
+    unpacker, streams = zlib.decompressobj(wbits=31), 1
+    out = io.BytesIO()  # hands over what it holds without a copy
+    rest, at = b"", 0
     watch = _TarWatch()
     limit = min(most, budget.unpacked + 1 if budget else MAX_UNPACKED + 1)
     try:
-        while len(out) < limit:
+        while out.tell() < limit:
             if unpacker.eof:
                 rest = unpacker.unused_data
-                if not rest.startswith(b"\x1f\x8b"):
+                following = (rest + data[at : at + 2])[:2]
+                if following != b"\x1f\x8b":
                     break
-                unpacker = zlib.decompressobj(wbits=31)  # tools that pack in parallel write one member after another
-            before = len(out)
-            out += unpacker.decompress(rest, min(_STEP, limit - before))
+                unpacker, streams = zlib.decompressobj(wbits=31), streams + 1  # as tools write that pack in parallel
+                if streams > MAX_ENTRIES:
+                    raise PictureError(Reason.ARCHIVE_TOO_MANY)
+            if not rest:
+                rest, at = data[at : at + _PIECE], at + _PIECE
+                if not rest:
+                    raise PictureError(Reason.ARCHIVE_BROKEN, "cut off")
+            out.write(unpacker.decompress(rest, min(_STEP, limit - out.tell())))
             rest = unpacker.unconsumed_tail
-            if len(out) == before and not rest and not unpacker.eof:
-                raise PictureError(Reason.ARCHIVE_BROKEN, "cut off")
-            watch.look(out)
-            if budget and is_bomb(len(out), len(data) - len(rest)):
+            with out.getbuffer() as unpacked:
+                watch.look(unpacked)
+            if budget and is_bomb(out.tell(), min(at, len(data)) - len(rest)):
                 raise PictureError(Reason.ARCHIVE_TOO_LARGE)
     except zlib.error:
         raise PictureError(Reason.ARCHIVE_BROKEN) from None
     if budget:
-        budget.take(len(out))
-    return bytes(out)
+        budget.take(out.tell())
+    return out.getvalue()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom
-from inference.decode.limits import dicom_errors
+from inference.decode.limits import MOST_ELEMENTS, dicom_errors
 from inference.decode.signatures import recognise
 from inference.study import archives, frames, tags, volumes
 from inference.study.limits import MAX_DEPTH, MAX_UNPACKED, Budget
@@ -149,7 +149,7 @@ def add_dicom(head: bytes, load: Load, contents: Contents, *, strict: bool = Fal
 
 
 def parse_dicom(data: bytes, *, whole: bool) -> Any:
-    """Parse a DICOM file, up to its pixels or with them. Raises PictureError."""
+    """Parse a DICOM file, up to its pixels or with them. Raises PictureError, also when it has too many elements."""
     import pydicom
 
     logging.getLogger("pydicom").disabled = True  # it quotes tags
@@ -157,7 +157,8 @@ def parse_dicom(data: bytes, *, whole: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pydicom.dcmread(io.BytesIO(dicom.unpacked(data)), force=True, stop_before_pixels=not whole)
+            stop = dicom.Counted(MOST_ELEMENTS, at_pixels=not whole)
+            return pydicom.filereader.read_partial(io.BytesIO(dicom.unpacked(data)), stop, force=True)
         except dicom_errors():
             raise PictureError(Reason.BROKEN, "DICOM header") from None
 

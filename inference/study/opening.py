@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom
+from inference.decode import budget, dicom
 from inference.decode.dicom_subject import subject
 from inference.decode.film_sheet import find_regions
 from inference.decode.imaging import decode, decode_film_sheet
@@ -35,6 +35,11 @@ def holds_several(data: bytes) -> bool:
     """Whether these bytes are a container that ``open_study`` opens, rather than one picture."""
     if len(data) > MAX_FILE_BYTES:
         return False
+    with budget.spending():
+        return _holds_several(data)
+
+
+def _holds_several(data: bytes) -> bool:
     if archives.kind_of(data) or volumes.looks_like(data) or pdf.looks_like(data):
         return True
     if dicom.looks_like(data):
@@ -51,8 +56,22 @@ def open_study(data: bytes) -> Study:
     """Open a ZIP, TAR, volume, PDF, multi-frame DICOM or TIFF of several pages; decode its slices in their order.
 
     Raises PictureError with the reason when the container as a whole can't be used, or holds no slice; single files of
-    it that can't be used are counted in ``set_aside``. No text of it holds a name or a tag.
+    it that can't be used are counted in ``set_aside``. No text of it holds a name or a tag. In a worker it also raises
+    TooCostlyError; see ``decode.budget``.
     """
+    return _within_budget(partial(_open_study, data))
+
+
+def _within_budget(opened: Callable[[], T]) -> T:
+    """Open with one budget for all that lies in a container, however many parts it has. Raises PictureError."""
+    try:
+        with budget.spending(budget.STUDY_SECONDS):
+            return opened()
+    except MemoryError:
+        raise PictureError(Reason.ARCHIVE_TOO_LARGE, "more than the memory of a worker holds") from None
+
+
+def _open_study(data: bytes) -> Study:
     contents, kind = Contents(), Kind.ZIP
     archive = archives.kind_of(data)
     if volumes.looks_like(data):
@@ -124,6 +143,10 @@ def _photographed_film(data: bytes) -> list[Any]:
 
 def open_album(files: Sequence[bytes]) -> Study | None:
     """Put the files of one album together as a study; None unless all are DICOM files of one series."""
+    return _within_budget(partial(_open_album, files))
+
+
+def _open_album(files: Sequence[bytes]) -> Study | None:
     contents = Contents()
     for file in files:
         if not dicom.looks_like(file):

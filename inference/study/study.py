@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from inference.analysis import ModelIdentity, Reason, Verdict
+from inference.study.limits import MAX_PIXEL_BYTES, MAX_SLICES
 
 
 class Kind(StrEnum):
@@ -114,6 +115,11 @@ class Study:
     set_aside: Mapping[SetAside, int] = field(default_factory=dict)
     sha256: str = ""
     """SHA-256 (hex) of the bytes as received."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for more than ever comes out of a container: what a worker says is not believed."""
+        if len(self.slices) > 2 * MAX_SLICES or sum(len(one.pixels) for one in self.slices) > 4 * MAX_PIXEL_BYTES:
+            raise ValueError("too many slices")
 
     @property
     def slices(self) -> tuple[Slice, ...]:

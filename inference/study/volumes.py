@@ -176,7 +176,7 @@ def _peek(data: bytes) -> bytes:
         return b""
 
 
-def _load(data: bytes, packed: bool, start: int, size: int) -> bytes:
+def _load(data: bytes, packed: bool, start: int, size: int) -> memoryview:
     """Read ``size`` bytes of voxels from ``start`` on. Raises PictureError (VOLUME_BROKEN) when there are fewer."""
     try:
         whole = gunzip(data, start + size) if packed else data
@@ -184,10 +184,10 @@ def _load(data: bytes, packed: bool, start: int, size: int) -> bytes:
         raise PictureError(Reason.VOLUME_BROKEN, "packed voxels") from None
     if len(whole) < start + size:
         raise PictureError(Reason.VOLUME_BROKEN, "fewer voxels than promised")
-    return whole[start : start + size]
+    return memoryview(whole)[start : start + size]  # no copy: it may be all that fits into memory
 
 
-def _array(raw: bytes, code: str, order: str, shape: Sequence[int]) -> NDArray[np.generic]:
+def _array(raw: memoryview, code: str, order: str, shape: Sequence[int]) -> NDArray[np.generic]:
     if code == "rgb":
         return np.frombuffer(raw, np.uint8).reshape(*reversed(shape), 3).transpose(2, 1, 0, 3)
     return np.frombuffer(raw, np.dtype(order + code)).reshape(*reversed(shape)).T

@@ -13,12 +13,15 @@ import resource
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 OPEN_FILES: Final = 64
 FILE_SIZE: Final = 1 << 20
 """Bytes of a file that a worker may write, where it may write at all."""
+GOES_FIRST: Final = 500
+"""What a worker adds to its badness (see proc(5), oom_score_adj): where memory ends, it ends before the bot does."""
 MORE_PROCESSES: Final = 256
 """Processes and threads that its user may have beyond those at its start; the kernel does not hold root to that."""
 
@@ -43,7 +46,7 @@ _SYSTEM: Final = (
 _SET_MODE_FILTER, _TSYNC = 1, 1
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32: Final = 0x40000000
 _NOT_TO_CLONE: Final = 0x7E020080 | 0x2000 | 0x4000 | 0x8000
 """CLONE_NEW* (name spaces), CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT."""
@@ -53,19 +56,23 @@ _MACHINES: Final = {"x86_64": (0, 0xC000003E, 317), "aarch64": (1, 0xC00000B7, 2
 _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     # network
     "socket": (41, 198), "connect": (42, 203), "accept": (43, 202), "accept4": (288, 242), "bind": (49, 200),
-    "listen": (50, 201),
+    "listen": (50, 201), "socketpair": (53, 199),
     # programs and other processes
     "execve": (59, 221), "execveat": (322, 281), "vfork": (58, None), "ptrace": (101, 117), "kcmp": (312, 272),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "process_madvise": (440, 440),
     "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
     "setpriority": (141, 140), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
-    "sched_setaffinity": (203, 122), "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    # out of its session, in which what it has started is ended with it
+    "setsid": (112, 157), "setpgid": (109, 154),
     # what Landlock does not know: who may do what with a file, its times, its attributes
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
     "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),
     "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
     "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "inotify_init": (253, None), "inotify_init1": (294, 26), "sync": (162, 81), "syncfs": (306, 267),
     "mknod": (133, None), "mknodat": (259, 33), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
     # memory and messages shared with others
     "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
@@ -84,6 +91,11 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 _TO_ITSELF: Final = {"kill": (62, 129), "tgkill": (234, 131)}
 """Signals go to the worker itself alone."""
+_BY_COMMAND: Final[dict[str, tuple[tuple[int, int], tuple[int, ...]]]] = {
+    "fcntl": ((72, 25), (8, 10, 15, 1024, 1026)),  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
+    "ioctl": ((16, 29), (0x8901, 0x8902, 0x5452, 0x5412)),  # FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI
+}
+"""Commands of calls with many: the kernel would signal whom a worker names, or type into a terminal."""
 _PRLIMIT, _CLONE, _CLONE3 = (302, 261), (56, 220), 435
 
 
@@ -96,6 +108,8 @@ def limit(memory: int) -> None:
         (resource.RLIMIT_FSIZE, FILE_SIZE),
     ):
         resource.setrlimit(what, (most, most))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(GOES_FIRST), "ascii")
     if processes := _of_this_user():
         _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
         most = processes + MORE_PROCESSES
@@ -208,6 +222,11 @@ def _program(column: int, architecture: int) -> Sequence[_Step]:
     for pair in _TO_ITSELF.values():
         steps += [(_EQUAL, 0, 4, pair[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
         steps += [(_EQUAL, 0, 1, own), allow, (_RETURN, 0, 0, refuse)]
+    for numbers, commands in _BY_COMMAND.values():
+        steps += [(_EQUAL, 0, 2 * len(commands) + 2, numbers[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT)]
+        for command in commands:
+            steps += [(_EQUAL, 0, 1, command), (_RETURN, 0, 0, refuse)]
+        steps += [allow]
     steps += [(_EQUAL, 0, 5, _PRLIMIT[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
     steps += [(_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, own), allow, (_RETURN, 0, 0, refuse)]
     steps += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, unknown)]  # its flags can't be seen; clone(2) is used instead

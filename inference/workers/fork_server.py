@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,7 +34,15 @@ _ONE_THREAD: Final = (
     "TF_NUM_INTRAOP_THREADS",
 )
 """The workers are the parallelism: each does its maths on one thread."""
-_HANDED_ON: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+_HANDED_ON: Final = (
+    "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL",
+    "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TF_XLA_FLAGS",
+)  # fmt: skip
+"""By name: TF_ is also what Terraform's variables begin with, which hold secrets."""
+_LAST_PATIENCE: Final = 5.0
+"""Seconds that workers have to leave once the bot has ended."""
+_WHOLE_GROUP: Final = 1 << 2
+"""PIDFD_SIGNAL_PROCESS_GROUP (linux/pidfd.h), which Linux knows since 6.9."""
 _NUMBER: Final = struct.Struct("!q")
 _START: Final = "import sys; sys.path[:] = sys.argv[2:]; from inference.workers.fork_server import serve; serve()"
 
@@ -54,10 +63,12 @@ class Forked:
     _status: int
 
     def kill(self) -> None:
-        """End it by force, whatever it is doing."""
+        """End it by force, whatever it is doing, and what it has started."""
         with suppress(ProcessLookupError):
             if self._handle is not None:
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+                with suppress(OSError):  # else the fork server does that when it finds it ended
+                    signal.pidfd_send_signal(self._handle, signal.SIGKILL, None, _WHOLE_GROUP)
             elif not _is_readable(self._status, 0):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -160,7 +171,7 @@ FORK_SERVER: Final = ForkServer()
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What a worker may know of the bot's environment: no token, no addresses, no passwords."""
-    kept = {name: value for name, value in environment.items() if name in _HANDED_ON or name.startswith("TF_")}
+    kept = {name: value for name, value in environment.items() if name in _HANDED_ON}
     return kept | dict.fromkeys(_ONE_THREAD, "1")
 
 
@@ -209,6 +220,7 @@ def serve() -> None:
             continue
         asked, handles, _, _ = socket.recv_fds(control, 1, 2)
         if not asked:
+            _see_off(statuses)
             return
         connection, status = handles
         pid = os.fork()
@@ -232,18 +244,38 @@ def _tell(control: socket.socket, pid: int) -> None:
 
 def _reap(statuses: dict[int, int]) -> None:
     while statuses:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
             return
+        pid = ended.si_pid
+        _end_group(pid)  # as long as it is not waited for, its number is nobody else's
+        _, status = os.waitpid(pid, 0)
         handle = statuses.pop(pid)
         with suppress(BrokenPipeError):  # nobody wants to know
             os.write(handle, _NUMBER.pack(status))
         os.close(handle)
 
 
+def _end_group(pid: int) -> None:
+    """End what a worker has started and left behind."""
+    with suppress(ProcessLookupError, PermissionError):  # there is nothing; there is nothing but itself (macOS)
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _see_off(statuses: dict[int, int]) -> None:
+    """The bot has ended: its workers leave by themselves, and what does not is made to."""
+    deadline = time.monotonic() + _LAST_PATIENCE
+    while statuses and time.monotonic() < deadline:
+        _reap(statuses)
+        time.sleep(0.05)
+    for pid in statuses:
+        _end_group(pid)
+
+
 def _become_worker(connection: int, not_ours: list[int]) -> None:
     """In a child: run ``worker.main`` and never return."""
     try:
+        os.setsid()  # it and all that it ever starts can be ended together
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for handle in not_ours:

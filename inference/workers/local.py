@@ -120,14 +120,16 @@ class LocalExecutor:
         return self._run(job, args, timeout or self._timeout, client)
 
     async def _run(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
-        if not self._time.has_failed(client):
+        # Whoever has many accounts has many first tries: what may take long never has all workers, whoever sends it.
+        is_heavy = client is not None and limit > self._timeout
+        if not is_heavy and not self._time.has_failed(client):
             return await self._queue_up(job, args, limit, client)
         await asyncio.sleep(self._time.pause(client))
         async with self._slow_lane():
             return await self._queue_up(job, args, limit, client)
 
     def _slow_lane(self) -> asyncio.Semaphore:
-        """All but one of the workers, for all whose jobs have run out of time together: so others find one free."""
+        """All but one of the workers, for long jobs and those who sent what took too long: others find one free."""
         return self._slow_lanes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(max(1, self.workers - 1)))
 
     async def _queue_up(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:

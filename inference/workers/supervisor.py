@@ -23,7 +23,7 @@ from inference.decode import budget
 from inference.workers.executor import AnalysisTimeoutError, JobFailedError, WorkerDiedError
 from inference.workers.fork_server import FORK_SERVER, Forked, ForkServerError
 from inference.workers.job_queue import JobQueue, QueuedJob, Signal
-from inference.workers.wire import Channel, FrameError, Wait, encode
+from inference.workers.wire import MOST_TEXT, Channel, FrameError, Wait, encode
 from inference.workers.worker import DONE, FAILED, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
 
 START_TIMEOUT: Final = 60.0
@@ -36,6 +36,8 @@ GRACE: Final = 0.25
 """Seconds on top of a job's limit, for the way back."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds until the next try when no new worker can be started: after the first failure, the second, and so on."""
+LONGEST_ERROR: Final = 8000
+"""Letters of what a worker says of a job that failed; they reach the log."""
 FIRST_TRIES: Final = 3
 """How often the first worker of a slot may fail to start until the executor's start has failed."""
 
@@ -74,7 +76,7 @@ class Worker:
         """Whether it was ended by us and not by an accident."""
         self.is_ready = False
         self._settings = settings
-        self._channel = Channel(self._process.connection)
+        self._channel = Channel(self._process.connection, MOST_TEXT)
         self._lock = threading.Lock()
         self._closed = False
         self._has_ended = False
@@ -133,7 +135,7 @@ class Worker:
         elif kind == OUT_OF_TIME:
             job.conclude(error=AnalysisTimeoutError())
         elif kind == FAILED and isinstance(value, str):
-            job.conclude(error=JobFailedError(value))
+            job.conclude(error=JobFailedError(_indented(value[:LONGEST_ERROR])))
         else:
             raise FrameError(kind)
 
@@ -314,6 +316,12 @@ def say_what_is_missing(missing: tuple[str, ...]) -> None:
     """Tell the operator what this machine can't take from workers."""
     for protection in missing:
         _log.warning("workers keep rights that they don't need; this machine lacks: %s", protection)
+
+
+def _indented(said: str) -> str:
+    """What a worker says of a failure, which may be an attacker's: it can't pass for lines of the log."""
+    shown = ("".join(sign if sign.isprintable() else "?" for sign in line) for line in said.splitlines())
+    return "\n    ".join(shown)
 
 
 def _stands_still(process_id: int) -> bool:

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 MOST_BYTES: Final = 64 << 20
 """Bytes of a frame; a picture of 20 MiB is the most that is sent, and what comes back is smaller."""
+MOST_TEXT: Final = 2 << 20
+"""Bytes of a frame's JSON from a worker: each may become twenty or more once it is read."""
 MOST_BLOBS: Final = 512
 _HEAD: Final = struct.Struct("!II")
 _LENGTH: Final = 8
@@ -72,8 +74,8 @@ class Channel:
     With a ``Wait`` the socket must not block, and is waited for; without one it must.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
+    def __init__(self, connection: socket.socket, most_text: int = MOST_BYTES) -> None:
+        self.socket, self._most_text = connection, most_text
 
     def send(self, frame: Sequence[bytes], wait: Wait | None = None) -> None:
         """Send a frame. Raises OSError when the other end has gone."""
@@ -92,7 +94,7 @@ class Channel:
             raise FrameError("too many blobs")
         table = self._read(count * _LENGTH, wait)
         lengths = [int.from_bytes(table[at : at + _LENGTH], "big") for at in range(0, len(table), _LENGTH)]
-        if text_length + sum(lengths) > MOST_BYTES:
+        if text_length + sum(lengths) > MOST_BYTES or text_length > self._most_text:
             raise FrameError("too long")
         text = self._read(text_length, wait)
         return _decode(text, [self._read(length, wait) for length in lengths])

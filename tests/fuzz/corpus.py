@@ -61,13 +61,13 @@ def an_update(rng: random.Random) -> dict[str, Any]:
     return copy.deepcopy(rng.choice(JSON))
 
 
-def image_files() -> list[bytes]:
+def image_files(width: int = 160, height: int = 120) -> list[bytes]:
     """One small picture in each format that is read."""
-    image = pictures.smear_image(160, 120)
+    image = pictures.smear_image(160, 120).resize((width, height))
     made = [pictures.encode(image, kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "PPM")]
     made += [pictures.encode(image, "JPEG", progressive=True), pictures.encode(image, "TIFF", compression="tiff_lzw")]
-    made += [pictures.brain(128), pictures.deep_png(), pictures.cmyk_jpeg(), pictures.animated_gif()]
-    made += [pictures.rotated_jpeg(6, 160, 120), _newer(image, "AVIF")]
+    made += [pictures.brain(max(64, height)), pictures.deep_png(), pictures.cmyk_jpeg(), pictures.animated_gif()]
+    made += [pictures.rotated_jpeg(6, width, height), _newer(image, "AVIF")]
     return [file for file in made if file]
 
 
@@ -89,9 +89,9 @@ def dicom() -> list[bytes]:
     return [*made, dicom_files.several_frames(small), bombs.elements_dicom(50)]
 
 
-def archives() -> list[bytes]:
+def archives(slices: int = 6) -> list[bytes]:
     """Everything that holds many slices."""
-    volume = studies.head(6, 48)
+    volume = studies.head(6, 48)[:slices]
     files = studies.series_files(volume)
     made = [studies.pack(files), studies.pack_tar(files), studies.pack_tar(files, "w"), studies.nrrd(volume)]
     made += [studies.pack(studies.hospital_cd(volume)), studies.multiframe(volume), studies.pages(volume)]
@@ -99,3 +99,17 @@ def archives() -> list[bytes]:
 
 
 FILES: Mapping[str, Callable[[], list[bytes]]] = {"pictures": image_files, "dicom": dicom, "archives": archives}
+SMALL: Mapping[str, Callable[[], list[bytes]]] = {
+    "pictures": lambda: [*image_files(40, 36), *_by_imagecodecs()],
+    "dicom": dicom,
+    "archives": lambda: archives(3),
+}
+"""The same kinds, as small as they are still read."""
+
+
+def _by_imagecodecs() -> list[bytes]:
+    """Formats that Pillow does not write."""
+    import imagecodecs
+
+    rgb = np.asarray(pictures.smear_image(160, 120).resize((40, 36)))
+    return [bytes(imagecodecs.jpegxl_encode(rgb)), bytes(imagecodecs.jpegls_encode(rgb[..., 0].copy()))]

@@ -41,11 +41,13 @@ class Target:
     name: str
     make: Make
     feed: Feed
+    kind: str = ""
+    """Of files that ``many`` opens in great numbers; empty where there are none."""
 
 
 def targets(executor: LocalExecutor) -> list[Target]:
     """All of them; what decodes does so in the executor's workers, as in the bot."""
-    files = [Target(name, _from(made()), _decoding(executor)) for name, made in corpus.FILES.items()]
+    files = [Target(name, _from(made()), _decoding(executor), name) for name, made in corpus.FILES.items()]
     models, languages = open_models(MODELS_DIR)
     texts = languages.default.texts
 

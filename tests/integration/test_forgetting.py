@@ -1,5 +1,8 @@
 """Analyse and forget, keeping for some days, and a yes to an earlier wording: what people choose is done."""
 
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,6 +73,66 @@ async def test_yes_to_earlier_wording_is_asked_for_again(
     person = await bot.services.database.people.get(agreed.id)
     assert person is not None
     assert person.consent_at is None
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["kept", "forgotten"])
+async def test_of_a_forgotten_scan_nothing_is_left_anywhere(
+    bot: RunningBot, agreed: Person, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, forgets: bool
+) -> None:
+    for name in ("bot", "inference", "storage", "reports"):  # as ``bot.logs`` has it with LOG_LEVEL=DEBUG
+        caplog.set_level(logging.DEBUG, logger=name)
+    if forgets:
+        await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
+        await agreed.wait_for(lambda message: "From now on I forget" in message.text)
+    temporary = set(files_below(Path(tempfile.gettempdir())))
+    picture = pictures.brain(seed=77)
+    analysis = await bot.services.executor.analyse(picture)
+    assert analysis.overlay
+    marks = {
+        "label": LABEL.encode(), "name of the file": b"Wolpertinger", "file": picture[2000:2032],
+        "its hash": analysis.picture_sha256.encode(), "picture": analysis.shown[2000:2032],
+        "heat map": analysis.overlay[2000:2032],
+    }  # fmt: skip
+
+    await agreed.send_document(picture, "Wolpertinger.jpg", caption=LABEL)
+    await agreed.wait_for(is_report, timeout=60)
+    await work_is_done(bot, agreed)
+    await bot.services.database.backup(tmp_path / "copies" / "copy.db")
+
+    def found(files: Iterable[Path]) -> set[str]:
+        return found_in(files, marks)
+
+    expected = set() if forgets else {"label", "its hash", "picture", "heat map"}
+    for folder in (tmp_path, tmp_path / "copies"):
+        named = found(files_below(folder)) & {"name of the file"}  # in the message, until the log is next emptied
+        assert found(files_below(folder)) - (set() if forgets else named) == expected
+    assert found(set(files_below(Path(tempfile.gettempdir()))) - temporary) == set()
+    assert not [name for name, mark in marks.items() if mark.decode("latin-1") in caplog.text]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, without those of its folders."""
+    return (path for path in folder.iterdir() if path.is_file())
+
+
+def found_in(files: Iterable[Path], marks: Mapping[str, bytes]) -> set[str]:
+    """Which of the marks stand in any of the files."""
+    data = b"".join(path.read_bytes() for path in files)
+    return {name for name, mark in marks.items() if mark in data}
+
+
+async def test_a_copy_holds_nothing_that_is_about_to_go(bot: RunningBot, agreed: Person, tmp_path: Path) -> None:
+    await one_scan(bot, agreed, "Zimmerspringbrunnen")
+    await agreed.send_document(pictures.brain(seed=5), caption="Wolpertinger")
+    await agreed.wait_for(lambda message: is_report(message) and message.from_bot and "2" in message.text, timeout=60)
+    await work_is_done(bot, agreed)
+    (_, first) = await scans_of(bot, agreed)
+    await bot.services.database.scans.hide(first.person_id, first.public_id)  # can be brought back for a while
+    await bot.services.database.backup(tmp_path / "copies" / "copy.db")
+    copy = (tmp_path / "copies" / "copy.db").read_bytes()
+    assert b"Wolpertinger" in copy
+    assert b"Zimmerspringbrunnen" not in copy
+    assert await bot.services.database.scans.restore(first.person_id, first.public_id)
 
 
 class TestWithRetention:

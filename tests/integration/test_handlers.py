@@ -31,7 +31,8 @@ from tests.integration.chatting import (
 from tests.integration.conftest import RunningBot, settings_for
 from tests.probe_jobs import process_id
 
-SCAN_VERBS = (Action.OPEN, Action.PDF, Action.ABOUT, Action.NOT_PART, Action.ASK_DELETE_SCAN, Action.DELETE_SCAN)
+AFTER_THE_ID = {Action.SLICE: "/1", Action.FOUND: "/glioma"}
+SCAN_VERBS = [verb for verb in Action if verb.argument.fullmatch("A7K2-Q9" + AFTER_THE_ID.get(verb, ""))]
 
 
 async def test_redelivered_update_makes_no_second_scan_or_answer(
@@ -67,14 +68,22 @@ async def test_no_button_id_or_number_reaches_another_persons_scan(
     [scan] = await scans_of(bot, agreed)
     boris = await sandbox.person("Boris")
     answers = [
-        await press_without_a_button(sandbox, boris, ButtonPress(verb, scan.public_id).data) for verb in SCAN_VERBS
+        await press_without_a_button(
+            sandbox, boris, ButtonPress(verb, scan.public_id + AFTER_THE_ID.get(verb, "")).data
+        )
+        for verb in SCAN_VERBS
     ]
-    answers += [await answer_to(boris, f"/report {name}") for name in (scan.public_id, "1", scan.public_id.lower())]
-    answers += [await answer_to(boris, text) for text in ("/report", "/history")]
+    for name in (scan.public_id, "1", scan.public_id.lower(), "private"):
+        answers += [await answer_to(boris, f"{command} {name}") for command in ("/report", "/export")]
+    answers += [await answer_to(boris, f"/compare 1 {scan.public_id}"), await answer_to(boris, "/rename 1 Boris")]
+    answers += [
+        await answer_to(boris, text) for text in ("/report", "/history", "/history privat", "/export", "/compare")
+    ]
     for message in answers:
         assert message.file is None
         assert "private" not in message.text
-        assert scan.public_id not in message.text.replace("such as /report A7K2-Q9", "")
+        assert scan.public_id not in message.text.replace(f"can't find scan {scan.public_id}", "")
+    assert await bot.services.database.outcomes.of(scan.id) is None
     assert await scans_of(bot, agreed) == (scan,)
 
 

@@ -57,6 +57,7 @@ async def test_compare_shows_dates_and_names_what_it_cannot_tell(two_scans: Pers
         ("/compare <b>1</b> {2}", "can't find scan <b>1</b>"),
         ("/report 0", "can't find that scan"),
         ("/report \u202e1", "can't find that scan"),
+        ("/rename", "Write the number of a scan"),
         ("/rename 1", "Write the number of a scan"),
         ("/rename 99 Anna", "can't find that scan"),
         ("/rename 1 \u202e\u200b", "Write the number of a scan"),

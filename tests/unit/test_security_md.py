@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import threats
 from tests.conftest import PROJECT
 
 PAGE = (PROJECT / "SECURITY.md").read_text("utf-8")
@@ -27,6 +28,21 @@ def test_every_answer_names_a_test_that_is_there(row: str) -> None:
     assert named, "no test is named"
     for file, test in named:
         assert test in names_in(PROJECT / file), f"{file} has no {test}"
+
+
+def test_what_is_taken_out_is_an_answer_of_the_page() -> None:
+    assert threats.tried() <= threats.named()
+
+
+@pytest.mark.parametrize("answer", threats.ANSWERS, ids=lambda answer: answer.test.rpartition("::")[2])
+def test_what_is_taken_out_is_there(tmp_path: Path, answer: threats.Answer) -> None:
+    for file, code, instead in ((answer.file, answer.code, answer.instead), *answer.and_also):
+        copy = tmp_path / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text((PROJECT / file).read_text("utf-8"), "utf-8")
+        threats.take_out(tmp_path, file, code, instead)
+        if file.endswith(".py"):
+            ast.parse(copy.read_text("utf-8"))
 
 
 def test_every_kind_of_threat_has_its_part() -> None:

@@ -1,24 +1,42 @@
 """The log never holds the token, wherever it comes from."""
 
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
 from telegram.error import TelegramError
 from telegram.request import BaseRequest
 
-from bot.logs import Discreet, configure
+from bot.errors import StartError
+from bot.logs import Discreet, JsonLines, configure
 
 TOKEN = "123456:" + "t" * 35
 
 
 def test_a_token_is_blanked_out_in_messages_and_tracebacks() -> None:
     formatter = Discreet("%(message)s")
-    error = RuntimeError(f"POST https://api.telegram.org/bot{TOKEN}/getMe failed")
+    error = StartError(f"POST https://api.telegram.org/bot{TOKEN}/getMe failed")
     record = logging.LogRecord("bot.x", 40, "x", 1, "url %s", (f"/bot{TOKEN}/x",), (type(error), error, None))
     line = formatter.format(record)
     assert TOKEN not in line
     assert line.count("<token>") == 2
+
+
+@pytest.mark.parametrize("form", [Discreet, JsonLines])
+def test_traceback_quotes_nobody_and_shows_the_lines_of_code(form: type[Discreet]) -> None:
+    try:
+        try:
+            int("Anna " + "Zwirbel")
+        except ValueError as error:
+            raise KeyError("Zwir" + "bel") from error
+    except KeyError:
+        record = logging.LogRecord("bot.x", 40, "x", 1, "update %s", (7,), sys.exc_info())
+    line = form("%(message)s").format(record)
+    assert "Anna Zwirbel" not in line
+    assert "'Zwirbel'" not in line
+    for shown in ("update 7", "ValueError", "KeyError", "test_logs.py", "which led to"):
+        assert shown in line
 
 
 @pytest.fixture

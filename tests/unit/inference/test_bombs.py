@@ -10,8 +10,8 @@ from inference.decode import budget
 from inference.decode.limits import MAX_FILE_BYTES
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.local import LocalExecutor
-from tests import bombs, pictures
-from tests.probe_jobs import MODULES, usage
+from tests import bombs, pictures, study_bombs
+from tests.probe_jobs import MODULES, open_within, usage
 
 MOST_MEMORY = 400
 """MiB of a worker, or of the process that it forks for a decoder, all in all."""
@@ -62,3 +62,29 @@ def test_what_cameras_take_is_read_within_the_budget(executor: LocalExecutor, ki
     options = {"compress_level": 1} if kind == "PNG" else {}
     image = pictures.smear_image(1200, 900).resize((8000, 6000) if kind == "JPEG" else (6000, 4000))
     assert asyncio.run(executor.analyse(pictures.encode(image, kind, **options), "blood_smear")).width > 5000
+
+
+SECONDS = 2.0
+"""Of the budget of a study in these tests: in the bot it has ten times as much, which nobody here wants to wait for."""
+
+
+@pytest.mark.parametrize("name", study_bombs.BOMBS)
+def test_a_container_stays_within_its_budget(executor: LocalExecutor, name: str) -> None:
+    data = study_bombs.BOMBS[name]()
+    assert len(data) < MAX_FILE_BYTES
+
+    async def explode() -> tuple[tuple[float, float, int, int, int], tuple[float, float, int, int, int]]:
+        before = await executor.run(usage)
+        with pytest.raises((PictureError, AnalysisTimeoutError)):
+            await executor.run(open_within, data, SECONDS, timeout=120.0)
+        return before, await executor.run(usage)
+
+    (own, children, _, _, worker), after = asyncio.run(explode())
+    if after[4] == worker:
+        assert after[0] - own + after[1] - children < budget.SECONDS + SECONDS + 2 * OVERHEAD
+        assert max(after[2], after[3]) < MOST_MEMORY
+
+
+def test_many_slow_pictures_share_one_budget(executor: LocalExecutor) -> None:
+    with pytest.raises(AnalysisTimeoutError):
+        asyncio.run(executor.run(open_within, study_bombs.slow_pictures(), SECONDS, timeout=120.0))

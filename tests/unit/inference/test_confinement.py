@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from inference.workers import confinement, supervisor
+from inference.workers.executor import WorkerDiedError
 from inference.workers.local import LocalExecutor
 from tests import attacks, dicom_files, pictures, probe_jobs
 from tests.conftest import PROJECT
+from tests.processes import is_running, wait_for_end
 
 HEIC = PROJECT / "tests" / "data" / "smear.heic"
 
@@ -70,6 +73,23 @@ async def test_workers_write_to_their_scratch_folder_and_nowhere_else(tmp_path: 
         assert await executor.run(attacks.attack, "make a file", os.getpid(), outside) != "it worked"
         assert await executor.run(attacks.attack, "write 300 MB", os.getpid(), inside) != "it worked"
     assert (scratch / "file.big").stat().st_size <= confinement.FILE_SIZE
+
+
+async def test_nothing_that_a_worker_started_outlives_it() -> None:
+    async with LocalExecutor(1, jobs=probe_jobs.MODULES) as executor:
+        of_one_that_dies = await executor.run(probe_jobs.leave_a_child)
+        with pytest.raises(WorkerDiedError):
+            await executor.run(probe_jobs.die, signal.SIGKILL)
+        of_one_that_is_ended = await executor.run(probe_jobs.leave_a_child)
+    left = (of_one_that_dies, of_one_that_is_ended)
+    await asyncio.to_thread(wait_for_end, left, 20.0)
+    assert not [pid for pid in left if is_running(pid)]
+
+
+def test_where_memory_ends_a_worker_ends_before_the_bot(executor: LocalExecutor) -> None:
+    worker = Path(f"/proc/{asyncio.run(executor.run(probe_jobs.process_id))}/oom_score_adj")
+    own = Path("/proc/self/oom_score_adj")
+    assert int(worker.read_text()) > int(own.read_text())
 
 
 def test_what_a_machine_lacks_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

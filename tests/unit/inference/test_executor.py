@@ -164,6 +164,7 @@ async def test_starting_leaves_the_environment_of_this_process_alone() -> None:
 async def test_worker_does_not_see_the_bots_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "SECRET")
     monkeypatch.setenv("DATABASE_URL", "SECRET too")
+    monkeypatch.setenv("TF_VAR_password", "SECRET of Terraform")
     fork_server = ForkServer()
     monkeypatch.setattr(supervisor, "FORK_SERVER", fork_server)
     async with local_executor(1) as executor:

@@ -11,6 +11,7 @@ import pytest
 from inference.workers import fairness
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.fairness import FIRST_PAUSE, FORGIVEN_AFTER, HALF_LIFE, LONGEST_PAUSE, WorkerTime
+from inference.workers.local import TIMEOUT
 from tests.clock import HandClock
 from tests.probe_jobs import hang, process_id, sleep_a_little, wait_for
 from tests.unit.inference.test_executor import LONG, local_executor
@@ -113,5 +114,19 @@ async def test_senders_of_overlong_jobs_leave_a_worker_free(tmp_path: Path, monk
         ]
         assert await asyncio.to_thread(told.read_text) == "running"
         assert [await executor.run(process_id, client=carla) for _ in range(3)]
+        for job in slow:
+            job.cancel()
+
+
+async def test_long_jobs_of_many_people_leave_a_worker_free(tmp_path: Path) -> None:
+    async with local_executor(2) as executor:
+        told = tmp_path / "told"
+        os.mkfifo(told)
+        longer = TIMEOUT + 1  # as a container has, which nobody has sent too long before
+        slow = [
+            asyncio.ensure_future(executor.run(hang, told, timeout=longer, client=client)) for client in (ANNA, BORIS)
+        ]
+        assert await asyncio.to_thread(told.read_text) == "running"
+        assert [await executor.run(process_id, client=3) for _ in range(3)]
         for job in slow:
             job.cancel()

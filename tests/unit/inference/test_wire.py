@@ -10,10 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import Verdict
-from inference.workers.wire import MOST_BYTES, Channel, FrameError, encode
+from inference.study.study import Study
+from inference.workers.wire import MOST_BYTES, MOST_TEXT, Channel, FrameError, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,21 @@ def test_a_frame_that_breaks_off_is_an_end(ends: tuple[Channel, socket.socket]) 
     there.close()
     with pytest.raises(EOFError):
         here.receive()
+
+
+def test_json_of_worker_may_not_fill_the_bots_memory() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        theirs.sendall(struct.pack("!II", MOST_TEXT + 1, 0))  # 60 MiB of "[]," would become a gigabyte of lists
+        with pytest.raises(FrameError, match="too long"):
+            Channel(ours, MOST_TEXT).receive()
+
+
+def test_study_of_a_million_shared_slices_is_no_study() -> None:
+    one = {"pixels": b"x" * 100, "shape": (10, 10), "width": 10, "height": 10}  # one blob, named again and again
+    value = {"kind": "zip", "series": [{"slices": [one] * 1000}]}
+    with pytest.raises(ValidationError):
+        TypeAdapter(Study).validate_python(value)
+    value["series"][0]["slices"] = [one] * 400  # type: ignore[index]
+    assert len(TypeAdapter(Study).validate_python(value).slices) == 400

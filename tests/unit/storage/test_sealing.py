@@ -1,5 +1,6 @@
 """With a key nothing of what people sent can be read on the disk, and nothing is lost when keys change."""
 
+import asyncio
 import os
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ from sqlalchemy import LargeBinary, Text
 
 from storage import Database, ReceivedUpdate, Scan
 from storage.errors import DataKeyError, StorageError
+from storage.outcomes import NOTHING
 from storage.rekey import BATCH, TABLES
 from storage.schema import METADATA
 from storage.vault import PLAIN, Vault, key_id, new_key, read_keys
@@ -18,11 +20,12 @@ from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 from tests.unit.storage.test_deleting import on_disk
 
 OLD, NEW, OTHER = (bytes([n]) * 32 for n in (1, 2, 3))
-NAME, LABEL, WORDS, FACT = (
+NAME, LABEL, WORDS, FACT, FINDING = (
     "Zimmerspringbrunnen",
     "Геннадий Пипеткин",
     "my aunt Quetzalcoatl has a headache",
     "hippogriff",
+    "quagga",
 )
 PICTURE = os.urandom(30_000)
 
@@ -36,6 +39,7 @@ async def fill(database: Database, picture: bytes = PICTURE) -> Scan:
     person = await database.people.register(ANNA, NAME, "en")
     scan = await add(database, person.id, replace(a_scan("1", picture), patient_label=LABEL, study={"said": FACT}))
     await database.scans.relabel(scan.id, LABEL)
+    await database.outcomes.note(person.id, scan.public_id, FINDING)
     await database.inbox.put(ReceivedUpdate(1, ANNA, WORDS), ReceivedUpdate(2, ANNA, WORDS, unreadable=WORDS))
     await database.inbox.put(ReceivedUpdate(3, ANNA, WORDS))
     await database.inbox.dead_letter(3, WORDS)
@@ -52,13 +56,17 @@ async def read_all(database: Database) -> None:
     assert (scan.patient_label, scan.study) == (LABEL, {"said": FACT})
     assert (await database.scans.page(person.id, 1, 5)).scans == (scan,)
     assert (await database.scans.pictures(scan.id)).original == PICTURE
+    outcome = await database.outcomes.of(scan.id)
+    assert outcome is not None
+    assert outcome.found == FINDING
+    assert [(count.found, count.count) for count in await database.outcomes.counts()] == [(FINDING, 1)]
     assert [update.payload for update in await database.inbox.recover()] == [WORDS]
     assert [letter.error for letter in await database.inbox.dead_letters()] == [WORDS, WORDS]
 
 
 def found(data: bytes) -> list[str]:
     """Which of the known words and pictures stand in there, also as JSON writes them."""
-    marks = {word: (word.encode(), word.encode("unicode_escape")) for word in (NAME, LABEL, WORDS, FACT)}
+    marks = {word: (word.encode(), word.encode("unicode_escape")) for word in (NAME, LABEL, WORDS, FACT, FINDING)}
     known = [word for word, forms in marks.items() if any(form in data for form in forms)]
     return known + ["picture"] * (PICTURE[1000:1032] in data)
 
@@ -73,7 +81,7 @@ async def test_with_key_nothing_sent_is_found_in_files_or_backup(file: Path, key
     await database.close()
 
     for data in (while_open, found(on_disk(file)), found((file.parent.parent / "copy.db").read_bytes())):
-        assert data == ([] if keys else [NAME, LABEL, WORDS, FACT, "picture"])
+        assert data == ([] if keys else [NAME, LABEL, WORDS, FACT, FINDING, "picture"])
 
 
 def test_every_column_of_words_or_pictures_is_sealed() -> None:
@@ -105,10 +113,77 @@ async def test_plain_database_is_read_and_then_sealed_without_trace(file: Path) 
     await read_all(database)
     await database.close()
 
-    assert {table for table, _, _ in told} == {"people", "scans", "pictures", "inbox"}
+    assert {table for table, _, _ in told} == {"people", "scans", "pictures", "outcomes", "inbox"}
     assert all(told[n][1] < told[n + 1][1] for n in range(len(told) - 1) if told[n][0] == told[n + 1][0])
     with closing(sqlite3.connect(file)) as raw:
         assert raw.execute("SELECT key_id FROM data_keys").fetchall() == [(key_id(NEW),)]
+
+
+async def test_length_of_sealed_finding_does_not_tell_which(file: Path) -> None:
+    database = await Database.open(url(file))
+    scan = await fill(database)  # plain first: what is sealed later is to be no shorter
+    other = await add(database, scan.person_id, a_scan("2"))
+    await database.outcomes.note(scan.person_id, other.public_id, NOTHING)
+    await database.close()
+    database = await Database.open(url(file), keys=[NEW])
+    await database.rekey(lambda *_: None)
+    third = await add(database, scan.person_id, a_scan("3"))
+    await database.outcomes.note(scan.person_id, third.public_id, "a")
+    await database.close()
+    with closing(sqlite3.connect(file)) as raw:
+        assert raw.execute("SELECT count(*), count(DISTINCT length(found)) FROM outcomes").fetchone() == (3, 1)
+
+
+async def test_bot_that_writes_meanwhile_loses_nothing_by_rekeying(file: Path) -> None:
+    bot = await Database.open(url(file), keys=[OLD])
+    first = await fill(bot)
+    scans = [await add(bot, first.person_id, a_scan(f"{n}", PICTURE[:3000])) for n in range(10, 10 + 2 * BATCH)]
+    await bot.close()
+    bot, tool = [await Database.open(url(file), keys=[NEW, OLD]) for _ in range(2)]
+    is_done = asyncio.Event()
+
+    async def live() -> None:
+        for turn in range(10_000):
+            scan = scans[turn % len(scans)]
+            await bot.scans.relabel(scan.id, f"{LABEL} {turn}")
+            assert (await bot.scans.pictures(scan.id)).original == PICTURE[:3000]
+            await add(bot, first.person_id, a_scan(f"later {turn}", PICTURE[:300]))
+            await bot.inbox.put(ReceivedUpdate(100 + turn, BORIS, WORDS))
+            if is_done.is_set():
+                return
+
+    async def rekey() -> None:
+        await tool.rekey(lambda *_: None)
+        is_done.set()
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        group.create_task(live())
+        group.create_task(rekey())
+    await bot.close()
+    await tool.close()
+    database = await Database.open(url(file), keys=[NEW])  # the old key is needed no more
+    page = await database.scans.page(first.person_id, 1, 10_000)
+    assert page.total > len(scans) + 1
+    for scan in page.scans:
+        assert PICTURE.startswith((await database.scans.pictures(scan.id)).original)
+    assert {update.payload for update in await database.inbox.recover()} == {WORDS}
+    await database.close()
+
+
+async def test_bot_that_goes_on_with_an_old_key_is_noticed_later(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.sessions.NOTE_EVERY", 0.0)
+    bot = await Database.open(url(file), keys=[OLD])
+    scan = await fill(bot)
+    tool = await Database.open(url(file), keys=[NEW, OLD])
+    await tool.rekey(lambda *_: None)
+    await tool.close()
+    await bot.scans.relabel(scan.id, LABEL)  # sealed with a key that the database no longer speaks of
+    await bot.close()
+    with pytest.raises(DataKeyError, match=f"key {key_id(OLD)}"):
+        await Database.open(url(file), keys=[NEW])
+    database = await Database.open(url(file), keys=[NEW, OLD])
+    await read_all(database)
+    await database.close()
 
 
 async def test_interrupted_rekey_is_taken_up_by_next_one(file: Path) -> None:
@@ -194,7 +269,9 @@ async def test_an_update_that_was_changed_holds_up_no_other(file: Path) -> None:
     database = await Database.open(url(file), keys=[OLD])
     await database.inbox.put(ReceivedUpdate(1, ANNA, WORDS), ReceivedUpdate(2, ANNA, WORDS))
     with closing(sqlite3.connect(file)) as raw:
-        raw.execute("UPDATE inbox SET payload = substr(payload, 1, 40) || 'A' || substr(payload, 42) WHERE update_id=1")
+        other = "CASE substr(payload, 41, 1) WHEN 'A' THEN 'B' ELSE 'A' END"  # it may well be an A already
+        changed = f"substr(payload, 1, 40) || {other} || substr(payload, 42)"
+        raw.execute(f"UPDATE inbox SET payload = {changed} WHERE update_id = 1")  # noqa: S608
         raw.commit()
 
     assert [update.payload for update in await database.inbox.recover()] == ["", WORDS]
@@ -234,4 +311,4 @@ def test_key_that_is_none_is_refused_without_being_repeated(wrong: str) -> None:
 
 
 def test_all_tables_that_hold_something_sealed_are_rekeyed() -> None:
-    assert {table.name for table in TABLES} == {"people", "scans", "pictures", "slices", "inbox"}
+    assert {table.name for table in TABLES} == {"people", "scans", "pictures", "slices", "outcomes", "inbox"}
