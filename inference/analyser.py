@@ -148,15 +148,18 @@ def _told(reason: Reason, picture: Picture) -> Reason:
     return Reason.MR_NOT_READ if contradicted else reason
 
 
-def tumor_heat(model: Model, prediction: Prediction) -> NDArray[np.float32]:
-    """Heat (h x w, 0..1) of the likeliest tumour class, whatever the verdict: the scale alone decides what is seen."""
-    index = model.card.class_names.index(likeliest_tumor(prediction.chances, model.card))
+def tumor_heat(model: Model, prediction: Prediction, kind: str | None = None) -> NDArray[np.float32]:
+    """Heat (h x w, 0..1) of a tumour class, by default the likeliest, whatever the verdict.
+
+    The scale alone decides what is seen. Raises ValueError for a class that the model has not.
+    """
+    index = model.card.class_names.index(kind or likeliest_tumor(prediction.chances, model.card))
     return heat(prediction.evidence[..., index], model.card.heatmap_full_scale)
 
 
-def draw_heat(model: Model, prediction: Prediction, size: tuple[int, int]) -> Image.Image:
+def draw_heat(model: Model, prediction: Prediction, size: tuple[int, int], kind: str | None = None) -> Image.Image:
     """The heat over the picture of ``size`` that was read, 8-bit grey; of a model of cells it lies on these."""
-    values = tumor_heat(model, prediction)
+    values = tumor_heat(model, prediction, kind)
     if prediction.outline is not None:
         return measures.heat_image(values, prediction.outline, size)
     return heat_image(values, prediction.placement or whole(*size, model.card.input.side), size)

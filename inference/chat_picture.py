@@ -45,7 +45,7 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     ``font`` is a TrueType file for other scripts; without it Pillow's own is used. Words that read from right to left
     stand on the right, and the bar is mirrored as in the PDF. JPEG in, JPEG out, no metadata.
     """
-    picture, heat_map = (Image.open(io.BytesIO(data)).convert("RGB") for data in (original, overlay))
+    picture, heat_map = (_opened(data) for data in (original, overlay))
     is_hot = stands_out(picture, heat_map)
     panels = [(words.sent, picture), (words.heat_map, heat_map)] if is_hot else [(words.sent, picture)]
     below = (words.none, words.strong) if is_hot else (words.nothing_stood_out,)
@@ -94,7 +94,7 @@ def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | Non
     """
     letters = load_font(font, round(TEXT_ON_PHONE * 2 * _HALF / PHONE_WIDTH))
     line = round(letters.size * 1.5)
-    shown = [_fitted(data, _HALF) for data in panels]
+    shown = [_fitted(_opened(data), _HALF) for data in panels]
     rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
     canvas = Image.new("RGB", (2 * _HALF + 3 * _GAP, 2 * line + sum(rows) + 3 * _GAP), _PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -111,6 +111,24 @@ def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | Non
     return encode_jpeg(canvas)
 
 
+def sheet(panels: Sequence[tuple[str, Image.Image]], words: PictureWords, font: Path | None = None) -> bytes:
+    """Titled panels (RGB), two in a row where there is more than one, above the colour bar. JPEG, no metadata."""
+    across = min(2, len(panels))
+    rows = -(-len(panels) // across)
+    width = across * (_HALF + _GAP) + _GAP
+    letters = load_font(font, readable_size(width, rows * _HALF, rows + 1))
+    line = round(letters.size * LINE)
+    canvas = Image.new("RGB", (width, rows * (line + _HALF) + line), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for number, (title, panel) in enumerate(panels):
+        left, top = _GAP + number % across * (_HALF + _GAP), number // across * (line + _HALF)
+        write_title(draw, left - _GAP, left + _HALF, top + line / 2, _cut(title, _HALF - _GAP, letters), letters)
+        fitted = _fitted(panel, _HALF)
+        canvas.paste(fitted, (left + (_HALF - fitted.width) // 2, top + line + (_HALF - fitted.height) // 2))
+    draw_bar(canvas, canvas.height - line / 2, words, letters)
+    return encode_jpeg(canvas)
+
+
 def thumbnails(panels: Sequence[bytes], titles: Sequence[str], font: Path | None = None) -> bytes:
     """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
     letters = load_font(font, round(TEXT_ON_PHONE * (_ACROSS * (_SMALL + _GAP)) / PHONE_WIDTH))
@@ -123,14 +141,17 @@ def thumbnails(panels: Sequence[bytes], titles: Sequence[str], font: Path | None
         left = _GAP + number % _ACROSS * (_SMALL + _GAP)
         top = _GAP + number // _ACROSS * (_SMALL + line + _GAP)
         draw.text((left, top + line / 2), _cut(title, _SMALL, letters), fill=_INK, font=letters, anchor="lm")
-        panel = _fitted(data, _SMALL)
+        panel = _fitted(_opened(data), _SMALL)
         canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + line + (_SMALL - panel.height) // 2))
     return encode_jpeg(canvas)
 
 
-def _fitted(data: bytes, side: int) -> Image.Image:
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _fitted(picture: Image.Image, side: int) -> Image.Image:
     """A picture in a square of ``side`` pixels, its shape kept."""
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
     scale = min(side / picture.width, side / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.BICUBIC)

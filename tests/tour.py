@@ -109,6 +109,8 @@ async def walk(tour: Tour, page: Page) -> None:
     await page.keyboard.press("Escape")
     await tour.press("What now?", "When to get help at once")
     await tour.stop("what-now")
+    await tour.press("The maps alone", "The heat maps of scan")
+    await tour.stop("maps")
     await tour.send("brain-t1.jpg", "Boris", "Your report on scan 2")
     await tour.stop("no-signs")
     await tour.send("smear-drawn-blasts.jpg", "", "Your report on scan 3")

@@ -14,6 +14,7 @@ from storage import public_id
 _SCAN = public_id.PATTERN
 _PAGE = r"[1-9][0-9]{0,5}"
 _SLUG = r"[a-z0-9][a-z0-9_-]{0,44}"
+_VERDICT_OF = r"(?:tumor_signs|no_tumor_signs|not_sure)/[a-z][a-z0-9_]{0,31}"
 _LANGUAGE = r"[a-z]{2,3}(?:-[a-z0-9]{2,8})?"
 _FOUND = r"-?[a-z][a-z0-9_]{0,31}"
 _NUMBER = r"[1-9][0-9]{0,17}"
@@ -38,6 +39,8 @@ class Action(Enum):
     SLICE = ("slice", rf"{_SCAN}/[1-9][0-9]{{0,2}}")
     ABOUT = ("about", _SCAN)
     WHAT_NOW = ("what-now", _SCAN)
+    WHAT_NOW_OF = ("what-now-of", _VERDICT_OF)
+    MAPS = ("maps", _SCAN)
     NOT_PART = ("not-part", _SCAN)
     ASK_DELETE_SCAN = ("ask-delete", _SCAN)
     DELETE_SCAN = ("delete", _SCAN)

@@ -13,12 +13,13 @@ from bot.delivery.raw_update import message_of
 from bot.handlers.knowledge import heed_red_flags, show_topic
 from bot.handlers.onboarding import ask_consent
 from bot.scan.incoming import Incoming
+from bot.scan.maps import send_maps
 from bot.scan.messages import send_picture, send_report
 from bot.scan.pipeline import read_pictures, was_forgotten
 from bot.scan.report_data import topic_of
 from bot.scan.slice_view import send_slice
 from bot.scan.study_facts import StudyFacts
-from bot.scan.what_now import what_now_page
+from bot.scan.what_now import what_now_of, what_now_page
 from storage.records import Scan
 
 PICTURES = filters.PHOTO | filters.Document.MimeType("image/gif") | (filters.Document.ALL & ~filters.ANIMATION)
@@ -38,6 +39,8 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
         CallbackQueryHandler(turn_slice, says(Action.SLICE)),
         CallbackQueryHandler(about, says(Action.ABOUT)),
         CallbackQueryHandler(what_now, says(Action.WHAT_NOW)),
+        CallbackQueryHandler(what_now_of_forgotten, says(Action.WHAT_NOW_OF)),
+        CallbackQueryHandler(maps, says(Action.MAPS)),
         CallbackQueryHandler(not_part, says(Action.NOT_PART)),
         CallbackQueryHandler(ask_delete, says(Action.ASK_DELETE_SCAN)),
         CallbackQueryHandler(delete, says(Action.DELETE_SCAN)),
@@ -146,6 +149,19 @@ async def what_now(_: Update, context: BotContext) -> None:
     if scan := await own_scan(context):
         models = context.services.models.values()
         await context.send(what_now_page(scan, context.texts, context.knowledge, models))
+
+
+async def what_now_of_forgotten(_: Update, context: BotContext) -> None:
+    """Say what to do after a result of which nothing was kept: the button itself names verdict and organ."""
+    verdict, _, organ = context.argument.partition("/")
+    models = context.services.models
+    await context.send(what_now_of(verdict, organ, context.texts, context.knowledge, models))
+
+
+async def maps(_: Update, context: BotContext) -> None:
+    """Show the heat map alone, and that of each kind which the model knows."""
+    if scan := await own_scan(context):
+        await send_maps(context, scan)
 
 
 async def not_part(_: Update, context: BotContext) -> None:

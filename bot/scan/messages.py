@@ -184,20 +184,23 @@ def report_caption(scan: Scan, texts: Texts) -> str:
 
 
 def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
-    """What one can do with a scan; with one that is forgotten at once, no more than read about its kind."""
+    """What one can do with a scan; with one that is forgotten at once, read what to do and of its kind."""
     texts = context.texts
     about: tuple[InlineKeyboardButton, ...] = ()
     if topic := topic_of(scan, texts, context.knowledge):
         opens = (Action.TOPIC, topic.slug) if scan.passes else (Action.ABOUT, scan.public_id)
         about = (button(texts.plain("button.about", topic=topic.title), *opens),)
     if scan.passes:
-        return grid(about)
+        return grid(_what_now(texts, scan), about)
     slices = (button(texts.plain("button.slices"), Action.SLICES, scan.public_id),) if scan.study else ()
     return grid(
         slices,
         _not_part(texts, scan) if scan.reason == Reason.READ_PART else (),
         _what_now(texts, scan),
-        (button(texts.plain("button.pdf"), Action.PDF, scan.public_id),),
+        (
+            button(texts.plain("button.pdf"), Action.PDF, scan.public_id),
+            *(() if scan.study else (button(texts.plain("button.maps"), Action.MAPS, scan.public_id),)),
+        ),
         about,
         (button(texts.plain("button.outcome"), Action.OUTCOME, scan.public_id),),
         (
@@ -258,7 +261,7 @@ def _under_way(scan: Scan, step: str) -> str:
 
 
 def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup:
-    rows = [] if scan.passes else [_what_now(texts, scan)]
+    rows = [_what_now(texts, scan)]
     if scan.reason == Reason.READ_PART and not scan.passes:
         rows.append(_not_part(texts, scan))
     if earlier is not None:
@@ -268,7 +271,8 @@ def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKe
 
 
 def _what_now(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:
-    return (button(texts.plain("button.what_now"), Action.WHAT_NOW, scan.public_id),)
+    asks = (Action.WHAT_NOW_OF, f"{scan.verdict}/{scan.organ}") if scan.passes else (Action.WHAT_NOW, scan.public_id)
+    return (button(texts.plain("button.what_now"), *asks),)
 
 
 def _not_part(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:

@@ -1,7 +1,7 @@
 """What to do after a result: what needs help at once, who to see, what to bring, what to ask, and how sure this is."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bot.chat.facts import filled, record_words
 from bot.chat.texts import Texts
@@ -16,14 +16,26 @@ from storage.records import Scan
 def what_now_page(scan: Scan, texts: Texts, knowledge: Knowledge, models: Iterable[Entry]) -> str:
     """Telegram HTML in one message; what the topic of the result says of red flags and questions stands in it."""
     topic = topic_of(scan, texts, knowledge)
+    return _page(texts("now.title", number=scan.number), scan.verdict, topic, how_sure(scan, texts, models), texts)
+
+
+def what_now_of(verdict: str, organ: str, texts: Texts, knowledge: Knowledge, models: Mapping[str, Entry]) -> str:
+    """The same for a result of which nothing was kept: what holds for every such answer about the organ."""
+    words, entry = texts.organs.get(organ), models.get(organ)
+    topic = knowledge.topic(words.topic) if words else None
+    figures = record_words(organ, entry.card, texts) if words and entry else ""
+    sure = " ".join(filter(None, (figures, texts.plain("now.sure_not"))))
+    return _page(html.escape(texts.plain("button.what_now"), quote=False), verdict, topic, sure, texts)
+
+
+def _page(title: str, verdict: str, topic: Topic | None, sure: str, texts: Texts) -> str:
     parts = (
         ("now.help", _section(topic, "help", texts) or texts.plain("faq.very_unwell")),
-        ("now.who", texts.plain(f"who.{scan.verdict}")),
+        ("now.who", texts.plain(f"who.{verdict}")),
         ("now.bring", texts.plain("now.bring_text")),
         ("now.ask", _section(topic, "questions", texts)),
-        ("now.sure", how_sure(scan, texts, models)),
+        ("now.sure", sure),
     )
-    title = texts("now.title", number=scan.number)
     said = (f"<b>{texts(key)}</b>\n{html.escape(text, quote=False)}" for key, text in parts if text)
     return "\n\n".join((f"<b>{title}</b>", *said))
 

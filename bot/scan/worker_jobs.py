@@ -52,10 +52,20 @@ def compose_study(best: Tile, tiles: list[Tile], words: PictureWords) -> bytes:
     return study_picture(best, tiles, words, _font_for(words))
 
 
-def _font_for(words: PictureWords) -> Path | None:
+@job
+def draw_maps(original: bytes, organ: str, alone: str, titles: dict[str, str], words: PictureWords) -> bytes:
+    """See ``inference.kind_maps.draw_kind_maps``: reads a kept picture once more for the map of each kind."""
+    from inference.kind_maps import draw_kind_maps
+    from inference.workers.worker import analyser
+
+    font = _font_for(words, alone, *titles.values())
+    return draw_kind_maps(analyser(), original, organ, alone, titles, words, font)
+
+
+def _font_for(words: PictureWords, *more: str) -> Path | None:
     from reports.typefaces import file_for
 
-    return file_for("".join(getattr(words, field.name) for field in fields(words)))
+    return file_for("".join((*(getattr(words, field.name) for field in fields(words)), *more)))
 
 
 @job

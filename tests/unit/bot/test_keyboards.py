@@ -6,6 +6,7 @@ from bot.chat.keyboards import Action, ButtonPress, button, parse, says
 
 ARGUMENTS = {
     Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.WHAT_NOW: "A7K2-Q9",
+    Action.WHAT_NOW_OF: "no_tumor_signs/blood_smear", Action.MAPS: "A7K2-Q9",
     Action.UNDO_DELETE: "A7K2-Q9", Action.THUMBNAILS: "2", Action.SET_CLOCK: "-210",
     Action.ASK_DELETE_SCAN: "A7K2-Q9",
     Action.NOT_PART: "A7K2-Q9", Action.SLICES: "A7K2-Q9", Action.SLICE: "A7K2-Q9/142", Action.LANGUAGE: "de",
@@ -29,7 +30,8 @@ def test_every_button_is_read_as_it_was_written(verb: Action) -> None:
 NOT_OURS = [
     None, 7, "", "open", "open:", "open:a7k2-q9", "open:A7K2-Q9 ", "open:A7K2-Q9\n", "open:A7K2-Q9:1", "OPEN:A7K2-Q9",
     "open:../../etc", "history:0", "set-clock:00", "set-clock:5", "set-clock:-0", "set-clock:1440000", "thumbnails:0",
-    "undo:3",    "history:-1", "history:9999999", "history:１", "agree:", "agree:yes",
+    "undo:3", "what-now-of:well/brain_mri", "what-now-of:not_sure/../etc", "maps:3",
+    "history:-1", "history:9999999", "history:１", "agree:", "agree:yes",
     "section:glioma", "section:glioma/", "topic:Glioma", "topic:" + "a" * 46, "delete-all:7", "no-such:1",
     "%s", "'; DROP TABLE scan;",
 ]  # fmt: skip
@@ -48,5 +50,6 @@ def test_button_refuses_a_wrong_argument() -> None:
 
 @pytest.mark.parametrize("verb", list(Action))
 def test_every_button_fits_into_telegrams_64_bytes(verb: Action) -> None:
-    longest = {Action.TOPIC: "a" * 45, Action.GROUP: "a" * 45, Action.QUESTION: "a" * 45, Action.HISTORY: "999999"}
+    longest = {Action.TOPIC: "a" * 45, Action.GROUP: "a" * 45, Action.QUESTION: "a" * 45, Action.HISTORY: "999999",
+        Action.WHAT_NOW_OF: "no_tumor_signs/" + "a" * 32}  # fmt: skip
     assert len(ButtonPress(verb, longest.get(verb, ARGUMENTS.get(verb, ""))).data.encode()) <= 64

@@ -7,7 +7,7 @@ from bot.chat import pages
 from bot.chat.keyboards import Action
 from bot.chat.languages import load_language
 from bot.knowledge.loader import codes
-from bot.scan.what_now import what_now_page
+from bot.scan.what_now import what_now_of, what_now_page
 from inference.registry import check_models
 from tests.unit.bot.test_wording import SCANS, a_scan, shown
 
@@ -38,6 +38,18 @@ def test_it_is_one_message_in_every_language(code: str, organ: str) -> None:
             assert len(text) <= MessageLimit.MAX_TEXT_LENGTH
             assert "{" not in text
             assert "112" in text
+
+
+@pytest.mark.parametrize("code", codes())
+@pytest.mark.parametrize("organ", [*MODELS, "no_such_organ"])
+def test_result_that_was_not_kept_is_told_what_to_do(code: str, organ: str) -> None:
+    language = load_language(code, MODELS)
+    for verdict in VERDICTS:
+        text = shown(what_now_of(verdict, organ, language.texts, language.knowledge, MODELS))
+        assert len(text) <= MessageLimit.MAX_TEXT_LENGTH
+        assert "{" not in text
+        assert "112" in text
+        assert language.texts(f"who.{verdict}") in text
 
 
 def test_organ_without_words_of_its_own_is_told_what_holds_for_all() -> None:
