@@ -151,7 +151,7 @@ async def what_now(_: Update, context: BotContext) -> None:
         await context.send(what_now_page(scan, context.texts, context.knowledge, models))
 
 
-async def what_now_of_forgotten(_: Update, context: BotContext) -> None:
+async def what_now_of_forgotten(_update: Update, context: BotContext) -> None:
     """Say what to do after a result of which nothing was kept: the button itself names verdict and organ."""
     verdict, _, organ = context.argument.partition("/")
     models = context.services.models
