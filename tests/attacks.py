@@ -19,6 +19,7 @@ from inference.workers.job_table import job
 
 MODULES = (__name__,)
 PTRACE_ATTACH, PTRACE_DETACH, CLONE_NEWUSER, FIOSETOWN = 16, 17, 0x10000000, 0x8901
+SIZE_OF_LOG = 10
 _kernel = ctypes.CDLL(None, use_errno=True)
 
 
@@ -132,6 +133,7 @@ ATTACKS: dict[str, Callable[[int, Path], object]] = {
     "schedule the bot": lambda bot, _file: _schedule(bot),
     "schedule itself": lambda _bot, _file: _schedule(0),
     "leave its session": lambda _bot, _file: _leave_the_session(),
+    "read the kernel's log": lambda _bot, _file: _checked(_kernel.klogctl(SIZE_OF_LOG, None, 0)),
     "watch a folder": lambda _bot, _file: _checked(_kernel.inotify_init1(0)),
     "read a secret": lambda _bot, file: file.read_bytes(),
     "list a folder": lambda _bot, file: list(file.parent.iterdir()),
@@ -151,7 +153,8 @@ ATTACKS: dict[str, Callable[[int, Path], object]] = {
     "get a name space": lambda _bot, _file: _checked(_kernel.unshare(CLONE_NEWUSER)),
     "change the root": lambda _bot, _file: os.chroot("/"),
 }
-NOT_EVERYWHERE = {"get a name space", "change the root", "get more open files", "open many files", "trace the bot",
+NOT_EVERYWHERE = {"get a name space", "read the kernel's log",
+                  "change the root", "get more open files", "open many files", "trace the bot",
                   "read the bot's memory", "run a shell"}  # fmt: skip
 """What may fail without any confinement too: without rights, in containers, or because there is room."""
 

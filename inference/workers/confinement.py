@@ -76,7 +76,11 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "mknod": (133, None), "mknodat": (259, 33), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
     # memory and messages shared with others
     "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+    # the kernel's log
+    "syslog": (103, 116),
     # large or privileged parts of the kernel
+    "modify_ldt": (154, None), "io_setup": (206, 0), "io_submit": (209, 2), "vmsplice": (278, 75),
+    "lookup_dcookie": (212, 18),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "bpf": (321, 280),
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "fanotify_init": (300, 262), "add_key": (248, 217),
     "request_key": (249, 218), "keyctl": (250, 219), "personality": (135, 92), "unshare": (272, 97),

@@ -10,7 +10,20 @@ from inference.card import ModelError
 from inference.registry import check_models
 from tests.audit import licences
 
-SERVICE_SILENT = "could not be audited"
+TIMEOUT = 600
+UNREACHABLE = (
+    "ConnectionError",
+    "Connection",
+    "Timeout",
+    "timed out",
+    "resolve",
+    "Proxy",
+    "SSL",
+    "HTTPError",
+    "403",
+    "404",
+)
+"""In what pip-audit says when its service can't be reached, which is no fault of what is audited."""
 
 
 def main() -> int:
@@ -38,12 +51,18 @@ def _licences() -> list[str]:
 def _vulnerabilities() -> list[str]:
     """Ask the public list of known vulnerabilities; that it can't be reached is said, and is no failure."""
     command = ["pip_audit", "-r", str(licences.LOCK), "--require-hashes", "--disable-pip", "--format", "json"]
-    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False, timeout=600)
     try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, check=False, timeout=TIMEOUT
+        )
         answered = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
-        print("vulnerabilities: NOT CHECKED, the service can't be reached from here")
+    except subprocess.TimeoutExpired:
+        print(f"vulnerabilities: NOT CHECKED, there was no answer within {TIMEOUT} seconds")
         return []
+    except (ValueError, KeyError):
+        words = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        print(f"vulnerabilities: NOT CHECKED: {words[:200]}")
+        return [] if any(sign in done.stderr for sign in UNREACHABLE) else [f"pip-audit did not run: {words[:200]}"]
     silent = [each["name"] for each in answered if "skip_reason" in each]
     print(f"vulnerabilities: {len(answered) - len(silent)} of {len(answered)} distributions checked")
     if silent:
