@@ -31,6 +31,7 @@ from bot.handlers import (
     access,
     broadcast,
     compare,
+    dicom,
     errors,
     export,
     gatekeeper,
@@ -65,8 +66,8 @@ if TYPE_CHECKING:
     from bot.operations.health import Watch
 
 SUBJECTS = (
-    verify, onboarding, language, scans, outcomes, history, report, compare, export, privacy, access, broadcast, stats,
-    knowledge, other,
+    verify, onboarding, language, scans, outcomes, history, report, dicom, compare, export, privacy, access, broadcast,
+    stats, knowledge, other,
 )  # fmt: skip
 """In the order in which their handlers are asked; the last one takes what is left."""
 CONNECTIONS = 64

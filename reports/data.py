@@ -1,5 +1,6 @@
 """What a report is made of: plain values only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -146,6 +147,25 @@ class ReportData:
     verification: Verification | None = None
     """None: the bot does not sign its reports, which then say nothing of it."""
     paper: Literal["a4", "letter"] = "a4"
+
+
+@dataclass(frozen=True, slots=True)
+class DicomData:
+    """A report and its heat map on their way into DICOM files (see ``reports.dicom``)."""
+
+    identity: Mapping[str, str]
+    """DICOM keyword -> value, as the file that was read has them."""
+    report: bytes
+    """PDF."""
+    overlay: bytes
+    """JPEG: the picture with its heat map."""
+    title: str
+    """What the document is called."""
+    picture_title: str
+    made: datetime
+    """Aware."""
+    model: str
+    """Name and version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,9 @@ class Scan(ScanFields):
     messages: Annotated[Mapping[str, int], Kept(JsonObject)] = field(default_factory=dict)
     """Step of the journey ('status', 'picture', 'report') -> Telegram message id it became."""
     file_ids: Annotated[Mapping[str, str], Kept(JsonObject)] = field(default_factory=dict)
-    """'picture' or 'report' -> Telegram file id, to send it again without uploading; with the language: 'report.de'."""
+    """'picture' or 'report' -> Telegram file id, to send it again without uploading; with the language: 'report.de'.
+
+    'source' -> that of a DICOM file that was read, which can be fetched again for what it says of its study."""
     passes: Annotated[bool, Kept(Boolean, default=false())] = False
     """Whether it is deleted as soon as it is answered."""
 

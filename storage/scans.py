@@ -150,6 +150,20 @@ class Scans:
 
         await self._sessions.write(record)
 
+    async def note_file(self, scan_id: int, key: str, file_id: str) -> None:
+        """Note a file of Telegram's that belongs to a scan, such as the one that was read; see ``Scan.file_ids``.
+
+        A scan that was deleted meanwhile is left alone.
+        """
+
+        def record(at: Connection) -> None:
+            known = at.execute(_SENT, {"scan": scan_id}).first()
+            if known is not None:
+                files = {**known.file_ids, key: file_id}
+                at.execute(_RECORD, {"scan": scan_id, "sent": known.messages, "with_ids": files})
+
+        await self._sessions.write(record)
+
     async def relabel(self, scan_id: int, label: str | None) -> None:
         """Give a scan another label; a report that was sent shows the old one, so it is not sent again by its file id.
 
@@ -159,7 +173,9 @@ class Scans:
         def change(at: Connection) -> None:
             known = at.execute(_SENT, {"scan": scan_id}).first()
             if known is not None:
-                file_ids = {step: file_id for step, file_id in known.file_ids.items() if step != "report"}
+                file_ids = {
+                    step: file_id for step, file_id in known.file_ids.items() if step.partition(".")[0] != "report"
+                }
                 values = self._seal.values({"patient_label": label, "file_ids": file_ids}, public_id=known.public_id)
                 at.execute(update(SCANS).where(SCANS.c.id == scan_id).values(**values))
 

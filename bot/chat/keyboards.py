@@ -35,6 +35,7 @@ class Action(Enum):
     EXPORT = ("export", _NOTHING)
     OPEN = ("open", _SCAN)
     PDF = ("pdf", _SCAN)
+    DICOM = ("dicom", _SCAN)
     SLICES = ("slices", _SCAN)
     SLICE = ("slice", rf"{_SCAN}/[1-9][0-9]{{0,2}}")
     ABOUT = ("about", _SCAN)

@@ -21,6 +21,7 @@ from bot.cli.files import InputFile, find_inputs, is_odd, is_regular, printable,
 from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
 from bot.scan import wording, worker_jobs
+from bot.scan.dicom_files import ENDINGS, dicom_data
 from bot.scan.report_data import Issuer, new_scan, paper_for, report_data
 from bot.scan.study import StudyRead, draw_contacts, read_study, series_of
 from bot.scan.study_facts import StudyFacts
@@ -42,6 +43,8 @@ SOME_NOT_READ = 3
 """Exit status when at least one file could not be read."""
 FOLDER_TIMEOUT = 300.0
 """Seconds for the pictures of a folder to be found and decoded: there is no limit on its bytes."""
+MOST_ASKED = 20
+"""Files of a folder that are asked for the identifiers of their study."""
 AHEAD = 3
 """Files in work per core: enough to keep every worker busy, few enough to keep memory flat."""
 
@@ -70,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write NAME.overlay.jpg, NAME.heatmap.png and NAME.report.pdf there"
     )
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="with --out, for files that are DICOM: also NAME.report.dcm (Encapsulated PDF) and NAME.heatmap.dcm "
+        "(Secondary Capture), with the patient and study of that file",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON line a file")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a spreadsheet, one line a file")
     parser.add_argument(
@@ -80,6 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the files in their order; 0 when all were read, 3 when some were not. Raises StartError."""
+    if args.dicom and args.out is None:
+        raise StartError("--dicom: name with --out DIR the folder that the files go to")
     if args.out is not None:
         try:
             args.out.mkdir(parents=True, exist_ok=True)
@@ -133,7 +144,7 @@ async def _run(args: argparse.Namespace) -> int:
         ) as executor:
             paper = paper_for(settings.paper, language.texts.locale)
             issuer = Issuer(Sealer(settings.report_keys), paper=paper)
-            reader = Reader(executor, models, language, args.out, args.organ, workers, issuer)
+            reader = Reader(executor, models, language, args.out, args.organ, workers, issuer, dicom=args.dicom)
             await reader.read_all(files, workers * AHEAD, tell)
     return 0 if all(findings) else SOME_NOT_READ
 
@@ -150,6 +161,8 @@ class Reader:
         organ: str | None = None,
         at_once: int = 2,
         issuer: Issuer | None = None,
+        *,
+        dicom: bool = False,
     ) -> None:
         self._executor = executor
         self._models = models
@@ -158,6 +171,7 @@ class Reader:
         self._organ = organ
         self._at_once = at_once
         self._issuer = issuer or Issuer()
+        self._dicom = dicom
 
     async def read_all(self, files: Sequence[InputFile], ahead: int, tell: Callable[[Finding], None]) -> None:
         """Tell the findings in the order of ``files``, with at most ``ahead`` files in work or waiting to be told."""
@@ -240,6 +254,8 @@ class Reader:
             "heatmap": (".heatmap.png", analysis.heatmap),
             "report": (".report.pdf", report),
         }
+        if self._dicom:
+            parts |= await self._as_dicom(file, scan, report, analysis.overlay)
         paths: dict[str, str | None] = {}
         for part, (ending, content) in parts.items():
             path = self._out / f"{file.name}{ending}"
@@ -249,6 +265,27 @@ class Reader:
                 raise StartError(f"--out: {path} can't be written ({error.strerror})") from None
             paths[part] = str(path)
         return paths
+
+    async def _as_dicom(
+        self, file: InputFile, scan: Scan, report: bytes, overlay: bytes
+    ) -> dict[str, tuple[str, bytes]]:
+        """Both DICOM files with the identifiers of a DICOM file, or of the first one of a folder or archive.
+
+        None for a file that has no such identifiers.
+        """
+        paths = [path for _, path in file.files] if file.files is not None else [file.path]
+        for path in paths[:MOST_ASKED]:
+            try:
+                identity = await self._executor.run(worker_jobs.identity, await asyncio.to_thread(_load, path))
+            except (PictureError, ExecutorError, OSError):
+                continue
+            data = dicom_data(scan, identity, report, overlay, self._texts)
+            both = await self._executor.run(worker_jobs.as_dicom, data)
+            return {
+                key: (ending, content)
+                for key, ending, content in zip(("dicom_report", "dicom_heatmap"), ENDINGS, both, strict=True)
+            }
+        return {}
 
 
 def without_commands(text: str) -> str:

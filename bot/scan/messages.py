@@ -26,6 +26,8 @@ from storage.records import Pictures, Scan
 
 PICTURE, REPORT = "picture", "report"
 """Steps of a scan's journey, as storage records them."""
+SOURCE = "source"
+"""Under this a scan has the file id of the DICOM file that was read."""
 UNDER_WAY, NOT_SENT = 1, 0
 """Recorded of a file before it leaves, and when it is known that it did not."""
 MAYBE_SENT = 0
@@ -201,6 +203,7 @@ def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
             button(texts.plain("button.pdf"), Action.PDF, scan.public_id),
             *(() if scan.study else (button(texts.plain("button.maps"), Action.MAPS, scan.public_id),)),
         ),
+        (button(texts.plain("button.dicom"), Action.DICOM, scan.public_id),) if SOURCE in scan.file_ids else (),
         about,
         (button(texts.plain("button.outcome"), Action.OUTCOME, scan.public_id),),
         (

@@ -5,28 +5,38 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from telegram import Update
 from telegram.constants import FileSizeLimit
-from telegram.error import BadRequest, InvalidToken, NetworkError
+from telegram.error import BadRequest
 
 from bot.chat.context import BotContext
 from bot.delivery.admission import LONG
-from bot.delivery.backoff import Backoff
 from bot.delivery.error_class import ErrorClass, classify
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
 from bot.operations.figures import Figures, Phase
 from bot.scan import worker_jobs
+from bot.scan.fetching import fetch
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
-from bot.scan.messages import PICTURE, REPORT, draw_report, picture_words, send_picture, send_report, slice_words
+from bot.scan.messages import (
+    PICTURE,
+    REPORT,
+    SOURCE,
+    draw_report,
+    picture_words,
+    send_picture,
+    send_report,
+    slice_words,
+)
 from bot.scan.report_data import new_scan
+from bot.scan.sent_back import ReportSentBackError, found_of_report
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
-from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.analysis import Analysis, PictureError, Verdict
 from inference.study.reading import OPEN_TIMEOUT, is_container
 from inference.study.study import Kind, Study
 from inference.study.worker_jobs import assemble_album
@@ -36,10 +46,6 @@ from reports.seal import is_report
 from storage.records import Pictures, Scan
 
 _log = logging.getLogger(__name__)
-FETCH_PAUSE = 20.0
-"""Seconds without a byte of a picture after which a fetch has failed."""
-FETCHES, FETCH_AGAIN = 5, Backoff(1.0, 8.0)
-"""How often a picture is fetched, each time by a new link, and the pauses between."""
 
 
 async def read_pictures(context: BotContext, updates: Sequence[Update]) -> None:
@@ -119,7 +125,7 @@ class ScanJob:
             if self.before is Progress.NOT and self.album is None:
                 await self.context.services.quota.check(self.context.person.id)
             await self._figures.timed(Phase.WHOLE, self._go_the_way())
-        except _ReportSentBackError as told:
+        except ReportSentBackError as told:
             self.context.delivery.outcome = told.key
             await self._tell(told)
         except UserFacingError as problem:
@@ -153,22 +159,17 @@ class ScanJob:
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
         if is_report(data):
-            raise await self._checked(data)
+            raise await found_of_report(self.context, data)
         analysed = await self._figures.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
         scan, earlier = await self._figures.timed(Phase.KEEPING, self._keep(analysed))
         self._figures.scan_kept(scan.organ, scan.verdict)
+        if data[128:132] == b"DICM" and not scan.passes:
+            await self.context.database.scans.note_file(scan.id, SOURCE, self.picture.file_id)
+            scan = replace(scan, file_ids={**scan.file_ids, SOURCE: self.picture.file_id})
         analysis = analysed.analysis
         return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, analysed.chat_picture)
-
-    async def _checked(self, report: bytes) -> "_ReportSentBackError":
-        """What a report that somebody sends is found to be: nothing of whose it is, or what it says."""
-        sealer, texts = self.context.services.sealer, self.context.texts
-        if not sealer:
-            return _ReportSentBackError("verify.unsigned")
-        found = await asyncio.to_thread(sealer.check, report)
-        return _ReportSentBackError(f"verify.{found.state}", day=texts.day(found.day) if found.day else "")
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[bool]:
@@ -193,7 +194,7 @@ class ScanJob:
 
     async def _fetch(self) -> bytes:
         self._show("reading")
-        return await _fetch(self.context, self.picture)
+        return await fetch(self.context, self.picture)
 
     async def _kept_before(self) -> _Read | None:
         """The scan that an earlier attempt has kept, without having come to its end."""
@@ -326,10 +327,6 @@ class ScanJob:
         self.status.show(words)
 
 
-class _ReportSentBackError(UserFacingError):
-    """What came is no picture but a report of this program; the sentence says whether it is unaltered."""
-
-
 async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Progress:
     """How far this very message has come: a redelivered update makes no second scan and no second answer."""
     if REFUSAL in context.delivery.sent(update_id):
@@ -344,31 +341,6 @@ async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Prog
 async def was_forgotten(context: BotContext, picture: Incoming) -> bool:
     """Whether this very message was answered for somebody who wants nothing kept."""
     return await context.database.retention.was_forgotten(context.person.id, picture.source_key)
-
-
-async def _fetch(context: BotContext, picture: Incoming) -> bytes:
-    """The exact bytes that Telegram has; too large ones are not even asked for. Raises UserFacingError."""
-    if (picture.size or 0) > FileSizeLimit.FILESIZE_DOWNLOAD:
-        raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE}")
-    problem = ""
-    for attempt in range(FETCHES):
-        if attempt:
-            await asyncio.sleep(FETCH_AGAIN.pause(attempt - 1))
-        try:
-            file = await context.bot.get_file(picture.file_id)
-        except BadRequest as error:
-            if "temporarily" in error.message.lower() and attempt < FETCHES - 1:
-                continue  # Telegram's word for a file that it has not at hand just now
-            too_big = "too big" in error.message.lower()
-            raise UserFacingError(f"refusal.{Reason.TOO_LARGE_FILE if too_big else 'file_gone'}") from error
-        try:
-            return bytes(await file.download_as_bytearray(read_timeout=FETCH_PAUSE))
-        except InvalidToken:  # the library's reading of the 404 that Telegram gives for a link that has run out
-            problem = "refusal.file_gone"
-        except NetworkError as error:
-            _log.info("a picture could not be fetched: %s", type(error.__cause__ or error).__name__)
-            problem = "refusal.fetch_failed"
-    raise UserFacingError(problem)
 
 
 async def _album(context: BotContext, pictures: Sequence[Incoming], status: Status) -> Study | None:
@@ -386,7 +358,7 @@ async def _album(context: BotContext, pictures: Sequence[Incoming], status: Stat
         return None
     status.show(context.texts("status.reading"))
     try:
-        files = [await _fetch(context, picture) for picture in pictures]
+        files = [await fetch(context, picture) for picture in pictures]
         return await context.services.executor.run(
             assemble_album, files, timeout=OPEN_TIMEOUT, client=context.person.id
         )

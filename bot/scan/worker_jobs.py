@@ -9,7 +9,7 @@ from inference.study import worker_jobs as study_jobs
 from inference.study.study import Study, Tile
 from inference.study.worker_jobs import read_or_open
 from inference.workers.job_table import job
-from reports.data import ChartData, ReportData
+from reports.data import ChartData, DicomData, ReportData
 
 MODULES: Final = (__name__, study_jobs.MODULE)
 """What an executor has to know to do these jobs."""
@@ -92,6 +92,22 @@ def draw_thumbnails(panels: list[bytes], titles: list[str]) -> bytes:
     from reports.typefaces import file_for
 
     return thumbnails(panels, titles, file_for("".join(titles)))
+
+
+@job
+def identity(source: bytes) -> dict[str, str]:
+    """See ``inference.study.identity.identity_in``."""
+    from inference.study.identity import identity_in
+
+    return dict(identity_in(source))
+
+
+@job
+def as_dicom(data: DicomData) -> tuple[bytes, bytes]:
+    """See ``reports.dicom.as_dicom``."""
+    from reports import dicom
+
+    return dicom.as_dicom(data)
 
 
 @job

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pypdf import PdfReader
@@ -63,6 +64,22 @@ def test_out_holds_overlay_heat_map_and_report(capsys: pytest.CaptureFixture[str
     text = PdfReader(outputs["report"]).pages[0].extract_text()
     assert "photo.jpg" in text
     assert line["model"].split()[-1] in "".join(page.extract_text() for page in PdfReader(outputs["report"]).pages)
+
+
+def test_dicom_in_gives_dicom_out_of_the_same_study(capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(pictures.brain())).convert("L"))
+    study = {"StudyInstanceUID": "1.2.840.99999.1", "PatientName": "Zwrtlbrmft^Quixotria", "Modality": "MR"}
+    files = put("slice.dcm", dicom_files.native(pixels, **study)), put("slice.jpg", pictures.brain())
+    status, (line, other) = scan(capsys, "--dicom", "--out", "out", *files)
+
+    assert status == 0
+    for key in ("dicom_report", "dicom_heatmap"):
+        made = pydicom.dcmread(line["outputs"][key])
+        assert {keyword: str(made.get(keyword)) for keyword in ("StudyInstanceUID", "PatientName")} == {
+            keyword: study[keyword] for keyword in ("StudyInstanceUID", "PatientName")
+        }
+    assert set(other["outputs"]) == {"overlay", "heatmap", "report"}
+    assert main(["scan", "--dicom", *files]) != 0, "there is no folder to put them into"
 
 
 def test_equal_names_in_different_folders_are_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from bot.chat.keyboards import Action, ButtonPress, button, parse, says
 ARGUMENTS = {
     Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.WHAT_NOW: "A7K2-Q9",
     Action.WHAT_NOW_OF: "no_tumor_signs/blood_smear", Action.MAPS: "A7K2-Q9",
+    Action.DICOM: "A7K2-Q9",
     Action.UNDO_DELETE: "A7K2-Q9", Action.THUMBNAILS: "2", Action.SET_CLOCK: "-210",
     Action.ASK_DELETE_SCAN: "A7K2-Q9",
     Action.NOT_PART: "A7K2-Q9", Action.SLICES: "A7K2-Q9", Action.SLICE: "A7K2-Q9/142", Action.LANGUAGE: "de",
