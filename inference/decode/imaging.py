@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, tiff, webp
+from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, png, tiff, webp
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
@@ -199,6 +199,8 @@ def _by_other_means(data: bytes, kind: str, side: int) -> tuple[Image.Image, tup
     try:
         if kind == "BMP":
             return _from_pixels(bmp.read_bit_fields(data), side)
+        if kind == "PNG" and (alone := png.pixels_alone(data)):
+            return _opened(alone, kind, side, 0)
         if kind == "JPEG" and (header := jpeg.frame(data)):
             if not header.is_plain:
                 return _from_deep_jpeg(data, header, side)

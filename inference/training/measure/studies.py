@@ -131,7 +131,8 @@ def fit_and_measure(
     """The rule fitted on the people of ``val``, and figures of it: see ``figures``."""
     read_all = _read_all(recipe, analyser, root, bar)
     cards = {organ: model.card for organ, model in analyser.experts.items()}
-    cases = [(series, volume.has_tumor) for volume, series in read_all if volume.part == FITTED_ON]
+    # Of people without a tumour those that were trained on count too: of the others there are eight.
+    cases = [(s, v.has_tumor) for v, s in read_all if v.part == FITTED_ON or (not v.held_out and not v.has_tumor)]
     steps = int(np.prod([len(values) for values in study_rule.GRID.values()]))
     with bar(steps, "rule") as progress:
         fitted = study_rule.fit(cases, cards, recipe.name, progress)
@@ -139,7 +140,9 @@ def fit_and_measure(
     told = {
         "people": dict(zip(("tumor", "healthy"), fitted.people, strict=True)),
         "worth": fitted.worth,
-        "worth_of_the_rule_before": fitted.before,
+        "worth_before": fitted.before,
+        "best_worth": fitted.best,
+        "standard_error": fitted.error,
         "rule": {name: getattr(fitted.rule, name) for name in study_rule.GRID},
     }
     return fitted.rule, {"fitted": told, **_figures(cards, read_all)}
@@ -246,9 +249,10 @@ def card_lines(found: dict[str, Any] | None) -> list[str]:
         people, rule = fitted["people"], ", ".join(f"{name} {value:g}" for name, value in fitted["rule"].items())
         lines += [
             "",
-            f"The rule was fitted on the {people['tumor']} people with and {people['healthy']} without a tumour of val"
-            f" (`inference/training/measure/study_rule.py`): {rule}. Worth there {fitted['worth']:.2f},"
-            f" of the rule before {fitted['worth_of_the_rule_before']:.2f}.",
+            f"The rule was fitted on the {people['tumor']} people with a tumour of val and on {people['healthy']}"
+            f" without one (`inference/training/measure/study_rule.py`): {rule}. Worth there {fitted['worth']:.2f}; of"
+            f" the rule before {fitted['worth_before']:.2f}, of the best {fitted['best_worth']:.2f}. A rule stays"
+            f" unless the best is better by two standard errors ({fitted['standard_error']:.2f} each).",
         ]
     lines += ["", f"False alarms a healthy volume by the slices of each series that are kept: {said}.", ""]
     return [*lines, "Command: `python -m inference.training evaluate brain_mri --study`.", ""]

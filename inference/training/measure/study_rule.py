@@ -2,7 +2,8 @@
 
 What is fitted is what such people can tell apart: how many neighbours have to agree, how far the hottest place may move
 from one to the next, which share of the series has to show signs, and how many slices may stand out alone. Millimetres
-are not: the collections tell no distance between slices.
+are not: the collections tell no distance between slices. People are few, so the rule that is there stays unless the
+best one is better by more than two standard errors over them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +20,20 @@ from inference.study.case import SeriesFindings, judge_case
 
 GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "least": (1, 2, 3),
-    "distance": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6),
+    "distance": (0.1, 0.15, 0.2, 0.25, 0.3),
     "series_share": (0.2, 0.33, 0.5, 0.7),
     "lone_share": (0.0, 0.02, 0.05, 0.1, 0.2),
 }
 WORTH: Final[Mapping[bool, Mapping[Verdict | None, float]]] = {
     True: {Verdict.TUMOR_SIGNS: 1.0, Verdict.NO_TUMOR_SIGNS: -2.0},
-    False: {Verdict.TUMOR_SIGNS: -2.0, Verdict.NO_TUMOR_SIGNS: 1.0},
+    False: {Verdict.TUMOR_SIGNS: -2.0, Verdict.NO_TUMOR_SIGNS: 0.5},
 }
-"""What an answer is worth to somebody with a tumour (True) and without: a wrong one costs twice what a right one gains,
-"not sure" neither. Both kinds of people count alike, however many there are."""
+"""What an answer is worth to somebody with a tumour (True) and without: a wrong one costs two, "not sure" nothing. To
+be told signs of a tumour that is there is worth one; to be told of none half, since such a person is sent to a doctor
+too. Both kinds of people count alike, however many there are."""
+
+_SURE: Final = 2.0
+"""Standard errors by which a rule has to be better."""
 
 Case = tuple[Sequence[SeriesFindings], bool]
 """The judged slices of one person, and whether there is a tumour."""
@@ -41,13 +46,17 @@ class Fitted:
     rule: StudyRule
     worth: float
     before: float
-    """What the rule that the card had is worth on them."""
+    """What the rule that the card had is worth on the same people."""
+    best: float
+    """What the best rule of the grid is worth."""
+    error: float
+    """Standard error of what it is better by."""
     people: tuple[int, int]
     """With a tumour, and without."""
 
 
 def fit(cases: Sequence[Case], cards: Mapping[str, ModelCard], organ: str, bar: Callable[[], None]) -> Fitted:
-    """Try every combination of ``GRID``; of the best, take the one whose neighbours in the grid are best as well.
+    """Try every combination of ``GRID``, and keep the present rule unless one is better by more than chance.
 
     Raises ValueError unless there are people of both kinds.
     """
@@ -55,26 +64,35 @@ def fit(cases: Sequence[Case], cards: Mapping[str, ModelCard], organ: str, bar: 
     if not all(counts):
         raise ValueError("people with and without a tumour are needed to fit a rule")
     present = cards[organ].study
-    worth = np.full([len(values) for values in GRID.values()], -np.inf)
-    for place in np.ndindex(*worth.shape):
-        worth[place] = worth_of(cases, cards, organ, _rule(present, place))
+    before = worths(cases, cards, organ, present)
+    tried: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    for place in np.ndindex(*(len(values) for values in GRID.values())):
+        tried[place] = worths(cases, cards, organ, _rule(present, place))
         bar()
-    smooth = _with_neighbours(worth)
-    best = np.argwhere(worth >= worth.max() - 1e-9)
-    # Of those that are as good with their neighbours, the one nearest to the middle of the grid.
-    middle = (np.array(worth.shape) - 1) / 2
-    chosen = max(best, key=lambda place: (round(smooth[tuple(place)], 9), -float(np.abs(place - middle).sum())))
-    rule = _rule(present, tuple(int(i) for i in chosen))
-    return Fitted(rule, float(worth.max()), worth_of(cases, cards, organ, present), counts)
+    ill = np.array([is_ill for _, is_ill in cases])
+    worth = np.array(list(tried.values()))
+    worth = ((worth[:, ill].mean(1) + worth[:, ~ill].mean(1)) / 2).reshape([len(values) for values in GRID.values()])
+    smooth, middle = _with_neighbours(worth), (np.array(worth.shape) - 1) / 2
+    # Of those that are as good with their neighbours in the grid, the one nearest to its middle.
+    chosen = max(
+        (tuple(int(i) for i in place) for place in np.argwhere(worth >= worth.max() - 1e-9)),
+        key=lambda place: (round(float(smooth[place]), 9), -float(np.abs(np.array(place) - middle).sum())),
+    )
+    gain = tried[chosen] - before
+    error = float(np.sqrt(sum(gain[kind].var() / kind.sum() for kind in (ill, ~ill)))) / 2
+    at_first, best = _mean(before, ill), float(worth.max())
+    rule = _rule(present, chosen) if best > at_first + max(_SURE * error, 1e-9) else present
+    return Fitted(rule, best if rule is not present else at_first, at_first, best, error, counts)
 
 
-def worth_of(cases: Sequence[Case], cards: Mapping[str, ModelCard], organ: str, rule: StudyRule) -> float:
-    """What a rule is worth: the mean over both kinds of people of the mean of their answers."""
+def _mean(worth: NDArray[np.float64], ill: NDArray[np.bool_]) -> float:
+    return float((worth[ill].mean() + worth[~ill].mean()) / 2)
+
+
+def worths(cases: Sequence[Case], cards: Mapping[str, ModelCard], organ: str, rule: StudyRule) -> NDArray[np.float64]:
+    """What the answers by a rule are worth to each person [cases]."""
     changed = {**cards, organ: cards[organ].model_copy(update={"study": rule})}
-    by_kind: dict[bool, list[float]] = {True: [], False: []}
-    for series, is_ill in cases:
-        by_kind[is_ill].append(WORTH[is_ill].get(verdict(series, changed), 0.0))
-    return float(np.mean([np.mean(values) for values in by_kind.values() if values]))
+    return np.array([WORTH[is_ill].get(verdict(series, changed), 0.0) for series, is_ill in cases])
 
 
 def verdict(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard]) -> Verdict | None:

@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,39 @@ def test_bit_fields_of_a_bmp_are_read(masks: tuple[int, int, int], bits: int) ->
 def test_a_bmp_of_a_size_that_cannot_be_is_damaged(offset: int, value: int) -> None:
     data = bytearray(pictures.encode(Image.fromarray(SMEAR), "BMP"))
     struct.pack_into("<i", data, offset, value)
+    assert reason_of(bytes(data)) is Reason.BROKEN
+
+
+# --- PNG ---
+
+
+def with_chunk(name: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    """Put a chunk before the pixels of a PNG; its checksum is right unless it is given."""
+    whole = pictures.encode(Image.fromarray(SMEAR), "PNG")
+    at = whole.index(b"IDAT") - 4
+    told = zlib.crc32(name + body) if crc is None else crc
+    return whole[:at] + struct.pack(">I", len(body)) + name + body + struct.pack(">I", told) + whole[at:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(b"tEXt", b"Comment\0hello", crc=7),
+        with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
+        with_chunk(b"iCCP", b"x\0\0no profile"),
+        with_chunk(b"acTL", struct.pack(">II", 3, 0)) + b"rest",
+        with_chunk(b"eXIf", b"\xff" * 40, crc=1),
+        with_chunk(b"aaAa", b"\xff" * 40, crc=1),
+    ],
+    ids=["a note", "a bomb of a note", "a profile", "no frames", "Exif", "unknown"],
+)
+def test_damage_beside_the_pixels_of_a_png_is_left_out(data: bytes) -> None:
+    assert difference(data, SMEAR) == 0
+
+
+def test_damage_within_the_pixels_of_a_png_stays_damage() -> None:
+    data = bytearray(with_chunk(b"tEXt", b"Comment\0hello", crc=7))
+    data[data.index(b"IDAT") + 40] ^= 255
     assert reason_of(bytes(data)) is Reason.BROKEN
 
 

@@ -26,22 +26,27 @@ def test_the_distance_that_tells_people_apart_is_found(card: ModelCard) -> None:
     ill, well = person(card, 0.22, 2), person(card, 0.5, 2)
     cards = {ORGAN: card.model_copy(update={"study": card.study.model_copy(update={"distance": 0.1})})}
     tried = []
-    fitted = study_rule.fit([(ill, True), (well, False)], cards, ORGAN, lambda: tried.append(1))
+    fitted = study_rule.fit([(ill, True), (well, False)] * 3, cards, ORGAN, lambda: tried.append(1))
     assert 0.22 < fitted.rule.distance < 0.5
     assert fitted.worth > fitted.before
-    assert fitted.people == (1, 1)
-    assert len(tried) == 3 * 7 * 4 * 5
+    assert fitted.people == (3, 3)
+    assert len(tried) == 3 * 5 * 4 * 5
     told = {ORGAN: cards[ORGAN].model_copy(update={"study": fitted.rule})}
     assert study_rule.verdict(ill, told) is Verdict.TUMOR_SIGNS
     assert study_rule.verdict(well, told) is not Verdict.TUMOR_SIGNS
 
 
-def test_where_nothing_can_be_told_apart_the_middle_is_taken(card: ModelCard) -> None:
+def test_a_rule_stays_where_no_other_is_better_for_sure(card: ModelCard) -> None:
     quiet, sure = person(card, 0.0, 0), person(card, 0.0, 5)
     fitted = study_rule.fit([(sure, True), (quiet, False)], {ORGAN: card}, ORGAN, lambda: None)
-    assert fitted.worth == 1.0
-    assert (fitted.rule.least, fitted.rule.distance) == (2, 0.25)
-    assert fitted.rule.extent_mm == card.study.extent_mm
+    assert fitted.worth == fitted.best == 0.75
+    assert fitted.rule == card.study
+    strict = {ORGAN: card.model_copy(update={"study": card.study.model_copy(update={"distance": 0.1})})}
+    moving = person(card, 0.15, 2)
+    cases = [(moving, True), *[(sure, True)] * 30, (quiet, False)]
+    fitted = study_rule.fit(cases, strict, ORGAN, lambda: None)
+    assert fitted.best > fitted.before
+    assert fitted.rule.distance == 0.1  # one person of many is no evidence
 
 
 def test_people_of_one_kind_alone_fit_nothing(card: ModelCard) -> None:
