@@ -50,8 +50,8 @@ def admit(
     if whole.organ is not None and not rim_is_lit(rgb):
         return whole  # a slice has a black rim
     best: Admission | None = None
-    for found in _in_photo(gate, rgb, finer):
-        if found.organ is None or not comes_in_slices(found.organ):
+    for found in _in_photo(gate, rgb, comes_in_slices, finer):
+        if found.organ is None:
             continue
         if found.scores[found.organ] >= FRAMED_POSITIVE:
             return found
@@ -59,24 +59,31 @@ def admit(
     return best or whole
 
 
-def _in_photo(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Iterator[Admission]:
-    """What the gate says of each slice that a photo of a screen or a film may show.
+def _in_photo(
+    gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
+) -> Iterator[Admission]:
+    """What the gate says of each slice that a photo of a screen or a film may show; what is no slice has no organ.
 
     Raises PictureError (SEVERAL_SLICES) for a film of many slices.
     """
+
+    def look(part: Rgb) -> Admission:
+        found = gate.look(part)
+        return found if found.organ is None or comes_in_slices(found.organ) else replace(found, organ=None)
+
     for flat in screens(rgb, finer):
         mended = repaired(reduced(flat))
         for unevenness in UNEVENNESS:
             regions = find_regions(mended, unevenness)
-            tiles = [gate.look(tile) for tile in cut_tiles(flat, mended, regions.panels[:_TRIED_TILES])]
+            tiles = [look(tile) for tile in cut_tiles(flat, mended, regions.panels[:_TRIED_TILES])]
             taken = [tile for tile in tiles if tile.organ is not None]
             sure = [tile for tile in taken if tile.scores[tile.nearest] >= FRAMED_POSITIVE]
             if sure and len(taken) > 1 and 2 * len(taken) >= len(tiles):
                 raise PictureError(Reason.SEVERAL_SLICES)
             yield from sure  # a slice beside a menu that has the shape of one
             if regions.viewport is not None:
-                yield gate.look(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
-        alone = gate.look(mended)
+                yield look(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
+        alone = look(mended)
         if alone.scores[alone.nearest] >= _FILM_POSITIVE:
             yield alone
 
