@@ -23,6 +23,7 @@ from bot.delivery.polling import PollingTimeouts
 from bot.delivery.purge import Purge
 from bot.delivery.rate_limiter import RateLimiter
 from bot.delivery.receiving import connected, listening
+from bot.delivery.replica import joined
 from bot.delivery.retention import keep_within
 from bot.delivery.shutdown import Shutdown, drain
 from bot.delivery.storage_health import StorageHealth
@@ -115,16 +116,18 @@ async def open_services(
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
         storage, figures, audit = StorageHealth(database), _figures(settings), stack.enter_context(audit_log(settings))
+        wait = timedelta(days=settings.consent_wait_days)
         yield Services(
             settings=settings,
             database=database,
             storage=storage,
-            deliveries=Deliveries(database, storage, timedelta(days=settings.consent_wait_days), figures, audit),
+            deliveries=Deliveries(database, storage, wait, figures, audit, shared=settings.replicas),
             executor=executor,
             models=models,
             languages=languages,
             figures=figures,
             purge=Purge(database.scans),
+            replica=await stack.enter_async_context(joined(settings, database)),
         )
 
 
@@ -198,7 +201,7 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .job_queue(None)
         .concurrent_updates(PerChatProcessor(services.chat_queues, services.albums, services.deliveries))
         .update_queue(services.deliveries.queue)
-        .rate_limiter(RateLimiter(settings.messages_per_second, figures=services.figures))
+        .rate_limiter(_rate_limiter(settings, services))
         .connection_pool_size(CONNECTIONS)
         .pool_timeout(30)
         .read_timeout(15)
@@ -221,6 +224,35 @@ def build(settings: Settings, services: Services) -> BotApplication:
     return application
 
 
+def _rate_limiter(settings: Settings, services: Services) -> RateLimiter:
+    overall = services.replica.allowance if services.replica else None
+    return RateLimiter(settings.messages_per_second, figures=services.figures, overall=overall)
+
+
+@asynccontextmanager
+async def _alive(services: Services, application: BotApplication, shutdown: Shutdown) -> AsyncIterator[None]:
+    """Be one of the replicas while the body runs, where there are several."""
+    if services.replica is None:
+        yield
+        return
+    processor = application.update_processor
+    if not isinstance(processor, PerChatProcessor):
+        raise TypeError("this processor can't give up what is in work")
+    services.replica.when_all_are_called(services.broadcaster.wake)
+    async with services.replica.living(shutdown, processor.cancel_all):
+        yield
+
+
+@asynccontextmanager
+async def _claiming(services: Services) -> AsyncIterator[None]:
+    """Claim updates while the body runs, where there are several replicas."""
+    if services.replica is None:
+        yield
+        return
+    async with services.replica.claiming(services.deliveries):
+        yield
+
+
 @asynccontextmanager
 async def running(
     settings: Settings, services: Services, shutdown: Shutdown | None = None, timeouts: PollingTimeouts | None = None
@@ -234,9 +266,11 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(application.shutdown)
         watch = await stack.enter_async_context(_watched(settings, services))
+        await stack.enter_async_context(_alive(services, application, shutdown))
         await connected(application, settings)
         await application.start()
         stack.push_async_callback(drain, application, shutdown, settings.stop_grace)
+        await stack.enter_async_context(_claiming(services))
         await stack.enter_async_context(
             listening(application, queue, storage, settings, apology, shutdown, timeouts, services.figures)
         )
@@ -274,6 +308,9 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
     watch.show()
     figures.gauge("jobs_waiting", "Jobs that wait for a worker", lambda: executor.waiting)
     figures.gauge("pictures_waiting", "Pictures that wait to be read", lambda: services.admission.waiting)
+    figures.gauge(
+        "replicas", "Processes that share the database", lambda: services.replica.alive if services.replica else 1
+    )
     figures.gauge("worker_restarts", "Workers that took the place of one that ended", lambda: executor.restarts)
     async with (
         status_port(settings.status_host, settings.status_port, watch, figures),
@@ -308,13 +345,12 @@ async def _back_up(settings: Settings, services: Services) -> None:
 async def _send_broadcasts(application: BotApplication, services: Services) -> None:
     """Send what administrators have confirmed; what another process left, too."""
     bot = application.bot
-    alone = services.settings.database_url.startswith("sqlite")
 
     async def ended(sent: Broadcast) -> None:
         with suppress(TelegramError, StorageDownError):
             await broadcast.tell_end(bot, services, sent)
 
-    await services.broadcaster.run(bot, ended, alone=alone)
+    await services.broadcaster.run(bot, ended, alone=services.replica is None)
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:

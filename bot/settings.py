@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
     database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
+    replicas: bool = False
     data_key: DataKey | None = None
     report_key: DataKey | None = None
     paper: Literal["a4", "letter"] | None = None
@@ -172,6 +173,19 @@ class Settings(BaseSettings):
             raise ValueError("ADMIN_IDS is required with ACCESS=invite: name whoever is to write the invitations")
         if self.access == "allowlist" and not self.admin_ids | self.allowed_ids:
             raise ValueError("ALLOWED_IDS is required with ACCESS=allowlist: name those who may use the bot")
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_can_share(self) -> Self:
+        if not self.replicas:
+            return self
+        if not self.database_url.startswith("postgres"):
+            raise ValueError("DATABASE_URL must be a PostgreSQL with REPLICAS=true: replicas can't share a SQLite file")
+        if self.webhook_url is None:
+            raise ValueError(
+                "WEBHOOK_URL is required with REPLICAS=true: Telegram lets one program alone fetch updates, so have it "
+                "send them to your balancer"
+            )
         return self
 
     @model_validator(mode="after")

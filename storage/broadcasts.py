@@ -84,12 +84,13 @@ class Broadcasts:
     async def take(self) -> tuple[int, int, str] | None:
         """Take the next recipient: its number, the chat and the text; None when nobody waits.
 
-        Nobody else is given the same one, also not another process, until it is settled or ``LEASE`` has gone by.
+        Nobody else is given the same one, also not another process, until it is settled, its replica has died, or
+        ``LEASE`` has gone by.
         """
-        now = datetime.now(UTC)
+        now, me = datetime.now(UTC), self._sessions.replica
 
         def take_one(at: Connection) -> Any:
-            taken = at.execute(_TAKE, {"now": now, "long_ago": now - LEASE}).first()
+            taken = at.execute(_TAKE, {"now": now, "long_ago": now - LEASE, "replica": me}).first()
             return None if taken is None else at.execute(_TAKEN, {"recipient": taken.id}).one()
 
         row = await self._sessions.write(take_one)
@@ -190,7 +191,7 @@ _NEXT = (
 _TAKE = (
     update(RECIPIENTS)
     .where(RECIPIENTS.c.id == _NEXT)
-    .values(state="sending", taken_at=bindparam("now"))
+    .values(state="sending", taken_at=bindparam("now"), replica_id=bindparam("replica"))
     .returning(RECIPIENTS.c.id)
 )
 _TAKEN = (

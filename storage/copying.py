@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.database import UNFINISHED_COPY, Database
 from storage.errors import StorageError, explain
-from storage.schema import METADATA
+from storage.schema import METADATA, OF_REPLICAS
 from storage.sessions import opening_engine
 from storage.url import Address, parse
 
 PIECE, PIECE_WITH_PICTURES = 1000, 50
 """Rows that are in memory at once."""
+COPIED = tuple(table for table in METADATA.sorted_tables if table.name not in OF_REPLICAS)
 Progress = Callable[[str, int, int], None]
 """Told the table, how many of its rows are the same on both sides by now, and how many there are."""
 
@@ -64,10 +65,10 @@ async def _copy_all(
 ) -> Mapping[str, Copied]:
     await _hold_still(reading)
     copied = {}
-    for table in METADATA.sorted_tables:
+    for table in COPIED:
         copied[table.name] = await _copy_table(reading, writing, table, progress, may_write=may_write)
     if may_write:
-        for table in METADATA.sorted_tables:
+        for table in COPIED:
             await _go_on_counting(reading, writing, table)
         await writing.execute(text(f"DROP TABLE {UNFINISHED_COPY}"))
         await writing.commit()
@@ -88,7 +89,7 @@ async def _hold_still(reading: AsyncConnection) -> None:
     """One view of everything; on SQLite the write lock comes with the first statement."""
     if reading.dialect.name == "postgresql":
         await reading.execution_options(isolation_level="REPEATABLE READ")
-        names = ", ".join(table.name for table in METADATA.sorted_tables)
+        names = ", ".join(table.name for table in COPIED)
         await reading.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
 
 
@@ -98,7 +99,7 @@ async def _prepared(goal: Address, target: str, keys: Sequence[bytes]) -> bool:
         return True
     await (await Database.open(target, keys=keys)).close()
     async with _connected(goal) as writing:
-        for table in METADATA.sorted_tables:
+        for table in COPIED:
             if table.name not in _ABOUT_THE_DATABASE and await writing.scalar(select(func.count()).select_from(table)):
                 return False
         await writing.execute(text(f"CREATE TABLE {UNFINISHED_COPY} (id INTEGER)"))

@@ -17,11 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from storage.access import Access
 from storage.backups import APPLICATION_ID, stamp
 from storage.broadcasts import Broadcasts
+from storage.claims import Claims
 from storage.errors import StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.outcomes import Outcomes
 from storage.people import People
 from storage.rekey import Progress, admit_keys, rekey
+from storage.replicas import Line, Replicas
 from storage.retention import Retention
 from storage.scans import Scans
 from storage.schema import DATA_KEYS, REVISION
@@ -51,6 +53,8 @@ class Database:
         self.broadcasts = Broadcasts(sessions)
         self.outcomes = Outcomes(sessions)
         self.retention = Retention(sessions)
+        self.replicas = Replicas(sessions)
+        self.claims = Claims(sessions, self.inbox)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True, keys: Sequence[bytes] = ()) -> Self:
@@ -68,6 +72,10 @@ class Database:
     def is_file(self) -> bool:
         """Whether it is a SQLite file, which this program can copy."""
         return self._sessions.sqlite
+
+    def line(self) -> Line:
+        """Connections for the heartbeats of a replica, not opened yet."""
+        return Line(self._sessions)
 
     async def close(self) -> None:
         """Close every connection."""

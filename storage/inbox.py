@@ -1,7 +1,7 @@
 """The inbox: every update from its receipt until it is answered, so that a kill or a power cut loses none."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -82,7 +82,7 @@ class Backlog:
 
 
 class Inbox:
-    """Updates in the order of their arrival. One process works on them at a time.
+    """Updates in the order of their arrival. One process works on them at a time, or replicas (see ``storage.claims``).
 
     A row is ``waiting``, ``working`` (a handler does something that might end the process), ``awaiting_consent`` (until
     its sender says yes), ``done`` or ``dead_letter``. Every method raises StorageError when the database fails.
@@ -92,10 +92,10 @@ class Inbox:
         self._sessions = sessions
         self._seal = sessions.vault.of(INBOX)
 
-    async def put(self, *updates: ReceivedUpdate) -> frozenset[int]:
+    async def put(self, *updates: ReceivedUpdate, also: Callable[[Connection], None] | None = None) -> frozenset[int]:
         """Keep updates for good, all or none: after the return no power cut loses them.
 
-        Returns the ids of those that were not known already.
+        ``also`` is done in the same transaction. Returns the ids of those that were not known already.
         """
         insert = _insert(self._sessions.sqlite)
         now = datetime.now(UTC)
@@ -103,7 +103,10 @@ class Inbox:
 
         def insert_all(at: Connection) -> frozenset[int]:
             # One by one, since of several rows at once a driver does not tell which were new.
-            return frozenset(row["update_id"] for row in rows if at.execute(insert, row).rowcount == 1)
+            fresh = frozenset(row["update_id"] for row in rows if at.execute(insert, row).rowcount == 1)
+            if also is not None:
+                also(at)
+            return fresh
 
         return await self._sessions.write(insert_all, durable=True)
 
@@ -113,25 +116,31 @@ class Inbox:
         What was ``working`` when that one ended may have ended it. If it was alone, that counts as a failed attempt;
         among several nobody knows which it was, and each is noted as present at a kill.
         """
-        return tuple(map(self._pending, await self._sessions.write(_recover)))
+        return tuple(map(self.opened, await self._sessions.write(_recover)))
 
-    def _pending(self, row: Row[*tuple[Any, ...]]) -> PendingUpdate:
+    def opened(self, row: Row[*tuple[Any, ...]]) -> PendingUpdate:
+        """What the columns ``PENDING`` of a row say; without a payload when it does not open."""
         try:
-            return PendingUpdate(*self._seal.row(row)[: len(_PENDING)])
+            return PendingUpdate(*self._seal.row(row)[: len(PENDING)])
         except DataKeyError as error:  # one that was changed holds up none of the others
             _log.error("update %d: %s", row.update_id, error)
             return PendingUpdate(row.update_id, "", row.attempts, row.kills, row.received_at)
 
     async def begin(self, update_id: int) -> Attempt | None:
-        """Note, before it happens, that something is done with the update that might fail. None: it is finished."""
-        return await self._sessions.write(lambda at: _begin(at, update_id))
+        """Note, before it happens, that something is done with the update that might fail.
+
+        None: it is finished, or another replica's by now.
+        """
+        replica = self._sessions.replica
+        return await self._sessions.write(lambda at: _begin(at, update_id, replica))
 
     async def move_on(self, left: int, taken_up: int) -> Attempt | None:
         """As ``begin``, for a handler that has come through ``left`` and goes on with another update of its album."""
+        replica = self._sessions.replica
 
         def leave_and_begin(at: Connection) -> Attempt | None:
             at.execute(_LEAVE, {"one": left})
-            return _begin(at, taken_up)
+            return _begin(at, taken_up, replica)
 
         return await self._sessions.write(leave_and_begin)
 
@@ -162,7 +171,7 @@ class Inbox:
 
     async def try_again(self, update_id: int) -> bool:
         """Let a dead letter wait for its handler; ``recover`` finds it. False: it is none."""
-        fresh = {"state": "waiting", "attempts": 0, "kills": 0, "error": None, "finished_at": None}
+        fresh = {"state": "waiting", "attempts": 0, "kills": 0, "error": None, "finished_at": None, "replica_id": None}
         one = (_COLUMN.update_id == update_id, _COLUMN.state == "dead_letter")
         statement = update(INBOX).where(*one).values(**fresh)
         return await self._sessions.write(lambda at: at.execute(statement).rowcount == 1)
@@ -185,9 +194,10 @@ class Inbox:
 
     async def release(self, chat_id: int) -> tuple[PendingUpdate, ...]:
         """Let what awaited the consent of this chat wait for its handler; oldest first."""
-        statement = update(INBOX).where(*_awaiting(chat_id)).values(state="waiting").returning(*_PENDING, _COLUMN.id)
+        ours = {"state": "waiting", "replica_id": self._sessions.replica}
+        statement = update(INBOX).where(*_awaiting(chat_id)).values(**ours).returning(*PENDING, _COLUMN.id)
         rows = await self._sessions.write(lambda at: at.execute(statement).all())
-        return tuple(map(self._pending, sorted(rows, key=lambda row: int(row.id))))
+        return tuple(map(self.opened, sorted(rows, key=lambda row: int(row.id))))
 
     async def drop(self, chat_id: int, *update_ids: int) -> int:
         """Finish, unanswered, what awaits the consent of a chat, which is counted, and ``update_ids``."""
@@ -245,11 +255,12 @@ def _awaiting(chat_id: int) -> tuple[Any, Any]:
     return _COLUMN.chat_id == chat_id, _COLUMN.state == "awaiting_consent"
 
 
-_PENDING = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
+PENDING = (_COLUMN.update_id, _COLUMN.payload, _COLUMN.attempts, _COLUMN.kills, _COLUMN.received_at)
 # "IN (...)" would be written out anew each time that a statement runs.
 _IS_OPEN = (_COLUMN.update_id == bindparam("one"), or_(*(_COLUMN.state == state for state in OPEN)))
 _OPEN: Update = update(INBOX).where(*_IS_OPEN)
-_BEGIN = _OPEN.values(state="working").returning(_COLUMN.attempts, _COLUMN.messages)
+_IS_NOBODY_ELSES = or_(_COLUMN.replica_id.is_(None), _COLUMN.replica_id == bindparam("replica"))
+_BEGIN = _OPEN.where(_IS_NOBODY_ELSES).values(state="working").returning(_COLUMN.attempts, _COLUMN.messages)
 _LEAVE = _OPEN.values(state="waiting", attempts=0, kills=0)
 _PARK = _OPEN.values(state="waiting")
 _FAIL = _OPEN.values(state="waiting", attempts=_COLUMN.attempts + 1).returning(_COLUMN.attempts)
@@ -283,19 +294,27 @@ def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
     return row
 
 
-def _recover(at: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
-    working = _COLUMN.state == "working"
+def blame(at: Connection, *whose: Any) -> None:
+    """Note what was ``working`` in a process that has ended: it may have ended it, and waits now."""
+    working = (_COLUMN.state == "working", *whose)
     # Alone it must have ended the process; among several nobody knows which one did.
-    alone = at.scalar(select(func.count()).where(working)) == 1
+    alone = at.scalar(select(func.count()).where(*working)) == 1
     counted = {"attempts": _COLUMN.attempts + 1} if alone else {"kills": _COLUMN.kills + 1}
-    at.execute(update(INBOX).where(working).values(state="waiting", **counted))
+    at.execute(update(INBOX).where(*working).values(state="waiting", **counted))
+
+
+def _recover(at: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
+    blame(at)
+    at.execute(
+        update(INBOX).where(_COLUMN.finished_at.is_(None), _COLUMN.replica_id.is_not(None)).values(replica_id=None)
+    )
     return at.execute(
-        select(*_PENDING).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
+        select(*PENDING).where(_COLUMN.finished_at.is_(None), _COLUMN.state == "waiting").order_by(_COLUMN.id)
     ).all()
 
 
-def _begin(at: Connection, update_id: int) -> Attempt | None:
-    row = at.execute(_BEGIN, {"one": update_id}).one_or_none()
+def _begin(at: Connection, update_id: int, replica: int | None) -> Attempt | None:
+    row = at.execute(_BEGIN, {"one": update_id, "replica": replica}).one_or_none()
     return None if row is None else Attempt(row[0], dict(row[1]))
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -174,6 +174,8 @@ RECIPIENTS = Table(
     Column("person_id", KEY, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("taken_at", UtcDateTime),
+    # Which replica took it, where there are several.
+    Column("replica_id", BigInteger),
     UniqueConstraint("broadcast_id", "person_id"),
     Index(None, "state"),
     Index(None, "person_id"),
@@ -205,6 +207,10 @@ INBOX = Table(
     Column("error", Text, info=_SEALED),
     Column("received_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    # Which replica handles it, where there are several, and how many have taken it so far. No foreign key: what belongs
+    # to a replica that is gone belongs to nobody, whichever database it was copied from.
+    Column("replica_id", BigInteger),
+    Column("claims", Integer, nullable=False, server_default="0"),
     UniqueConstraint("update_id"),
     Index(None, "chat_id"),
     # Unfinished rows have no such time, so this finds them at the start, and later those that are old.
@@ -217,6 +223,40 @@ INBOX = Table(
     info={RECORD: ("update_id",)},
 )
 """Raw updates from their receipt until their handler is done; then the bare id, to know it when it comes again."""
+
+REPLICAS = Table(
+    "replicas",
+    METADATA,
+    # Drawn by chance: a number is never given twice, in copies neither.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(100), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("models", String(64), nullable=False),
+    Column("messages_per_second", Integer, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False),
+)
+"""Processes that share this database, and when each was last alive by the database's clock."""
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("replica_id", BigInteger, ForeignKey("replicas.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "replica_id"),
+)
+"""Which replica handles what a chat sends: one at a time, so that a person's order is kept."""
+
+ALLOWANCES = Table(
+    "allowances",
+    METADATA,
+    Column("name", String(16), primary_key=True),
+    Column("available", Double, nullable=False),
+    Column("filled_at", UtcDateTime, nullable=False),
+)
+"""What all replicas together may send."""
+
+OF_REPLICAS = frozenset({"replicas", "leases", "allowances"})
+"""Tables about processes: they mean nothing in a copy."""
 
 RECEIPTS = Table(
     "receipts",

@@ -47,6 +47,8 @@ class Sessions:
         self.vault = vault or Vault()
         """What seals and opens the values that are kept."""
         self._noted_at = -NOTE_EVERY
+        self.replica: int | None = None
+        """Who this process is among those that share the database; None: it works on it alone."""
         self.sqlite = address.path is not None
         self._side: _File | _Server = _File(address) if self.sqlite else _Server(address)
 
@@ -251,6 +253,16 @@ def opening_engine(address: Address) -> AsyncEngine:
     )
     _settle(engine.sync_engine, write=True, foreign_keys=False)
     return engine
+
+
+def apart_engine(address: Address) -> AsyncEngine:
+    """Make an engine for what is one statement, is not to wait for other work, and need not outlive a power cut."""
+    return create_async_engine(
+        address.url,
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 5, "command_timeout": 5, "server_settings": {"synchronous_commit": "off"}},
+    )
 
 
 # Parameters are people's names and labels: in every engine they must not show up in an exception's text.

@@ -21,6 +21,7 @@ from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.ordering import Albums, ChatQueues
 from bot.delivery.purge import Purge
 from bot.delivery.rate_limiter import Guarantee
+from bot.delivery.replica import Replica
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
 from bot.operations.figures import Figures
@@ -51,6 +52,8 @@ class Services:
     """Organ -> the folder of the model that reads it."""
     languages: Languages
     purge: Purge
+    replica: Replica | None = None
+    """This process among several that share the database; None: it works on it alone."""
     chat_languages: ChatLanguages = field(default_factory=ChatLanguages)
     chat_queues: ChatQueues = field(default_factory=ChatQueues)
     albums: Albums = field(default_factory=Albums)

@@ -44,6 +44,7 @@ def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
         telegram_api_url=sandbox.url,
         webhook_url=None,
         webhook_secret=None,
+        replicas=False,
         database_url=f"sqlite+aiosqlite:///{folder / 'demo.db'}",
     )
 

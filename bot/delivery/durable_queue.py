@@ -65,7 +65,7 @@ class DurableQueue(asyncio.Queue[object]):
             raise
         for update in updates:
             if update.update_id in fresh:
-                self._figures.update_came(_kind(update))
+                self._tell_of(update)
         readable: list[Update] = []
         for update, is_admitted in zip(updates, admitted, strict=True):
             if not is_admitted:
@@ -74,15 +74,19 @@ class DurableQueue(asyncio.Queue[object]):
                 self.finished(update)
                 continue
             fresh.discard(update.update_id)
-            if isinstance(update, UnparsableUpdate):
-                # Only the kind of the error: its words may be a person's.
-                kind = type(update.error).__name__
-                _log.error("update %d can't be read by this version: a dead letter (%s)", update.update_id, kind)
-            else:
+            if not isinstance(update, UnparsableUpdate):
                 readable.append(update)
         if not self._has_ended:
-            for update in _questions_first(readable):
+            for update in questions_first(readable):
                 self.put_nowait(update)
+
+    def _tell_of(self, update: Update | UnparsableUpdate) -> None:
+        """Count an update that is new, and say in the log when nobody can handle it."""
+        self._figures.update_came(_kind(update))
+        if isinstance(update, UnparsableUpdate):
+            # Only the kind of the error: its words may be a person's.
+            kind = type(update.error).__name__
+            _log.error("update %d can't be read by this version: a dead letter (%s)", update.update_id, kind)
 
     def put_again(self, update: Update) -> None:
         """Queue up what an earlier process has kept, however many there are of a chat."""
@@ -117,20 +121,20 @@ class DurableQueue(asyncio.Queue[object]):
         return True
 
 
-def _questions_first(updates: Sequence[Update]) -> Sequence[Update]:
+def questions_first(updates: Sequence[Update]) -> Sequence[Update]:
     """Put what is quickly answered before the pictures of others, so that it does not wait while those begin.
 
     Within a chat that sent pictures nothing changes places: a /cancel must find what was sent before it.
     """
-    with_pictures = {_chat_id(update) for update in updates if brings_picture(update)}
-    return sorted(updates, key=lambda update: _chat_id(update) in with_pictures)  # a stable sort
+    with_pictures = {chat_of(update) for update in updates if brings_picture(update)}
+    return sorted(updates, key=lambda update: chat_of(update) in with_pictures)  # a stable sort
 
 
 def _commanding_chat(update: Update | UnparsableUpdate) -> int | None:
     """The chat of a text or press; None for pictures, whose number is bounded elsewhere, and for news of a chat."""
     if isinstance(update, UnparsableUpdate) or brings_picture(update):
         return None
-    return _chat_id(update) if message_of(update) or update.callback_query else None
+    return chat_of(update) if message_of(update) or update.callback_query else None
 
 
 def _kind(update: Update | UnparsableUpdate) -> UpdateKind:
@@ -143,5 +147,8 @@ def _kind(update: Update | UnparsableUpdate) -> UpdateKind:
     return UpdateKind.TEXT if message_of(update) else UpdateKind.OTHER
 
 
-def _chat_id(update: Update) -> int | None:
+def chat_of(update: Update | UnparsableUpdate) -> int | None:
+    """The id of the chat that it is from, if there is one."""
+    if isinstance(update, UnparsableUpdate):
+        return update.chat_id
     return update.effective_chat.id if update.effective_chat else None

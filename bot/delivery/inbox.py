@@ -10,8 +10,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutine
 from typing import Any
@@ -21,13 +21,16 @@ from telegram.ext import Application
 
 from bot.delivery.background import running_in_background
 from bot.delivery.backoff import Backoff
+from bot.delivery.claimed_queue import ClaimedQueue
 from bot.delivery.durable_queue import DurableQueue
 from bot.delivery.error_class import MOST_ATTEMPTS, ErrorClass, KilledError, classify
+from bot.delivery.quarantine import ALONE_WITHIN, Quarantine
 from bot.delivery.raw_update import traceback_of
 from bot.delivery.storage_health import StorageHealth
 from bot.operations import trace
 from bot.operations.audit import AuditLog
 from bot.operations.figures import Ending, Figures
+from storage.claims import Claimed
 from storage.database import Database
 from storage.errors import StorageDownError
 from storage.inbox import Attempt, Inbox, PendingUpdate
@@ -115,6 +118,11 @@ class Delivery:
             raise KilledError
         return True
 
+    @property
+    def is_parked(self) -> bool:
+        """Whether it only waits."""
+        return self._parked
+
     async def park(self) -> None:
         """What is in work only waits from now on, until it is taken up again: should the process end, it wasn't it."""
         if self._rows is not None and not self._parked:
@@ -148,10 +156,18 @@ class Deliveries:
         consent_wait: timedelta = CONSENT_WAIT,
         figures: Figures | None = None,
         audit: AuditLog | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
+        """``shared``: by several replicas, each of which handles what it has claimed."""
         self.rows = database.inbox
         self._figures, self._audit = figures or Figures(), audit or AuditLog()
-        self.queue = DurableQueue(self.rows, self._figures)
+        self._shared = shared
+        self.queue = (
+            ClaimedQueue(self.rows, database.claims, self._figures)
+            if shared
+            else DurableQueue(self.rows, self._figures)
+        )
         self._people, self._access, self._usage = database.people, database.access, database.usage
         self._retention = database.retention
         self._storage = storage
@@ -159,11 +175,7 @@ class Deliveries:
         self._application: Application[Any, Any, Any, Any, Any, Any] | None = None
         self._in_work: dict[int, Delivery] = {}
         self._accepted: set[int] = set()
-        self._quarantine: set[int] = set()
-        """Updates that may end the process: each is handled while nothing else is."""
-        self._quarantine_slot = asyncio.Semaphore(1)
-        self._all_clear = asyncio.Event()
-        self._all_clear.set()
+        self._quarantine = Quarantine()
 
     def bind(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Say who handles the updates."""
@@ -177,18 +189,27 @@ class Deliveries:
         return self._application
 
     async def refill(self) -> None:
-        """At the start: queue up what the process before has left, oldest first."""
+        """At the start: queue up what the process before has left, oldest first. Replicas claim it instead."""
+        if self._shared:
+            return
         pending = await self._storage.persist(self.rows.recover)
         if pending:
             _log.info("%d updates were left unfinished: they come first", len(pending))
-        self._quarantine = {
-            update.update_id for update in pending if update.attempts or update.kills >= KILLS_TO_QUARANTINE
-        }
-        if self._quarantine:
-            self._all_clear.clear()
-            asyncio.get_running_loop().call_later(QUARANTINE_FOR, self._end_quarantine)
+        self._quarantine.set_apart(_dangerous(pending), QUARANTINE_FOR)
         for update in pending:
             await self._enqueue(update)
+
+    async def take_in(self, claimed: Sequence[Claimed]) -> None:
+        """Queue up what this replica has claimed; what others have claimed before is never turned away."""
+        self._quarantine.set_apart(_dangerous([one.update for one in claimed]), ALONE_WITHIN + QUARANTINE_FOR)
+        fresh = []
+        for one in claimed:
+            if one.was_claimed:
+                await self._enqueue(one.update)
+            elif (update := await self._readable(one.update)) is not None:
+                fresh.append(update)
+        if isinstance(self.queue, ClaimedQueue) and (merged := self.queue.take_in(fresh)):
+            await self._storage.persist(lambda: self.rows.done(*merged))
 
     async def release(self, chat_id: int) -> int:
         """Queue up what awaited the consent of this chat; returns how many updates that is."""
@@ -198,15 +219,20 @@ class Deliveries:
         return len(released)
 
     async def _enqueue(self, pending: PendingUpdate) -> None:
-        try:
-            update = Update.de_json(json.loads(pending.payload), self.application.bot)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # written by another version of the library
-            _log.error("update %s can't be read any more: a dead letter", pending.update_id)
-            await self.rows.dead_letter(pending.update_id, traceback_of(error))
-            self._leave_quarantine(pending.update_id)
-        else:
+        if (update := await self._readable(pending)) is not None:
             self._accepted.add(pending.update_id)
             self.queue.put_again(update)
+
+    async def _readable(self, pending: PendingUpdate) -> Update | None:
+        """What was kept; None when it has become a dead letter."""
+        try:
+            return Update.de_json(json.loads(pending.payload), self.application.bot)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # written by another version of the library
+            _log.error("update %s can't be read any more: a dead letter", pending.update_id)
+            why = traceback_of(error)
+            await self._storage.persist(lambda: self.rows.dead_letter(pending.update_id, why))
+            self._quarantine.leave(pending.update_id)
+            return None
 
     def was_accepted(self, update: Update) -> bool:
         """Whether it was once promised that this update will be handled."""
@@ -230,31 +256,11 @@ class Deliveries:
         came_through = isinstance(update, Update) and update.update_id in self._in_work
         return came_through and classify(error) is not ErrorClass.FINAL
 
-    @asynccontextmanager
-    async def isolated(self, update: Update) -> AsyncIterator[None]:
-        """Wait while an update in quarantine is handled; one that is itself in quarantine waits for the others there.
-
-        So when the process ends, the one row that is in work names the culprit.
-        """
-        if update.update_id not in self._quarantine:
-            await self._all_clear.wait()
-            yield
-            return
-        async with self._quarantine_slot:
-            try:
-                yield
-            finally:
-                self._leave_quarantine(update.update_id)
-
-    def _leave_quarantine(self, update_id: int) -> None:
-        self._quarantine.discard(update_id)
-        if not self._quarantine:
-            self._end_quarantine()
-
-    def _end_quarantine(self) -> None:
-        self._all_clear.set()
-        for _ in self._quarantine:  # those that still wait for their turn alone go on together with all others
-            self._quarantine_slot.release()
+    def isolated(self, update: Update) -> AbstractAsyncContextManager[None]:
+        """See ``Quarantine.isolated``; alone is what is in its handler's hands while all others there wait."""
+        return self._quarantine.isolated(
+            update.update_id, lambda: all(delivery.is_parked for delivery in self._in_work.values())
+        )
 
     async def handle(
         self,
@@ -364,6 +370,11 @@ class Deliveries:
         updates, people = await self.rows.expire_consent(before), await self._people.forget_strangers(before)
         if updates or people:
             _log.info("no yes came: %d updates and %d people are forgotten", updates, people)
+
+
+def _dangerous(pending: Sequence[PendingUpdate]) -> set[int]:
+    """Updates that may have ended a process."""
+    return {update.update_id for update in pending if update.attempts or update.kills >= KILLS_TO_QUARANTINE}
 
 
 def close_unrun(coroutine: Awaitable[Any]) -> None:

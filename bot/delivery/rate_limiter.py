@@ -25,7 +25,7 @@ from telegram.error import BadRequest, ChatMigrated, NetworkError, RetryAfter, T
 from telegram.ext import BaseRateLimiter
 
 from bot.delivery.backoff import Backoff
-from bot.delivery.token_bucket import Clock, LoopClock, PausedTooLongError, PriorityQueue, TokenBucket
+from bot.delivery.token_bucket import Allowance, Clock, LoopClock, PausedTooLongError, PriorityQueue, TokenBucket
 from bot.errors import MaybeSentError
 from bot.operations.figures import Figures
 
@@ -36,6 +36,8 @@ BURST = 7
 """Messages and edits that a private chat may get at once; a scan needs six. After that one a second."""
 GROUP_BURST, GROUP_RATE = 5, (FloodLimit.MESSAGES_PER_MINUTE_PER_GROUP - 5) / 60
 """Together not more than the limit in any minute."""
+FILLED_AFTER = max(BURST / FloodLimit.MESSAGES_PER_SECOND_PER_CHAT, GROUP_BURST / GROUP_RATE)
+"""Seconds without a message after which any chat may get its whole burst again."""
 SPARE = 2
 """What optional requests leave for an answer that may come: a picture and its report."""
 FILES_SPARE = 1
@@ -222,6 +224,13 @@ class _Chat:
         self._clock = clock
         self.queue = PriorityQueue(self._bucket, clock)
 
+    def passes_at_once(self, cost: int) -> bool:
+        """Whether an optional request may go without waiting."""
+        return self.queue.is_idle and self._bucket.has(self._clock.now(), cost + SPARE)
+
+    def spend(self, cost: int) -> None:
+        self._bucket.spend(self._clock.now(), cost)
+
     def pause(self, seconds: float) -> None:
         self._bucket.begin_anew(self.queue.pause(seconds))
 
@@ -245,9 +254,9 @@ def overall_bucket(per_second: int) -> TokenBucket:
 class RateLimiter(BaseRateLimiter[Guarantee]):
     """Limits for each chat and over all, pauses that Telegram asks for, and repetition.
 
-    ``per_second`` is Telegram's limit over all chats. A request raises: RetryAfter when Telegram asks for more
-    patience than there is; MaybeSentError when it is unknown whether a message was sent and it is not to come twice;
-    else what the library raises. An edit that changes nothing is no error.
+    ``per_second`` is Telegram's limit over all chats, unless ``overall`` keeps that. A request raises: RetryAfter when
+    Telegram asks for more patience than there is; MaybeSentError when it is unknown whether a message was sent and it
+    is not to come twice; else what the library raises. An edit that changes nothing is no error.
     """
 
     def __init__(
@@ -256,11 +265,12 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
         figures: Figures | None = None,
+        overall: Allowance | None = None,
     ) -> None:
         self._figures = figures or Figures()
         self._clock = clock or LoopClock()
         self._uniform = uniform or random.SystemRandom().uniform
-        self._overall = PriorityQueue(overall_bucket(per_second), self._clock)
+        self._overall = PriorityQueue(overall or overall_bucket(per_second), self._clock)
         self._chats: OrderedDict[int | str, _Chat] = OrderedDict()
 
     @property
@@ -320,7 +330,7 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         """Wait for the request's turn; False when it is left out."""
         cost = request.cost
         if request.guarantee is Guarantee.BEST_EFFORT:
-            return self._pass_at_once(request, cost)
+            return await self._pass_at_once(request, cost)
         try:
             while True:
                 queue = self._chat(request.key).queue
@@ -334,13 +344,11 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         except PausedTooLongError as error:
             raise RetryAfter(timedelta(seconds=error.seconds)) from None
 
-    def _pass_at_once(self, request: _Request, cost: int) -> bool:
-        queue = self._chat(request.key).queue
-        if not queue.would_pass(cost, SPARE) or not self._overall.would_pass(cost, SPARE + FILES_SPARE):
+    async def _pass_at_once(self, request: _Request, cost: int) -> bool:
+        chat = self._chat(request.key)
+        if not chat.passes_at_once(cost) or not await self._overall.pass_at_once(cost, SPARE + FILES_SPARE):
             return False
-        if cost:
-            queue.spend(cost)
-            self._overall.spend(cost)
+        chat.spend(cost)
         return True
 
     def _pause_chat(self, request: _Request, error: RetryAfter) -> bool:

@@ -33,6 +33,17 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
 
+class Allowance(Protocol):
+    """How many may go, and when; kept in this process, or shared with others."""
+
+    async def take(self, now: float, cost: int, spare: int = 0) -> float:
+        """Let ``cost`` of them go if there is one and ``spare`` beside it, and return 0.
+
+        Else returns the seconds until it is worth asking again.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class TokenBucket:
     """``burst`` at once, then ``rate`` a second."""
@@ -58,6 +69,17 @@ class TokenBucket:
         """Let ``cost`` of them go."""
         self._left, self._checked = self.left(now) - cost, now
 
+    def has(self, now: float, count: int) -> bool:
+        """Whether so many may go now."""
+        return self.left(now) + _ROUNDING >= count
+
+    async def take(self, now: float, cost: int, spare: int = 0) -> float:
+        """See ``Allowance``."""
+        pause = self.pause(now, spare)
+        if not pause:
+            self.spend(now, cost)
+        return pause
+
     def begin_anew(self, at: float) -> None:
         """At that moment a single one may go, and then ``rate`` a second: the burst has to be earned again."""
         self._left, self._checked = 1.0, at
@@ -79,10 +101,10 @@ class _Waiter:
 
 
 class PriorityQueue:
-    """Who is due first goes first, as soon as the bucket has enough; all wait while the queue is paused."""
+    """Who is due first goes first, as soon as there is enough; all wait while the queue is paused."""
 
-    def __init__(self, bucket: TokenBucket, clock: Clock) -> None:
-        self._bucket = bucket
+    def __init__(self, allowance: Allowance, clock: Clock) -> None:
+        self._allowance = allowance
         self._clock = clock
         self._waiters: list[_Waiter] = []
         self._numbers = itertools.count()
@@ -104,13 +126,9 @@ class PriorityQueue:
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
         return self._paused_until
 
-    def would_pass(self, cost: int, spare: int = 0) -> bool:
-        """Whether one could pass without waiting and leave ``spare`` for others."""
-        return self.is_idle and self._bucket.left(self._clock.now()) + _ROUNDING >= cost + spare
-
-    def spend(self, cost: int) -> None:
-        """Pass at once; who does so has asked ``would_pass``."""
-        self._bucket.spend(self._clock.now(), cost)
+    async def pass_at_once(self, cost: int, spare: int = 0) -> bool:
+        """Pass without waiting and leave ``spare`` for others; False when that can't be done."""
+        return self.is_idle and not await self._allowance.take(self._clock.now(), cost, cost + spare - 1)
 
     async def wait_until_open(self, latest: float) -> None:
         """Wait until it is not paused. Raises PausedTooLongError when that is after ``latest``."""
@@ -129,11 +147,10 @@ class PriorityQueue:
                 if self._waiters[0] is not me:
                     me.at_head.clear()
                     await me.at_head.wait()
-                elif pause := max(self._pause_left(latest), self._bucket.pause(self._clock.now(), spare)):
+                elif pause := self._pause_left(latest) or await self._allowance.take(self._clock.now(), cost, spare):
                     # Somebody who is due earlier may come during the sleep, or the queue be paused: look again.
                     await self._clock.sleep(pause)
                 else:
-                    self.spend(cost)
                     return
         finally:
             # Also when cancelled: whoever is at the head now would sleep for ever otherwise.

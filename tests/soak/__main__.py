@@ -26,6 +26,7 @@ def main() -> int:
         faults=args.faults,
         seed=args.seed,
         workers=args.workers,
+        replicas=args.replicas,
     )
     folder = Path(tempfile.mkdtemp(prefix="tumorscan-soak-"))
     result = asyncio.run(ride(plan, folder))
@@ -51,6 +52,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", action="store_true", help="have Telegram fail in every way it knows")
     parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same ride (default 1)")
     parser.add_argument("--workers", type=int, default=2, help="analysing processes (default 2)")
+    parser.add_argument(
+        "--replicas", type=int, default=0, help="processes that share a PostgreSQL (default: one, SQLite)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything as JSON, too")
     return parser.parse_args()
 

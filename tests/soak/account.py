@@ -1,6 +1,7 @@
 """What was sent against what is in the history and in each chat."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -37,6 +38,8 @@ class Account:
     unanswered_texts: int = 0
     unanswered_others: int = 0
     """Pictures of something else whose sender was not told that this is no scan."""
+    out_of_order: int = 0
+    """People who were answered in another order than they asked, or whose scans are numbered in another order."""
     stuck_consents: int = 0
     """People who were not asked whether their picture may be read, or whose yes was not heard."""
     messages: int = 0
@@ -90,7 +93,7 @@ class Account:
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to look into."""
-        return self.is_settled and not (self.doubles or self.double_rows or self.status_left)
+        return self.is_settled and not (self.doubles or self.double_rows or self.status_left or self.out_of_order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ class Bookkeeper:
 
     async def account(self, visitor: Visitor) -> Account:
         """Count one person's side."""
-        said = [message for message in await visitor.person.messages() if message.from_bot]
+        messages = await visitor.person.messages()
+        said = [message for message in messages if message.from_bot]
         scans = await self._scans(visitor)
         words = [message for message in said if message.file is None]
         offered_pictures, offered_reports = _found(self._picture_offers, words), _found(self._report_offers, words)
@@ -143,6 +147,7 @@ class Bookkeeper:
             offered_needlessly=len(_with_some(pictures, offered_pictures) | _with_some(reports, offered_reports)),
             unanswered_texts=sum(max(0, count - heard[question]) for question, count in visitor.asked.items()),
             unanswered_others=others.count(0),
+            out_of_order=int(not self._is_in_order(messages, scans)),
             stuck_consents=int(visitor.is_stuck),
             messages=len(said),
             double_pictures=_beyond_one(pictures.values()),
@@ -194,6 +199,20 @@ class Bookkeeper:
         rest = [await self._database.scans.page(person.id, page, PAGE) for page in range(2, first.pages + 1)]
         return [scan for page in (first, *rest) for scan in page.scans]
 
+    def _is_in_order(self, messages: Sequence[Message], scans: Iterable[Scan]) -> bool:
+        """Whether answers came in the order of the questions, as far as they came, and scans are numbered as sent.
+
+        Answers that came twice do no harm: what was asked has to be found among them in its order.
+        """
+        by_line = {line: question for question, line in self._first_lines.items()}
+        asked = [one.text for one in messages if not one.from_bot and one.text in self._first_lines]
+        heard = [by_line[line] for one in messages if (line := _first_line(one.text)) in by_line and _is_word(one)]
+        answered = Counter(heard)
+        rest = iter(heard)
+        sources = [int(scan.source_key.partition(":")[0]) for scan in sorted(scans, key=lambda scan: scan.number)]
+        in_order = all(question in rest for question in asked if answered[question] >= asked.count(question))
+        return in_order and sources == sorted(sources)
+
     def _answers(self, question: str, messages: Iterable[Message]) -> list[Message]:
         """Known by their first line: further down /privacy tells how many scans are kept."""
         wanted = self._first_lines[question]
@@ -205,6 +224,10 @@ class Bookkeeper:
 
     def _is_status(self, message: Message) -> bool:
         return _is_one_of(self._statuses, message.text.rpartition("\n")[2])
+
+
+def _is_word(message: Message) -> bool:
+    return message.from_bot and message.file is None
 
 
 def _first_line(text: str) -> str:

@@ -18,15 +18,17 @@ RESTART_PAUSE = 0.5
 
 
 class BotProcess:
-    """``tumorscan run`` against a sandbox; what it logs is in ``log``."""
+    """``tumorscan run`` against a sandbox; what it logs is in ``log``. ``settings`` go before those of a bot alone."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, worker_count: int) -> None:
-        self.database_url = f"sqlite+aiosqlite:///{folder / 'bot.db'}"
-        self.log = folder / "bot.log"
+    def __init__(self, sandbox: Sandbox, folder: Path, worker_count: int, name: str = "bot", **settings: str) -> None:
+        self.database_url = settings.get("DATABASE_URL", f"sqlite+aiosqlite:///{folder / 'bot.db'}")
+        self.log = folder / f"{name}.log"
         self.transcripts = folder / "chats.txt"
         """The chats in which something is not as it should be."""
         self.killed_at: list[float] = []
         """Times of ``time.monotonic``."""
+        self.killed: dict[int, float] = {}
+        """Process -> time of ``time.time`` of its kill."""
         self.left_by_itself = 0
         """How often it ended although nobody had told it to."""
         self._folder = folder
@@ -37,6 +39,7 @@ class BotProcess:
             "TELEGRAM_API_URL": sandbox.url,
             "DATABASE_URL": self.database_url,
             "WORKERS": str(worker_count),
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
         self._sessions: list[int] = []
@@ -69,6 +72,16 @@ class BotProcess:
             await self._launch()
 
     @property
+    def logged(self) -> str:
+        """What it has logged so far."""
+        return self.log.read_text("utf-8", "replace")
+
+    @property
+    def takeovers(self) -> list[float]:
+        """Nobody takes over from a bot that is alone."""
+        return []
+
+    @property
     def kills(self) -> int:
         """How often it was killed."""
         return len(self.killed_at)
@@ -77,6 +90,7 @@ class BotProcess:
         """Kill -9: the bot's process alone, as when memory runs out; its workers have to leave by themselves."""
         if self._process is not None and self._process.returncode is None:
             self.killed_at.append(time.monotonic())
+            self.killed[self._process.pid] = time.time()
             self._process.kill()
 
     async def stop(self) -> int:

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.soak.account import Account, Bookkeeper, Waits
 from tests.soak.acts import draw_acts
 from tests.soak.crowd import Visitor, gather_crowd, is_up, learn_answers
 from tests.soak.process import BotProcess
+from tests.soak.replicas import ReplicaProcesses, replicas
 
 FAULTS: Mapping[str, Mapping[str, float]] = {
     "*": {"flood": 0.01, "bad_gateway": 0.01, "drop_before": 0.01, "drop_after": 0.005, "slow": 0.02},
@@ -44,6 +46,8 @@ class Plan:
     faults: bool
     seed: int
     workers: int = 2
+    replicas: int = 0
+    """So many processes share a PostgreSQL behind a balancer; 0: one process with SQLite."""
 
 
 class Watch:
@@ -82,6 +86,8 @@ class Ride:
     leftover_processes: int
     errors_logged: int
     tracebacks: int
+    takeovers: Sequence[float]
+    """Seconds from each kill until another replica took over what was in work."""
     injected: Mapping[str, Mapping[str, int]]
     sending_seconds: float
     settling_seconds: float
@@ -95,9 +101,10 @@ class Ride:
 
 
 async def ride(plan: Plan, folder: Path) -> Ride:
-    """Do it all; the database and the log of the bot stay in ``folder``."""
-    async with Sandbox.start(rules=Rules(flood_limit=plan.faults)) as sandbox:
-        bot = BotProcess(sandbox, folder, plan.workers)
+    """Do it all; the log of the bot stays in ``folder``, and so does its database where it is a file."""
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox.start(rules=Rules(flood_limit=plan.faults)))
+        bot = await stack.enter_async_context(_bot(plan, sandbox, folder))
         await bot.start()
         watch = Watch(sandbox.world.feed)
         watching = asyncio.create_task(watch.follow(), name="watch")
@@ -115,8 +122,22 @@ async def ride(plan: Plan, folder: Path) -> Ride:
             await bot.leftovers()
 
 
+@asynccontextmanager
+async def _bot(plan: Plan, sandbox: Sandbox, folder: Path) -> AsyncIterator[BotProcess | ReplicaProcesses]:
+    if not plan.replicas:
+        yield BotProcess(sandbox, folder, plan.workers)
+        return
+    async with replicas(sandbox, folder, plan.replicas, plan.workers, plan.seed) as processes:
+        yield processes
+
+
 async def _ride(
-    plan: Plan, sandbox: Sandbox, bot: BotProcess, crowd: list[Visitor], bookkeeper: Bookkeeper, watch: Watch
+    plan: Plan,
+    sandbox: Sandbox,
+    bot: BotProcess | ReplicaProcesses,
+    crowd: list[Visitor],
+    bookkeeper: Bookkeeper,
+    watch: Watch,
 ) -> Ride:
     began = time.monotonic()
     if plan.faults:
@@ -143,7 +164,7 @@ async def _ride(
     kills = "killed at " + ", ".join(f"{one:.2f}" for one in bot.killed_at)
     chats = [await bookkeeper.transcript(one, watch.appeared) for one in bad]
     bot.transcripts.write_text("\n\n".join([kills, *chats]) + "\n", "utf-8")
-    log = bot.log.read_text("utf-8", "replace")
+    log = bot.logged
     return Ride(
         plan=plan,
         account=sum([await bookkeeper.account(visitor) for visitor in crowd], Account()),
@@ -153,6 +174,7 @@ async def _ride(
         exit_status=exit_status,
         leftover_processes=leftovers,
         errors_logged=log.count(" ERROR "),
+        takeovers=bot.takeovers,
         tracebacks=log.count("Traceback (most recent call last)"),
         injected=injected,
         sending_seconds=sent - began,
@@ -170,7 +192,7 @@ async def _let_live(crowd: list[Visitor], plan: Plan) -> None:
             group.create_task(visitor.live([act for act in acts if act.person == number], began))
 
 
-async def _kill_again_and_again(bot: BotProcess, plan: Plan) -> None:
+async def _kill_again_and_again(bot: BotProcess | ReplicaProcesses, plan: Plan) -> None:
     """At random moments: while it starts, while it works, while it waits."""
     chance = random.Random(plan.seed)  # noqa: S311 - to be repeated
     while plan.kill_every and (plan.kills is None or bot.kills < plan.kills):

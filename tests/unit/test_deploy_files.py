@@ -20,6 +20,7 @@ DASHBOARD = (DEPLOY / "grafana" / "tumorscan.json").read_text("utf-8")
 MANIFESTS: list[dict[str, Any]] = list(
     yaml.safe_load_all((DEPLOY / "kubernetes" / "tumorscan.yaml").read_text("utf-8"))
 )
+REPLICAS: list[dict[str, Any]] = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "replicas.yaml").read_text("utf-8")))
 COMPOSE = yaml.safe_load((PROJECT / "compose.yaml").read_text("utf-8"))
 
 
@@ -105,6 +106,49 @@ def test_manifests_fit_together() -> None:
         "/healthz",
         "/readyz",
     }
+
+
+def test_manifests_of_replicas_fit_together_and_set_what_they_need() -> None:
+    parts = {manifest["kind"]: manifest for manifest in REPLICAS}
+    data = parts["ConfigMap"]["data"]
+    assert set(data) <= KNOWN
+    given: dict[str, Any] = {name.lower(): value for name, value in data.items()}
+    given |= {"database_url": "postgresql+asyncpg://user@host/name", "webhook_secret": "s" * 16}
+    made = Settings(_env_file=None, **given)
+    assert made.replicas
+    deployment = parts["Deployment"]["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
+    labels = deployment["template"]["metadata"]["labels"]
+    for selector in (
+        deployment["selector"]["matchLabels"],
+        parts["Service"]["spec"]["selector"],
+        parts["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        parts["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector == labels
+    assert parts["PodDisruptionBudget"]["spec"]["minAvailable"] < deployment["replicas"]
+    assert deployment["strategy"]["type"] == "Recreate", "two versions are refused side by side"
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    assert ports == {"webhook": data["WEBHOOK_PORT"], "status": data["STATUS_PORT"]}
+    assert {reference[kind]["name"] for reference in container["envFrom"] for kind in reference} == {
+        parts["ConfigMap"]["metadata"]["name"],
+        "tumorscan",
+    }
+    (claimed,) = of_kind("StatefulSet")
+    assert container["securityContext"] == claimed["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+
+
+def test_composed_replicas_are_reached_by_their_balancer() -> None:
+    services = COMPOSE["services"]
+    environment = {name: str(value) for name, value in services["replica"]["environment"].items()}
+    assert set(environment) <= KNOWN
+    given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
+    given |= {"webhook_url": "https://bot.example.org", "webhook_secret": "s" * 16}
+    Settings(_env_file=None, **given)
+    assert all(services[name]["profiles"] == ["replicas"] for name in ("replica", "balancer", "postgres"))
+    (mounted,) = services["balancer"]["volumes"]
+    balancer = (PROJECT / mounted.partition(":")[0]).read_text("utf-8")
+    assert f"server replica:{environment['WEBHOOK_PORT']}" in balancer
 
 
 def test_pod_has_no_right_that_it_does_not_need() -> None:

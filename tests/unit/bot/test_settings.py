@@ -76,6 +76,26 @@ def test_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatc
     assert "secret" not in message
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "DATABASE_URL must be a PostgreSQL with REPLICAS=true"),
+        ({"DATABASE_URL": "postgresql://user@host/name"}, "WEBHOOK_URL is required with REPLICAS=true"),
+        (
+            {"DATABASE_URL": "postgresql+asyncpg://user@host/name", "WEBHOOK_URL": "https://bot.example.org"},
+            "WEBHOOK_SECRET is required",
+        ),
+    ],
+)
+def test_replicas_without_what_they_need_are_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    for name, value in {"REPLICAS": "true", **given}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=f"^{said}"):
+        load_settings()
+
+
 @pytest.mark.parametrize("secret", [None, "short", "with a space in it, long enough"])
 def test_a_webhook_without_a_good_secret_is_refused(secret: str | None) -> None:
     with pytest.raises(StartError, match=r"^WEBHOOK_SECRET"):

@@ -99,7 +99,7 @@ async def test_nobody_passes_a_line_that_is_held() -> None:
     task = await desk.come("a")
     await desk.clock.advance(6.9)
     assert desk.passed == []
-    assert not desk.queue.would_pass(0)
+    assert not await desk.queue.pass_at_once(0)
     await desk.clock.advance(0.2)
     assert desk.passed == [("a", 7)]
     await task

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from storage import Database
 from storage.broadcasts import BLOCKED, FAILED, SENT
+from storage.schema import PEOPLE
 
 ADMIN = 99
 
@@ -143,12 +145,9 @@ async def test_it_ends_although_its_last_recipient_deletes_everything(db: Databa
 
 
 async def test_ten_thousand_are_written_down_at_once(db: Database) -> None:
-    now = datetime.now(UTC).isoformat(" ")[:26]
-    rows = [(chat_id, "", "en", 0, now, "user", 1) for chat_id in range(1, 10_001)]
-    insert = (
-        "INSERT INTO people (chat_id, name, language, blocked, created_at, role, next_number) VALUES (?,?,?,?,?,?,?)"
-    )
-    await db._sessions.write(lambda at: at.exec_driver_sql(insert, rows).rowcount)
+    fresh = {"name": "", "language": "en", "blocked": False, "created_at": datetime.now(UTC)}
+    rows = [{**fresh, "chat_id": chat_id} for chat_id in range(1, 10_001)]
+    await db._sessions.write(lambda at: at.execute(insert(PEOPLE), rows).rowcount)
     begun = await db.broadcasts.start((await db.broadcasts.draft("Hello", ADMIN)).id)
     assert begun is not None
     assert begun.recipients == 10_000

@@ -234,7 +234,8 @@ async def test_check_finds_damage_in_the_middle_of_the_file(tmp_path: Path) -> N
     with closing(sqlite3.connect(file)) as connection:
         for n in range(3000):
             connection.execute(
-                "INSERT INTO inbox VALUES (?, ?, 1, 'x', 'waiting', 1, 0, '{}', NULL, '2026-01-01', NULL)", (n, n)
+                "INSERT INTO inbox VALUES (?, ?, 1, 'x', 'waiting', 1, 0, '{}', NULL, '2026-01-01', NULL, NULL, 0)",
+                (n, n),
             )
         connection.commit()
     damage(file)

@@ -20,9 +20,10 @@ async def test_deleting_a_person_leaves_no_blob_or_trace(
     other = await add(db, boris.id, a_scan("b", b"boris" * 1000))
     raw.execute(
         "INSERT INTO inbox VALUES"
-        " (1, 1, ?, 'Herr Geheimrat', 'dead_letter', 3, 0, '{}', 'Herr Geheimrat', '2026-01-01', '2026-01-02'),"
-        " (2, 2, ?, 'Herr Geheimrat', 'awaiting_consent', 0, 0, '{}', NULL, '2026-01-01', NULL),"
-        " (3, 3, ?, 'not yet answered', 'waiting', 0, 0, '{}', NULL, '2026-01-01', NULL)",
+        " (1, 1, ?, 'Herr Geheimrat', 'dead_letter', 3, 0, '{}', 'Herr Geheimrat', '2026-01-01', '2026-01-02',"
+        " NULL, 0),"
+        " (2, 2, ?, 'Herr Geheimrat', 'awaiting_consent', 0, 0, '{}', NULL, '2026-01-01', NULL, NULL, 0),"
+        " (3, 3, ?, 'not yet answered', 'waiting', 0, 0, '{}', NULL, '2026-01-01', NULL, NULL, 0)",
         (ANNA, ANNA, ANNA),
     )
     raw.commit()

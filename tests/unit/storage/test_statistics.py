@@ -29,7 +29,8 @@ async def test_the_overview_counts_people_scans_and_what_waits(
     for number in range(3):
         await add(db, anna.id, a_scan(f"{number}"))
     raw.execute(
-        "INSERT INTO inbox VALUES (1, 1, 1, '', 'waiting', 0, 0, '{}', NULL, '2026-01-02 00:00:00.000000', NULL),"
+        "INSERT INTO inbox (id, update_id, chat_id, payload, state, attempts, kills, messages, error, received_at,"
+        " finished_at) VALUES (1, 1, 1, '', 'waiting', 0, 0, '{}', NULL, '2026-01-02 00:00:00.000000', NULL),"
         " (2, 2, 1, '', 'working', 0, 0, '{}', NULL, '2026-01-01 00:00:00.000000', NULL),"
         " (3, 3, 1, '', 'awaiting_consent', 0, 0, '{}', NULL, '2025-01-01 00:00:00.000000', NULL),"
         " (4, 4, 1, '', 'dead_letter', 0, 0, '{}', NULL, '2025-01-01 00:00:00.000000', '2025-01-01 00:00:00.000000'),"
