@@ -16,6 +16,7 @@ from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from storage.records import Broadcast
 from tests import pictures
+from tests.bench.broadcast import broadcast as send_to_many
 from tests.integration.chatting import is_report
 from tests.integration.kills import all_is_done, answers, bot_here, bot_process, rows, someone_agreed, until
 from tests.integration.stage import ANNA, Listening, Stage, chat, on_stage, pressed, said
@@ -150,6 +151,15 @@ async def test_a_kill_in_the_middle_loses_nobody(
     assert all(times in (1, 2) for times in got[1:])
     assert sum(times == 2 for times in got) <= 4
     assert rows(tmp_path, "SELECT state, recipients, blocked, failed FROM broadcasts") == [("done", 13, 1, 0)]
+
+
+async def test_half_who_blocked_the_bot_cost_the_others_nothing(tmp_path: Path) -> None:
+    sent = await send_to_many(tmp_path, people=60, blocked=0.5, kill_at=0.4)
+    assert sent.blocked == 30
+    assert sent.reached_blocked == sent.times[0] == 0
+    assert sum(count for times, count in sent.times.items() if times > 1) <= 4, "what was under way at the kill"
+    assert sent.too_many == 0, "Telegram's limit was kept"
+    assert "Left out, since they blocked me or are blocked: 30. Could not be sent: 0." in sent.told
 
 
 async def times_told(person: Person) -> int:
