@@ -26,6 +26,7 @@ FULL_ALPHA: Final = 0.78
 HOT: Final = 128
 """Level of heat (0..255) from which on a spot is outlined: half of the scale."""
 _LINE, _SHADOW = (255, 255, 255), (20, 20, 20)
+_LINE_SHARE = 300  # side of a picture whose outline is one pixel thick, as on a phone's screen
 _BAR_GROUND = (96, 96, 96)  # the colour bar lies on a middle grey, as the heat lies on tissue
 
 
@@ -59,10 +60,11 @@ def overlay(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
     blended = _blend(picture, heat_map)
     hot = np.asarray(heat_map) >= HOT
     if hot.any():
-        around = _widened(hot)
+        thickness = max(1, round(max(picture.size) / _LINE_SHARE))
+        around = _widened(hot, thickness)
         pixels = np.array(blended)
         pixels[around & ~hot] = _LINE
-        pixels[_widened(around) & ~around] = _SHADOW
+        pixels[_widened(around, thickness) & ~around] = _SHADOW
         blended = Image.fromarray(pixels)
     return blended
 
@@ -76,14 +78,16 @@ def _blend(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
     return blended
 
 
-def _widened(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``area`` (H x W) and the pixels above, below, left and right of it."""
-    wide = area.copy()
-    wide[1:] |= area[:-1]
-    wide[:-1] |= area[1:]
-    wide[:, 1:] |= area[:, :-1]
-    wide[:, :-1] |= area[:, 1:]
-    return wide
+def _widened(area: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """``area`` (H x W), and the pixels above, below, left and right of it added so many times."""
+    for _ in range(times):
+        wide = area.copy()
+        wide[1:] |= area[:-1]
+        wide[:-1] |= area[1:]
+        wide[:, 1:] |= area[:, :-1]
+        wide[:, :-1] |= area[:, 1:]
+        area = wide
+    return area
 
 
 def color_bar(width: int, height: int) -> Image.Image:
