@@ -206,6 +206,31 @@ async def test_suspects_are_handled_one_by_one_before_all_others(database: Datab
     await gate.leave(2)
 
 
+async def test_what_was_alone_at_a_kill_is_handled_before_others(database: Database) -> None:
+    await put(database, 1, 2)
+    await killed_in_company(database, 1, 2)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(1, 2)
+    assert gate.inside == [2]
+    await gate.leave(2)
+    assert gate.inside == [1]
+    await gate.leave(1)
+
+
+async def test_suspect_that_cannot_be_read_makes_nobody_wait(database: Database) -> None:
+    await database.inbox.put(ReceivedUpdate(1, 1, "no json"))
+    await put(database, 2)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(2)
+    assert gate.inside == [2]
+    await gate.leave(2)
+
+
 async def test_a_few_kills_in_company_make_nobody_wait(database: Database) -> None:
     await put(database, 1, 2, 3)
     await killed_in_company(database, inbox.KILLS_TO_QUARANTINE - 1, 1, 2)

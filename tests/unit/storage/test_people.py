@@ -70,3 +70,20 @@ async def test_text_that_no_database_can_hold_is_made_harmless(db: Database) -> 
     assert person.name == scan.patient_label == "half ? and  nothing"
     assert await db.people.get(ANNA) == person
     assert await db.scans.last(person.id) == scan
+
+
+async def test_strangers_are_forgotten_unless_something_is_theirs(db: Database) -> None:
+    for chat_id in range(1, 4):
+        await db.people.register(chat_id, "Anna", "en")
+    await db.people.give_consent(1, 1)
+    person = await db.people.get(2)
+    assert person is not None
+    await add(db, person.id, a_scan())
+
+    assert await db.people.forget_strangers(person.created_at) == 0
+    assert await db.people.forget_strangers(datetime.now(UTC)) == 1
+    assert [await db.people.get(chat_id) is not None for chat_id in range(1, 4)] == [True, True, False]
+
+
+async def test_a_language_code_is_kept_no_longer_than_any_is(db: Database) -> None:
+    assert (await db.people.register(ANNA, "Anna", "x" * 99)).language == "x" * 35

@@ -239,11 +239,43 @@ async def test_messages_and_file_ids_are_recorded_step_by_step(db: Database, ann
     assert kept.file_ids == {"picture": "file-picture", "report": "file-report"}
 
 
+async def test_new_label_forgets_the_report_that_shows_the_old_one(db: Database, anna: Person) -> None:
+    scan = await add(db, anna.id, a_scan())
+    for number, step in enumerate(("picture", "report")):
+        await db.scans.record_message(scan.id, step, number, f"file-{step}")
+    await db.scans.relabel(scan.id, "Anna B.")
+
+    kept = await db.scans.get(anna.id, scan.public_id)
+    assert kept is not None
+    assert (kept.patient_label, kept.file_ids) == ("Anna B.", {"picture": "file-picture"})
+    assert kept.messages == {"picture": 0, "report": 1}
+
+
+async def test_files_of_one_step_are_kept_under_their_own_keys(db: Database, anna: Person) -> None:
+    scan = await add(db, anna.id, a_scan())
+    await db.scans.record_message(scan.id, "picture", 1, "first", "picture 1")
+    await db.scans.record_message(scan.id, "picture", 2, "second", "picture 2")
+
+    kept = await db.scans.get(anna.id, scan.public_id)
+    assert kept is not None
+    assert (kept.messages, kept.file_ids) == ({"picture": 2}, {"picture 1": "first", "picture 2": "second"})
+
+
+async def test_following_scans_are_ones_own_with_greater_numbers(db: Database, anna: Person, boris: Person) -> None:
+    mine = [await add(db, anna.id, a_scan(f"{number}")) for number in range(4)]
+    await add(db, boris.id, a_scan("other"))
+
+    assert await db.scans.following(anna.id, 1, 2) == (mine[1], mine[2])
+    assert await db.scans.following(anna.id, 3, 5) == (mine[3],)
+    assert await db.scans.following(anna.id, 4, 5) == ()
+
+
 async def test_a_message_of_a_deleted_scan_is_left_alone(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     await db.scans.delete(anna.id, scan.public_id)
 
     await db.scans.record_message(scan.id, "report", 13)
+    await db.scans.relabel(scan.id, "Anna B.")
 
     assert await db.scans.get(anna.id, scan.public_id) is None
     with pytest.raises(UnknownScanError):

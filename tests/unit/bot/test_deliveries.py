@@ -1,0 +1,203 @@
+"""How an update comes to its end: answered, refused, tried again, or kept for the operator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from telegram import Chat, Message, Update
+from telegram.error import BadRequest, NetworkError
+from telegram.ext import Application, CallbackContext, TypeHandler
+
+from bot.delivery import inbox
+from bot.delivery.backoff import Backoff
+from bot.delivery.error_class import MOST_ATTEMPTS
+from bot.delivery.inbox import Deliveries, Delivery
+from bot.delivery.storage_health import StorageHealth
+from bot.operations.audit import AuditLog
+from bot.operations.figures import Ending, Figures
+from storage import Database, ReceivedUpdate
+from tests.bench.offline import InstantTelegram
+from tests.databases import database_at
+
+ANNA = 7
+
+
+def a_text(update_id: int = 1) -> Update:
+    return Update(update_id, message=Message(update_id, datetime.now(UTC), Chat(ANNA, Chat.PRIVATE), text="hello"))
+
+
+class Counted(Figures):
+    """How updates ended."""
+
+    def __init__(self) -> None:
+        self.endings: list[Ending] = []
+
+    def update_ended(self, ending: Ending, seconds: float) -> None:
+        assert seconds >= 0
+        self.endings.append(ending)
+
+
+class Noted(AuditLog):
+    """What was noted."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int | None, str, str]] = []
+
+    def note(self, who: int | None, what: str, outcome: str) -> None:
+        self.lines.append((who, what, outcome))
+
+
+@dataclass
+class Desk:
+    """A bot whose one handler fails as it is told, once for each error, and then answers."""
+
+    deliveries: Deliveries
+    figures: Counted
+    audit: Noted
+    errors: list[Exception] = field(default_factory=list)
+    attempts: list[Delivery] = field(default_factory=list)
+    verdicts: list[tuple[bool, bool]] = field(default_factory=list)
+    """For each error: whether the update is handled again, and whether it is kept for the operator."""
+    what: str = ""
+    outcome: str = ""
+
+    async def answer(self, update: Update, _: object) -> None:
+        delivery = self.deliveries.of(update)
+        self.attempts.append(delivery)
+        delivery.what, delivery.outcome = self.what, self.outcome
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def on_error(self, update: object, context: CallbackContext[Any, Any, Any, Any]) -> None:
+        error = context.error
+        assert error is not None
+        again = self.deliveries.failed(update, error)
+        self.verdicts.append((again, self.deliveries.becomes_dead_letter(update, error)))
+
+    async def handle(self, *errors: Exception) -> None:
+        """Keep an update and handle it to its end, the first attempts failing so."""
+        self.errors += errors
+        update = a_text()
+        await self.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+        async with asyncio.timeout(60):
+            await self.deliveries.handle(update, self.deliveries.application.process_update(update))
+
+    async def left(self) -> tuple[list[int], list[int]]:
+        """Ids of what is unfinished, and of dead letters."""
+        rows = self.deliveries.rows
+        return [one.update_id for one in await rows.recover()], [one.update_id for one in await rows.dead_letters()]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    for name in ("AFTER_A_BUG", "AFTER_TROUBLE"):
+        monkeypatch.setattr(inbox, name, Backoff(0.0, 0.0))
+    telegram = InstantTelegram(lambda _: b"", lambda *_: None)
+    building = Application.builder().token("1:" + "t" * 35).request(telegram).get_updates_request(telegram)
+    application = building.updater(None).job_queue(None).build()
+    database = await Database.open(database_at(tmp_path / "bot.db"))
+    figures, audit = Counted(), Noted()
+    desk = Desk(Deliveries(database, StorageHealth(database), figures=figures, audit=audit), figures, audit)
+    desk.deliveries.bind(application)
+    application.add_handler(TypeHandler(Update, desk.answer))
+    application.add_error_handler(desk.on_error)
+    async with application:
+        yield desk
+    await database.close()
+
+
+def times(count: int, error: type[Exception]) -> Iterable[Exception]:
+    return (error("as a test wishes") for _ in range(count))
+
+
+async def test_a_bug_is_tried_again_and_then_kept(desk: Desk) -> None:
+    await desk.handle(*times(9, ZeroDivisionError))
+    assert len(desk.attempts) == MOST_ATTEMPTS
+    assert desk.verdicts == [(True, True)] * (MOST_ATTEMPTS - 1) + [(False, True)]
+    assert desk.figures.endings == [Ending.AGAIN] * (MOST_ATTEMPTS - 1) + [Ending.DEAD_LETTER]
+    assert await desk.left() == ([], [1])
+
+
+async def test_a_network_that_is_away_costs_no_attempt(desk: Desk) -> None:
+    await desk.handle(*times(MOST_ATTEMPTS + 2, NetworkError))
+    assert len(desk.attempts) == MOST_ATTEMPTS + 3
+    assert {delivery.failed for delivery in desk.attempts} == {0}
+    assert desk.verdicts == [(True, True)] * (MOST_ATTEMPTS + 2)
+    assert desk.figures.endings[-2:] == [Ending.AGAIN, Ending.DONE]
+    assert await desk.left() == ([], [])
+
+
+async def test_trouble_beyond_all_patience_is_kept_for_the_operator(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PATIENCE", timedelta(0))
+    await desk.handle(*times(1, NetworkError))
+    assert desk.verdicts == [(False, True)]
+    assert await desk.left() == ([], [1])
+
+
+async def test_a_final_refusal_ends_it_at_once(desk: Desk) -> None:
+    await desk.handle(*times(1, BadRequest))
+    assert desk.verdicts == [(False, False)]
+    assert desk.figures.endings == [Ending.REFUSED]
+    assert await desk.left() == ([], [])
+
+
+async def test_errors_outside_the_queue_are_neither_retried_nor_kept(desk: Desk) -> None:
+    for update in (a_text(9), object(), None):
+        assert not desk.deliveries.failed(update, ZeroDivisionError())
+        assert not desk.deliveries.becomes_dead_letter(update, ZeroDivisionError())
+
+
+async def test_what_nobody_wants_any_more_ends_unhandled(desk: Desk) -> None:
+    update = a_text()
+    await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    coroutine = desk.deliveries.application.process_update(update)
+    await desk.deliveries.handle(update, coroutine, is_wanted=lambda: False)
+    assert desk.attempts == []
+    assert await desk.left() == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("errors", "outcome", "noted"),
+    [([], "", "done"), ([BadRequest("no")], "", "refused"), ([], "refused: not_a_scan", "refused: not_a_scan")],
+    ids=["done", "refused", "said by the handler"],
+)
+async def test_the_audit_log_hears_of_each_ending(
+    desk: Desk, errors: list[Exception], outcome: str, noted: str
+) -> None:
+    desk.what, desk.outcome = "picture", outcome
+    await desk.handle(*errors)
+    assert desk.audit.lines == [(ANNA, "picture", noted)]
+
+
+async def test_what_is_about_nothing_is_not_noted(desk: Desk) -> None:
+    await desk.handle()
+    assert desk.audit.lines == []
+
+
+async def test_what_awaited_a_yes_is_accepted_until_its_end(desk: Desk) -> None:
+    update, rows = a_text(), desk.deliveries.rows
+    await rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    await rows.await_consent(1)
+    assert not desk.deliveries.was_accepted(update)
+    assert await desk.deliveries.release(ANNA) == 1
+    assert desk.deliveries.was_accepted(update)
+    assert desk.deliveries.queue.get_nowait() == update
+    await desk.deliveries.handle(update, desk.deliveries.application.process_update(update))
+    assert not desk.deliveries.was_accepted(update)
+
+
+async def test_what_was_parked_is_in_work_again_when_taken_up(desk: Desk) -> None:
+    rows = desk.deliveries.rows
+    await rows.put(ReceivedUpdate(1, ANNA, a_text().to_json()))
+    delivery = Delivery(1, rows)
+    assert await delivery.begin()
+    await delivery.park()
+    assert await delivery.take_up(1)
+    [left] = await rows.recover()
+    assert left.attempts == 1, "it was alone in work when its process ended"
