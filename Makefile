@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE := .venv/.serve-installed
 CHECK := .venv/.check-installed
 DEV := .venv/.dev-installed
+# A file's tests stay together: what they share, a trained model for one, is made once.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Said before anything is installed: pip's own answer to a wrong Python is a wall of text after half a minute.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -35,10 +37,10 @@ run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TEL
 	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
 
 test: $(DEV) lint ## lint, type-check and run every test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(TESTS)
 
 check: lint ## lint, types and the tests that need neither TensorFlow nor JAX (which it does not install)
-	$(BIN)/python -m pytest --without-training -n 2
+	$(TESTS) --without-training
 
 lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/ruff format --check .

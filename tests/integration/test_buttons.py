@@ -9,8 +9,8 @@ from PIL import Image
 from bot.chat.keyboards import Action, ButtonPress
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
+from tests.integration.chatting import answer_to, is_report, one_scan, press_without_a_button, scans_of
 from tests.integration.conftest import RunningBot
-from tests.integration.test_handlers import answer_to, is_report, one_scan, press_without_a_button, scans_of
 from tests.integration.test_history import ODD_LABELS
 
 SORRY = "Something went wrong"

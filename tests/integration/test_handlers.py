@@ -1,4 +1,4 @@
-"""The hall at its edges: consent, order, other people's scans, odd updates, and what goes wrong."""
+"""Chats at their edges: other people's scans, odd files and updates, what comes meanwhile, and what goes wrong."""
 
 import logging
 import os

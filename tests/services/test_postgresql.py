@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from bot.app import open_services, running
+from bot.app import running
 from bot.sandbox import Person as Somebody
 from bot.sandbox import Sandbox
 from inference.workers.local import LocalExecutor
@@ -18,6 +18,7 @@ from storage.errors import StorageDownError
 from storage.schema import METADATA
 from storage.sessions import opening_engine
 from storage.url import parse
+from tests.content import services_of
 from tests.integration.chatting import one_scan
 from tests.integration.conftest import RunningBot, sandbox, settings_for, workers
 from tests.unit.storage.conftest import a_scan, add
@@ -111,12 +112,12 @@ async def test_scan_is_answered_and_found_again_after_restart(
 ) -> None:
     settings = settings_for(sandbox, tmp_path).model_copy(update={"database_url": url})
     anna: Somebody = await sandbox.person("Anna")
-    async with open_services(settings, workers) as services, running(settings, services) as application:
+    async with services_of(settings, workers) as services, running(settings, services) as application:
         await anna.send_text("/start")
         question = await anna.wait_for(lambda message: bool(message.buttons))
         await anna.press(question, "agree")
         await one_scan(RunningBot(settings, services, application), anna)
-    async with open_services(settings, workers) as services, running(settings, services):
+    async with services_of(settings, workers) as services, running(settings, services):
         await anna.send_text("/history")
         assert (await anna.wait_for(lambda message: bool(message.buttons))).text
         async with asyncio.timeout(30):
