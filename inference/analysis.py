@@ -149,6 +149,9 @@ class Analysis:
     shown: bytes
     overlay: bytes | None
     heatmap: bytes | None
+    edges: tuple[str, ...] = ()
+    """Which side of the body lies at the left and the right edge, such as ("R", "L"); () where the file tells nothing.
+    """
 
 
 @dataclass(frozen=True, slots=True)

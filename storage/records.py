@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, Boolean, Double, Integer, String, false
+from sqlalchemy import BigInteger, Boolean, Double, Integer, String, false, text
 
 from storage.columns import KEY, JsonObject, JsonTuple, Kept, PersonText, UtcDateTime
 
@@ -71,6 +71,8 @@ class ScanFields:
     height: Annotated[int, Kept(Integer)]
     study: Annotated[Mapping[str, Any] | None, Kept(JsonObject, sealed=True)]
     """What is told of a study of many slices, in the bot's own form; None for a single picture."""
+    edges: Annotated[tuple[str, ...], Kept(JsonTuple, default=text("'[]'"))] = field(default=(), kw_only=True)
+    """Which side of the body lies at the left and the right edge of the picture, such as ("R", "L"); () untold."""
 
 
 @dataclass(frozen=True, slots=True)

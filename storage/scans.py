@@ -75,7 +75,7 @@ class Scans:
         return self._scan(row) if row else None
 
     def _scan(self, row: Row[Any]) -> Scan:
-        return Scan(*self._seal.row(row))
+        return Scan(**self._seal.opened(row._asdict()))
 
     async def page(self, person_id: int, page: int, size: int, label: str | None = None) -> ScanPage:
         """Read one page of the history, newest first; a page beyond the ends gives the nearest that exists.

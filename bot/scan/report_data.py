@@ -78,6 +78,7 @@ def new_scan(
         width=analysis.width,
         height=analysis.height,
         study=study.to_json() if study else None,
+        edges=analysis.edges,
         pictures=Pictures(analysis.shown, analysis.overlay),
         slices=slices,
     )
@@ -132,7 +133,11 @@ def report_data(
 def _sides(scan: Scan, texts: Texts, models: Iterable[Entry]) -> Sides | None:
     """Which side is which; None for what is no slice of a body."""
     card = card_of(scan, models)
-    return Sides(texts.plain("sides.unknown")) if card and card.slices else None
+    if card is None or not card.slices:
+        return None
+    if len(scan.edges) != 2:
+        return Sides(texts.plain("sides.unknown"))
+    return Sides(texts.plain("sides.told"), *scan.edges)
 
 
 def _verification(scan: Scan, issuer: Issuer) -> Verification | None:

@@ -38,6 +38,8 @@ class SeriesFindings:
     plane: str | None = None
     spacing: float | None = None
     """Millimetres from one slice to the next."""
+    edges: tuple[str, ...] = ()
+    """See ``tags.edges``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def close(study: Study, findings: Sequence[SliceFinding], cards: Mapping[str, Mo
     series, start = [], 0
     for one in study.series:
         end = start + len(one.slices)
-        series.append(SeriesFindings(tuple(findings[start:end]), one.sequence, one.plane, one.spacing))
+        series.append(SeriesFindings(tuple(findings[start:end]), one.sequence, one.plane, one.spacing, one.edges))
         start = end
     refused = sum(finding.organ is None for finding in findings)
     aside = dict(study.set_aside)

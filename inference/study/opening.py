@@ -212,7 +212,8 @@ def _dicom_series(contents: Contents) -> list[Series]:
         slices = _decode_all([found.load for found in chosen], contents)
         positions = [found.tags.position for found in chosen if found.tags.position is not None]
         first = group[0].tags
-        series.append(Series(tuple(slices), first.sequence, first.plane, _spacing(positions)))
+        edges = first.edges if len({found.tags.edges for found in group}) == 1 else ()
+        series.append(Series(tuple(slices), first.sequence, first.plane, _spacing(positions), edges))
     return series
 
 
@@ -295,7 +296,7 @@ def _finished(kind: Kind, series: Sequence[Series], contents: Contents, data: by
     while side > _SMALL_SIDE and sum(_bytes_at(one, side) for each in kept for one in each.slices) > MAX_PIXEL_BYTES:
         side -= 64
     fitted = [
-        Series(tuple(_fitted(one, side) for one in each.slices), each.sequence, each.plane, each.spacing)
+        Series(tuple(_fitted(one, side) for one in each.slices), each.sequence, each.plane, each.spacing, each.edges)
         for each in kept
     ]
     counted = {reason: count for reason, count in contents.aside.items() if count}

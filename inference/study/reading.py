@@ -80,4 +80,5 @@ def as_analysis(case: Case, overlay: bytes, heatmap: bytes | None = None) -> Ana
         shown=best.shown,
         overlay=overlay,
         heatmap=heatmap,
+        edges=case.series[case.best.series].edges,
     )

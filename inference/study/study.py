@@ -104,6 +104,8 @@ class Series:
     """"axial", "coronal", "sagittal" or None."""
     spacing: float | None = None
     """Millimetres from one slice to the next, as looked at; None where nothing tells."""
+    edges: tuple[str, ...] = ()
+    """See ``tags.edges``; () where its slices differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Tags:
     """Millimetres along the normal of the plane."""
     instance: int
     normal: tuple[float, ...] = ()
+    edges: tuple[str, ...] = ()
+    """Which side of the body lies at the left and the right edge of the picture, such as ("R", "L"); () untold."""
 
     @property
     def order(self) -> tuple[float, int]:
@@ -86,6 +88,7 @@ def read(dataset: "Dataset", frame: int | None = None) -> Tags:
         position=position,
         instance=frame if frame is not None else int(_number(_get(dataset, "InstanceNumber")) or 0),
         normal=normal,
+        edges=edges(orientation),
     )
 
 
@@ -137,6 +140,27 @@ def _normal(orientation: Sequence[float] | None) -> tuple[float, ...]:
     unit = crossed / length
     sign = 1.0 if unit[int(np.abs(unit).argmax())] > 0 else -1.0  # both ways round are the same stack
     return tuple(float(v) for v in unit * sign)
+
+
+def edges(orientation: Sequence[float] | None) -> tuple[str, ...]:
+    """Left and right edge of a picture by the direction of its rows (PS3.3, C.7.6.2.1.1): R L A P H F.
+
+    () where nothing tells, and for rows that run between two axes of the body, where a letter would mislead.
+    """
+    if not orientation or not _normal(orientation):
+        return ()
+    row = np.asarray(orientation[:3])
+    axis = int(np.abs(row).argmax())
+    if abs(row[axis]) < _STRAIGHT * float(np.linalg.norm(row)):
+        return ()
+    low, high = _SIDES[axis]
+    return (low, high) if row[axis] > 0 else (high, low)
+
+
+_SIDES: Final = (("R", "L"), ("A", "P"), ("F", "H"))
+"""Where each axis of the patient comes from, and where it goes."""
+_STRAIGHT: Final = 0.8
+"""Of a row's length along one axis: a head is tilted by up to 37 degrees without changing sides."""
 
 
 def _plane(normal: Sequence[float]) -> str | None:

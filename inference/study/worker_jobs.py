@@ -1,9 +1,11 @@
 """What workers do for a study: open it, judge a few slices, draw what people see of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from inference.analysis import Analysis, PictureError, Reason
+from inference.decode.limits import dicom_errors
 from inference.study.study import Slice, SliceFinding, Study, Tile
 from inference.workers.job_table import analyse, job
 
@@ -27,7 +29,7 @@ def read_or_open(data: bytes, hint: str | None, *, bare_map: bool) -> Analysis |
     if holds_several(data):
         return _alone_or_study(open_study(data), hint, bare_map=bare_map)
     try:
-        return analyse(data, hint, bare_map=bare_map)
+        return replace(analyse(data, hint, bare_map=bare_map), edges=_edges(data))
     except PictureError as error:
         if error.reason is not Reason.SEVERAL_SLICES or (study := open_film_sheet(data)) is None:
             raise
@@ -76,6 +78,21 @@ def draw_contact_sheet(tiles: list[Tile]) -> bytes:
     return encode_jpeg(contact_sheet(tiles, 1000))
 
 
+def _edges(data: bytes) -> tuple[str, ...]:
+    """Which sides a DICOM file tells; its picture was read, so its tags were looked at before."""
+    from inference.decode import dicom
+    from inference.study import tags
+    from inference.study.listing import parse_dicom
+
+    if not dicom.looks_like(data):
+        return ()
+    faults: tuple[type[Exception], ...] = (PictureError, *dicom_errors())
+    try:
+        return tags.read(parse_dicom(data, whole=False)).edges
+    except faults:
+        return ()
+
+
 def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:
     """Give the answer about a study of one slice at once."""
     if len(study.slices) != 1:
@@ -86,4 +103,5 @@ def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analys
 
     one = study.slices[0]
     decoded = Picture(as_rgb(one), one.width, one.height)
-    return analyser().analyse_decoded(decoded, study.sha256, hint, bare_map=bare_map)
+    answer = analyser().analyse_decoded(decoded, study.sha256, hint, bare_map=bare_map)
+    return replace(answer, edges=next(series.edges for series in study.series if series.slices))

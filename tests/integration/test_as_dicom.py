@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from PIL import Image
+from pypdf import PdfReader
 
 from bot.sandbox import Person
 from tests import dicom_files, pictures
@@ -14,11 +15,12 @@ from tests.integration.conftest import RunningBot
 from tests.unit.storage.test_deleting import on_disk
 
 STUDY = {"StudyInstanceUID": "1.2.840.99999.1", "PatientName": "Zwrtlbrmft^Quixotria", "Modality": "MR"}
+AXIAL = [1, 0, 0, 0, 1, 0]
 
 
 def a_dicom_file() -> bytes:
     pixels = np.asarray(Image.open(io.BytesIO(pictures.brain())).convert("L"))
-    return dicom_files.native(pixels, **STUDY)
+    return dicom_files.native(pixels, **STUDY, ImageOrientationPatient=AXIAL)
 
 
 async def test_dicom_comes_back_as_dicom_and_nobody_is_kept(bot: RunningBot, agreed: Person, tmp_path: Path) -> None:
@@ -36,6 +38,17 @@ async def test_dicom_comes_back_as_dicom_and_nobody_is_kept(bot: RunningBot, agr
         assert (made.StudyInstanceUID, str(made.PatientName)) == (STUDY["StudyInstanceUID"], STUDY["PatientName"])
         assert kind in made
     assert b"Zwrtlbrmft" not in on_disk(tmp_path / "bot.db")
+
+
+async def test_sides_that_a_file_tells_stand_in_its_report(bot: RunningBot, agreed: Person) -> None:
+    await agreed.send_document(a_dicom_file(), "IM1")
+    report = await agreed.wait_for(is_report, timeout=60)
+    (scan,) = await scans_of(bot, agreed)
+
+    assert scan.edges == ("R", "L")
+    page = PdfReader(io.BytesIO(await agreed.download(report))).pages[0].extract_text()
+    assert "R right, L left" in page
+    assert page.split().count("R") >= 2
 
 
 async def test_other_pictures_have_no_such_button(bot: RunningBot, agreed: Person) -> None:
