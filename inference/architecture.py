@@ -7,12 +7,14 @@ bias per class: ``logits[c] = bias[c] + mean_xy(maps[c])``. In all of them Grad-
 is the output ``maps`` (Selvaraju et al. 2017, section 3.1; Draelos & Carin 2020).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
 from inference import lesion_net
 from inference.card import Architecture, LesionArchitecture
@@ -88,15 +90,25 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def load_weights(model: keras.Model, path: Path) -> None:
     """Fill ``model`` from ``path``; raises ValueError naming the file when a weight is missing or has another shape."""
+    fill(model, read_weights(path), path)
+
+
+def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays of a file of weights, by their names ``layer/variable``."""
     with np.load(path, allow_pickle=False) as arrays:
-        names = {_key(v) for v in model.weights}
-        if names != set(arrays.files):
-            raise ValueError(f"{path} does not fit the architecture: {sorted(names ^ set(arrays.files))[:4]}")
-        for variable in model.weights:
-            value = arrays[_key(variable)].astype(np.float32)
-            if value.shape != tuple(variable.shape):
-                raise ValueError(f"{path}: {_key(variable)} is {value.shape}, expected {tuple(variable.shape)}")
-            variable.assign(value)
+        return {name: arrays[name].astype(np.float32) for name in arrays.files}
+
+
+def fill(model: keras.Model, arrays: Mapping[str, NDArray[np.float32]], path: Path) -> None:
+    """As ``load_weights``, from ``arrays`` that were read of ``path``."""
+    names = {_key(v) for v in model.weights}
+    if names != set(arrays):
+        raise ValueError(f"{path} does not fit the architecture: {sorted(names ^ set(arrays))[:4]}")
+    for variable in model.weights:
+        value = arrays[_key(variable)]
+        if value.shape != tuple(variable.shape):
+            raise ValueError(f"{path}: {_key(variable)} is {value.shape}, expected {tuple(variable.shape)}")
+        variable.assign(value)
 
 
 def _key(variable: Any) -> str:

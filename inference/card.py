@@ -55,6 +55,8 @@ class LesionArchitecture(_Part):
     backbone: Literal["efficientnet_lite0"]
     width: int
     """Channels that the strides are fused into."""
+    abnormal: bool = False
+    """Whether a map of its own draws whatever is unusual, a tumour or a finding of another kind."""
     member: Member | None = None
 
     @property

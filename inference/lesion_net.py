@@ -17,6 +17,9 @@ from inference.layers import ACTIVATIONS, FEATURES, LOGITS, MAPS, Bias, residual
 CLASS_MAPS: Final = "class_maps"
 LESION_MAP: Final = "lesion_map"
 LESION: Final = "lesion"
+ABNORMAL_MAP: Final = "abnormal_map"
+ABNORMAL: Final = "abnormal"
+"""The map of whatever is unusual, a tumour or a finding of another kind, and its smooth maximum."""
 CLASS_LOGITS: Final = "class_logits"
 MEMBER: Final = "member_"
 """What the names of a second net's layers begin with."""
@@ -47,20 +50,25 @@ class SmoothMaximum(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 class Mix(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """A fixed sum of several scores, of pictures or of places: the same weights for both, so that maps stay Grad-CAM's.
 
-    The parts are class scores [..., K], a lesion score [..., 1] and perhaps a member's class scores [..., J]. The
-    weights are no part of the training: they are fitted afterwards (``training.fit.mix``), and are zero for all but the
-    first part until then.
+    The parts are class scores [..., K], a lesion score [..., 1], perhaps one of anything ``abnormal`` [..., 1], and
+    perhaps a member's class scores [..., J]. The weights are no part of the training: they are fitted afterwards
+    (``training.fit.mix``), and are zero for all but the first part until then.
     """
 
+    def __init__(self, *, abnormal: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._has_abnormal = abnormal
+
     def build(self, shapes: list[tuple[int | None, ...]]) -> None:
-        """Make the weights of the lesion [1, K] and the member [J, K], and an offset [K] that maps don't get."""
+        """Make the weights of the parts, [1, K] or [J, K], and an offset [K] that maps don't get."""
         classes = shapes[0][-1]
-        self.lesion = self.add_weight(name="lesion", shape=(1, classes), initializer="zeros", trainable=False)
-        self.member = (
-            self.add_weight(name="member", shape=(shapes[2][-1], classes), initializer="zeros", trainable=False)
-            if len(shapes) > 2
-            else None
-        )
+
+        def made(name: str, rows: int | None) -> Any:
+            return self.add_weight(name=name, shape=(rows, classes), initializer="zeros", trainable=False)
+
+        self.lesion = made("lesion", 1)
+        self.abnormal = made(ABNORMAL, 1) if self._has_abnormal else None
+        self.member = made("member", shapes[-1][-1]) if len(shapes) > 2 + self._has_abnormal else None
         self.offset = self.add_weight(name="offset", shape=(classes,), initializer="zeros", trainable=False)
 
     def call(self, parts: list[Any]) -> Any:
@@ -69,8 +77,11 @@ class Mix(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
     def weigh(self, parts: list[Any]) -> Any:
         """Give the sum without the offset: of pictures [B, ...] or of places [B, h, w, ...]."""
-        total = parts[0] + ops.matmul(parts[1], self.lesion)
-        return total if self.member is None else total + ops.matmul(parts[2], self.member)
+        weights = [w for w in (self.lesion, self.abnormal, self.member) if w is not None]
+        total = parts[0]
+        for part, weight in zip(parts[1:], weights, strict=True):
+            total = total + ops.matmul(part, weight)
+        return total
 
 
 class MixedMaps(layers.Layer):  # type: ignore[misc]  # Keras ships no types
@@ -82,7 +93,8 @@ class MixedMaps(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
     def call(self, parts: list[Any]) -> Any:
         """Give maps [B, h, w, K]."""
-        return self._mix[0].weigh([parts[0], parts[1], *(stretched(part, parts[0].shape[1]) for part in parts[2:])])
+        side = parts[0].shape[1]
+        return self._mix[0].weigh([part if part.shape[1] == side else stretched(part, side) for part in parts])
 
 
 def stretched(maps: Any, side: int) -> Any:
@@ -96,7 +108,7 @@ def build_lesion_net(
     """Build the net for levels [B, side, side, channels]; maps are [B, side/8, side/8, K].
 
     Its outputs are those of every model and, to train by, ``CLASS_LOGITS``, ``CLASS_MAPS``, ``LESION`` [B, 1] and
-    ``LESION_MAP`` [B, h, w, 1].
+    ``LESION_MAP`` [B, h, w, 1], and where the architecture says so ``ABNORMAL`` and ``ABNORMAL_MAP`` likewise.
     """
     width = architecture.width
     picture = keras.Input((side, side, channels), name="picture")
@@ -116,12 +128,18 @@ def build_lesion_net(
     class_logits = Bias(dtype="float32", name=CLASS_LOGITS)(_mean(maps, "map_mean"))
     lesion = SmoothMaximum(dtype="float32", name=LESION)(lesion_map)
     scores, places, features = [class_logits, lesion], [maps, lesion_map], [_mean(x, "feature_mean")]
+    unusual = {}
+    if architecture.abnormal:
+        abnormal_map = layers.Conv2D(1, 1, use_bias=False, dtype="float32", name=ABNORMAL_MAP)(x)
+        unusual = {ABNORMAL: SmoothMaximum(dtype="float32", name=ABNORMAL)(abnormal_map), ABNORMAL_MAP: abnormal_map}
+        scores.append(unusual[ABNORMAL])
+        places.append(abnormal_map)
     if architecture.member:
         its_logits, its_maps, its_activations = _member(picture, architecture.member)
         scores.append(its_logits)
         places.append(its_maps)
         features.append(_mean(its_activations, f"{MEMBER}feature_mean"))
-    mix = Mix(dtype="float32", name=LOGITS)
+    mix = Mix(abnormal=architecture.abnormal, dtype="float32", name=LOGITS)
     outputs = {
         LOGITS: mix(scores),
         MAPS: MixedMaps(mix, dtype="float32", name=MAPS)(places),
@@ -130,9 +148,9 @@ def build_lesion_net(
         CLASS_MAPS: maps,
         LESION: lesion,
         LESION_MAP: lesion_map,
-    }
+    } | unusual
     if architecture.member:
-        outputs[f"{MEMBER}{LOGITS}"] = scores[2]
+        outputs[f"{MEMBER}{LOGITS}"] = scores[-1]
     return keras.Model(picture, outputs)
 
 

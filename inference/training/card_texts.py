@@ -28,14 +28,15 @@ BRAIN_MRI = CardTexts(
         "learned from: the tables of extra_test and left_out say how much.",
         "A low-grade glioma in T1, with or without contrast, often shows so little that it is told no signs; FLAIR and "
         "T2 show it, so several sequences of one person say more.",
-        "Other diseases are hardly ever called something unusual. Strokes, abscesses and inflammation mostly end in "
-        '"not sure", about one in four of the archive in "no signs of a tumour" and one in eight in "signs"; spots of '
-        'multiple sclerosis mostly in "no signs of a tumour". It says nothing of these diseases.',
+        "Other diseases are seldom called something unusual by name. Strokes, abscesses and inflammation mostly end in "
+        '"not sure", three in ten of the archive in "no signs of a tumour" and one in eight in "signs"; where '
+        "spots of multiple sclerosis are small or few they end there, too. It says nothing of these diseases.",
         "Small tumours, and tumours in slices where little of them shows, are missed most often.",
         "Treated tumours and resection cavities can be taken for a tumour.",
         "The kind is less sure than whether there are signs; a tumour of another kind is mostly given one of the three "
         "names that it knows.",
         "It was not trained to its end: the loss was still falling when the time was up.",
+        'Of healthy slices one in three to one in two is told "not sure", on places that it knows, too.',
         "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
         "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
         "nothing.",

@@ -28,9 +28,18 @@ SOURCE_BOOST: Final = {
     (NO_TUMOR, "stripped_misc"): 0.7,
     (NO_TUMOR, "dcm_qa"): 0.4,
     (GLIOMA, "btp"): 2.0,
+    (GLIOMA, "tcga_lgg"): 2.0,
+    (NO_TUMOR, "tcga_lgg"): 1.5,
     (GLIOMA, "medpix_vqa"): 1.5,
 }
 """Contrast-enhanced slices without tumour are few and matter most; the children were all warped to one template."""
+SEQUENCE_BOOST: Final = {
+    (GLIOMA, "tcga_lgg", "T1"): 2.0,
+    (GLIOMA, "tcga_lgg", "T1c"): 1.3,
+    (NO_TUMOR, "tcga_lgg", "T1"): 1.3,
+    (NO_TUMOR, "tcga_lgg", "T1c"): 1.3,
+}
+"""Within a source: low-grade gliomas in T1 are what is missed most."""
 HEALTHY_VOLUMES: Final = {
     "niivue_demo": ("t1_3d", "t2", "pd", "template", "lowres_template", "t1_wholehead", "stripped_template"),
     "sag_anon": ("t1_sagittal_child",),
@@ -118,7 +127,10 @@ def _odd(folder: Path) -> list[Example]:
 def weighted(examples: Sequence[Example]) -> list[Example]:
     """Weights within a class: a source by the square root of its size, a group within it by the root of its own."""
     groups = Counter((e.part, e.label, e.source, e.group) for e in examples)
-    raw = [groups[e.part, e.label, e.source, e.group] ** -0.5 for e in examples]
+    raw = [
+        groups[e.part, e.label, e.source, e.group] ** -0.5 * SEQUENCE_BOOST.get((e.label, e.source, e.detail), 1.0)
+        for e in examples
+    ]
     keys = [(e.part, e.label, e.source) for e in examples]
     sizes = Counter(keys)
     totals = dict.fromkeys(sizes, 0.0)

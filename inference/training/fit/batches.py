@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inference.training.data.dataset import LEVELS, Arrays
 from inference.training.drawn import outliers
-from inference.training.fit import augment, lesions
+from inference.training.fit import augment, findings, lesions
 from inference.training.recipes import Recipe
 
 AHEAD = 3
@@ -37,19 +37,24 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
     # Somebody's own pictures need not hold every class.
     shares = np.array([share * bool(len(m)) for share, m in zip(recipe.shares, members, strict=True)])
     movable = tuple(recipe.class_names.index(name) for name in recipe.movable)
+    unusual = [i for i, c in enumerate(recipe.classes) if c.role == "finding" and recipe.painted]
     ellipses = lesions.strip_ellipses(arrays) if recipe.slices else np.zeros((len(arrays.labels), 4), np.float32)
     while True:
         labels = rng.choice(len(members), recipe.batch, p=shares / shares.sum())
         chosen = np.array([rng.choice(members[k], p=chances[k]) for k in labels])
-        masks = arrays.masks[chosen][..., None]
+        masks, masked = arrays.masks[chosen][..., None], arrays.masked[chosen]
         cut = ellipses[chosen]
         if recipe.slices and len(members[recipe.tumor_free]):
             hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=chances[recipe.tumor_free])
             pictures, mended = lesions.transplant(arrays, recipe.tumor_free, movable, chosen, hosts, rng)
             cut[mended] = 0
+            for i in np.flatnonzero(np.isin(labels, unusual) & (rng.random(recipe.batch) < recipe.painted)):
+                if spots := findings.painted(arrays.pictures[hosts[i]], rng):
+                    pictures[i], masks[i, ..., 0] = spots
+                    masked[i], cut[i] = True, 0
         else:
             pictures = arrays.pictures[chosen]
-        yield Batch(pictures, masks, labels.astype(np.int32), arrays.masked[chosen], cut)
+        yield Batch(pictures, masks, labels.astype(np.int32), masked, cut)
 
 
 def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Any:

@@ -27,6 +27,7 @@ Parts = Callable[[Any, Any], dict[str, Any]]
 def of(recipe: Recipe, outputs: tuple[str, ...]) -> tuple[Parts, tuple[str, ...]]:
     """What a net with these ``outputs`` minimises on the batches of ``batches.stream``: its parts, and their names."""
     table, tumors = recipe.targets(), recipe.tumors.astype(np.float32)
+    nothing = np.array([c.role == "clear" for c in recipe.classes], np.float32)
     dark = recipe.darkness or {recipe.class_names[recipe.tumor_free]: 1.0}
     darkness = np.array([dark.get(name, 0.0) for name in recipe.class_names], np.float32)
     logits = lesion_net.CLASS_LOGITS if lesion_net.CLASS_LOGITS in outputs else LOGITS
@@ -41,11 +42,19 @@ def of(recipe: Recipe, outputs: tuple[str, ...]) -> tuple[Parts, tuple[str, ...]
             result["pointing"] = recipe.guidance * pointing(said[maps], masks, labels, masked, clear, tumors)
         if recipe.drawing:
             score, tumor = said[lesion_net.LESION], ops.sum(hot * tumors, -1)
-            drawn = lesion(said[lesion_net.LESION_MAP], score, masks, masked, clear, tumor)
+            # An outlined finding of another kind is nothing to draw here.
+            outlined = masks * tumor[:, None, None, None]
+            drawn = lesion(said[lesion_net.LESION_MAP], score, outlined, masked * tumor, clear, tumor)
             result["drawing"] = recipe.drawing * drawn
+        if notices:
+            healthy = ops.sum(hot * nothing, -1)
+            score = said[lesion_net.ABNORMAL]
+            drawn = lesion(said[lesion_net.ABNORMAL_MAP], score, masks, masked, healthy, 1 - healthy)
+            result["noticing"] = recipe.noticing * drawn
         return result
 
-    wanted = {"kind": True, "pointing": recipe.guidance > 0, "drawing": recipe.drawing > 0}
+    notices = recipe.noticing > 0 and lesion_net.ABNORMAL in outputs
+    wanted = {"kind": True, "pointing": recipe.guidance > 0, "drawing": recipe.drawing > 0, "noticing": notices}
     return parts, tuple(name for name, used in wanted.items() if used)
 
 

@@ -1,4 +1,4 @@
-"""Weighs what a trained net says in several ways: its class maps, its lesion map, and a second net where there is one.
+"""Weighs what a trained net says in several ways: its class maps, its lesion map, its abnormal map, and a second net.
 
 Nothing but a few numbers is fitted, and on pictures that no training saw: how strongly the lesion map's maximum and the
 member's scores count beside the class maps, and an offset a class. Places count alike, so that the ones that a net
@@ -7,6 +7,7 @@ knows from its training don't speak for all.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,23 @@ ROLES = ("tumor", "finding", "clear")
 SOURCES_OF_TEST = frozenset({"cheng", "sartaj", "br35h"})
 LEAST_INSIDE = 0.02
 """So much of the AUC on the places of the training may be lost against the member, which knows them well."""
-LESION_STEPS = (0.25, 0.35, 0.5, 0.7, 1.0)
+LESION_STEPS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+ABNORMAL_STEPS = (0.0, 0.2, 0.35, 0.5, 0.75, 1.0, 1.4)
 MEMBER_STEPS = tuple(step / 10 for step in range(13))
 KIND_STEPS = tuple(step / 10 for step in range(31))
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the parts say of N pictures: class logits [N, K], lesion score [N], a member's logits [N, J or 0]."""
+    """What the parts say of N pictures: class logits [N, K], lesion score [N], a member's logits [N, J or 0].
+
+    ``abnormal`` [N] is the score of anything unusual, None for a net without such a map.
+    """
 
     classes: Floats
     lesion: Floats
     member: Floats
+    abnormal: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,13 @@ class Weights:
     """How strongly it counts for whether there is a tumour at all: that is what it knows less of in other places."""
     offset: Floats
     temperature: float
+    abnormal: float = 0.0
+    """How strongly whatever is unusual speaks against the clear class, for tumours and other findings alike."""
 
     @classmethod
-    def of(cls, recipe: Recipe, lesion: float, member_any: float) -> "Weights":
+    def of(cls, recipe: Recipe, lesion: float, member_any: float, abnormal: float = 0.0) -> "Weights":
         """Strengths alone."""
-        return cls(lesion, 0.0, member_any, np.zeros(len(recipe.classes)), 1.0)
+        return cls(lesion, 0.0, member_any, np.zeros(len(recipe.classes)), 1.0, abnormal)
 
 
 def has_parts(recipe: Recipe) -> bool:
@@ -92,9 +100,16 @@ def spread(recipe: Recipe, weights: Weights) -> Floats:
 def mixed(recipe: Recipe, scores: Scores, weights: Weights) -> Floats:
     """Logits [N, K] as ``lesion_net.Mix`` gives them."""
     total = scores.classes + scores.lesion[:, None] * weights.lesion * recipe.tumors + weights.offset
+    if scores.abnormal is not None:
+        total = total + scores.abnormal[:, None] * weights.abnormal * unusual(recipe)
     if scores.member.shape[1]:
         total = total + scores.member @ spread(recipe, weights)
     return np.asarray(total)
+
+
+def unusual(recipe: Recipe) -> NDArray[np.bool_]:
+    """Which classes [K] are anything but clear."""
+    return np.array([c.role != "clear" for c in recipe.classes])
 
 
 def strangers(examples: Sequence[Example]) -> NDArray[np.bool_]:
@@ -118,8 +133,9 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     """Choose how strongly the parts count, and fit offsets and temperature (log loss, places counting alike).
 
     Of the strengths at which the places of the training are told nearly as well as the member tells them by itself
-    (``LEAST_INSIDE``), those with which the AUC over the strangers' places is highest on average. How much the member
-    counts for the kind is what has the least log loss over tumours of known kind.
+    (``LEAST_INSIDE``), those with which the AUC is highest on average: of tumour or not over each of the strangers'
+    places, and of findings of other kinds against clear slices. How much the member counts for the kind is what has the
+    least log loss over tumours of known kind.
     """
     labels = np.array([recipe.class_names.index(e.label) for e in examples])
     ill = recipe.tumors[labels]
@@ -135,17 +151,30 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     wanted = 0.0
     if has_member and 0 < ill[inside].sum() < inside.sum():
         wanted = auc(recipe.member_score(softmax(scores.member)), inside) - LEAST_INSIDE
-    candidates = []
-    for strength in LESION_STEPS:
-        for member in MEMBER_STEPS if has_member else (0.0,):
-            chosen = _levelled(recipe, scores, labels, place_weights(examples), Weights.of(recipe, strength, member))
-            told = recipe.score(softmax(mixed(recipe, scores, chosen)))
-            within = auc(told, inside) if wanted else 1.0
-            outside = (
-                float(np.mean([float(roc_auc_score(ill[here], told[here])) for here in places])) if places else within
-            )
-            candidates.append((min(within - wanted, 0.0), outside, chosen))
-    chosen = max(candidates, key=lambda found: found[:2])[2]
+    counted = place_weights(examples)
+    of_role = {role: np.array([c.role == role for c in recipe.classes], np.float64) for role in ROLES}
+    found, unlike_tumors = of_role["finding"][labels[~ill]] > 0, of_role["finding"] + of_role["clear"]
+
+    def worth(plain: Weights) -> tuple[float, float, Weights]:
+        levelled = _levelled(recipe, scores, labels, counted, plain)
+        # As served: the sum over the tumours ranks pictures otherwise at another temperature.
+        chances = softmax(mixed(recipe, scores, levelled) / levelled.temperature)
+        told = recipe.score(chances)
+        within = auc(told, inside) if wanted else 1.0
+        areas = [auc(told, here) for here in places] or [within]
+        if 0 < found.sum() < len(found):
+            share = chances[~ill] @ of_role["finding"] / (chances[~ill] @ unlike_tumors)
+            areas.append(float(roc_auc_score(found, share)))
+        return min(within - wanted, 0.0), float(np.mean(areas)), levelled
+
+    def best(*steps: tuple[float, ...]) -> Weights:
+        return max((worth(Weights.of(recipe, *step)) for step in product(*steps)), key=lambda found: found[:2])[2]
+
+    members = MEMBER_STEPS if has_member else (0.0,)
+    chosen = best(LESION_STEPS, members, (0.0,))
+    if scores.abnormal is not None:  # two strengths at a time: all three together take minutes
+        chosen = best(LESION_STEPS, (chosen.member_any,), ABNORMAL_STEPS)
+        chosen = best((chosen.lesion,), members, (chosen.abnormal,))
     return replace(chosen, member_kind=_kind_weight(recipe, scores, labels, chosen)) if has_member else chosen
 
 
@@ -155,11 +184,16 @@ def _levelled(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], counted:
     targets = recipe.targets()[labels].astype(np.float64) @ roles
     plain = mixed(recipe, scores, weights)
 
-    def loss(x: Floats) -> float:
-        chances = softmax((plain + roles @ np.array([x[0], x[1], 0.0])) / np.exp(x[2])) @ roles
-        return float(-(counted * (targets * np.log(chances.clip(1e-9))).sum(1)).sum())
+    def loss(x: Floats) -> tuple[float, Floats]:
+        logits = (plain + roles @ np.array([x[0], x[1], 0.0])) / np.exp(x[2])
+        chances = softmax(logits)
+        by_role = (chances @ roles).clip(1e-9)
+        slopes = counted[:, None] * chances * (1 - (targets / by_role) @ roles.T)
+        offsets = (slopes @ roles).sum(0)[:2] / np.exp(x[2])
+        value = -(counted * (targets * np.log(by_role)).sum(1)).sum()
+        return float(value), np.append(offsets, -(slopes * logits).sum())
 
-    x = minimize(loss, np.array([0.0, 0.0, 0.3]), method="L-BFGS-B").x
+    x = minimize(loss, np.array([0.0, 0.0, 0.3]), jac=True, method="L-BFGS-B").x
     return replace(weights, offset=roles @ np.array([x[0], x[1], 0.0]), temperature=float(np.exp(x[2])))
 
 
@@ -210,11 +244,16 @@ def assemble(recipe: Recipe, trained: keras.Model, member: Path | None) -> keras
 def scores(recipe: Recipe, model: keras.Model, examples: Sequence[Example]) -> Scores:
     """What the parts of an assembled model say of pictures."""
     names = [lesion_net.CLASS_LOGITS, lesion_net.LESION]
-    names += [f"{MEMBER}{LOGITS}"] if f"{MEMBER}{LOGITS}" in model.output else []
+    names += [n for n in (lesion_net.ABNORMAL, f"{MEMBER}{LOGITS}") if n in model.output]
     view = keras.Model(model.input, [model.output[name] for name in names])
     answers = view.predict(dataset.tensors(examples, recipe.input), batch_size=32, verbose=0)
-    member = answers[2] if len(answers) > 2 else np.zeros((len(examples), 0))
-    return Scores(answers[0].astype(np.float64), answers[1][:, 0].astype(np.float64), member.astype(np.float64))
+    said = dict(zip(names, (answer.astype(np.float64) for answer in answers), strict=True))
+    return Scores(
+        said[lesion_net.CLASS_LOGITS],
+        said[lesion_net.LESION][:, 0],
+        said.get(f"{MEMBER}{LOGITS}", np.zeros((len(examples), 0))),
+        said[lesion_net.ABNORMAL][:, 0] if lesion_net.ABNORMAL in said else None,
+    )
 
 
 def weigh(recipe: Recipe, model: keras.Model, weights: Weights) -> None:
@@ -222,6 +261,8 @@ def weigh(recipe: Recipe, model: keras.Model, weights: Weights) -> None:
     layer: Any = model.get_layer(LOGITS)
     layer.lesion.assign((weights.lesion * recipe.tumors)[None])
     layer.offset.assign(weights.offset)
+    if layer.abnormal is not None:
+        layer.abnormal.assign((weights.abnormal * unusual(recipe))[None])
     if layer.member is not None:
         layer.member.assign(spread(recipe, weights))
 

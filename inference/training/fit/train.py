@@ -15,7 +15,7 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
 from inference import lesion_net
-from inference.architecture import build, load_weights
+from inference.architecture import build, fill, load_weights, read_weights
 from inference.card import LesionArchitecture
 from inference.layers import LOGITS
 from inference.training.data import dataset
@@ -73,7 +73,7 @@ def fit(recipe: Recipe, arrays: dataset.Arrays, validation: list[Example], plan:
     finally:
         keras.mixed_precision.set_global_policy("float32")
     if plan.start:
-        load_weights(net, plan.start)
+        begin_with(net, plan.start)
     elif isinstance(recipe.architecture, LesionArchitecture):
         backbone.fill(net, backbone.read())
     learner = Learner(net.input, net.output)
@@ -97,6 +97,20 @@ def fit(recipe: Recipe, arrays: dataset.Arrays, validation: list[Example], plan:
         progress=plan.progress,
         resume=plan.resume,
     )
+
+
+def begin_with(net: keras.Model, path: Path) -> None:
+    """Fill ``net`` from a checkpoint; one from before there was an abnormal map gives it the lesion map's weights.
+
+    Raises ValueError naming the file when another weight is missing.
+    """
+    known = read_weights(path)
+    own, lesion = (f"{name}/kernel" for name in (lesion_net.ABNORMAL_MAP, lesion_net.LESION_MAP))
+    mixed = f"{LOGITS}/{lesion_net.ABNORMAL}"
+    if lesion_net.ABNORMAL in net.output and own not in known and lesion in known:
+        known[own] = known[lesion]
+        known[mixed] = np.zeros_like(known[f"{LOGITS}/lesion"])
+    fill(net, known, path)
 
 
 def network(recipe: Recipe) -> keras.Model:
@@ -127,7 +141,8 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
     """What an epoch is worth, lower being better, and how to say it.
 
     Where whole places are left out to choose on: one minus the mean AUC of tumour or not over all pictures and over
-    each place, so that the worst place counts as much as the largest. Else the log loss, each class counting alike.
+    each place, so that the worst place counts as much as the largest, and of findings of other kinds against clear
+    slices where the net has a map for what is abnormal. Else the log loss, each class counting alike.
     """
     tensors = dataset.tensors(validation, recipe.input)
     labels = np.array([recipe.class_names.index(e.label) for e in validation])
@@ -136,10 +151,12 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
     places = {"all": np.ones(len(ill), bool)} | {str(name): sources == name for name in np.unique(sources)}
     told = {n: p for n, p in places.items() if min(ill[p].sum(), (~ill[p]).sum()) >= LEAST_OF_A_PLACE}
     by_place = LEFT_OUT in told
+    found = np.array([recipe.classes[k].role == "finding" for k in labels])
     views: dict[int, keras.Model] = {}  # traced once a net
 
     def domain(net: keras.Model) -> tuple[float, str]:
         names = [lesion_net.CLASS_LOGITS, lesion_net.LESION] if lesion_net.LESION in net.output else [LOGITS]
+        names += [lesion_net.ABNORMAL] if lesion_net.ABNORMAL in net.output else []
         view = views.setdefault(id(net), keras.Model(net.input, [net.output[name] for name in names]))
         answers = view.predict(tensors, batch_size=32, verbose=0)
         logits = answers[0] if len(names) > 1 else np.asarray(answers).reshape(len(labels), -1)
@@ -150,6 +167,8 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
         score = np.logaddexp.reduce(logits[:, tumors], 1) - np.logaddexp.reduce(logits[:, ~tumors], 1)
         score = score + answers[1][:, 0] if len(names) > 1 else score
         areas = {name: float(roc_auc_score(ill[rows], score[rows])) for name, rows in told.items()}
+        if len(names) > 2 and found.any():
+            areas["findings"] = float(roc_auc_score(found[~ill], answers[2][~ill, 0]))
         shown = ", ".join(f"{name} {area:.3f}" for name, area in areas.items())
         return 1 - float(np.mean(list(areas.values()))), f"AUC: {shown}; accuracy {right:.3f}"
 

@@ -27,7 +27,7 @@ PEAK_PERCENTILES = (50, 75, 90)
 them are cut off flat, so that they no longer tell where their highest place is (see ``heatmaps.clearest``)."""
 WITHHELD_FOR_VIEWS = 0.02
 """Share of the right answers on val that may become "not sure" because the views disagree."""
-WITHHELD_FOR_FINDINGS = 0.1
+WITHHELD_FOR_FINDINGS = 0.2
 """Share of the clear pictures that may become "not sure" because they look like a finding of another kind."""
 LEAST_APART = 0.15
 BIN_EDGES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1)

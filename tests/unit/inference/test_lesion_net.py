@@ -18,11 +18,16 @@ CLASSES = 6
 SECOND = Member(architecture=Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)), side=48, classes=4)
 
 
-@pytest.fixture(scope="module", params=[None, SECOND], ids=["alone", "with a member"])
+@pytest.fixture(
+    scope="module",
+    params=[(None, False), (SECOND, False), (None, True), (SECOND, True)],
+    ids=["alone", "with a member", "with an abnormal map", "with both"],
+)
 def net(request: pytest.FixtureRequest) -> keras.Model:
     """A small net whose parts are weighed at random."""
     keras.utils.set_random_seed(0)
-    architecture = LesionArchitecture(backbone="efficientnet_lite0", width=16, member=request.param)
+    member, abnormal = request.param
+    architecture = LesionArchitecture(backbone="efficientnet_lite0", width=16, member=member, abnormal=abnormal)
     model = build(architecture, 64, 1, CLASSES)
     rng = np.random.default_rng(0)
     for variable in model.get_layer(LOGITS).weights:
@@ -42,10 +47,12 @@ def test_the_maps_are_those_of_grad_cam(net: keras.Model) -> None:
     assert reference.maps.shape == (8, 8, CLASSES)
 
 
-def test_logit_weighs_classes_lesion_and_member(net: keras.Model) -> None:
+def test_logit_weighs_classes_lesion_abnormal_and_member(net: keras.Model) -> None:
     outputs = {name: value.numpy()[0] for name, value in net(picture()).items()}
     mix: Any = net.get_layer(LOGITS)
     by_hand = outputs[CLASS_LOGITS] + outputs[LESION] @ mix.lesion.numpy() + mix.offset.numpy()
+    if mix.abnormal is not None:
+        by_hand = by_hand + outputs[lesion_net.ABNORMAL] @ mix.abnormal.numpy()
     if mix.member is not None:
         by_hand = by_hand + outputs[f"{MEMBER}{LOGITS}"] @ mix.member.numpy()
 

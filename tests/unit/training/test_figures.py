@@ -132,7 +132,7 @@ def test_nothing_of_place_is_lost_in_points_of_larger_one() -> None:
     assert calibrate.verdict_points(tumor, ill, ("",) * 440, easy, alike).positive > 0.9
 
 
-def test_tenth_of_clear_may_look_like_finding() -> None:
+def test_fifth_of_clear_may_look_like_finding() -> None:
     finding = np.concatenate([np.linspace(0, 1, 101), np.full(50, 0.99)])
     clear = np.arange(151) < 101
     point = calibrate.finding_point(finding, clear)

@@ -66,6 +66,23 @@ def test_member_counts_for_kinds_without_saying_that_there_is_tumor() -> None:
     assert asked[3] > 0 > asked[5]
 
 
+def test_score_of_the_unusual_counts_against_clear_alone() -> None:
+    scores = Scores(np.zeros((1, len(NAMES))), np.zeros(1), np.zeros((1, 0)), np.array([2.0]))
+    logits = mix.mixed(BRAIN, scores, Weights.of(BRAIN, 0.5, 0.0, abnormal=0.5))[0]
+
+    assert logits == pytest.approx([1, 1, 1, 1, 1, 0])
+
+
+def test_abnormal_map_that_knows_findings_is_listened_to() -> None:
+    scores, examples = drawn(900, 0.5, 1.0, 1.0)
+    labels = np.array([NAMES.index(e.label) for e in examples])
+    rng = np.random.default_rng(5)
+    knowing, noise = (rng.normal(0, 1, 900) + shift * (labels != BRAIN.tumor_free) for shift in (3, 0))
+    heard, ignored = (mix.fit(BRAIN, replace(scores, abnormal=each), examples) for each in (knowing, noise))
+
+    assert heard.abnormal > ignored.abnormal + 0.2
+
+
 def test_places_count_alike_and_strangers_as_much_as_all_others() -> None:
     _, examples = drawn(90, 1, 1, 1)
     examples += [replace(e, source="btp", part="val") for e in examples[:10]]
