@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, PictureError, Reason, Verdict
+from inference.analysis import Analysis, JudgedCell, PictureError, Reason, Verdict
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
@@ -119,6 +119,7 @@ class Analyser:
             shown=encode_jpeg(shown),
             overlay=encode_jpeg(overlay(shown, heat_map)),
             heatmap=_encode_grey(heat_map) if bare_map else None,
+            cells=judged_cells(model, prediction),
         )
 
     def _refuse(self, admission: Admission, picture: Picture, digest: str) -> Analysis:
@@ -163,6 +164,18 @@ def draw_heat(model: Model, prediction: Prediction, size: tuple[int, int], kind:
     if prediction.outline is not None:
         return measures.heat_image(values, prediction.outline, size)
     return heat_image(values, prediction.placement or whole(*size, model.card.input.side), size)
+
+
+def judged_cells(model: Model, prediction: Prediction) -> tuple[JudgedCell, ...]:
+    """The white cells of a smear, each with what it says by itself; none where the model reads no cells."""
+    outline = prediction.outline
+    if outline is None:
+        return ()
+    long_side = max(outline.width, outline.height)
+    return tuple(
+        JudgedCell((c.x + 0.5) / outline.width, (c.y + 0.5) / outline.height, c.radius / long_side, float(value))
+        for c, value in zip(outline.cells, tumor_heat(model, prediction).ravel(), strict=False)
+    )
 
 
 def _encode_grey(image: Image.Image) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Verdict(StrEnum):
@@ -118,6 +119,29 @@ class ModelIdentity:
     """SHA-256 (hex) of the weight file that was run."""
 
 
+UNUSUAL: Final = 0.5
+"""Heat from which on a white cell looks unusual by itself: half of the scale, where the map outlines a spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCell:
+    """One white cell that a smear was judged by."""
+
+    x: float
+    """The middle of its nucleus as a share of the picture's width."""
+    y: float
+    """Likewise of the height."""
+    radius: float
+    """Of a disc as large as the nucleus, as a share of the picture's long side."""
+    heat: float
+    """What it says by itself on the scale of the heat map, 0 to 1."""
+
+    @property
+    def unusual(self) -> bool:
+        """Whether it is counted among those that look unusual."""
+        return self.heat >= UNUSUAL
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """What was seen in one picture.
@@ -152,6 +176,8 @@ class Analysis:
     edges: tuple[str, ...] = ()
     """Which side of the body lies at the left and the right edge, such as ("R", "L"); () where the file tells nothing.
     """
+    cells: tuple[JudgedCell, ...] = ()
+    """The white cells that a smear was judged by, the largest nuclei first; none for a model that reads no cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +193,5 @@ class PictureWords:
     strong: str
     nothing_stood_out: str
     """Below the picture when the heat map shows nothing."""
+    cells: str
+    """Above the white cells that counted most."""

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.analysis import PictureWords
+from inference.analysis import JudgedCell, PictureWords
 from inference.decode.imaging import encode_jpeg
 from inference.explain import color_bar
 
@@ -37,13 +37,24 @@ _SHORTEST_BAR = 4  # in sizes of the letters: a shorter one would show no steps
 _HALF = 480
 _SMALL, _ACROSS = 300, 3
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
+MOST_CELLS: Final = 6
+"""So many white cells are shown large, those that counted most."""
+_AROUND = 2.2  # radii of the nucleus from its middle to the edge of a cell's square: its body and a little beside
+_LEAST_SHOWN = 12  # pixels of the picture that a cell's square covers at least
 
 
-def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | None = None) -> bytes:
+def stacked(
+    original: bytes,
+    overlay: bytes,
+    words: PictureWords,
+    font: Path | None = None,
+    cells: Sequence[JudgedCell] = (),
+) -> bytes:
     """Compose the canvas: ``original`` above ``overlay`` with titles and the colour bar; one panel when nothing is hot.
 
-    ``font`` is a TrueType file for other scripts; without it Pillow's own is used. Words that read from right to left
-    stand on the right, and the bar is mirrored as in the PDF. JPEG in, JPEG out, no metadata.
+    Of the ``cells`` of a smear those that look unusual stand below, large. ``font`` is a TrueType file for other
+    scripts; without it Pillow's own is used. Words that read from right to left stand on the right, and the bar is
+    mirrored as in the PDF. JPEG in, JPEG out, no metadata.
     """
     picture, heat_map = (_opened(data) for data in (original, overlay))
     is_hot = stands_out(picture, heat_map)
@@ -52,10 +63,13 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
     width = max(picture.width, _MIN_WIDTH)
     scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    letters = load_font(font, readable_size(width, len(panels) * size[1], len(panels) + 1))
+    strip = _cell_strip(picture, cells, width) if is_hot else None
+    height = len(panels) * size[1] + (strip.height + _GAP if strip else 0)
+    titles = [title for title, _ in panels] + ([words.cells] if strip else [])
+    letters = load_font(font, readable_size(width, height, len(titles) + 1))
     line = round(letters.size * LINE)
-    width = max(width, *(_needed((title,), letters) for title, _ in panels), _needed(below, letters))
-    canvas = Image.new("RGB", (width, len(panels) * (size[1] + line) + line), _PAPER)
+    width = max(width, *(_needed((title,), letters) for title in titles), _needed(below, letters))
+    canvas = Image.new("RGB", (width, height + line * (len(titles) + 1)), _PAPER)
     draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
         write_title(draw, 0, width, top + line / 2, title, letters)
@@ -68,6 +82,9 @@ def stacked(original: bytes, overlay: bytes, words: PictureWords, font: Path | N
         draw_bar(canvas, top + line / 2, words, letters)
     else:
         write_title(draw, 0, width, top + line / 2, words.nothing_stood_out, letters)
+    if strip:
+        write_title(draw, 0, width, top + line * 1.5, words.cells, letters)
+        canvas.paste(strip, ((width - strip.width) // 2, top + 2 * line))
     return encode_jpeg(canvas)
 
 
@@ -85,6 +102,33 @@ def _needed(words: Sequence[str], font: ImageFont.FreeTypeFont) -> int:
     """Width (pixels) of a line that holds one title, or two words with the bar between them."""
     bar = 4 * _GAP + _SHORTEST_BAR * font.size if len(words) > 1 else 0
     return math.ceil(sum(font.getlength(word) for word in words) + 2 * _GAP + bar)
+
+
+def cells_that_counted(cells: Sequence[JudgedCell]) -> list[JudgedCell]:
+    """Of the cells that look unusual those that say most, the first one most: at most ``MOST_CELLS``."""
+    return sorted((cell for cell in cells if cell.unusual), key=lambda cell: -cell.heat)[:MOST_CELLS]
+
+
+def cell_strip(original: bytes, cells: Sequence[JudgedCell], width: int = 1000) -> bytes | None:
+    """The cells that counted most, cut out of the picture and enlarged, in one row: JPEG; None when there are none."""
+    strip = _cell_strip(Image.open(io.BytesIO(original)).convert("RGB"), cells, width)
+    return encode_jpeg(strip) if strip else None
+
+
+def _cell_strip(picture: Image.Image, cells: Sequence[JudgedCell], width: int) -> Image.Image | None:
+    shown = cells_that_counted(cells)
+    if not shown:
+        return None
+    side = (width - _GAP) // MOST_CELLS - _GAP
+    strip = Image.new("RGB", (width, side), _PAPER)
+    for number, cell in enumerate(shown):
+        reach = max(_AROUND * cell.radius * max(picture.size), _LEAST_SHOWN / 2)
+        x, y = cell.x * picture.width, cell.y * picture.height
+        # What lies beyond the picture's edge is left dark.
+        box = round(x - reach), round(y - reach), round(x + reach), round(y + reach)
+        square = picture.crop(box).resize((side, side), Image.Resampling.BICUBIC)
+        strip.paste(square, (_GAP + number * (side + _GAP), 0))
+    return strip
 
 
 def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | None = None) -> bytes:

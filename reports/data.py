@@ -89,13 +89,13 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class ContactSheet:
-    """The slices of a study, small and numbered, on one picture."""
+    """The slices of a study, or the cells of a smear, on one picture."""
 
     heading: str
     picture: bytes
     """JPEG."""
     words: str
-    """What its frames mean, and what was set aside."""
+    """What it means, and what was set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ class ReportData:
     right_to_left: bool = False
     """Whether that language is written so; then left and right of the page change places."""
     slices: ContactSheet | None = None
+    cells: ContactSheet | None = None
     strength: tuple[str, ...] = ()
     """How good the model was in tests, and what it learned from."""
     place: str = ""

@@ -110,8 +110,8 @@ def pictures(data: ReportData, words: Words, most: float = PICTURE_HEIGHTS[0]) -
     return Section((Block(whole, draw),), SECTION_GAP, title=words.original)
 
 
-def slices(sheet: ContactSheet | None) -> tuple[Section, ...]:
-    """The contact sheet of a study over the whole width, below what it shows."""
+def contact_sheet(sheet: ContactSheet | None) -> tuple[Section, ...]:
+    """A contact sheet over the whole width, below what it shows."""
     if sheet is None:
         return ()
     jpeg = Jpeg(sheet.picture)

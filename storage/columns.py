@@ -87,6 +87,17 @@ class JsonTuple(TypeDecorator[Sequence[Any]]):
         return None if value is None else tuple(value)
 
 
+class JsonRows(JsonTuple):
+    """A JSON list of lists that is a tuple of tuples here."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Any, ...] | None:
+        """Make it tuples."""
+        rows = super().process_result_value(value, dialect)
+        return None if rows is None else tuple(map(tuple, rows))
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """In a field's ``Annotated``: the column that keeps it; the row goes with what it ``refers_to`` (table.column)."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, Boolean, Double, Integer, String, false, text
 
-from storage.columns import KEY, JsonObject, JsonTuple, Kept, PersonText, UtcDateTime
+from storage.columns import KEY, JsonObject, JsonRows, JsonTuple, Kept, PersonText, UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class ScanFields:
     """What is told of a study of many slices, in the bot's own form; None for a single picture."""
     edges: Annotated[tuple[str, ...], Kept(JsonTuple, default=text("'[]'"))] = field(default=(), kw_only=True)
     """Which side of the body lies at the left and the right edge of the picture, such as ("R", "L"); () untold."""
+    cells: Annotated[tuple[tuple[float, ...], ...], Kept(JsonRows, default=text("'[]'"))]
+    """The white cells that a smear was judged by: of each its place, size and heat, in the bot's own form."""
 
 
 @dataclass(frozen=True, slots=True)

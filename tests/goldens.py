@@ -89,7 +89,7 @@ def a_scan(organ: str, entry: Entry, **changes: Any) -> Scan:
         confidence=chances[fields["label"]], prediction_set=tuple(n for n in chances if chances[n] > 0.1), gate={},
         model_name=entry.card.name, model_version=entry.card.version,
         model_sha256=next(iter(entry.card.sha256.values())), picture_sha256="b" * 64, received_as="document",
-        width=640, height=640, created_at=datetime(2026, 3, 29, 14, 7, 9, tzinfo=UTC), **fields,
+        width=640, height=640, cells=(), created_at=datetime(2026, 3, 29, 14, 7, 9, tzinfo=UTC), **fields,
     )  # fmt: skip
 
 

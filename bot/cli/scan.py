@@ -21,6 +21,7 @@ from bot.cli.files import InputFile, find_inputs, is_odd, is_regular, printable,
 from bot.cli.spreadsheet import Spreadsheet
 from bot.errors import StartError
 from bot.scan import wording, worker_jobs
+from bot.scan.cell_facts import draw_cell_strip
 from bot.scan.dicom_files import ENDINGS, dicom_data
 from bot.scan.report_data import Issuer, new_scan, paper_for, report_data
 from bot.scan.study import StudyRead, draw_contacts, read_study, series_of
@@ -244,7 +245,9 @@ class Reader:
         if self._out is None or analysis.overlay is None or analysis.heatmap is None:
             return NO_OUTPUTS
         pictures = new_scan(analysis, source_key="", patient_label=None, received_as="file").pictures
-        contacts = await draw_contacts(self._executor, study.facts, study.slices) if study else None
+        contacts = await draw_cell_strip(self._executor, scan, pictures.original)
+        if study:
+            contacts = await draw_contacts(self._executor, study.facts, study.slices)
         series = series_of(study.facts, study.slices) if study else ""
         models, issuer = self._models.values(), self._issuer
         data = report_data(scan, pictures, self._language, models, contacts, issuer=issuer, series=series)

@@ -18,6 +18,7 @@ from bot.delivery.rate_limiter import leaving
 from bot.errors import MaybeSentError
 from bot.knowledge.loader import DEFAULT_LANGUAGE
 from bot.scan import study, wording, worker_jobs
+from bot.scan.cell_facts import draw_cell_strip, told_cells
 from bot.scan.report_data import Issuer, paper_for, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import PictureWords, Reason
@@ -85,14 +86,15 @@ async def _draw_chat_picture(context: BotContext, scan: Scan) -> bytes:
     kept = await context.database.scans.pictures(scan.id)
     words = picture_words(context.texts)
     return await context.services.executor.run(
-        worker_jobs.compose, kept.original, kept.overlay, words, client=context.person.id
+        worker_jobs.compose, kept.original, kept.overlay, words, list(told_cells(scan)), client=context.person.id
     )
 
 
 async def draw_report(context: BotContext, scan: Scan, pictures: Pictures | None = None) -> bytes:
     """The PDF of a scan, drawn in a worker."""
     kept = pictures or await context.database.scans.pictures(scan.id)
-    contacts, series = None, ""
+    contacts = await draw_cell_strip(context.services.executor, scan, kept.original, context.person.id)
+    series = ""
     if facts := StudyFacts.told(scan):
         slices = await context.database.scans.slices(scan.id, facts.best, *study.contact_numbers(facts))
         contacts = await study.draw_contacts(context.services.executor, facts, slices, context.person.id)
@@ -135,7 +137,7 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: 
     """Telegram HTML of at most ``MOST_WORDS``: the result, what to do next, what it means, and that it is no diagnosis.
 
     Where that is more, what "What now?" and the report say too is left out: what was set aside, then which answers fit,
-    then what such scores showed in tests and how many slices agree.
+    or how many cells look unusual, then what such scores showed in tests and how many slices agree.
     """
     result = f"<b>{_safe(wording.result_words(scan, texts))}</b>"
     if scan.patient_label:
@@ -152,6 +154,7 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: 
         (1, _safe(wording.brief_slice_words(facts, texts)) if facts else ""),
         (3, _safe(wording.set_aside_words(facts, texts)) if facts else ""),
         (1, _safe(record)),
+        (2, _safe(wording.cell_words(scan, texts))),
         (0, texts("caption.program")),
         (0, texts("caption.same_picture", number=earlier.number) if earlier else ""),
         (0, texts("caption.name", number=scan.number, public_id=scan.public_id)),

@@ -11,6 +11,7 @@ from bot.chat.languages import Language
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
+from bot.scan.cell_facts import kept_cells
 from bot.scan.strength import strength_words
 from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import card_of
@@ -79,6 +80,7 @@ def new_scan(
         height=analysis.height,
         study=study.to_json() if study else None,
         edges=analysis.edges,
+        cells=kept_cells(analysis.cells),
         pictures=Pictures(analysis.shown, analysis.overlay),
         slices=slices,
     )
@@ -90,7 +92,8 @@ def report_data(
 ) -> ReportData:  # fmt: skip
     """Everything that the PDF of a scan shows, in the reader's language; ``models`` as in ``explanation_words``.
 
-    ``contact_sheet`` (JPEG) shows the slices of a study, ``series`` names the one of the slice that is shown large.
+    ``contact_sheet`` (JPEG) shows the slices of a study, ``series`` names the one of the slice that is shown large;
+    or it shows the white cells that counted most.
     """
     issuer, models = issuer or Issuer(), tuple(models)
     texts, study = language.texts, StudyFacts.told(scan)
@@ -122,6 +125,7 @@ def report_data(
         language=language.code,
         right_to_left=texts.locale.text_direction == "rtl",
         slices=_slice_sheet(study, contact_sheet, texts) if study and contact_sheet else None,
+        cells=_cell_sheet(contact_sheet, texts) if contact_sheet and not study else None,
         strength=strength_words(scan, texts, models),
         place=wording.place_words(study, series, texts) if study else "",
         sides=_sides(scan, texts, models),
@@ -147,6 +151,10 @@ def _verification(scan: Scan, issuer: Issuer) -> Verification | None:
     if not issuer.username:
         return Verification(code, f"/verify {code}")
     return Verification(code, f"https://t.me/{issuer.username}?start={VERIFY_START}{code.replace('-', '')}")
+
+
+def _cell_sheet(picture: bytes, texts: Texts) -> ContactSheet:
+    return ContactSheet(texts.plain("cells.heading"), picture, texts.plain("cells.note"))
 
 
 def _slice_sheet(study: StudyFacts, picture: bytes, texts: Texts) -> ContactSheet:

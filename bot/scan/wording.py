@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bot.chat.texts import Texts
+from bot.scan.cell_facts import told_cells
 from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import card_of, observed_rate
 from inference.analysis import Reason, Verdict
@@ -65,7 +66,20 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
             **({} if only else {"label": label}),
             chance=chance,
         )
-    return " ".join(filter(None, (said, record_words(scan, texts, models))))
+    return " ".join(filter(None, (said, cell_words(scan, texts), record_words(scan, texts, models))))
+
+
+def cell_words(scan: Scan, texts: Texts) -> str:
+    """How many white cells were judged and how many of them look unusual by themselves; "" where none were."""
+    cells = told_cells(scan)
+    if not cells:
+        return ""
+    unusual = sum(cell.unusual for cell in cells)
+    return texts.plain(
+        "cells.line",
+        found=texts.plain("cells.found", count=len(cells)),
+        unusual=texts.plain("cells.unusual", count=unusual) if unusual else texts.plain("cells.none"),
+    )
 
 
 def record_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
-from inference.analysis import Analysis, PictureWords
+from inference.analysis import Analysis, JudgedCell, PictureWords
 from inference.study import worker_jobs as study_jobs
 from inference.study.study import Study, Tile
 from inference.study.worker_jobs import read_or_open
@@ -24,16 +24,16 @@ def analyse_for_chat(data: bytes, words: PictureWords) -> tuple[Analysis, bytes 
     analysis = read_or_open(data, None, bare_map=False)
     if isinstance(analysis, Study):
         return analysis
-    drawn = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words)
+    drawn = None if analysis.overlay is None else compose(analysis.shown, analysis.overlay, words, list(analysis.cells))
     return analysis, drawn
 
 
 @job
-def compose(original: bytes, overlay: bytes, words: PictureWords) -> bytes:
+def compose(original: bytes, overlay: bytes, words: PictureWords, cells: list[JudgedCell]) -> bytes:
     """See ``inference.chat_picture.stacked``; the words are in a font that has their letters."""
     from inference.chat_picture import stacked
 
-    return stacked(original, overlay, words, _font_for(words))
+    return stacked(original, overlay, words, _font_for(words), cells)
 
 
 @job
@@ -41,7 +41,7 @@ def compose_slice(shown: bytes, heat: bytes, words: PictureWords) -> bytes:
     """One slice of a study above its kept heat map, for the chat."""
     from inference.study.pictures import blend
 
-    return compose(shown, blend(shown, heat), words)
+    return compose(shown, blend(shown, heat), words, [])
 
 
 @job
@@ -66,6 +66,14 @@ def _font_for(words: PictureWords, *more: str) -> Path | None:
     from reports.typefaces import file_for
 
     return file_for("".join((*(getattr(words, field.name) for field in fields(words)), *more)))
+
+
+@job
+def draw_cells(original: bytes, cells: list[JudgedCell]) -> bytes | None:
+    """See ``inference.chat_picture.cell_strip``."""
+    from inference.chat_picture import cell_strip
+
+    return cell_strip(original, cells)
 
 
 @job

@@ -209,6 +209,7 @@ def _new_scan(source_key: str, digest: str) -> NewScan:
         width=1280,
         height=960,
         study=None,
+        cells=(),
         pictures=Pictures(os.urandom(BLOB), os.urandom(BLOB)),
     )
 

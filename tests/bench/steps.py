@@ -23,7 +23,7 @@ from reports.data import Bar, ReportData
 from tests.bench.samples import LONGEST, bench_scan
 
 RUNS = 60
-WORDS = PictureWords("Your picture", "What counted for the model", "none", "strong", "No spot stood out.")
+WORDS = PictureWords("Your picture", "What counted for the model", "none", "strong", "No spot stood out.", "Cells")
 
 
 def step_costs(backend: BackendName) -> dict[str, float]:

@@ -23,7 +23,7 @@ ANSWER = "Here is help."
 NEW = NewScan(
     source_key="", patient_label=None, organ="brain_mri", verdict="not_sure", reason="undecided", label="glioma",
     confidence=0.5, probabilities={}, prediction_set=(), gate={}, model_name="m", model_version="1", model_sha256="0",
-    picture_sha256="0", received_as="photo", width=1, height=1, study=None, pictures=Pictures(b"o", b"h"),
+    picture_sha256="0", received_as="photo", width=1, height=1, study=None, cells=(), pictures=Pictures(b"o", b"h"),
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def a_study(facts: StudyFacts = FACTS, *, label: str | None = None, verdict: str
         probabilities={"glioma": 0.93, "meningioma": 0.04, "pituitary": 0.02, "no_tumor": 0.01},
         prediction_set=("glioma",), gate={}, model_name="brain_mri", model_version="2026.11", model_sha256="a" * 64,
         picture_sha256="b" * 64, received_as="document", width=640, height=480, study=facts.to_json(),
+        cells=(),
         created_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
     )  # fmt: skip
 

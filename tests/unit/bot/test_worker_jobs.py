@@ -8,7 +8,7 @@ from tests.unit.reports.examples import ORIGINAL, OVERLAY
 
 
 def sheet(word: str) -> bytes:
-    return worker_jobs.compose(ORIGINAL, OVERLAY, PictureWords(word, word, word, word, word))
+    return worker_jobs.compose(ORIGINAL, OVERLAY, PictureWords(word, word, word, word, word, word), [])
 
 
 @pytest.mark.parametrize(

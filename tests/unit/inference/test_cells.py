@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inference.analyser import draw_heat
+from inference.analyser import draw_heat, judged_cells
 from inference.analysis import Verdict
 from inference.cells import measures
 from inference.cells.finder import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
@@ -197,3 +197,18 @@ def test_any_picture_gives_bounded_work_and_finite_measures(expert: Model, name:
     assert np.isfinite(tensor).all()
     assert sum(reading.chances.values()) == pytest.approx(1)
     assert draw_heat(expert, reading, (70, 50)).size == (70, 50)
+
+
+def test_every_cell_is_told_where_it_lies_with_its_heat(expert: Model) -> None:
+    prediction = expert.read(FIVE)
+    told = judged_cells(expert, prediction)
+
+    assert len(told) == len(PLACES)
+    for x, y in PLACES:
+        cell = min(told, key=lambda c: float(np.hypot(c.x - x / SIDE, c.y - y / SIDE)))
+        assert np.hypot(cell.x - x / SIDE, cell.y - y / SIDE) < 0.02
+        assert cell.radius == pytest.approx(15 / SIDE, rel=0.15)
+    heat = np.asarray(draw_heat(expert, prediction, (SIDE, SIDE)), np.float32) / 255
+    for cell in told:
+        seen = heat[int(cell.y * SIDE), int(cell.x * SIDE)]
+        assert seen == pytest.approx(cell.heat, abs=0.12)  # the map is softened at the edge of a nucleus

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.analysis import PictureWords
-from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, stacked
+from inference.analysis import UNUSUAL, JudgedCell, PictureWords
+from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, MOST_CELLS, cell_strip, cells_that_counted, stacked
 from inference.explain import overlay
 from tests import pictures
 from tests.conftest import PROJECT
 
-WORDS = PictureWords("Your picture", "What counted", "none", "strong", "No spot stood out.")
+WORDS = PictureWords("Your picture", "What counted", "none", "strong", "No spot stood out.", "The cells")
 
 
 def sheet(size: tuple[int, int], level: int = 0, words: PictureWords = WORDS) -> Image.Image:
@@ -49,7 +49,7 @@ def test_faint_heat_is_ignored_and_clear_heat_counts() -> None:
 @pytest.mark.parametrize("level", [0, 255])
 @pytest.mark.parametrize("size", [(640, 480), (200, 300), (480, 640), (512, 512), (640, 100), (100, 640)])
 def test_letters_are_12_pixels_high_in_the_chat(size: tuple[int, int], level: int) -> None:
-    drawn = sheet(size, level, PictureWords("HHHH", "", "", "", ""))
+    drawn = sheet(size, level, PictureWords("HHHH", "", "", "", "", ""))
     shown = min(BUBBLE_WIDTH / drawn.width, BUBBLE_HEIGHT / drawn.height)
     title = np.asarray(drawn.convert("L"))[: round(12 * 1.9 / shown), : drawn.width // 2]
     rows = np.flatnonzero((title > 150).any(axis=1))
@@ -60,7 +60,7 @@ def test_letters_are_12_pixels_high_in_the_chat(size: tuple[int, int], level: in
 @pytest.mark.parametrize("level", [0, 255])
 def test_long_words_are_never_cut(level: int) -> None:
     long = "W" * 40
-    drawn = sheet((100, 640), level, PictureWords(long, long, long, long, long))
+    drawn = sheet((100, 640), level, PictureWords(long, long, long, long, long, long))
     edge = np.asarray(drawn.convert("L"))[:, [0, 1, -2, -1]]
     assert edge.max() < 100
     last_line = np.asarray(drawn).astype(int)[-60:]
@@ -77,13 +77,13 @@ def test_any_picture_becomes_one_that_telegram_takes(size: tuple[int, int]) -> N
 def test_words_can_be_written_in_another_font() -> None:
     font = next((PROJECT / "reports" / "fonts").rglob("*.ttf"))
     picture = pictures.encode(Image.new("RGB", (400, 300), (90, 90, 90)))
-    words = PictureWords("Снимок", "Карта", "нет", "сильно", "Ничего")
+    words = PictureWords("Снимок", "Карта", "нет", "сильно", "Ничего", "Клетки")
     assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)
 
 
 def test_words_read_leftward_stand_on_right_and_mirror_bar() -> None:
     font = PROJECT / "reports" / "fonts" / "NotoSansArabic-Regular.ttf"
-    words = PictureWords("صورتكم", "الخريطة", "لا شيء", "كبير", "لم تبرز")
+    words = PictureWords("صورتكم", "الخريطة", "لا شيء", "كبير", "لم تبرز", "الخلايا")
     picture = Image.new("RGB", (640, 480), (90, 90, 90))
     hot = overlay(picture, Image.new("L", picture.size, 255))
     drawn = Image.open(io.BytesIO(stacked(pictures.encode(picture), pictures.encode(hot), words, font)))
@@ -93,3 +93,74 @@ def test_words_read_leftward_stand_on_right_and_mirror_bar() -> None:
     assert bar[150].sum() > bar[-150].sum()  # strong is bright and stands on the left
     ours = np.asarray(sheet((640, 480), 255)).astype(int)[-20]
     assert ours[150].sum() < ours[-150].sum()
+
+
+COLOURS = [(250, 30, 30), (30, 250, 30), (30, 30, 250)]
+
+
+def coloured_cells(heats: list[float]) -> tuple[bytes, list[JudgedCell]]:
+    """A picture with a disc of each colour, and the cells that lie on the discs, with these heats."""
+    picture = Image.new("RGB", (600, 300), (200, 200, 200))
+    cells = []
+    for number, (colour, heat) in enumerate(zip(COLOURS, heats, strict=True)):
+        x = 100 + 200 * number
+        picture.paste(colour, (x - 40, 110, x + 40, 190))
+        cells.append(JudgedCell(x / 600, 0.5, 20 / 600, heat))
+    return pictures.encode(picture, quality=95), cells
+
+
+def strip_colours(strip: bytes) -> list[int]:
+    """Which of the colours each place of a strip shows in its middle."""
+    drawn = np.asarray(Image.open(io.BytesIO(strip)).convert("RGB")).astype(int)
+    middles = [drawn[drawn.shape[0] // 2, round((k + 0.5) * drawn.shape[1] / MOST_CELLS)] for k in range(MOST_CELLS)]
+    return [int(m.argmax()) for m in middles if m.max() > 150]
+
+
+def test_unusual_cells_are_cut_out_strongest_first() -> None:
+    picture, cells = coloured_cells([UNUSUAL, 0.2, 0.9])
+    strip = cell_strip(picture, cells)
+    assert strip is not None
+    assert strip_colours(strip) == [2, 0]
+
+
+def test_without_unusual_cells_there_is_no_strip() -> None:
+    picture, cells = coloured_cells([0.0, 0.2, UNUSUAL - 0.01])
+    assert cell_strip(picture, cells) is None
+
+
+def test_no_more_cells_are_shown_than_fit() -> None:
+    many = [JudgedCell(0.5, 0.5, 0.05, 0.5 + number / 100) for number in range(16)]
+    assert [cell.heat for cell in cells_that_counted(many)] == sorted((c.heat for c in many), reverse=True)[:MOST_CELLS]
+
+
+@pytest.mark.parametrize("cell", [JudgedCell(0, 0, 0.05, 1), JudgedCell(1, 1, 0.05, 1), JudgedCell(0.5, 0.5, 0, 1)])
+def test_cell_at_the_edge_or_without_size_is_shown(cell: JudgedCell) -> None:
+    picture, _ = coloured_cells([0, 0, 0])
+    strip = cell_strip(picture, [cell])
+    assert strip is not None
+    assert np.asarray(Image.open(io.BytesIO(strip)))[:, : 1000 // MOST_CELLS].max() > 150
+
+
+def test_the_cells_stand_below_the_heat_map() -> None:
+    picture, cells = coloured_cells([0.0, 0.0, 0.9])
+    hot = overlay(Image.open(io.BytesIO(picture)), Image.new("L", (600, 300), 255))
+    without, with_cells = (
+        np.asarray(Image.open(io.BytesIO(stacked(picture, pictures.encode(hot), WORDS, None, shown))))
+        for shown in ([], cells)
+    )
+    assert with_cells.shape[0] > without.shape[0]
+    below = with_cells[without.shape[0] :].astype(int)
+    assert (below[..., 2] - below[..., 0]).max() > 150
+
+
+@pytest.mark.parametrize("size", [(640, 480), (200, 300), (512, 512)])
+def test_cells_leave_the_letters_readable_in_the_chat(size: tuple[int, int]) -> None:
+    picture = Image.new("RGB", size, (90, 90, 90))
+    hot = pictures.encode(overlay(picture, Image.new("L", size, 255)))
+    words = PictureWords("HHHH", "", "", "", "", "HHHH")
+    cells = [JudgedCell(0.5, 0.5, 0.1, 0.9)] * MOST_CELLS
+    drawn = Image.open(io.BytesIO(stacked(pictures.encode(picture), hot, words, None, cells)))
+    shown = min(BUBBLE_WIDTH / drawn.width, BUBBLE_HEIGHT / drawn.height)
+    title = np.asarray(drawn.convert("L"))[: round(12 * 1.9 / shown), : drawn.width // 2]
+    rows = np.flatnonzero((title > 150).any(axis=1))
+    assert (np.ptp(rows) + 1) * shown >= 12 * 0.7  # a capital letter is about 0.7 of the size of its font

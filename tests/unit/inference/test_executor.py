@@ -79,7 +79,7 @@ async def test_a_picture_is_read_in_a_worker(executor: LocalExecutor) -> None:
     assert analysis.organ == "brain_mri"
     assert analysis.overlay is not None
     assert await executor.run(process_id) != os.getpid()
-    composite = await executor.run(worker_jobs.compose, analysis.shown, analysis.overlay, WORDS)
+    composite = await executor.run(worker_jobs.compose, analysis.shown, analysis.overlay, WORDS, [])
     assert composite.startswith(b"\xff\xd8")
 
 

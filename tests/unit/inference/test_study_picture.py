@@ -11,7 +11,7 @@ from inference.study.pictures import study_picture
 from inference.study.study import Tile
 from tests import pictures
 
-WORDS = PictureWords("HHHH", "HHHH", "none", "strong", "HHHH")
+WORDS = PictureWords("HHHH", "HHHH", "none", "strong", "HHHH", "HHHH")
 
 
 def drawn(level: int, tiles: int = 12) -> Image.Image:

@@ -11,7 +11,7 @@ import pytest
 from pypdf import PdfReader
 
 from reports import Bar, ReportError, Source, Words, render
-from reports.data import ReportData
+from reports.data import ContactSheet, ReportData
 from reports.style import BOTTOM, PAPERS
 from tests.unit.reports.examples import ORIGINAL, OVERLAY, WORDS, a_report, drawn
 
@@ -321,3 +321,14 @@ def test_a_score_out_of_range_stays_in_its_bar(score: float) -> None:
 def test_a_score_that_is_no_number_is_refused() -> None:
     with pytest.raises(ReportError, match="not a number"):
         render(replace(a_report(), bars=(Bar("glioma", float("nan"), "?", highlighted=True),)))
+
+
+def test_cells_that_counted_are_shown_with_their_words() -> None:
+    data = a_report()
+    strip = ContactSheet("White cells that counted most", OVERLAY, "Each looks unusual by itself.")
+    plain, with_cells = read(data), read(replace(data, cells=strip))
+
+    assert squeezed(strip.heading) in squeezed(text_of(with_cells))
+    assert squeezed(strip.words) in squeezed(text_of(with_cells))
+    drawn = [sum(len(page.images) for page in reader.pages) for reader in (plain, with_cells)]
+    assert drawn[1] == drawn[0] + 1

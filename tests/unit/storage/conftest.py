@@ -34,6 +34,7 @@ def a_scan(source_key: str = "1:photo", picture: bytes = b"\xff\xd8original") ->
         width=512,
         height=400,
         study=None,
+        cells=((0.25, 0.5, 0.03, 0.9), (0.75, 0.5, 0.02, 0.0)),
         pictures=Pictures(original=picture, overlay=picture + b" with heat"),
     )
 
