@@ -307,7 +307,8 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
     watch = Watch(Probes(database.prove, lambda: executor.run(answer), database.inbox.backlog), figures)
     watch.show()
     figures.gauge("jobs_waiting", "Jobs that wait for a worker", lambda: executor.waiting)
-    figures.gauge("pictures_waiting", "Pictures that wait to be read", lambda: services.admission.waiting)
+    queues = services.admission, services.long_files
+    figures.gauge("pictures_waiting", "Pictures that wait to be read", lambda: sum(one.waiting for one in queues))
     figures.gauge(
         "replicas", "Processes that share the database", lambda: services.replica.alive if services.replica else 1
     )

@@ -15,7 +15,7 @@ from bot.chat.keyboards import ButtonPress
 from bot.chat.languages import ChatLanguages, Language, Languages
 from bot.chat.quota import Quota
 from bot.chat.texts import Texts
-from bot.delivery.admission import AdmissionQueue
+from bot.delivery.admission import BYTES_OF_LONG_FILES, LONG_FILES, AdmissionQueue
 from bot.delivery.broadcasting import Broadcaster
 from bot.delivery.inbox import Deliveries, Delivery
 from bot.delivery.ordering import Albums, ChatQueues
@@ -58,6 +58,8 @@ class Services:
     chat_queues: ChatQueues = field(default_factory=ChatQueues)
     albums: Albums = field(default_factory=Albums)
     admission: AdmissionQueue = field(default_factory=AdmissionQueue)
+    long_files: AdmissionQueue = field(default_factory=lambda: AdmissionQueue(LONG_FILES, BYTES_OF_LONG_FILES))
+    """For files that may be containers, and of people whose last ones took too long: pictures never wait for these."""
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
     """Each holds up to one file of Telegram's size in memory."""
     figures: Figures = field(default_factory=Figures)

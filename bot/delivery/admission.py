@@ -8,6 +8,8 @@ CAPACITY = 32
 """Pictures that are fetched and read at the same moment: enough for workers never to wait for the network."""
 BYTES = 48 << 20
 """Bytes of these together, as far as Telegram tells how many they are; one alone may have more."""
+LONG_FILES, BYTES_OF_LONG_FILES = 8, 24 << 20
+"""The same two bounds for the queue of files that may take long."""
 ANSWERS = 64
 """Answers on their way at the same moment; each holds its pictures in memory."""
 LONG = 3.0

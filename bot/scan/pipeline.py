@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -13,7 +13,7 @@ from telegram.constants import FileSizeLimit
 from telegram.error import BadRequest
 
 from bot.chat.context import BotContext
-from bot.delivery.admission import LONG
+from bot.delivery.admission import LONG, AdmissionQueue
 from bot.delivery.error_class import ErrorClass, classify
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
@@ -148,18 +148,30 @@ class ScanJob:
 
         Leaves with a slot among the answers, taken before the one among the readers is given up.
         """
-        async with self._admitted() as is_admitted:
-            read = await self._kept_before() or await self._analyse_and_keep() if is_admitted else None
+        services = self.context.services
+        if not self.picture.may_be_dicom and not services.executor.is_slow(self.context.person.id):
+            with suppress(_LongFileError):
+                return await self._read_among(services.admission, slots)
+        return await self._read_among(services.long_files, slots)
+
+    async def _read_among(self, queue: AdmissionQueue, slots: AsyncExitStack) -> _Read | None:
+        async with self._admitted(queue) as is_admitted:
+            read = None
+            if is_admitted:
+                may_be_long = queue is self.context.services.long_files
+                read = await self._kept_before() or await self._analyse_and_keep(may_be_long=may_be_long)
             if read:
                 await slots.enter_async_context(self.context.services.admission.answers)
         return read
 
-    async def _analyse_and_keep(self) -> _Read | None:
+    async def _analyse_and_keep(self, *, may_be_long: bool) -> _Read | None:
         data = await self._figures.timed(Phase.FETCHING, self._fetch()) if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
         if is_report(data):
             raise await found_of_report(self.context, data)
+        if is_container(data) and not may_be_long:
+            raise _LongFileError
         analysed = await self._figures.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
@@ -172,14 +184,14 @@ class ScanJob:
         return _Read(scan, Pictures(analysis.shown, analysis.overlay or b""), earlier, analysed.chat_picture)
 
     @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[bool]:
+    async def _admitted(self, queue: AdmissionQueue) -> AsyncIterator[bool]:
         """Wait to be admitted to reading; who waits for long is told their position in the queue."""
-        slot, began = self.context.services.admission.enqueue(self.picture.size or 0), time.monotonic()
+        slot, began = queue.enqueue(self.picture.size or 0), time.monotonic()
         try:
             if not await slot.wait(0):
                 await self.context.delivery.park()
             while self._is_wanted() and not await slot.wait(LONG):
-                if self.context.services.admission.may_remind():
+                if queue.may_remind():
                     self._show("line", place=slot.position)
             self._figures.phase_took(Phase.WAITING, time.monotonic() - began)
             yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
@@ -325,6 +337,10 @@ class ScanJob:
         if self.total > 1:
             words = self.context.texts("status.place", number=self.number, total=self.total) + "\n" + words
         self.status.show(words)
+
+
+class _LongFileError(Exception):
+    """What was named a picture is a container: it gives up its place among the pictures, and is fetched anew later."""
 
 
 async def _begun(context: BotContext, update_id: int, picture: Incoming) -> Progress:

@@ -59,6 +59,10 @@ class Executor(Protocol):
         """How many workers have taken the place of one that ended."""
         ...
 
+    def is_slow(self, client: Hashable) -> bool:
+        """Whether a job of this client has lately run out of time, or killed its worker: the next ones wait."""
+        ...
+
     async def start(self) -> None:
         """Return when the first picture would be read at once.
 

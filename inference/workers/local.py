@@ -81,6 +81,10 @@ class LocalExecutor:
         """How many workers have taken the place of one that ended."""
         return sum(max(0, slot.workers_started - 1) for slot in self._slots)
 
+    def is_slow(self, client: Hashable) -> bool:
+        """See ``Executor.is_slow``."""
+        return self._time.has_failed(client)
+
     async def start(self) -> None:
         """Start every worker and wait until each has its models open and has read a first picture.
 

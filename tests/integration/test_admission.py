@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from bot.app import local_executor, running
+from bot.delivery.admission import BYTES_OF_LONG_FILES
 from bot.sandbox import Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
-from tests import pictures
+from tests import pictures, studies
 from tests.content import services_of
 from tests.integration.chatting import is_report
 from tests.integration.conftest import RunningBot
@@ -105,3 +106,21 @@ async def test_64_people_are_answered_without_lock_errors(
     await all_is_done(tmp_path)
     assert [len(await answers(person)) for person in people] == [1] * 64
     assert "locked" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["study.zip", "named-a-picture.jpg"])
+async def test_pictures_do_not_wait_for_long_files_of_others(
+    settings: Settings, workers: LocalExecutor, sandbox: Sandbox, name: str
+) -> None:
+    async with bot_here(settings, workers) as bot:
+        anna, boris = await someone_agreed(sandbox), await someone_agreed(sandbox)
+        full = bot.services.long_files.enqueue(BYTES_OF_LONG_FILES)  # as files of people who send slow ones would
+        await boris.send_document(studies.pack(studies.series_files(studies.head(3, 64))), name)
+        async with asyncio.timeout(60):
+            while not bot.services.long_files.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await anna.send_document(pictures.brain())
+        await anna.wait_for(is_report, timeout=60)
+        assert bot.services.long_files.waiting == 1
+        full.release()
+        await boris.wait_for(lambda message: message.from_bot and "sl" in message.text, timeout=60)
