@@ -296,7 +296,7 @@ class PerChatProcessor(BaseUpdateProcessor):
         queues = self._chat_queues
         turn = nullcontext() if chat_id is None else queues.turn(chat_id, QueueKind.COMMANDS, update.update_id)
         # The slot is taken last: whoever waits in their chat's queue would hold it from other chats.
-        async with self._deliveries.isolated(update), turn:
+        async with turn, self._deliveries.isolated(update):
             await self._deliveries.handle(update, coroutine, slot=lambda: _CommandSlot(self._command_slots))
 
     async def _picture(self, update: Update, coroutine: Awaitable[Any], chat_id: int) -> None:
@@ -311,8 +311,9 @@ class PerChatProcessor(BaseUpdateProcessor):
         generation = queues.cancel_generation(chat_id)
         try:
             async with (
-                self._deliveries.isolated(update),
+                # The turn first: what is kept apart for a while goes before what its sender sent after it all the same.
                 queues.turn(chat_id, QueueKind.PICTURES, update.update_id),
+                self._deliveries.isolated(update),
             ):
                 await self._deliveries.handle(
                     update, coroutine, is_wanted=lambda: queues.cancel_generation(chat_id) == generation

@@ -39,7 +39,7 @@ class Quarantine:
             yield
             return
         async with self._slot:
-            await _until(alone, ALONE_WITHIN)
+            await _until(lambda: alone() or self._all_clear.is_set(), ALONE_WITHIN)
             try:
                 yield
             finally:

@@ -99,6 +99,19 @@ async def test_persons_pictures_are_handled_one_by_one_in_order(desk: Desk) -> N
     assert desk.most == 1
 
 
+async def test_a_suspect_goes_before_what_its_sender_sent_later(desk: Desk) -> None:
+    desk.deliveries._quarantine.set_apart({1, 2}, seconds=60)
+    slow = await desk.process(a_picture(1, 1), "slow suspect")
+    await desk.have_begun("slow suspect")
+    tasks = [await desk.process(a_picture(2, number), f"picture {number}", wait=False) for number in (2, 3)]
+    await settled()
+    desk.deliveries._quarantine._end()  # the time of the suspects is over
+    await asyncio.gather(*tasks)
+    assert desk.ended == ["picture 2", "picture 3"]
+    desk.go.set()
+    await slow
+
+
 async def test_command_is_answered_during_the_same_persons_picture(desk: Desk) -> None:
     picture = await desk.process(a_picture(), "picture")
     await desk.have_begun("picture")
