@@ -30,7 +30,10 @@ MOST: Final = 250
 COPIES: Final = 0.25
 """Share of the training pictures that a varied copy is made of."""
 DRAWINGS, OUTLIERS, SCREENS = 100, 320, 60
-"""Drawn pictures: of each kind of ``flat``; of ``outliers``; photos of screens and films."""
+"""Drawn pictures: of each kind of ``flat``; of ``outliers``; photos of screens and films.
+
+So many at most: where the sets themselves hold few, what is drawn must neither drown them nor take most of the time.
+"""
 SIDE: Final = 160
 
 
@@ -95,28 +98,30 @@ def _varied(example: Example, seed: int) -> Rgb:
 
 
 def _made(examples: Sequence[Example], seed: int) -> Iterator[Item]:
+    drawings = min(DRAWINGS, -(-len(examples) // len(flat.KINDS)))
     for kind in flat.KINDS:
-        for number in range(DRAWINGS):
+        for number in range(drawings):
             rng = np.random.default_rng([seed, number, *kind.encode()])
             make = partial(flat.draw, kind, rng)
             yield Item(f"flat {kind} {number} {seed}", "drawing", OTHER, "drawing", "train", make)
     scans, others = ([e for e in examples if (e.label == OTHER) == is_other] for is_other in (False, True))
     if not scans:
         return
+    count, screens = min(OUTLIERS, len(examples)), min(SCREENS, len(scans))
     drawn: list[Rgb] = []
 
     def outlier(number: int) -> Rgb:
         if not drawn:
             made_of = [_squares(rows[:: max(1, len(rows) // 150)]) for rows in (scans, others or scans)]
-            drawn.extend(outliers.draw(OUTLIERS, SIDE, made_of[0], made_of[1], seed + 7))
+            drawn.extend(outliers.draw(count, SIDE, made_of[0], made_of[1], seed + 7))
         return drawn[number]
 
     names = {"photo_or_page": "drawing", "other_cells": "drawn_cells", "photo_of_screen": "screen_photo"}
-    for number, group in enumerate(outliers.groups(OUTLIERS)):
+    for number, group in enumerate(outliers.groups(count)):
         kind = names.get(group, "drawn_other")
         yield Item(f"outlier {number} {seed}", kind, OTHER, kind, "train", partial(outlier, number))
-    for number in range(SCREENS):
-        example = scans[number * len(scans) // SCREENS]
+    for number in range(screens):
+        example = scans[number * len(scans) // screens]
         yield Item(
             f"screen {number} {seed}", "screen_photo", OTHER, "screen_photo", "train",
             partial(_photographed, example, number + 1000 * seed),

@@ -155,6 +155,14 @@ def test_no_source_gives_more_than_its_share_of_pictures(tmp_path: Path) -> None
     assert len(features.chosen([*many, *few])) == features.MOST
 
 
+@pytest.mark.parametrize(("count", "drawn"), [(30, 30 + 30 + 20), (6000, 15 * 100 + 320 + 60)])
+def test_what_is_drawn_does_not_drown_a_small_set(tmp_path: Path, count: int, drawn: int) -> None:
+    labels = ("brain_mri", "blood_smear", "other")
+    examples = [Example(tmp_path / f"{i}.jpg", labels[i % 3], "train", f"place {i % 40}", str(i)) for i in range(count)]
+    places = [item.place for item in features.items(examples)]
+    assert sum(place in ("drawing", "drawn_other", "drawn_cells", "screen_photo") for place in places) == drawn
+
+
 @pytest.mark.parametrize("kind", flat.KINDS)
 def test_training_drawings_come_in_many_sizes_and_colours(kind: str) -> None:
     rng = np.random.default_rng(1)
