@@ -32,7 +32,7 @@ SAMPLES = {
     "width": 640, "height": 480, "place": 4, "count": 5, "languages": "English, Deutsch",
     "seconds": 30, "low": 93, "high": 98, "why": "More than one answer fits.", "agree": 3, "ill": 10, "kind": "ALL",
     "learned": "20 pictures", "kinds": "ALL: 10", "found": "95 (93 to 97)", "missed": "1 (0 to 2)",
-    "false": "3 (1 to 5)", "clear": "72 (60 to 80)",
+    "unusual": "2 look unusual", "false": "3 (1 to 5)", "clear": "72 (60 to 80)",
     "skipped": 2, "blocked": 1, "failed": 0, "held": 1, "consented": 3,
     "hits": 4, "share": "80%", "here": "80% (49% to 94%)", "card": "95% (93% to 97%)",
     "contact": "Praxis am Markt", "left": 2, "link": "https://t.me/bot?start=abc", "people": 1000, "days": 365,

@@ -215,7 +215,7 @@ def test_report_shows_cells_that_counted_with_what_they_mean() -> None:
     sheet = report_data(smear, Pictures(b"", b""), language, (), b"strip").cells
     assert sheet is not None
     assert sheet.picture == b"strip"
-    assert "Healthy blood can hold such cells" in sheet.words
+    assert "Blood without leukaemia can hold such cells" in sheet.words
     assert report_data(smear, Pictures(b"", b""), language, ()).cells is None
 
 
