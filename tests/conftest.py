@@ -11,6 +11,8 @@ NEED_TRAINING = tuple(
     TESTS / path for path in ("unit/training", "unit/inference/test_backends.py", "integration/test_third_organ.py")
 )
 """Tests that import TensorFlow, JAX or scikit-learn, which serving does without."""
+FIRST = (TESTS / "integration/test_third_organ.py", TESTS / "unit/training")
+"""The files that take longest: begun last, one process would work on them while the other has nothing left."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +28,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     return True if config.getoption("--without-training") and collection_path in NEED_TRAINING else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(item.path.is_relative_to(path) for path in FIRST))
 
 
 @pytest.fixture(scope="session")

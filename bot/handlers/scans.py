@@ -83,7 +83,7 @@ async def change(update: Update, context: BotContext) -> None:
 def _is_own_answer(message: Message, context: BotContext) -> bool:
     """Whether somebody forwards our heat map: reading that again would tell nothing. Of a report they want to know."""
     origin = message.forward_origin
-    if message.document is not None:
+    if message.document is not None and message.document.mime_type == "application/pdf":
         return False
     return isinstance(origin, MessageOriginUser) and origin.sender_user.id == context.bot.id
 

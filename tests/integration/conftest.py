@@ -9,6 +9,7 @@ import pytest
 
 from bot.app import running
 from bot.chat.context import BotApplication, Services
+from bot.delivery import rate_limiter
 from bot.sandbox import Person, Sandbox
 from bot.scan import worker_jobs
 from bot.settings import Settings, load_settings
@@ -25,6 +26,16 @@ class RunningBot:
     settings: Settings
     services: Services
     application: BotApplication
+
+
+@pytest.fixture(autouse=True)
+def _chats_without_a_pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chat may get any number of messages at once: half of these tests' time was waiting for the next second.
+
+    Tests of the pace itself are marked ``telegrams_pace``; a bot in a process of its own keeps it anyway.
+    """
+    if request.node.get_closest_marker("telegrams_pace") is None:
+        monkeypatch.setattr(rate_limiter, "BURST", 10_000)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from telegram import Update
 
 from bot.app import build
@@ -15,6 +16,8 @@ from tests.bench.crowd import TOKEN
 from tests.bench.offline import InstantTelegram
 from tests.content import services_of
 from tests.pictures import brain
+
+pytestmark = pytest.mark.telegrams_pace
 
 BURST = 7
 """Messages that may leave at once, over all chats."""

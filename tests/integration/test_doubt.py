@@ -58,6 +58,7 @@ async def test_possibly_delivered_report_is_resent_only_on_request(
     assert await count(agreed, "sendDocument") == arrived + 2
 
 
+@pytest.mark.telegrams_pace
 async def test_scan_is_answered_under_flood_limit_without_pause(
     workers: LocalExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -199,8 +199,11 @@ async def test_button_press_without_effect_gets_no_reply(sandbox: Sandbox, agree
 
 async def test_forwarded_answer_of_ours_is_not_a_scan(bot: RunningBot, agreed: Person) -> None:
     report = await one_scan(bot, agreed)
-    await agreed.forward(report)
+    heat_map = next(message for message in await agreed.messages() if message.from_bot and message.photo)
+    await agreed.forward(heat_map)
     await agreed.wait_for(lambda message: "one of my own answers" in message.text)
+    await agreed.forward(report)
+    await agreed.wait_for(lambda message: "does not sign its reports" in message.text)
     assert len(await scans_of(bot, agreed)) == 1
 
 
@@ -314,6 +317,7 @@ async def test_killed_worker_is_replaced_and_picture_is_read(
     assert len(await scans_of(bot, agreed)) == 1
 
 
+@pytest.mark.telegrams_pace
 async def test_when_telegram_says_slow_down_every_answer_still_comes(workers: LocalExecutor, tmp_path: Path) -> None:
     async with Sandbox.start(rules=Rules(flood_limit=True, flood_burst=4)) as strict:
         settings = settings_for(strict, tmp_path)

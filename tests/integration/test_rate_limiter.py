@@ -20,6 +20,8 @@ from bot.sandbox.world import FIRST_PERSON_ID
 from tests import pictures
 from tests.clock import HandClock
 
+pytestmark = pytest.mark.telegrams_pace
+
 PDF = b"%PDF-1.7 of a scan"
 
 
