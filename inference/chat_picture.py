@@ -110,7 +110,10 @@ def cells_that_counted(cells: Sequence[JudgedCell]) -> list[JudgedCell]:
 
 
 def cell_strip(original: bytes, cells: Sequence[JudgedCell], width: int = 1000) -> bytes | None:
-    """The cells that counted most, cut out of the picture and enlarged, in one row: JPEG; None when there are none."""
+    """The cells that counted most, cut out of the picture and enlarged, in one row: JPEG; None when there are none.
+
+    ``width`` (pixels) holds ``MOST_CELLS`` of them; fewer take less.
+    """
     strip = _cell_strip(Image.open(io.BytesIO(original)).convert("RGB"), cells, width)
     return encode_jpeg(strip) if strip else None
 
@@ -120,13 +123,14 @@ def _cell_strip(picture: Image.Image, cells: Sequence[JudgedCell], width: int) -
     if not shown:
         return None
     side = (width - _GAP) // MOST_CELLS - _GAP
-    strip = Image.new("RGB", (width, side), _PAPER)
+    strip = Image.new("RGB", (_GAP + len(shown) * (side + _GAP), side), _PAPER)
     for number, cell in enumerate(shown):
         reach = max(_AROUND * cell.radius * max(picture.size), _LEAST_SHOWN / 2)
-        x, y = cell.x * picture.width, cell.y * picture.height
-        # What lies beyond the picture's edge is left dark.
-        box = round(x - reach), round(y - reach), round(x + reach), round(y + reach)
-        square = picture.crop(box).resize((side, side), Image.Resampling.BICUBIC)
+        across = min(2 * round(reach), *picture.size)
+        # A square that would reach beyond the picture is moved into it: what it shows instead is blood, not black.
+        left = min(max(round(cell.x * picture.width - reach), 0), picture.width - across)
+        top = min(max(round(cell.y * picture.height - reach), 0), picture.height - across)
+        square = picture.crop((left, top, left + across, top + across)).resize((side, side), Image.Resampling.BICUBIC)
         strip.paste(square, (_GAP + number * (side + _GAP), 0))
     return strip
 

@@ -20,6 +20,7 @@ class Decision:
     confidence: float
     """Calibrated probability of ``label``."""
     prediction_set: tuple[str, ...]
+    """What can't be ruled out, likeliest first, and ``label`` in any case: what is named must not count as unlikely."""
 
 
 def probabilities(logits: NDArray[np.float32], card: ModelCard) -> dict[str, float]:
@@ -74,7 +75,8 @@ def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: floa
     reason = Reason.READ
     if verdict is Verdict.NOT_SURE:
         reason = Reason.UNUSUAL_FINDING if role[label] == "finding" else Reason.UNDECIDED
-    return Decision(verdict, reason, label, chances[label], possible)
+    named = sorted({*possible, label}, key=lambda name: -chances[name])
+    return Decision(verdict, reason, label, chances[label], tuple(named))
 
 
 def _possible_roles(chances: Mapping[str, float], card: ModelCard, possible: tuple[str, ...]) -> set[str]:

@@ -40,6 +40,7 @@ _BULLET_LINES = 8
 _LINK_GAP = 6.0
 _SLOT_GAP = 14.0
 _SHEET_HEIGHT = 480.0
+_SHEET_PIXELS = 1000  # of the width of a contact sheet
 PICTURE_HEIGHTS = (222.0, 186.0, 160.0, 130.0)
 """So much of the first page a picture may take: the less, the more of the words need no further page."""
 _SCALE_HEIGHT = 7.0
@@ -111,11 +112,11 @@ def pictures(data: ReportData, words: Words, most: float = PICTURE_HEIGHTS[0]) -
 
 
 def contact_sheet(sheet: ContactSheet | None) -> tuple[Section, ...]:
-    """A contact sheet over the whole width, below what it shows."""
+    """A contact sheet below what it shows: one of ``_SHEET_PIXELS`` takes the whole width, a narrower one less."""
     if sheet is None:
         return ()
     jpeg = Jpeg(sheet.picture)
-    scale = min(WIDTH / jpeg.width, _SHEET_HEIGHT / jpeg.height)
+    scale = min(WIDTH / max(jpeg.width, _SHEET_PIXELS), _SHEET_HEIGHT / jpeg.height)
     wide, high = jpeg.width * scale, jpeg.height * scale
     picture = Block(high, lambda pen, top: pen.picture(jpeg, LEFT, top - high, wide, high, sheet.words), _SLOT_GAP)
     return (

@@ -18,7 +18,7 @@ import pydicom
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode.dicom import looks_like
+from inference.decode.dicom_signature import looks_like
 from inference.decode.imaging import decode
 from inference.study.opening import holds_several, open_study
 

@@ -37,6 +37,7 @@ from bot.scan.sent_back import ReportSentBackError, found_of_report
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
 from inference.analysis import Analysis, PictureError, Verdict
+from inference.decode import dicom_signature
 from inference.study.reading import OPEN_TIMEOUT, is_container
 from inference.study.study import Kind, Study
 from inference.study.worker_jobs import assemble_album
@@ -177,7 +178,7 @@ class ScanJob:
             return None
         scan, earlier = await self._figures.timed(Phase.KEEPING, self._keep(analysed))
         self._figures.scan_kept(scan.organ, scan.verdict)
-        if data[128:132] == b"DICM" and not scan.passes:
+        if dicom_signature.looks_like(data) and not scan.passes:
             await self.context.database.scans.note_file(scan.id, SOURCE, self.picture.file_id)
             scan = replace(scan, file_ids={**scan.file_ids, SOURCE: self.picture.file_id})
         analysis = analysed.analysis

@@ -13,6 +13,7 @@ from PIL import Image
 
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom_display
+from inference.decode.dicom_signature import PREAMBLE
 from inference.decode.dicom_stream import PIXEL_TAGS, Element, Layout, find_element, significant, stored_values
 from inference.decode.dicom_subject import Subject, subject
 from inference.decode.dicom_tags import integer, text
@@ -21,7 +22,6 @@ from inference.decode.limits import MOST_ELEMENTS, check_size, dicom_errors
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_PREAMBLE: Final = 128
 _SYNTAX: Final = b"\2\0\x10\0UI"
 """Tag and representation of the transfer syntax."""
 _DEFLATED, _LITTLE, _BIG = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
@@ -32,9 +32,6 @@ _FILMS: Final = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 """MPEG and HEVC: 1.2.840.10008.1.2.4.100 to .108, and what streams over a network."""
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE: Final = "PALETTE COLOR"
-_FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00")
-_FIRST_GROUP_BIG_ENDIAN: Final = b"\x00\x08\x00"
-_FIRST_VRS: Final = (b"UL", b"UI", b"CS", b"OB", b"SH", b"DA", b"TM", b"LO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +42,6 @@ class Shown:
     """H x W or H x W x 3."""
     subject: Subject | Reason
     """What the tags say that it is; a Reason when it is refused for that."""
-
-
-def looks_like(data: bytes) -> bool:
-    """Whether the bytes begin as DICOM does, with its preamble or (older archives) without."""
-    if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
-        return True
-    if data.startswith(_FIRST_GROUP_BIG_ENDIAN) and data[4:6] in _FIRST_VRS:
-        return True
-    if data[:2] not in _FIRST_GROUPS or data[3:4] != b"\0":
-        return False
-    # Explicit: a value representation and a length; implicit: a length alone, short and even in these first groups.
-    length = int.from_bytes(data[4:8], "little")
-    return data[4:6] in _FIRST_VRS or (len(data) > 64 and length <= 64 and length % 2 == 0)
 
 
 def read(data: bytes) -> Shown:
@@ -83,7 +67,7 @@ def _parse(data: bytes) -> tuple["Dataset", Element]:
 
     logging.getLogger("pydicom").disabled = True  # it quotes tags
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    with_preamble = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
+    with_preamble = data[PREAMBLE : PREAMBLE + 4] == b"DICM"
     file = io.BytesIO(data)
     try:
         dataset = pydicom.filereader.read_partial(file, Counted(MOST_ELEMENTS), force=not with_preamble)
@@ -159,9 +143,9 @@ def unpacked(data: bytes) -> bytes:
 
 def _start_of_data(data: bytes) -> int:
     """Where the data set begins that follows the file's own header; 0 where no length says so."""
-    length = int.from_bytes(data[_PREAMBLE + 12 : _PREAMBLE + 16], "little")
-    start = _PREAMBLE + 16 + length
-    return start if data[_PREAMBLE : _PREAMBLE + 10] == b"DICM\x02\0\0\0UL" and start < len(data) else 0
+    length = int.from_bytes(data[PREAMBLE + 12 : PREAMBLE + 16], "little")
+    start = PREAMBLE + 16 + length
+    return start if data[PREAMBLE : PREAMBLE + 10] == b"DICM\x02\0\0\0UL" and start < len(data) else 0
 
 
 def _layout(dataset: "Dataset", element: Element) -> tuple[Layout, str]:

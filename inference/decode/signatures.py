@@ -3,7 +3,7 @@
 from typing import Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom
+from inference.decode import dicom_signature
 from inference.decode.newer_formats import AVIF_BRANDS, HEIC_BRANDS, JPEG_2000_STARTS, JXL_STARTS
 
 _BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -34,7 +34,7 @@ _NO_BOX_LENGTH: Final = 64
 
 def recognise(data: bytes) -> str:
     """Name the format of a picture; raises PictureError with the way out for what is known to be something else."""
-    if dicom.looks_like(data):  # first, because its preamble may hold the magic bytes of a TIFF
+    if dicom_signature.looks_like(data):  # first, because its preamble may hold the magic bytes of a TIFF
         return "DICOM"
     for start, kind in _STARTS:
         if data.startswith(start):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom
+from inference.decode import dicom_signature
 from inference.decode.limits import dicom_errors
 from inference.study import archives
 from inference.study.limits import Budget
@@ -39,7 +39,7 @@ def identity_in(data: bytes) -> Mapping[str, str]:
         if not contents.files or len(contents.people) > 1:
             raise PictureError(Reason.ARCHIVE_SEVERAL_PEOPLE if contents.files else Reason.ARCHIVE_EMPTY)
         data = contents.files[0].load()
-    if not dicom.looks_like(data):
+    if not dicom_signature.looks_like(data):
         raise PictureError(Reason.UNKNOWN_FORMAT)
     header = parse_dicom(data, whole=False)
     told = {keyword: _value(header, keyword) for keyword in (*TEXTS, *_FORMS)}

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom
+from inference.decode import dicom, dicom_signature
 from inference.decode.limits import MOST_ELEMENTS, dicom_errors
 from inference.decode.signatures import recognise
 from inference.study import archives, frames, tags, volumes
@@ -108,7 +108,7 @@ def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) 
             if error.reason is not Reason.ARCHIVE_BROKEN:
                 raise
             contents.refuse(error.reason)
-    elif dicom.looks_like(head):
+    elif dicom_signature.looks_like(head):
         add_dicom(head if len(head) < entry.size else load(), load, contents)
     else:
         try:

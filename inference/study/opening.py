@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import budget, dicom
+from inference.decode import budget, dicom, dicom_signature
 from inference.decode.dicom_subject import subject
 from inference.decode.film_sheet import find_regions
 from inference.decode.imaging import decode, decode_film_sheet
@@ -42,7 +42,7 @@ def holds_several(data: bytes) -> bool:
 def _holds_several(data: bytes) -> bool:
     if archives.kind_of(data) or volumes.looks_like(data) or pdf.looks_like(data):
         return True
-    if dicom.looks_like(data):
+    if dicom_signature.looks_like(data):
         return _may_have_frames(data) and frames.frame_count(parse_dicom(data, whole=False)) > 1
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and bool(frames.tiff_pages(data))
 
@@ -83,7 +83,7 @@ def _open_study(data: bytes) -> Study:
     elif pdf.looks_like(data):
         kind = Kind.PDF
         return _finished(kind, [_pdf_series(data, contents)], contents, data)
-    elif dicom.looks_like(data):
+    elif dicom_signature.looks_like(data):
         kind = Kind.DICOM
         if isinstance(said := subject(parse_dicom(data, whole=False)), Reason):
             raise PictureError(said)
@@ -149,7 +149,7 @@ def open_album(files: Sequence[bytes]) -> Study | None:
 def _open_album(files: Sequence[bytes]) -> Study | None:
     contents = Contents()
     for file in files:
-        if not dicom.looks_like(file):
+        if not dicom_signature.looks_like(file):
             return None
         add_dicom(file, partial(bytes, file), contents)
     keys = {found.tags.group for found in contents.files}

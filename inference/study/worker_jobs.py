@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from inference.analysis import Analysis, PictureError, Reason
+from inference.decode import dicom_signature
 from inference.decode.limits import dicom_errors
 from inference.study.study import Slice, SliceFinding, Study, Tile
 from inference.workers.job_table import analyse, job
@@ -80,11 +81,10 @@ def draw_contact_sheet(tiles: list[Tile]) -> bytes:
 
 def _edges(data: bytes) -> tuple[str, ...]:
     """Which sides a DICOM file tells; its picture was read, so its tags were looked at before."""
-    from inference.decode import dicom
     from inference.study import tags
     from inference.study.listing import parse_dicom
 
-    if not dicom.looks_like(data):
+    if not dicom_signature.looks_like(data):
         return ()
     faults: tuple[type[Exception], ...] = (PictureError, *dicom_errors())
     try:

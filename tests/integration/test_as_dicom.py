@@ -9,6 +9,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from bot.sandbox import Person
+from inference.decode.dicom_signature import PREAMBLE
 from tests import dicom_files, pictures
 from tests.integration.chatting import is_report, one_scan, scans_of, work_is_done
 from tests.integration.conftest import RunningBot
@@ -49,6 +50,13 @@ async def test_sides_that_a_file_tells_stand_in_its_report(bot: RunningBot, agre
     page = PdfReader(io.BytesIO(await agreed.download(report))).pages[0].extract_text()
     assert "R right, L left" in page
     assert page.split().count("R") >= 2
+
+
+async def test_dicom_without_preamble_has_the_button_too(bot: RunningBot, agreed: Person) -> None:
+    await agreed.send_document(a_dicom_file()[PREAMBLE + len(b"DICM") :], "IM1")
+    report = await agreed.wait_for(is_report, timeout=60)
+
+    assert any("dicom" in str(button) for button in report.buttons)
 
 
 async def test_other_pictures_have_no_such_button(bot: RunningBot, agreed: Person) -> None:

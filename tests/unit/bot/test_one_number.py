@@ -15,7 +15,7 @@ from inference.card import MODELS_DIR, ModelCard
 from inference.registry import Entry, check_models
 from inference.track_record import taught, told
 from storage.records import Pictures, Scan, ScanPage
-from tests.unit.bot.test_wording import a_scan, shown
+from tests.unit.bot.scans import a_scan, shown
 
 _, MODELS = check_models()
 ORGANS = list(MODELS)

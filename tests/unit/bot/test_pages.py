@@ -8,7 +8,7 @@ from bot.chat import pages
 from bot.chat.keyboards import parse
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Question, Source, Topic
-from tests.unit.bot.test_wording import shown
+from tests.unit.bot.scans import shown
 
 english = Texts.load()
 knowledge = Knowledge.load()

@@ -9,7 +9,7 @@ from bot.chat.languages import load_language
 from bot.knowledge.loader import codes
 from bot.scan.what_now import what_now_of, what_now_page
 from inference.registry import check_models
-from tests.unit.bot.test_wording import SCANS, a_scan, shown
+from tests.unit.bot.scans import SCANS, a_scan, shown
 
 _, MODELS = check_models()
 english = load_language("en", MODELS)

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from hashlib import sha256
-from html.parser import HTMLParser
 
 import pytest
 from telegram.constants import MessageLimit
@@ -13,69 +11,19 @@ from telegram.constants import MessageLimit
 from bot.chat.languages import load_language
 from bot.handlers.history import page_buttons, page_text
 from bot.scan import wording
-from bot.scan.cell_facts import kept_cells, told_cells
 from bot.scan.incoming import MAX_LABEL
 from bot.scan.messages import MOST_WORDS, picture_caption, report_caption
 from bot.scan.report_data import new_scan, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
-from inference.analysis import Analysis, JudgedCell, ModelIdentity, Reason, Verdict
+from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
 from inference.card import MODELS_DIR, ModelClass, ScoreBin, load_card
 from inference.registry import Entry, check_models
 from inference.study.study import SetAside
-from storage.records import Pictures, Scan, ScanPage
+from storage.records import Pictures, ScanPage
+from tests.unit.bot.scans import ALL_VERDICTS, BRAIN, SCANS, SIXTEEN, a_scan, shown
 
 language = load_language()
 english, knowledge = language.texts, language.knowledge
-BRAIN = {"glioma": 0.93, "meningioma": 0.04, "pituitary": 0.02, "no_tumor": 0.01}
-SMEAR = {"leukemia": 0.3, "no_leukemia": 0.7}
-
-
-def a_scan(**changes: object) -> Scan:
-    scan = Scan(
-        id=1, person_id=1, public_id="A7K2-Q9", number=3, source_key="1:a", patient_label=None, organ="brain_mri",
-        verdict="tumor_signs", reason="read", label="glioma", confidence=0.93, probabilities=BRAIN,
-        prediction_set=("glioma",), gate={}, model_name="brain_mri", model_version="2026.11", model_sha256="a" * 64,
-        picture_sha256="b" * 64, received_as="document", width=640, height=480,
-        study=None, cells=(), created_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
-    )  # fmt: skip
-    return replace(scan, **changes)  # type: ignore[arg-type]
-
-
-SCANS = {
-    "signs": a_scan(),
-    "none": a_scan(verdict="no_tumor_signs", label="no_tumor", probabilities=BRAIN | {"no_tumor": 0.999}),
-    "unsure": a_scan(verdict="not_sure", reason="undecided", prediction_set=("no_tumor", "glioma")),
-    "smear": a_scan(organ="blood_smear", label="leukemia", probabilities=SMEAR, received_as="photo"),
-    "another organ": a_scan(organ="skin", label="naevus", probabilities={"naevus": 0.9, "melanoma": 0.1}),
-}
-
-
-class Reader(HTMLParser):
-    """The text that Telegram shows, and whether every tag is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ""
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert not attrs or tag == "a"
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def shown(html: str) -> str:
-    """What a person reads of Telegram HTML."""
-    reader = Reader()
-    reader.feed(html)
-    reader.close()
-    assert reader.open == []
-    return reader.text
 
 
 @pytest.mark.parametrize(
@@ -166,60 +114,6 @@ def test_an_answer_tells_what_such_scores_showed_in_tests(
     assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english, [tested_model])
 
 
-def cells(unusual: int, usual: int) -> tuple[tuple[float, ...], ...]:
-    """Kept cells, so many of which look unusual."""
-    heats = [0.9] * unusual + [0.1] * usual
-    return kept_cells([JudgedCell(0.5, 0.25, 0.0321, heat) for heat in heats])
-
-
-SIXTEEN = cells(6, 10)
-
-
-@pytest.mark.parametrize(
-    ("unusual", "usual", "words"),
-    [
-        (6, 8, "I looked at 14 white cells: 6 look unusual."),
-        (1, 1, "I looked at 2 white cells: 1 looks unusual."),
-        (0, 1, "I looked at 1 white cell: none looks unusual."),
-    ],
-)
-def test_white_cells_are_counted_in_caption_and_report(unusual: int, usual: int, words: str) -> None:
-    for verdict in ALL_VERDICTS:
-        smear = replace(SCANS["smear"], verdict=verdict, cells=cells(unusual, usual))
-        assert words in shown(picture_caption(smear, english, ()))
-        assert words in report_data(smear, Pictures(b"", b""), language, ()).explanation
-
-
-def test_nothing_is_said_of_cells_where_none_were_judged() -> None:
-    for scan in SCANS.values():
-        assert "white cell" not in shown(picture_caption(scan, english, ()))
-
-
-@pytest.mark.parametrize("code", ["ar", "de", "es", "hi", "ru"])
-def test_cells_are_counted_in_every_language(code: str) -> None:
-    texts = load_language(code).texts
-    said = {wording.cell_words(replace(SCANS["smear"], cells=cells(n, 3)), texts) for n in range(14)}
-    assert len(said) == 14
-    assert not any("{" in words for words in said)
-
-
-def test_cells_come_back_as_they_were_kept() -> None:
-    seen = (JudgedCell(0.123456, 0.5, 0.03, 0.5), JudgedCell(1.0, 0.0, 0.05, 0.49))
-    scan = replace(SCANS["smear"], cells=kept_cells(seen))
-    assert told_cells(scan) == (JudgedCell(0.1235, 0.5, 0.03, 0.5), seen[1])
-    assert told_cells(replace(scan, cells=((1, 2),))) == ()  # of another version: nothing rather than nonsense
-
-
-def test_report_shows_cells_that_counted_with_what_they_mean() -> None:
-    smear = replace(SCANS["smear"], cells=SIXTEEN)
-    sheet = report_data(smear, Pictures(b"", b""), language, (), b"strip").cells
-    assert sheet is not None
-    assert sheet.picture == b"strip"
-    assert "Blood without leukaemia can hold such cells" in sheet.words
-    assert report_data(smear, Pictures(b"", b""), language, ()).cells is None
-
-
-ALL_VERDICTS = ("tumor_signs", "no_tumor_signs", "not_sure")
 STUDY = StudyFacts("zip", 400, ("T1c axial",), (140, 141), 140, 2, {reason.value: 1234 for reason in SetAside})
 
 

@@ -112,8 +112,9 @@ def coloured_cells(heats: list[float]) -> tuple[bytes, list[JudgedCell]]:
 def strip_colours(strip: bytes) -> list[int]:
     """Which of the colours each place of a strip shows in its middle."""
     drawn = np.asarray(Image.open(io.BytesIO(strip)).convert("RGB")).astype(int)
-    middles = [drawn[drawn.shape[0] // 2, round((k + 0.5) * drawn.shape[1] / MOST_CELLS)] for k in range(MOST_CELLS)]
-    return [int(m.argmax()) for m in middles if m.max() > 150]
+    count = round(drawn.shape[1] * MOST_CELLS / 1000)
+    middles = [drawn[drawn.shape[0] // 2, round((k + 0.5) * drawn.shape[1] / count)] for k in range(count)]
+    return [int(m.argmax()) for m in middles]
 
 
 def test_unusual_cells_are_cut_out_strongest_first() -> None:
@@ -138,7 +139,8 @@ def test_cell_at_the_edge_or_without_size_is_shown(cell: JudgedCell) -> None:
     picture, _ = coloured_cells([0, 0, 0])
     strip = cell_strip(picture, [cell])
     assert strip is not None
-    assert np.asarray(Image.open(io.BytesIO(strip)))[:, : 1000 // MOST_CELLS].max() > 150
+    drawn = np.asarray(Image.open(io.BytesIO(strip)).convert("RGB"))
+    assert drawn[2:-2, 12:-12].max(axis=2).min() > 100  # blood to its edges, and nothing dark beside it
 
 
 def test_the_cells_stand_below_the_heat_map() -> None:

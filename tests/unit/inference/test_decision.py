@@ -126,9 +126,19 @@ def test_card_without_views_reads_once_and_never_disagrees() -> None:
 
 
 def test_an_empty_set_is_not_sure() -> None:
-    judgement = decide(chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1))
-    assert judgement.prediction_set == ()
-    assert judgement.verdict is Verdict.NOT_SURE
+    nothing_is_possible = chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1)
+    assert prediction_set(*nothing_is_possible) == ()
+    assert decide(*nothing_is_possible).verdict is Verdict.NOT_SURE
+
+
+def test_what_an_answer_names_never_counts_as_unlikely() -> None:
+    # Each class has a quantile of its own, so the likeliest one may be ruled out while a less likely one is not.
+    strict = card().model_copy(
+        update={"role_conformal": {"tumor": 0.8, "clear": 0.8}, "conformal": {"meningioma": 0.4, "no_tumor": 0.4}}
+    )
+    judgement = decide(chances(0.41, 0.5, 0.08, 0.01), strict)
+    assert (judgement.verdict, judgement.label) == (Verdict.TUMOR_SIGNS, "meningioma")
+    assert judgement.prediction_set == ("meningioma", "glioma", "pituitary")
 
 
 def unusual(glioma: float, finding: float, no_tumor: float) -> dict[str, float]:
