@@ -274,7 +274,7 @@ class Reader:
     ) -> dict[str, tuple[str, bytes]]:
         """Both DICOM files with the identifiers of a DICOM file, or of the first one of a folder or archive.
 
-        None for a file that has no such identifiers.
+        Empty for a file that has no such identifiers.
         """
         paths = [path for _, path in file.files] if file.files is not None else [file.path]
         for path in paths[:MOST_ASKED]:

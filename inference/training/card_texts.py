@@ -38,7 +38,7 @@ BRAIN_MRI = CardTexts(
         "It was not trained to its end: the loss was still falling when the time was up.",
         'Of healthy slices one in three to one in two is told "not sure", on places that it knows, too.',
         "Of 25 drawn photos of a screen or a film 19 tumours of val are told signs, of the same slices sent directly "
-        "20; on ten drawn styles of screenshots none fewer than directly "
+        "20; on twelve drawn styles of screens none fewer than directly "
         "(python -m inference.training.measure.screens).",
         "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
         "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
