@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.columns import names_of
@@ -241,6 +241,15 @@ _BY_SOURCE = select(*_SCAN_COLUMNS).where(
 )
 # Newest by id: ordered by number, SQLite walks the whole history instead of looking the picture up in its index.
 _BY_PICTURE = _NEWEST.where(SCANS.c.picture_sha256 == bindparam("sha256")).order_by(None).order_by(SCANS.c.id.desc())
+# Both ask an index alone, so that only the rows of one page are read from the table.
+_COUNT = select(func.count()).where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN)
+_IDS = select(SCANS.c.id).where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN)
+_PASSED, _MOST = bindparam("passed", type_=Integer), bindparam("most", type_=Integer)
+_SHOWN = select(*_SCAN_COLUMNS).order_by(SCANS.c.number.desc())
+_NEWEST_PAGE, _OLDEST_PAGE = (
+    _SHOWN.where(SCANS.c.id.in_(_IDS.order_by(end).offset(_PASSED).limit(_MOST)))
+    for end in (SCANS.c.number.desc(), SCANS.c.number)
+)
 _LABELS = (
     select(SCANS.c.id, SCANS.c.public_id, SCANS.c.patient_label)
     .where(SCANS.c.person_id == bindparam("person"), _NOT_HIDDEN, SCANS.c.patient_label.is_not(None))
@@ -295,17 +304,16 @@ def _page(
     at: Connection, person_id: int, page: int, size: int, among: list[int] | None = None
 ) -> tuple[Sequence[Row[Any]], int, int, int]:
     """As ``Scans._page``, of all scans or of those whose ids are ``among`` these, in their order."""
-    of_person = (SCANS.c.person_id == person_id, _NOT_HIDDEN)
-    total = at.scalar(select(func.count()).where(*of_person)) or 0 if among is None else len(among)
+    total = at.scalar(_COUNT, {"person": person_id}) or 0 if among is None else len(among)
     pages = max(1, math.ceil(total / size))
     page = min(max(page, 1), pages)
-    # The ids come from the index alone, so that only the rows of this page are read from the table.
-    ids: Any = (
-        select(SCANS.c.id).where(*of_person).order_by(SCANS.c.number.desc()).offset((page - 1) * size).limit(size)
-    )
+    newer, older = (page - 1) * size, max(total - page * size, 0)
     if among is not None:
-        ids = among[(page - 1) * size : page * size]
-    rows = at.execute(select(*_SCAN_COLUMNS).where(SCANS.c.id.in_(ids)).order_by(SCANS.c.number.desc())).all()
+        these = _SHOWN.where(SCANS.c.id.in_(among[newer : newer + size]))
+        return at.execute(these).all(), page, pages, total
+    # What is passed over is walked too, so it is begun at the nearer end.
+    page_of, passed = (_NEWEST_PAGE, newer) if newer <= older else (_OLDEST_PAGE, older)
+    rows = at.execute(page_of, {"person": person_id, "passed": passed, "most": min(size, total - newer)}).all()
     return rows, page, pages, total
 
 

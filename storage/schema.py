@@ -25,7 +25,7 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
-REVISION = "0014"
+REVISION = "0015"
 """The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
 
 METADATA = MetaData(
@@ -64,9 +64,10 @@ SCANS = Table(
     # Since when a scan is hidden: it can be brought back for a while, and then it goes (see ``Scans.purge``).
     Column("deleted_at", UtcDateTime, nullable=True, index=True),
     UniqueConstraint("public_id"),
-    # Also what a history page walks: numbers only grow, so newest first is this index read backwards.
     UniqueConstraint("person_id", "number"),
     UniqueConstraint("person_id", "source_key"),
+    # What a history page counts and walks without the table: numbers only grow, so newest first is it read backwards.
+    Index(None, "person_id", "deleted_at", "number"),
     Index(None, "person_id", "picture_sha256"),
     CheckConstraint("number >= 1", name="number_positive"),
     CheckConstraint("verdict IN ('tumor_signs', 'no_tumor_signs', 'not_sure')", name="verdict_known"),
