@@ -5,12 +5,15 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any
 
+from httpx import create_ssl_context
 from telegram import LinkPreviewOptions
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 from telegram.ext import Application, ContextTypes, Defaults
+from telegram.request import HTTPXRequest
 
 from bot.chat import menu
 from bot.chat.context import BotApplication, BotContext, BotData, Services
@@ -74,6 +77,8 @@ SUBJECTS = (
 CONNECTIONS = 64
 UNTIL_OPEN = Backoff(0.5, 10.0)
 """Before a database that is full or locked at the start is tried again."""
+UNTIL_SETTLED = 2.0
+"""Seconds after which the start is over, and what is not needed at once may take the processor."""
 
 
 def local_executor(settings: Settings, workers: int | None = None) -> LocalExecutor:
@@ -192,6 +197,7 @@ async def _start_in_background(executor: Executor, shutdown: Shutdown) -> None:
 
 def build(settings: Settings, services: Services) -> BotApplication:
     """The application with all its handlers, not yet started."""
+    tls = create_ssl_context()  # reads all certificates of the world's authorities, so both share it
     application: BotApplication = (
         Application.builder()
         .token(settings.require_token())
@@ -202,10 +208,10 @@ def build(settings: Settings, services: Services) -> BotApplication:
         .concurrent_updates(PerChatProcessor(services.chat_queues, services.albums, services.deliveries))
         .update_queue(services.deliveries.queue)
         .rate_limiter(_rate_limiter(settings, services))
-        .connection_pool_size(CONNECTIONS)
-        .pool_timeout(30)
-        .read_timeout(15)
-        .media_write_timeout(60)
+        .request(
+            _requests(tls, connection_pool_size=CONNECTIONS, pool_timeout=30, read_timeout=15, media_write_timeout=60)
+        )
+        .get_updates_request(_requests(tls, connection_pool_size=1))
         .defaults(
             Defaults(
                 parse_mode=ParseMode.HTML,
@@ -222,6 +228,10 @@ def build(settings: Settings, services: Services) -> BotApplication:
         application.add_handlers(gatekeeper.behind_gate(subject.handlers()))
     application.add_error_handler(errors.on_error)
     return application
+
+
+def _requests(tls: SSLContext, **options: Any) -> HTTPXRequest:
+    return HTTPXRequest(**options, httpx_kwargs={"verify": tls})
 
 
 def _rate_limiter(settings: Settings, services: Services) -> RateLimiter:
@@ -321,7 +331,8 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
 
 
 async def _warm_up(services: Services) -> None:
-    """What the first question would have to wait for is made while nobody asks."""
+    """What the first question would have to wait for is made once those are answered who wrote before the start."""
+    await asyncio.sleep(UNTIL_SETTLED)
     for spoken in services.languages.values():
         await asyncio.to_thread(spoken.knowledge.warm_up)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from inference.analysis import Reason, Verdict
 from inference.card import ModelCard
+
+if TYPE_CHECKING:  # the bot asks for rules alone, and does without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,10 @@ class Decision:
     """What can't be ruled out, likeliest first, and ``label`` in any case: what is named must not count as unlikely."""
 
 
-def probabilities(logits: NDArray[np.float32], card: ModelCard) -> dict[str, float]:
+def probabilities(logits: "NDArray[np.float32]", card: ModelCard) -> dict[str, float]:
     """Class name -> calibrated probability: softmax(logits / temperature) (Guo et al. 2017)."""
+    import numpy as np
+
     scaled = logits.astype(np.float64) / card.temperature
     powers = np.exp(scaled - scaled.max())
     return {name: float(p) for name, p in zip(card.class_names, powers / powers.sum(), strict=True)}

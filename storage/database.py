@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -26,8 +27,8 @@ from storage.rekey import Progress, admit_keys, rekey
 from storage.replicas import Line, Replicas
 from storage.retention import Retention
 from storage.scans import Scans
-from storage.schema import DATA_KEYS, REVISION
-from storage.sessions import BUSY_TIMEOUT_S, Sessions, driver_connection, opening_engine
+from storage.schema import DATA_KEYS, REVISION, create_newest
+from storage.sessions import BUSY_TIMEOUT_S, Sessions, opening_engine, opening_file_engine
 from storage.statistics import Statistics
 from storage.url import Address, parse, prepare_file
 from storage.usage import Usage
@@ -161,53 +162,66 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _ready(address: Address, vault: Vault, *, migrate: bool) -> None:
-    if address.path is not None:
-        prepare_file(address.path, create=migrate)
-    await _prepare(address, vault, migrate=migrate)
-
-
-async def _prepare(address: Address, vault: Vault, *, migrate: bool) -> None:
-    engine = opening_engine(address)
     try:
-        if address.path is not None and migrate:
-            async with engine.connect() as connection:
-                raw = await driver_connection(connection)
-                await _use_write_ahead_log(raw)
-                await _no_copy_any_more(raw)
-        async with engine.begin() as connection:
-            await connection.run_sync(_migrate if migrate else _revision)
-            if migrate:
-                await connection.run_sync(admit_keys, vault)
+        if address.path is not None:
+            await asyncio.to_thread(_prepare_file, address, address.path, vault, migrate=migrate)
+            return
+        engine = opening_engine(address)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_prepare, vault, migrate=migrate)
+        finally:
+            await engine.dispose()
     except (DBAPIError, sqlite3.Error, OSError) as error:
         raise explain(error, address.where) from error
+
+
+def _prepare_file(address: Address, path: Path, vault: Vault, *, migrate: bool) -> None:
+    prepare_file(path, create=migrate)
+    engine = opening_file_engine(address)
+    try:
+        if migrate:
+            with engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                _use_write_ahead_log(raw)
+                _no_copy_any_more(raw)
+        with engine.begin() as connection:
+            _prepare(connection, vault, migrate=migrate)
     finally:
-        await engine.dispose()
+        engine.dispose()
 
 
-async def _use_write_ahead_log(raw: Any) -> None:
+def _prepare(connection: Connection, vault: Vault, *, migrate: bool) -> None:
+    if not migrate:
+        _revision(connection)
+        return
+    _migrate(connection)
+    admit_keys(connection, vault)
+
+
+def _use_write_ahead_log(raw: sqlite3.Connection) -> None:
     """Switch to it. SQLite waits for nobody in this one case, and a second start may be at the same, so we do.
 
     Raises sqlite3.Error.
     """
-    latest = asyncio.get_running_loop().time() + BUSY_TIMEOUT_S
+    latest = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
-            await raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             is_busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
-            if not is_busy or asyncio.get_running_loop().time() > latest:
+            if not is_busy or time.monotonic() > latest:
                 raise
         else:
             return
-        await asyncio.sleep(SWITCH_PAUSE)
+        time.sleep(SWITCH_PAUSE)
 
 
-async def _no_copy_any_more(raw: Any) -> None:
+def _no_copy_any_more(raw: sqlite3.Connection) -> None:
     """A copy that was put in the database's place is the database from now on, and not to be pruned."""
-    async with raw.execute("PRAGMA application_id") as cursor:
-        (mark,) = await cursor.fetchone()
+    (mark,) = raw.execute("PRAGMA application_id").fetchone()
     if mark == APPLICATION_ID:
-        await raw.execute("PRAGMA application_id = 0")
+        raw.execute("PRAGMA application_id = 0")
 
 
 def _revision(connection: Connection) -> str | None:
@@ -234,7 +248,11 @@ def _migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Several replicas may start at once: the first one migrates, the others wait here and find it done.
         connection.execute(text("SELECT pg_advisory_xact_lock(7263490127)"))
-    if _revision(connection) == REVISION:
+    found = _revision(connection)
+    if found == REVISION:
+        return
+    if found is None and connection.dialect.name == "sqlite":
+        create_newest(connection)
         return
     from storage.migrations import upgrade  # loads Alembic, which the usual start does without
 

@@ -8,16 +8,18 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.errors import StorageError, explain
 from storage.inbox import blame
 from storage.schema import ALLOWANCES, INBOX, RECIPIENTS, REPLICAS, insert_into
 from storage.sessions import Sessions, apart_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 DEAD_AFTER = timedelta(seconds=7)
 """A replica that was not heard of for so long is dead."""
@@ -143,7 +145,7 @@ class Line:
             raise explain(error, self._sessions.address.where) from error
         return 0 if row is None else int(row[0])
 
-    async def _open(self, called: Callable[[], None], all_called: Callable[[], None]) -> AsyncConnection:
+    async def _open(self, called: Callable[[], None], all_called: Callable[[], None]) -> "AsyncConnection":
         connection = await self._engine.connect()
         driver: Any = (await connection.get_raw_connection()).driver_connection
         await driver.add_listener(CALL, lambda *_: all_called())

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Date,
     Double,
     ForeignKey,
@@ -15,10 +16,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     UniqueConstraint,
+    insert,
 )
 from sqlalchemy.dialects import sqlite
 
@@ -26,7 +29,7 @@ from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
 REVISION = "0015"
-"""The newest migration. A database that says so is opened without loading Alembic, which costs 0.2 s at the start."""
+"""The newest migration. A database that says so, and a new file, are opened without loading Alembic."""
 
 METADATA = MetaData(
     # Every constraint has a name, since a migration can only change what has one.
@@ -277,6 +280,22 @@ DATA_KEYS = Table(
     Column("first_used_at", UtcDateTime, nullable=False),
 )
 """Which keys something here may be sealed with; "" where something may be plain. Never a key itself."""
+
+
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""As Alembic makes it."""
+
+
+def create_newest(connection: Connection) -> None:
+    """Make all tables of an empty database as the migrations would, which takes a tenth of their time."""
+    METADATA.create_all(connection, checkfirst=False)
+    _VERSION.create(connection)
+    connection.execute(insert(_VERSION), {"version_num": REVISION})
 
 
 def insert_into(table: Table, *, on_sqlite: bool) -> Any:

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from storage.data_keys import note_key
@@ -21,6 +20,9 @@ from storage.errors import explain
 from storage.group_commit import OwnConnection, Work, Writer
 from storage.url import Address
 from storage.vault import Vault
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUSY_TIMEOUT_S = 30
 SCRUB_ATTEMPTS, SCRUB_PAUSE = 10, 0.1
@@ -235,12 +237,10 @@ def _empty_log(connection: Connection) -> bool:
     return not busy
 
 
-async def driver_connection(connection: AsyncConnection) -> Any:
-    """Reach the driver, for the few commands that SQLite does not take inside a transaction."""
-    return (await connection.get_raw_connection()).driver_connection
+# SQLAlchemy's asyncio brings all of its ORM with it, which takes a while to load: only where it is used.
 
 
-def opening_engine(address: Address) -> AsyncEngine:
+def opening_engine(address: Address) -> "AsyncEngine":
     """Make an engine for migrations: one connection, with foreign keys off.
 
     Alembic changes a SQLite table by copying and dropping it; with foreign keys on, the drop would delete
@@ -248,6 +248,8 @@ def opening_engine(address: Address) -> AsyncEngine:
     """
     if address.path is None:
         return _server_engine(address, poolclass=NullPool)
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = create_async_engine(
         address.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S}, poolclass=NullPool
     )
@@ -255,8 +257,10 @@ def opening_engine(address: Address) -> AsyncEngine:
     return engine
 
 
-def apart_engine(address: Address) -> AsyncEngine:
+def apart_engine(address: Address) -> "AsyncEngine":
     """Make an engine for what is one statement, is not to wait for other work, and need not outlive a power cut."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(
         address.url,
         hide_parameters=True,
@@ -268,11 +272,18 @@ def apart_engine(address: Address) -> AsyncEngine:
 # Parameters are people's names and labels: in every engine they must not show up in an exception's text.
 
 
-def _server_engine(address: Address, **pool: Any) -> AsyncEngine:
+def _server_engine(address: Address, **pool: Any) -> "AsyncEngine":
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(address.url, hide_parameters=True, pool_pre_ping=True, **pool)
 
 
-def _file_engine(address: Address, *, write: bool = False) -> Engine:
+def opening_file_engine(address: Address) -> Engine:
+    """As ``opening_engine``, for the file alone and for a thread."""
+    return _file_engine(address, write=True, foreign_keys=False)
+
+
+def _file_engine(address: Address, *, write: bool = False, foreign_keys: bool = True) -> Engine:
     engine = create_engine(
         address.url.set(drivername="sqlite"),
         hide_parameters=True,
@@ -280,11 +291,11 @@ def _file_engine(address: Address, *, write: bool = False) -> Engine:
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         poolclass=NullPool,
     )
-    _settle(engine, write=write)
+    _settle(engine, write=write, foreign_keys=foreign_keys)
     return engine
 
 
-def _settle(engine: Engine, *, write: bool, foreign_keys: bool = True) -> None:
+def _settle(engine: Engine, *, write: bool, foreign_keys: bool) -> None:
     pragmas = [
         f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
         # NORMAL survives a kill of the process, not a power cut: enough for what the inbox would do again. FULL is for

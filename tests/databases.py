@@ -1,4 +1,4 @@
-"""A database with today's tables: migrated once for all tests of a process, then copied."""
+"""A database with today's tables: made once for all tests of a process, then copied."""
 
 from functools import cache
 from pathlib import Path
@@ -6,16 +6,16 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import NullPool, create_engine
 
-from storage.migrations import upgrade
+from storage.schema import create_newest
 
 
 @cache
-def _migrated() -> bytes:
+def _made() -> bytes:
     with TemporaryDirectory() as folder:
-        path = Path(folder, "migrated.db")
+        path = Path(folder, "made.db")
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
         with engine.begin() as connection:
-            upgrade(connection)
+            create_newest(connection)
         return path.read_bytes()
 
 
@@ -24,5 +24,5 @@ def database_at(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(0o600)
-        path.write_bytes(_migrated())
+        path.write_bytes(_made())
     return f"sqlite+aiosqlite:///{path}"

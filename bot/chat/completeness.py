@@ -19,7 +19,7 @@ MAY_DIFFER = frozenset({"sources", "aside", "phrasings", "names", "asking", "den
 """Lists that a language may have or lack for itself."""
 NAMED_BY = ("slug", "key")
 """What tells the tables of a list apart; their order has a meaning too."""
-_EXAMPLES = 1000
+_EXAMPLES = 200
 """A language's whole numbers follow their plural rule within this many."""
 _TAG = re.compile(r"<(/?)([a-z]+)[^>]*>")
 _COMMAND_WORDS = 256
@@ -141,7 +141,7 @@ def _filled(
         yield f"{place}: {{{missing[0]}}} is missing"
     if strange := sorted(found - known):
         yield f"{place}: {{{strange[0]}}} can't be filled in here" + (f": use {_listed(known)}" if known else "")
-    marks = _TAG.findall(text)
+    marks = _TAG.findall(text) if "<" in text else ()
     opened: list[str] = []
     for slash, name in marks:
         if not slash:
@@ -166,11 +166,24 @@ def _texts(model: Any) -> list[str]:
 
 
 def _values(model: Any) -> frozenset[str]:
-    return frozenset(name for text in _texts(model) for name in placeholders(text))
+    return frozenset().union(*map(_values_of, _texts(model)))
 
 
 def _tags(model: Any) -> frozenset[str]:
-    return frozenset(name for text in _texts(model) for _, name in _TAG.findall(text))
+    return frozenset().union(*map(_tags_of, _texts(model)))
+
+
+# Those of the default language are asked for once for every other one.
+
+
+@cache
+def _values_of(text: str) -> frozenset[str]:
+    return placeholders(text)
+
+
+@cache
+def _tags_of(text: str) -> frozenset[str]:
+    return frozenset(name for _, name in _TAG.findall(text)) if "<" in text else frozenset()
 
 
 def _listed(names: Sequence[str] | set[str] | frozenset[str]) -> str:

@@ -136,6 +136,8 @@ def zone_name(utc_offset: int) -> str:
 
 def placeholders(template: str) -> frozenset[str]:
     """Names of the values that a template asks for. Raises ValueError for a brace that stands alone."""
+    if "{" not in template and "}" not in template:
+        return frozenset()
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 

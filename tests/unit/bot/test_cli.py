@@ -36,6 +36,12 @@ def test_help_lists_every_command_without_loading_heavy_libraries() -> None:
     assert done.stdout.endswith("[]\n")
 
 
+def test_the_bot_loads_nothing_that_workers_alone_need() -> None:
+    heavy = {"numpy", "PIL", "reportlab", "pydicom", "ai_edge_litert", "alembic", "sqlalchemy.orm"}
+    done = python("-c", f"import sys, bot.cli.run; print(sorted({heavy} & set(sys.modules)))")
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_every_command_has_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):

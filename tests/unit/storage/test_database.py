@@ -63,11 +63,25 @@ async def test_second_start_finds_everything_without_loading_alembic(tmp_path: P
         "    print((await db.scans.page(person.id, 1, 5)).total, 'alembic' in sys.modules); await db.close()\n"
         "asyncio.run(main())"
     )
+    assert await _said_by(program, url(tmp_path / "t.db")) == ["3", "False"]
+
+
+async def test_first_start_loads_neither_alembic_nor_the_orm(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from storage import Database\n"
+        "async def main():\n"
+        "    db = await Database.open(sys.argv[1]); print(*await db.check()); await db.close()\n"
+        "asyncio.run(main()); print({'alembic', 'sqlalchemy.orm'} & set(sys.modules))"
+    )
+    assert await _said_by(program, url(tmp_path / "t.db")) == ["set()"]
+
+
+async def _said_by(program: str, argument: str) -> list[str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, url(tmp_path / "t.db"), cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, argument, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
-    assert said.split() == [b"3", b"False"]
+    return said.decode().split()
 
 
 async def test_several_starts_at_once_migrate_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from storage import Database, StorageError
 from storage.migrations import config, upgrade
-from storage.schema import METADATA, REVISION
+from storage.schema import METADATA, REVISION, create_newest
 from storage.sessions import opening_engine
 from storage.url import parse
 from tests.databases import database_at
@@ -64,23 +64,29 @@ async def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkey
         upgrade(connection)
         connection.exec_driver_sql("CREATE TABLE people (id INTEGER)")
 
+    await _at_revision(tmp_path / "t.db", "0002")
+    before = _tables(tmp_path / "t.db")
     monkeypatch.setattr("storage.migrations.upgrade", half_way)
     with pytest.raises(StorageError):
         await Database.open(url(tmp_path / "t.db"))
 
-    with closing(sqlite3.connect(tmp_path / "t.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    assert _tables(tmp_path / "t.db") == before
+
+
+async def test_failed_making_of_tables_leaves_the_file_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_way(connection: Connection) -> None:
+        create_newest(connection)
+        connection.exec_driver_sql("CREATE TABLE people (id INTEGER)")
+
+    monkeypatch.setattr("storage.database.create_newest", half_way)
+    with pytest.raises(StorageError):
+        await Database.open(url(tmp_path / "t.db"))
+
+    assert _tables(tmp_path / "t.db") == []
 
 
 async def test_inbox_of_an_older_version_survives_migration(tmp_path: Path) -> None:
-    engine = opening_engine(parse(url(tmp_path / "t.db")))
-
-    def as_it_was(connection: Connection) -> None:
-        upgrade(connection, "0002")
-
-    async with engine.begin() as connection:
-        await connection.run_sync(as_it_was)
-    await engine.dispose()
+    await _at_revision(tmp_path / "t.db", "0002")
     with closing(sqlite3.connect(tmp_path / "t.db")) as old:
         old.executemany(
             "INSERT INTO inbox VALUES (?, ?, 7, 'x', ?, 0, 0, '{}', 'error', '2026-01-01', ?)",
@@ -97,12 +103,21 @@ async def test_inbox_of_an_older_version_survives_migration(tmp_path: Path) -> N
 async def test_database_that_tests_begin_with_is_what_a_start_makes(tmp_path: Path) -> None:
     def schema(file: Path) -> list[tuple[object, ...]]:
         with closing(sqlite3.connect(file)) as connection:
-            parts = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
-        # Where a migration writes a table anew, its constraints come in any order.
-        return [
-            (kind, name, sorted(line.strip("\t ,") for line in (sql or "").splitlines())) for kind, name, sql in parts
-        ]
+            return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
 
     await (await Database.open(url(tmp_path / "made.db"))).close()
     await (await Database.open(database_at(tmp_path / "copied.db"))).close()
     assert schema(tmp_path / "copied.db") == schema(tmp_path / "made.db")
+
+
+async def _at_revision(file: Path, revision: str) -> None:
+    """Make a database as it was then."""
+    engine = opening_engine(parse(url(file)))
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade, revision)
+    await engine.dispose()
+
+
+def _tables(file: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
