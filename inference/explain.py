@@ -61,20 +61,23 @@ def overlay(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
     hot = np.asarray(heat_map) >= HOT
     if hot.any():
         thickness = max(1, round(max(picture.size) / _LINE_SHARE))
+        down, across = (np.flatnonzero(hot.any(axis)) for axis in (1, 0))
+        left, top = (max(0, int(lies[0]) - 2 * thickness) for lies in (across, down))
+        hot = hot[top : int(down[-1]) + 2 * thickness + 1, left : int(across[-1]) + 2 * thickness + 1]
         around = _widened(hot, thickness)
-        pixels = np.array(blended)
-        pixels[around & ~hot] = _LINE
-        pixels[_widened(around, thickness) & ~around] = _SHADOW
-        blended = Image.fromarray(pixels)
+        for colour, where in ((_LINE, around & ~hot), (_SHADOW, _widened(around, thickness) & ~around)):
+            blended.paste(colour, (left, top, left + hot.shape[1], top + hot.shape[0]), Image.fromarray(where))
     return blended
 
 
 def _blend(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
     palette, opacity = _tables()
-    colours = heat_map.copy()
-    colours.putpalette(palette)
     blended = picture.copy()
-    blended.paste(colours.convert("RGB"), mask=heat_map.point(opacity))
+    if warm := heat_map.getbbox():
+        colours = heat_map.crop(warm)
+        mask = colours.point(opacity)
+        colours.putpalette(palette)
+        blended.paste(colours.convert("RGB"), warm, mask)
     return blended
 
 

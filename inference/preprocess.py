@@ -1,5 +1,6 @@
 """A picture becomes the tensor that a model reads; training and serving share this code (NumPy and Pillow only)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,10 +119,37 @@ def normalise(pixels: NDArray[np.float32], how: str) -> NDArray[np.float32]:
 
 def _percentile(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     low = float(np.percentile(pixels, 1))
-    foreground = pixels[pixels > low + 0.1 * (float(pixels.max()) - low)]
-    high = float(np.percentile(foreground, 99)) if foreground.size else low
+    foreground = pixels[pixels > low + _FOREGROUND * (float(pixels.max()) - low)]
+    return _between(pixels, low, float(np.percentile(foreground, 99)) if foreground.size else low)
+
+
+def _between(pixels: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
     scaled = (pixels - low) / max(high - low, 1 / 255)
     return np.asarray(np.clip(scaled, 0, MAX_LEVEL), np.float32)
+
+
+def _percentile_by_value(image: Image.Image) -> NDArray[np.float32]:
+    """What ``_percentile`` makes of each value (0..255) of an 8-bit grey picture: [256].
+
+    Pixels are counted instead of sorted, which is several times as fast and gives the same to the last bit.
+    """
+    values = np.arange(256, dtype=np.float32) / np.float32(255)
+    counts = np.array(image.histogram())
+    low = _counted_percentile(values, counts, 1)
+    highest = float(values[np.flatnonzero(counts)[-1]])
+    foreground = np.where(values > low + _FOREGROUND * (highest - low), counts, 0)
+    return _between(values, low, _counted_percentile(values, foreground, 99) if foreground.any() else low)
+
+
+def _counted_percentile(values: NDArray[np.float32], counts: NDArray[np.intp], share: int) -> float:
+    """``np.percentile`` of ascending ``values``, each as often as ``counts`` says: its linear method, in float32."""
+    upto = np.cumsum(counts)
+    place = float(upto[-1] - 1) * (share / 100)
+    before = math.floor(place)
+    at = np.minimum([before, before + 1], upto[-1] - 1)
+    one, other = values[np.searchsorted(upto, at, side="right")]
+    part = place - before
+    return float(other - (other - one) * (1 - part) if part >= 0.5 else one + (other - one) * part)
 
 
 def _stain(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,11 +170,11 @@ def _head(picture: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], P
         scale = _CROP_FROM * side / full
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    levels = _percentile(np.asarray(image, np.float32) / np.float32(255))
-    left, top, right, bottom = head_box(levels)
+    levels = _percentile_by_value(image)
+    left, top, right, bottom = head_box((levels > _TISSUE)[np.asarray(image)])
     box = letterbox_geometry(right - left, bottom - top, side)
     # In 8 bits Pillow's resampling is several times as fast, and the training pictures are kept so, too.
-    small = Image.fromarray(np.rint(levels * (255 / MAX_LEVEL)).astype(np.uint8)).resize(
+    small = image.point(np.rint(levels * (255 / MAX_LEVEL)).astype(np.uint8).tolist()).resize(
         (box.width, box.height), Image.Resampling.BILINEAR, (left, top, right, bottom), reducing_gap=2.0
     )
     across, down = picture.shape[1] / image.width, picture.shape[0] / image.height
@@ -154,11 +182,11 @@ def _head(picture: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], P
     return np.asarray(small, np.float32)[..., None] * np.float32(MAX_LEVEL / 255), Placement(crop, box)
 
 
-def head_box(levels: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the head in levels [h, w], with a little air around; marks beside it stay out."""
-    height, width = levels.shape
-    tissue = levels > _TISSUE
-    across, down = _longest(tissue.mean(0) > _LEAST_TISSUE), _longest(tissue.mean(1) > _LEAST_TISSUE)
+def head_box(tissue: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the head where ``tissue`` [h, w] is, with a little air; marks beside it are out."""
+    height, width = tissue.shape
+    across = _longest(np.count_nonzero(tissue, 0) / height > _LEAST_TISSUE)
+    down = _longest(np.count_nonzero(tissue, 1) / width > _LEAST_TISSUE)
     if min(across[1] - across[0], down[1] - down[0]) < _LEAST_HEAD:
         return 0, 0, width, height
     (left, right), (top, bottom) = across, down
@@ -177,6 +205,8 @@ def _longest(filled: NDArray[np.bool_]) -> tuple[int, int]:
     return int(starts[best]), int(ends[best])
 
 
+_FOREGROUND = 0.1
+"""Share of the brightest, from the darkest on, above which a pixel is no background."""
 _CROP_FROM = 2.0
 """A picture is brought to this many times the model's side before the head is looked for."""
 _TISSUE, _LEAST_TISSUE, _LEAST_HEAD, _AIR = 0.12, 0.02, 10, 0.03

@@ -346,8 +346,8 @@ def _thumb(grey: Floats, box: Box) -> Floats:
 
 def _correlation(one: Floats, other: Floats) -> float:
     one, other = one - one.mean(), other - other.mean()
-    size = float(np.sqrt((one * one).sum() * (other * other).sum()))
-    return float((one * other).sum()) / size if size > 1e-3 else 0.0
+    size = float(np.sqrt(np.vdot(one, one) * np.vdot(other, other)))
+    return float(np.vdot(one, other)) / size if size > 1e-3 else 0.0
 
 
 def _area(box: Box) -> int:
