@@ -70,7 +70,7 @@ async def test_yes_to_earlier_wording_is_asked_for_again(
     await agreed.send_document(pictures.brain())
     question = await agreed.wait_for(lambda message: "has changed since" in message.text)
     assert await scans_of(bot, agreed) == ()
-    assert "earlier form" in (await answer_to(agreed, "/privacy")).text
+    assert "earlier version" in (await answer_to(agreed, "/privacy")).text
 
     await agreed.press(question, "No, thank you")
     await agreed.wait_for(lambda message: message.id == question.id and message.edited)

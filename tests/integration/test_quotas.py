@@ -32,7 +32,7 @@ def fetched(stage: Stage) -> list[str]:
     ("settings", "sentence"),
     [
         ({"scans_per_day": 2}, "You have had 2 scans today"),
-        ({"bytes_per_person": "1KB"}, "I keep as much for you as I may"),
+        ({"bytes_per_person": "1KB"}, "I already keep as much for you as I may"),
         ({"min_free_disk": "900TB"}, "little room left on my disk"),
     ],
     ids=["day", "bytes", "disk"],

@@ -43,7 +43,7 @@ async def test_study_is_one_scan_with_one_answer_and_report(agreed: Person, bot:
     picture, report = await one_answer(agreed)
     keep("study.jpg", await agreed.download(picture))
     assert "Signs of a tumour found in these slices" in picture.text
-    assert "Slices that agree about the place: 2" in picture.text
+    assert "Slices that point to the same place: 2" in picture.text
     assert "of 10 (" in picture.text
     pdf = await agreed.download(report)
     keep("study.pdf", pdf)

@@ -47,7 +47,7 @@ def scored(card: ModelCard, score: float, verdict: str) -> Scan:
 
 def numbers(said: str) -> list[str]:
     """Every "96 of 100 ... (93 to 98)" about scores, as the model card writes it."""
-    found = re.findall(r"(about|more than|less than) (\d+) of 100 such scores showed it \((\d+) to (\d+)\)", said)
+    found = re.findall(r"(about|more than|less than) (\d+) of 100 scored like this showed it \((\d+) to (\d+)\)", said)
     edge = {"more than": "100", "less than": "0"}
     return [f"{edge.get(how, share)} of 100 ({low} to {high})" for how, share, low, high in found]
 

@@ -37,16 +37,16 @@ def test_facts_survive_storage() -> None:
 def test_the_caption_tells_how_many_slices_agree() -> None:
     caption = picture_caption(a_study(label="Ann"), english, ())
     assert "Signs of a tumour found in these slices" in caption
-    assert "Slices that agree about the place: 3 of 120 (40 to 42)." in caption
+    assert "Slices that point to the same place: 3 of 120 (40 to 42)." in caption
     assert "planning pictures (3)" in picture_caption(a_study(replace(FACTS, agreeing=())), english, ())
 
 
 def test_a_lone_slice_is_told_without_a_place() -> None:
     facts = StudyFacts("volume", 20, ("",), (), 7, 1, {})
     said = wording.explanation_words(a_study(facts, verdict="not_sure"), english, ())
-    assert "Slices that agree" not in said
-    assert "without a neighbour that agrees: 1" in said
-    assert "No neighbouring slices agree" in wording.figure_words(a_study(facts), english)
+    assert "Slices that point" not in said
+    assert "while their neighbours don't: 1" in said
+    assert "No neighbouring slices point" in wording.figure_words(a_study(facts), english)
 
 
 @pytest.mark.parametrize("verdict", ["tumor_signs", "no_tumor_signs", "not_sure"])
