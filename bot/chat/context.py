@@ -155,9 +155,9 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
         parts = ((user.language_code if user else None) or "").upper().split("-")
         return next((part for part in parts[1:] if len(part) == 2), None)
 
-    def moment(self, when: datetime) -> str:
+    def moment(self, when: datetime, *, short: bool = False) -> str:
         """A date and time by this person's clock, or in UTC until they have set it."""
-        return self.texts.moment(when, self.person.utc_offset)
+        return self.texts.moment(when, self.person.utc_offset, short=short)
 
     def admit(self, update: Update, person: Person) -> None:
         """Remember whose update this is."""

@@ -90,11 +90,14 @@ class Texts:
     def __contains__(self, key: object) -> bool:
         return key in self.templates
 
-    def moment(self, when: datetime, utc_offset: int | None = None) -> str:
-        """A date and time as this language writes them, on a clock that is ``utc_offset`` minutes ahead of UTC."""
+    def moment(self, when: datetime, utc_offset: int | None = None, *, short: bool = False) -> str:
+        """A date and time as this language writes them, on a clock that is ``utc_offset`` minutes ahead of UTC.
+
+        ``short`` is for a narrow place: the month is cut short or a number, as the language does it.
+        """
         there = when.astimezone(timezone(timedelta(minutes=utc_offset or 0)))
         # Figures stay those of the scan numbers and of "UTC", and the clock has 24 hours, in every language.
-        day = format_date(there, "long", locale=self.locale)
+        day = format_date(there, "medium" if short else "long", locale=self.locale)
         return (
             str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day)
             + f" {zone_name(utc_offset or 0)}"

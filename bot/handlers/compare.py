@@ -59,6 +59,6 @@ async def _show(context: BotContext, pair: list[Scan]) -> None:
     kinds = [context.texts("compare.kinds")] if older.organ != newer.organ else []
     caption = "\n\n".join(("\n".join(entries), *kinds, context.texts("compare.limits")))
     titles = [wording.name_of(scan, context.texts) for scan in pair]
-    days = [context.moment(scan.created_at) for scan in pair]
+    days = [context.moment(scan.created_at, short=True) for scan in pair]
     picture = await draw_pair(context, (older, newer), tuple(zip(titles, days, strict=True)))
     await context.bot.send_photo(context.person.chat_id, picture, caption=caption)

@@ -1,19 +1,23 @@
 """What every language owes its readers: plain and calm texts, a search that finds, flags that are heard."""
 
+import io
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from telegram.constants import MessageLimit
 
 from bot.chat.languages import Language, load_language
 from bot.knowledge.knowledge import SECTION_KEYS
 from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
 from bot.scan.messages import picture_words
+from bot.scan.worker_jobs import draw_pair
 from reports.typefaces import file_for, has_glyph
 from tests.bench.faq_search import MESSAGES, answer, cases, score
 
@@ -128,6 +132,15 @@ def test_all_words_on_picture_are_in_its_one_font(code: str) -> None:
     said = "".join(getattr(words, field.name) for field in fields(words)) + "0123456789:"
     font = file_for(said)
     assert font is None or [char for char in said if not has_glyph(font.stem, char)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_date_above_a_compared_scan_is_not_cut(code: str) -> None:
+    said = spoken(code).texts.moment(datetime(2026, 9, 28, 20, 45, tzinfo=UTC), 345, short=True)
+    scan = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(scan, "JPEG")
+    drawn = [Image.open(io.BytesIO(draw_pair([scan.getvalue()] * 4, [said + tail] * 4))) for tail in ("", "…")]
+    assert drawn[0].tobytes() != drawn[1].tobytes(), "so long that what comes after it is cut away"
 
 
 def test_a_list_is_parted_as_its_language_parts_it() -> None:
