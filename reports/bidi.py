@@ -22,6 +22,8 @@ def levels(text: str) -> list[int]:
     kinds = [unicodedata.bidirectional(c) or "L" for c in text]
     base = next((int(kind != "L") for kind in kinds if kind in ("L", "R", "AL")), 0)
     side = "R" if base else "L"
+    for i in _begun_by_signs(text, kinds):
+        kinds[i] = "L"
     _resolve_weak(kinds, side)
     _resolve_brackets(text, kinds, side)
     _resolve_neutral(kinds, side)
@@ -54,6 +56,12 @@ def turned(text: str) -> str:
         else:
             clusters.append(_MIRRORED.get(char, char))
     return "".join(reversed(clusters))
+
+
+def _begun_by_signs(text: str, kinds: Sequence[str]) -> list[int]:
+    """Where the sign before a command or a user's name stands; the rules alone would put it behind its word (HL4)."""
+    words = zip(" " + text, text, kinds[1:], strict=False)
+    return [i for i, (before, sign, after) in enumerate(words) if before == " " and sign in "/@" and after == "L"]
 
 
 def _resolve_weak(kinds: list[str], side: str) -> None:

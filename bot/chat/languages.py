@@ -8,8 +8,9 @@ from pathlib import Path
 from telegram.constants import BotDescriptionLimit
 
 from bot.chat.completeness import shortcomings
+from bot.chat.direction import in_order
 from bot.chat.facts import facts
-from bot.chat.texts import Texts, placeholders
+from bot.chat.texts import Texts, locale_of, placeholders
 from bot.errors import StartError
 from bot.knowledge import loader
 from bot.knowledge.knowledge import Knowledge
@@ -140,7 +141,7 @@ def _with_models(code: str, models: Mapping[str, Entry] | None, parent: Path | N
 def _opened(folder: Folder, reference: Folder, models: Mapping[str, Entry] | None) -> Language:
     if (problem := next(shortcomings(folder, reference), None)) is not None:
         raise ContentError(problem)
-    folder = folder.completed(reference)
+    folder = in_order(folder.completed(reference), locale_of(folder))
     texts = Texts.load(folder, None if models is None else tuple(models))
     texts = replace(texts, facts=facts(texts, models or {}))
     knowledge = Knowledge.load(folder, (organ.subjects for organ in texts.organs.values()))

@@ -53,11 +53,7 @@ class Texts:
         """
         folder = folder or Folder.read()
         templates = dict(flat(folder.file(FILE)))
-        try:
-            locale = Locale.parse(str(templates.get("language.locale", "")), sep="-")
-        except (ValueError, UnknownLocaleError):
-            problem = 'language.locale: write a locale that Unicode knows, such as "de" or "en-GB"'
-            raise folder.error(FILE, problem) from None
+        locale = locale_of(folder)
         organs = load_organs(folder, served or ())
         return cls(folder.code, templates, locale, organs, tuple(organs) if served is None else served)
 
@@ -128,6 +124,15 @@ class Texts:
             return template.format_map(values)
         except KeyError as missing:
             raise TextError(f"{key}: {missing} is missing in {self.language}/{FILE} or among the values") from None
+
+
+def locale_of(folder: Folder) -> Locale:
+    """The locale that a language's folder names. Raises ContentError when Unicode knows none of that name."""
+    try:
+        return Locale.parse(str(dict(flat(folder.file(FILE))).get("language.locale", "")), sep="-")
+    except (ValueError, UnknownLocaleError):
+        problem = 'language.locale: write a locale that Unicode knows, such as "de" or "en-GB"'
+        raise folder.error(FILE, problem) from None
 
 
 def zone_name(utc_offset: int) -> str:

@@ -8,6 +8,7 @@ from telegram import InlineKeyboardMarkup, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
 from bot.chat.context import BotContext
+from bot.chat.direction import first_at_the_start
 from bot.chat.keyboards import Action, button, grid, says
 from bot.chat.texts import Texts
 from bot.scan import wording
@@ -146,7 +147,7 @@ def page_buttons(page: ScanPage, texts: Texts) -> InlineKeyboardMarkup | None:
         turning.append(button(texts.plain("button.older"), Action.HISTORY, str(page.page + 1)))
     return grid(
         *_opening(page, texts),
-        tuple(turning),
+        first_at_the_start(turning, texts.locale),
         (button(texts.plain("button.thumbnails"), Action.THUMBNAILS, str(page.page)),),
         (button(texts.plain("button.table"), Action.TABLE),),
         (button(texts.plain("button.clock"), Action.CLOCK),),

@@ -5,6 +5,7 @@ from telegram._message import MaybeInaccessibleMessage
 from telegram.error import BadRequest
 
 from bot.chat.context import BotContext
+from bot.chat.direction import first_at_the_start
 from bot.chat.keyboards import Action, button, grid
 from bot.chat.texts import Texts
 from bot.scan.messages import slice_words
@@ -64,5 +65,5 @@ def slice_buttons(scan: Scan, facts: StudyFacts, number: int, texts: Texts) -> I
         if after > number:
             there = f"{scan.public_id}/{after}"
             row.append(button(texts.plain("button.slice_after", number=after), Action.SLICE, there))
-        rows.append(tuple(row))
+        rows.append(first_at_the_start(row, texts.locale))
     return grid(*rows)
