@@ -7,10 +7,10 @@ says so, instead of the same picture twice.
 import io
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,8 +19,6 @@ from inference.analysis import JudgedCell, PictureWords
 from inference.decode.imaging import encode_jpeg
 from inference.explain import color_bar
 
-PHONE_WIDTH: Final = 390
-"""CSS pixels of a phone's screen, over which a picture is shown that was opened."""
 BUBBLE_WIDTH, BUBBLE_HEIGHT = 300, 560
 """CSS pixels that a chat on such a phone gives a picture at most; a tall one is made narrower to fit."""
 TEXT_ON_PHONE: Final = 13
@@ -36,11 +34,18 @@ _MIN_WIDTH = 480  # below that the words would not fit beside the bar
 _SHORTEST_BAR = 4  # in sizes of the letters: a shorter one would show no steps
 _HALF = 480
 _SMALL, _ACROSS = 300, 3
+_CLOSE, _TITLE_LINES = 1.4, 2  # height of a line of a title, in sizes of its letters, and how many one may take
 _MAX_ENLARGED = 480  # a narrow strip is not enlarged beyond this height
 MOST_CELLS: Final = 6
 """So many white cells are shown large, those that counted most."""
 _AROUND = 2.2  # radii of the nucleus from its middle to the edge of a cell's square: its body and a little beside
 _LEAST_SHOWN = 12  # pixels of the picture that a cell's square covers at least
+
+
+Part: TypeAlias = tuple[Path, str, bool]
+"""A stretch of a line: the file of its font, its text, and whether its letters join or change places."""
+Typeset: TypeAlias = Callable[[str, float, float, int], Sequence[Sequence[Part]]]
+"""(words, size, width, most lines) to lines, each in parts from left to right as it is seen."""
 
 
 def stacked(
@@ -135,23 +140,23 @@ def _cell_strip(picture: Image.Image, cells: Sequence[JudgedCell], width: int) -
     return strip
 
 
-def side_by_side(panels: Sequence[bytes], lines: Sequence[str], font: Path | None = None) -> bytes:
+def side_by_side(panels: Sequence[bytes], lines: Sequence[str], typeset: Typeset) -> bytes:
     """Two scans beside each other, the left one first: two ``panels`` (picture, overlay) and two ``lines`` of each.
 
-    Each is made to fit its half; nothing is stretched, for two scans are rarely of one size. JPEG in and out.
+    Each is made to fit its half; nothing is stretched, for two scans are rarely of one size. Words that are wider than
+    a half go on in the next line. JPEG in and out.
     """
-    letters = load_font(font, round(TEXT_ON_PHONE * 2 * _HALF / PHONE_WIDTH))
-    line = round(letters.size * 1.5)
     shown = [_fitted(_opened(data), _HALF) for data in panels]
     rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
-    canvas = Image.new("RGB", (2 * _HALF + 3 * _GAP, 2 * line + sum(rows) + 3 * _GAP), _PAPER)
+    width = 2 * _HALF + 3 * _GAP
+    size = readable_size(width, sum(rows) + 3 * _GAP, 2 * _TITLE_LINES)
+    titles = [[one for words in lines[n : n + 2] for one in typeset(words, size, _HALF, _TITLE_LINES)] for n in (0, 2)]
+    head = round(size * _CLOSE) * max(map(len, titles))
+    canvas = Image.new("RGB", (width, head + sum(rows) + 3 * _GAP), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    for half in (0, 1):
-        left = _GAP + half * (_HALF + _GAP)
-        for number in (0, 1):
-            words = _cut(lines[2 * half + number], _HALF, letters)
-            draw.text((left, _GAP + line * (number + 0.5)), words, fill=_INK, font=letters, anchor="lm")
-        top = 2 * line + _GAP
+    for half, title in enumerate(titles):
+        left, top = _GAP + half * (_HALF + _GAP), head + _GAP
+        _write_lines(draw, (left, _GAP), _HALF, title, size, reads_leftward(lines[0]))
         for number in (0, 1):
             panel = shown[2 * half + number]
             canvas.paste(panel, (left + (_HALF - panel.width) // 2, top + (rows[number] - panel.height) // 2))
@@ -177,20 +182,25 @@ def sheet(panels: Sequence[tuple[str, Image.Image]], words: PictureWords, font: 
     return encode_jpeg(canvas)
 
 
-def thumbnails(panels: Sequence[bytes], titles: Sequence[str], font: Path | None = None) -> bytes:
+def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset) -> bytes:
     """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
-    letters = load_font(font, round(TEXT_ON_PHONE * (_ACROSS * (_SMALL + _GAP)) / PHONE_WIDTH))
-    line = round(letters.size * 1.5)
     down = -(-len(panels) // _ACROSS)
-    across = min(_ACROSS, len(panels))
-    canvas = Image.new("RGB", (across * (_SMALL + _GAP) + _GAP, down * (_SMALL + line + _GAP) + _GAP), _PAPER)
+    width = min(_ACROSS, len(panels)) * (_SMALL + _GAP) + _GAP
+    size = readable_size(width, down * (_SMALL + _GAP), down * _TITLE_LINES)
+    line = round(size * _CLOSE)
+    broken = [typeset(title, size, _SMALL, _TITLE_LINES) for title in titles]
+    rows = [broken[n : n + _ACROSS] for n in range(0, len(broken), _ACROSS)]
+    heads = [line * max(map(len, row)) for row in rows]
+    canvas = Image.new("RGB", (width, sum(heads) + down * (_SMALL + _GAP) + _GAP), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    for number, (data, title) in enumerate(zip(panels, titles, strict=True)):
-        left = _GAP + number % _ACROSS * (_SMALL + _GAP)
-        top = _GAP + number // _ACROSS * (_SMALL + line + _GAP)
-        draw.text((left, top + line / 2), _cut(title, _SMALL, letters), fill=_INK, font=letters, anchor="lm")
+    for number, (data, title) in enumerate(zip(panels, broken, strict=True)):
+        row = number // _ACROSS
+        left, head = _GAP + number % _ACROSS * (_SMALL + _GAP), heads[row]
+        top = _GAP + sum(heads[:row]) + row * (_SMALL + _GAP)
+        at = (left, top + head - line * len(title))
+        _write_lines(draw, at, _SMALL, title, size, reads_leftward(titles[number]))
         panel = _fitted(_opened(data), _SMALL)
-        canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + line + (_SMALL - panel.height) // 2))
+        canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + head + (_SMALL - panel.height) // 2))
     return encode_jpeg(canvas)
 
 
@@ -211,6 +221,29 @@ def _cut(words: str, width: int, font: ImageFont.FreeTypeFont) -> str:
         return words
     kept = next((n for n in range(len(words), 0, -1) if font.getlength(f"{words[:n]}…") <= width), 0)
     return f"{words[:kept]}…"
+
+
+def _write_lines(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[int, int],
+    width: int,
+    lines: Sequence[Sequence[Part]],
+    size: int,
+    mirrored: bool,
+) -> None:
+    """Write lines from the point ``at`` on, or up to ``width`` pixels to the right of it when ``mirrored``."""
+    for number, line in enumerate(lines):
+        drawn = [(_face(file, size, shaped), text) for file, text, shaped in line]
+        left = at[0] + (width - sum(face.getlength(text) for face, text in drawn) if mirrored else 0)
+        for face, text in drawn:
+            draw.text((left, at[1] + size * _CLOSE * (number + 0.75)), text, fill=_INK, font=face, anchor="ls")
+            left += face.getlength(text)
+
+
+@cache
+def _face(file: Path, size: int, shaped: bool) -> ImageFont.FreeTypeFont:
+    """A font whose letters join where they do in writing; the others stand one after the other, as they are given."""
+    return ImageFont.truetype(str(file), size, layout_engine=None if shaped else ImageFont.Layout.BASIC)
 
 
 def stands_out(picture: Image.Image, heat_map: Image.Image) -> bool:

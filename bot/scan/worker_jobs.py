@@ -88,18 +88,18 @@ def draw_chart(data: ChartData) -> bytes:
 def draw_pair(panels: list[bytes], lines: list[str]) -> bytes:
     """See ``inference.chat_picture.side_by_side``: left and right, each picture and overlay, name and date."""
     from inference.chat_picture import side_by_side
-    from reports.typefaces import file_for
+    from reports.lettering import typeset
 
-    return side_by_side(panels, lines, file_for("".join(lines)))
+    return side_by_side(panels, lines, typeset)
 
 
 @job
 def draw_thumbnails(panels: list[bytes], titles: list[str]) -> bytes:
     """See ``inference.chat_picture.thumbnails``."""
     from inference.chat_picture import thumbnails
-    from reports.typefaces import file_for
+    from reports.lettering import typeset
 
-    return thumbnails(panels, titles, file_for("".join(titles)))
+    return thumbnails(panels, titles, typeset)
 
 
 @job
