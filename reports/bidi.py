@@ -22,8 +22,7 @@ def levels(text: str) -> list[int]:
     kinds = [unicodedata.bidirectional(c) or "L" for c in text]
     base = next((int(kind != "L") for kind in kinds if kind in ("L", "R", "AL")), 0)
     side = "R" if base else "L"
-    for i in _begun_by_signs(text, kinds):
-        kinds[i] = "L"
+    _keep_signs_in_front(text, kinds)
     _resolve_weak(kinds, side)
     _resolve_brackets(text, kinds, side)
     _resolve_neutral(kinds, side)
@@ -58,10 +57,11 @@ def turned(text: str) -> str:
     return "".join(reversed(clusters))
 
 
-def _begun_by_signs(text: str, kinds: Sequence[str]) -> list[int]:
-    """Where the sign before a command or a user's name stands; the rules alone would put it behind its word (HL4)."""
-    words = zip(" " + text, text, kinds[1:], strict=False)
-    return [i for i, (before, sign, after) in enumerate(words) if before == " " and sign in "/@" and after == "L"]
+def _keep_signs_in_front(text: str, kinds: list[str]) -> None:
+    """Give the sign before a command or a user's name their direction; the rules alone put it behind (HL4)."""
+    for i, (before, sign, after) in enumerate(zip(" " + text, text, kinds[1:], strict=False)):
+        if before == " " and sign in "/@" and after == "L":
+            kinds[i] = "L"
 
 
 def _resolve_weak(kinds: list[str], side: str) -> None:

@@ -73,7 +73,7 @@ def test_forth_is_on_the_left_where_people_read_leftwards() -> None:
     assert first_at_the_start(("back", "forth"), Locale("hi")) == ("back", "forth")
 
 
-def test_the_report_keeps_a_stroke_before_its_command() -> None:
-    text = "الأمر /verify والرمز"
+@pytest.mark.parametrize(("text", "whole"), [("الأمر /verify والرمز", "/verify"), ("هنا: @bot", "@bot")])
+def test_the_report_keeps_a_sign_before_its_word(text: str, whole: str) -> None:
     runs = bidi.visual_runs(bidi.levels(text))
-    assert "/verify" in [text[start:end] for start, end, _ in runs]
+    assert whole in [text[start:end] for start, end, level in runs if level % 2 == 0]
