@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reports import bidi
 from reports.shaping import Glyph, advance, shape
@@ -109,6 +110,7 @@ def runs(text: str, *, bold: bool = False) -> tuple[tuple[str, str], ...]:
     return tuple((name, "".join(chars)) for name, chars in found)
 
 
+@lru_cache(maxsize=1024)  # most of a report's texts are those of its language, and stand in every one
 def wrap(text: str, size: float, width: float, *, bold: bool = False, max_lines: int | None = None) -> tuple[Line, ...]:
     """Break a text into lines of at most ``width`` points; beyond ``max_lines`` it ends in an ellipsis.
 

@@ -91,6 +91,8 @@ async def answer(update: Update, context: BotContext, typed: str) -> None:
 
 async def heed_red_flags(context: BotContext, typed: str) -> RedFlag | None:
     """Say what to do when somebody writes of something that needs help, in any language; returns what was heard."""
+    if not typed.strip():  # a picture without words: what hears them takes a while to be made
+        return None
     flag = context.knowledge.red_flag(typed) or cries.hear(typed)
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))

@@ -2,9 +2,13 @@
 
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from bot.chat.context import BotContext
+from bot.handlers.knowledge import heed_red_flags
 from bot.knowledge.knowledge import Knowledge
 
 MESSAGES = tomllib.loads(
@@ -81,3 +85,10 @@ def test_red_flag_is_heard_in_any_letter_case(english: Knowledge) -> None:
         flag = english.red_flag(text)
         assert flag is not None
         assert flag.slug == "self-harm"
+
+
+async def test_picture_without_words_makes_nothing_that_hears_them() -> None:
+    knowledge = Knowledge.load()
+    context = cast(BotContext, SimpleNamespace(knowledge=knowledge))
+    assert await heed_red_flags(context, " ") is None
+    assert not {"_ear", "_index"} & vars(knowledge).keys(), "a batch of pictures would wait for them"
