@@ -205,7 +205,9 @@ def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset)
 
 
 def _opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # which would copy what is RGB already
 
 
 def _fitted(picture: Image.Image, side: int) -> Image.Image:

@@ -59,11 +59,11 @@ class Texts:
 
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of ``key`` as Telegram HTML, with every value escaped. Raises TextError."""
-        return self._fill(key, {"organs": self.pictures} | values, escape=True)
+        return self._fill(key, values, escape=True)
 
     def plain(self, key: str, /, **values: object) -> str:
         """The text of ``key`` for places that know no HTML: buttons, the PDF, the command menu. Raises TextError."""
-        return self._fill(key, {"organs": self.pictures} | values, escape=False)
+        return self._fill(key, values, escape=False)
 
     @property
     def pictures(self) -> str:
@@ -119,6 +119,8 @@ class Texts:
             if not isinstance(template, str):
                 form = self.locale.plural_form(count) if isinstance(count, int) else "other"
                 template = template.get(form, template["other"])
+            if "{organs" in template:
+                values = {"organs": self.pictures} | values
             if escape:
                 values = {name: html.escape(str(value), quote=False) for name, value in values.items()}
             return template.format_map(values)
