@@ -6,6 +6,7 @@ from telegram import BotCommand, BotCommandScopeChat
 from telegram.error import TelegramError
 from telegram.ext import ExtBot
 
+from bot.chat.direction import held
 from bot.chat.texts import Texts
 from bot.delivery.rate_limiter import Guarantee
 
@@ -31,7 +32,8 @@ def bot_commands(texts: Texts, *, admin: bool = False) -> list[BotCommand]:
 
 def help_lines(texts: Texts, *, admin: bool = False) -> str:
     """One line a command, as HTML, for /help."""
-    return "\n".join(f"/{name} - {texts(f'command.{name}')}" for name in commands_for(admin=admin))
+    lines = "\n".join(f"/{name} - {texts(f'command.{name}')}" for name in commands_for(admin=admin))
+    return held(lines) if texts.locale.text_direction == "rtl" else lines
 
 
 async def show_menu(bot: ExtBot[Guarantee], chat_id: int, texts: Texts, *, admin: bool) -> None:

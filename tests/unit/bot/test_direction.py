@@ -9,6 +9,7 @@ from babel import Locale
 
 from bot.chat.direction import LEFT_TO_RIGHT, RIGHT_TO_LEFT, first_at_the_start, held
 from bot.chat.languages import Language, load_language
+from bot.chat.menu import help_lines
 from bot.sandbox.entities import found_in
 from reports import bidi
 
@@ -56,6 +57,13 @@ def test_a_line_begins_with_its_own_direction(arabic: Language) -> None:
 def test_only_what_would_move_gets_a_mark(text: str, kept: str) -> None:
     assert held(text) == kept
     assert held(kept) == kept
+
+
+def test_help_lists_commands_in_the_direction_of_reading(arabic: Language) -> None:
+    lines = help_lines(arabic.texts).split("\n")
+    assert len(lines) > 10
+    assert {line[:3] for line in lines} == {f"{RIGHT_TO_LEFT}{LEFT_TO_RIGHT}/"}
+    assert len(found_in("\n".join(lines), [])) >= len(lines)
 
 
 def test_telegram_finds_a_command_behind_a_mark() -> None:
