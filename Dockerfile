@@ -4,8 +4,10 @@ FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/tumorscan
 WORKDIR /src
-COPY requirements.lock ./
-RUN /opt/tumorscan/bin/pip install --quiet --require-hashes -r requirements.lock
+# requirements-extras.lock has PostgreSQL, Dask and Sentry, too: docker build --build-arg LOCK=requirements-extras.lock .
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-extras.lock ./
+RUN /opt/tumorscan/bin/pip install --quiet --require-hashes -r ${LOCK}
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY inference inference

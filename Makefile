@@ -48,7 +48,7 @@ lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-services: $(CHECK) ## storage, inbox, copies and the bot on PostgreSQL, started and ended by the tests
+test-services: $(CHECK) ## the bot on PostgreSQL, as replicas and with a Dask cluster, started and ended by the tests
 	$(BIN)/python -m pytest tests/services
 
 bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
@@ -57,9 +57,9 @@ bench: $(DEV) ## measure the whole journey of a scan and write BENCHMARKS.md
 soak: $(CHECK) ## kill and restart the bot thirty times while 64 people send, and count what was lost
 	$(BIN)/python -m tests.soak --minutes 3.5 --scans 500 --kills 30 --kill-every 7 --people 64 --faults
 
-MODULE ?=
-mutants: $(CHECK) ## change what safety hangs on bit by bit, see a test fail (hours; MODULE=storage/inbox.py for one)
-	$(BIN)/python -m tests.mutants $(MODULE)
+mutants: $(CHECK) ## change what safety hangs on bit by bit, and list the changes that no test notices (takes an hour or more)
+	$(BIN)/python -m mutmut run --max-children 2
+	$(BIN)/python -m mutmut results
 
 MINUTES ?= 10
 fuzz: $(CHECK) ## feed everything that comes from outside with changed input for ten minutes (MINUTES=1 for one)
@@ -82,6 +82,9 @@ lock: .venv/bin/python ## bring the lock files up to date with pyproject.toml
 		--group build --group dev -c requirements-dev.lock pyproject.toml -o requirements-check.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group build -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra postgres --extra cluster --extra sentry --group build -c requirements-dev.lock pyproject.toml \
+		-o requirements-extras.lock
 
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

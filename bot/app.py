@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from ssl import SSLContext
@@ -54,14 +54,12 @@ from bot.handlers import (
 from bot.operations.audit import AuditLog
 from bot.operations.backups import Backups
 from bot.operations.figures import Figures
-from bot.scan import worker_jobs
 from bot.scan.drift_watch import watch_drift
+from bot.scan.executors import executor_of, start_executor
 from bot.settings import Settings
-from inference.card import ModelError
 from inference.registry import Entry
-from inference.workers.executor import Executor, WorkerDiedError
+from inference.workers.executor import Executor
 from inference.workers.job_table import answer
-from inference.workers.local import LocalExecutor
 from storage.database import Database
 from storage.errors import StorageBusyError, StorageDownError, StorageError
 from storage.records import Broadcast
@@ -81,18 +79,6 @@ UNTIL_SETTLED = 2.0
 """Seconds after which the start is over, and what is not needed at once may take the processor."""
 
 
-def local_executor(settings: Settings, workers: int | None = None) -> LocalExecutor:
-    """Worker processes of this machine that know the bot's jobs; as many as the settings say, or fewer."""
-    return LocalExecutor(
-        workers or settings.workers,
-        jobs=worker_jobs.MODULES,
-        models_dir=settings.models_dir,
-        backend=settings.model_backend,
-    )
-
-
-EXECUTORS: dict[str, Callable[[Settings], Executor]] = {"local": local_executor}
-"""What runs the jobs, by the setting EXECUTOR."""
 _log = logging.getLogger(__name__)
 
 
@@ -112,10 +98,10 @@ async def open_services(
     models, languages = content or open_models(settings.models_dir)
     async with AsyncExitStack() as stack:
         if executor is None:
-            executor = EXECUTORS[settings.executor](settings)
+            executor = executor_of(settings)
             stack.push_async_callback(executor.close)
             if shutdown is None:
-                await _start(executor)
+                await start_executor(executor)
             else:
                 await stack.enter_async_context(running_in_background(_start_in_background(executor, shutdown)))
         database = await _open_database(settings)
@@ -179,18 +165,9 @@ async def _open_database(settings: Settings) -> Database:
             raise StartError(str(error)) from error
 
 
-async def _start(executor: Executor) -> None:
-    try:
-        await executor.start()
-    except ModelError as error:
-        raise StartError(f"MODELS_DIR: {error}") from error
-    except WorkerDiedError as error:
-        raise StartError("WORKERS: the workers could not start: set a lower number, or free memory") from error
-
-
 async def _start_in_background(executor: Executor, shutdown: Shutdown) -> None:
     try:
-        await _start(executor)
+        await start_executor(executor)
     except StartError as error:
         shutdown.fail(error)
 

@@ -30,9 +30,7 @@ class Discreet(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, or the lines of a traceback, without tokens and without other people's words."""
-        if record.name.partition(".")[0] not in _OURS:
-            record = _bare(record)
-        return _TOKEN.sub("<token>", super().format(record))
+        return without_tokens(super().format(_bare(record)))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
         """The lines of code that led to an error and to those that it came of, without other people's words."""
@@ -47,8 +45,7 @@ def _lines_of(error: BaseException) -> Iterator[str]:
     yield "Traceback (most recent call last):"
     yield from "".join(traceback.format_tb(error.__traceback__)).rstrip().splitlines()
     kind = type(error)
-    is_ours = kind.__module__.partition(".")[0] in _OURS
-    yield f"{kind.__module__}.{kind.__qualname__}" + (f": {error}" if is_ours else "")
+    yield f"{kind.__module__}.{kind.__qualname__}" + (f": {error}" if is_ours(kind.__module__) else "")
     for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
         yield from _lines_of(one)
 
@@ -58,22 +55,39 @@ class JsonLines(Discreet):
 
     def format(self, record: logging.LogRecord) -> str:
         """The object: time (UTC), level, logger, message, and where there are such update and traceback."""
-        if record.name.partition(".")[0] not in _OURS:
-            record = _bare(record)
+        record = _bare(record)
         said: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _TOKEN.sub("<token>", record.getMessage()),
+            "message": without_tokens(record.getMessage()),
         }
         if (update := trace.update.get()) is not None:
             said["update"] = update
         if record.exc_info:
-            said["traceback"] = _TOKEN.sub("<token>", self.formatException(record.exc_info))
+            said["traceback"] = without_tokens(self.formatException(record.exc_info))
         return json.dumps(said, ensure_ascii=False)
 
 
+def is_ours(module: str) -> bool:
+    """Whether a logger or an error comes from code of ours, which quotes nobody."""
+    return module.partition(".")[0] in _OURS
+
+
+def without_tokens(text: str) -> str:
+    """Blank out whatever looks like a bot token."""
+    return _TOKEN.sub("<token>", text)
+
+
+def discreet_message(record: logging.LogRecord) -> str:
+    """What the log shows of a record, without its traceback."""
+    return without_tokens(_bare(record).getMessage())
+
+
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
+    """A record of ours as it is; of others' the words that stand in their code, and the kind of the error."""
+    if is_ours(record.name):
+        return record
     words = str(record.msg).partition("\n")[0][:LONGEST_FOREIGN]
     if record.exc_info and record.exc_info[0] is not None:
         words += f" ({record.exc_info[0].__name__})"

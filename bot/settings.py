@@ -33,6 +33,8 @@ WEBHOOK_PATH = "/telegram"
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
 _ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and other programs' names are not
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+_CLUSTER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", re.ASCII)
+_DSN = re.compile(r"https?://\w+@[^\s/@]+(/[^\s?#@]+)?/\d+", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]?B)", re.IGNORECASE)
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -51,6 +53,23 @@ def _web_path(value: str) -> str:
 
 def _data_key(value: SecretStr) -> SecretStr:
     read_keys(value.get_secret_value())
+    return value
+
+
+def is_cluster(executor: str) -> bool:
+    """Whether this value of EXECUTOR is the address of a Dask scheduler."""
+    return _CLUSTER.fullmatch(executor) is not None
+
+
+def _executor(value: str) -> str:
+    if value != "local" and not is_cluster(value):
+        raise ValueError("write local, or the address of a Dask scheduler such as tcp://scheduler:8786")
+    return value
+
+
+def _dsn(value: SecretStr) -> SecretStr:
+    if not _DSN.fullmatch(value.get_secret_value()):
+        raise ValueError("write the DSN as Sentry shows it, such as https://KEY@sentry.example.org/1")
     return value
 
 
@@ -101,7 +120,7 @@ class Settings(BaseSettings):
     data_key: DataKey | None = None
     report_key: DataKey | None = None
     paper: Literal["a4", "letter"] | None = None
-    executor: Literal["local"] = "local"
+    executor: Annotated[str, AfterValidator(_executor)] = "local"
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
     model_backend: Literal["litert", "tensorflow"] = "litert"
     models_dir: Path = MODELS_DIR
@@ -125,6 +144,7 @@ class Settings(BaseSettings):
     backup_dir: Path = Path("data/backups")
     audit_dir: Path | None = None
     audit_keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    sentry_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
 
     def require_token(self) -> str:
         """The bot's token, for the commands that talk to Telegram. Raises StartError when there is none."""

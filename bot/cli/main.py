@@ -1,6 +1,7 @@
 """The command line: ``tumorscan COMMAND``. A command's module is imported only when that command is asked for."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -10,8 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
-
-from bot.garbage import kept_for_good
 
 STOPPED_BY_MISTAKE = 2
 """Exit status when a setting or an argument is wrong, as argparse has it."""
@@ -34,6 +33,7 @@ class Command:
 COMMANDS = (
     Command("run", "run the bot (polling, or a webhook when WEBHOOK_URL is set)", is_service=True),
     Command("demo", "run the bot with a chat page in the browser; needs no token", is_service=True),
+    Command("worker", "read pictures for bots on other machines (a Dask cluster)", is_service=True),
     Command("scan", "read picture files offline and write overlays and reports"),
     Command("db", "look after the database: upgrade, check, backup, prune, copy, rekey, dead-letters"),
     Command("audit", "print what the audit log says of one person"),
@@ -113,8 +113,18 @@ def _parser(asked: Command | None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         subparser = commands.add_parser(command.name, help=command.summary, description=command.summary)
         if command is asked:
-            with kept_for_good():
+            with _without_collecting():
                 module = import_module(f"bot.cli.{command.name}")
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     return parser
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Import without looking for garbage, of which imports leave hardly any: an eighth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -7,20 +7,24 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from inference.workers.executor import AnalysisTimeoutError, NotRunningError
 from inference.workers.fairness import WorkerTime
 from inference.workers.job_table import Job
 from inference.workers.wire import encode
 
-if TYPE_CHECKING:
-    from inference.workers.supervisor import Worker
-
 ATTEMPTS: Final = 2
 """How many workers may die over a job until it is given up."""
 LOSSES: Final = 6
 """How many may be lost to it in all, with those that ended before they took it up."""
+
+
+class Taker(Protocol):
+    """Who has taken a job."""
+
+    def end(self) -> None:
+        """Let go of it at once: nobody wants it any more. For any thread."""
 
 
 class Signal:
@@ -67,7 +71,7 @@ class QueuedJob:
         self.context = copy_context()
         """That of the one who asks: what is logged about the job in other threads shows what it is for."""
         self.answer: Future[Any] = Future()
-        self.worker: Worker | None = None
+        self.worker: Taker | None = None
         """Who has it; changed with the queue's lock held."""
         self._deaths = self._losses = 0
         self._concluded = False
@@ -152,7 +156,7 @@ class JobQueue:
                 return
         job.settle(error=NotRunningError())
 
-    def take(self, worker: "Worker") -> QueuedJob | None:
+    def take(self, worker: Taker) -> QueuedJob | None:
         """The next job, now this worker's, if there is one."""
         with self._changed:
             job = min(self._jobs, key=self._claim, default=None)

@@ -4,29 +4,19 @@ import asyncio
 import atexit
 import logging
 import time
-from collections.abc import Coroutine, Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar, TypeVarTuple
-from weakref import WeakKeyDictionary
+from typing import Final
 
-from inference.analysis import Analysis
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.registry import check_models
 from inference.workers import job_table
-from inference.workers.executor import NotRunningError, WorkerDiedError
-from inference.workers.fairness import WorkerTime
-from inference.workers.job_queue import JobQueue, QueuedJob
-from inference.workers.job_table import Job, read_picture
+from inference.workers.executor import WorkerDiedError
+from inference.workers.queued import TIMEOUT, QueuedExecutor
 from inference.workers.supervisor import WorkerLostError, WorkerSlot
 from inference.workers.worker import WorkerSettings
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-TIMEOUT: Final = 20.0
-"""Seconds that one job may run."""
 MEMORY: Final[dict[BackendName, int]] = {"litert": 3 << 29, "tensorflow": 12 << 30}
 """Bytes of address space of one worker (TensorFlow reserves much more than it uses)."""
 CLOSE_TIMEOUT: Final = 5.0
@@ -37,7 +27,7 @@ END_TIMEOUT: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class LocalExecutor:
+class LocalExecutor(QueuedExecutor):
     """Worker processes of this machine, each in a slot of its own; each opens the models once, at its start.
 
     ``workers`` processes do one job each. Besides ``read_picture`` they know the jobs of the modules ``jobs``, named
@@ -59,31 +49,23 @@ class LocalExecutor:
     ) -> None:
         if workers < 1:
             raise ValueError("at least one worker is needed")
+        super().__init__(timeout)
         self.workers = workers
         modules = (job_table.__name__, *jobs)
         self._settings = WorkerSettings(
             models_dir.absolute(), backend, memory or MEMORY[backend], modules, scratch, tuple(readable)
         )
-        self._timeout = timeout
-        self._time = WorkerTime()
-        # An asyncio semaphore belongs to one event loop.
-        self._slow_lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-        self._queue = JobQueue(self._time)
         self._slots: tuple[WorkerSlot, ...] = ()
 
     @property
-    def waiting(self) -> int:
-        """How many jobs wait for a worker."""
-        return len(self._queue)
+    def places(self) -> int:
+        """How many jobs can be done at once."""
+        return self.workers
 
     @property
     def restarts(self) -> int:
         """How many workers have taken the place of one that ended."""
         return sum(max(0, slot.workers_started - 1) for slot in self._slots)
-
-    def is_slow(self, client: Hashable) -> bool:
-        """See ``Executor.is_slow``."""
-        return self._time.has_failed(client)
 
     async def start(self) -> None:
         """Start every worker and wait until each has its models open and has read a first picture.
@@ -104,51 +86,9 @@ class LocalExecutor:
                 raise WorkerDiedError from None
             raise
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def analyse(self, data: bytes, hint: str | None = None) -> Analysis:
-        """Read one picture in a worker. Raises PictureError, AnalysisTimeoutError or WorkerDiedError."""
-        return await self.run(read_picture, data, hint)
-
-    def run(
-        self, job: Job[T, *Ts], *args: *Ts, timeout: float | None = None, client: Hashable | None = None
-    ) -> Coroutine[Any, Any, T]:
-        """See ``Executor.run``."""
-        return self._run(job, args, timeout or self._timeout, client)
-
-    async def _run(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
-        # Whoever has many accounts has many first tries: what may take long never has all workers, whoever sends it.
-        is_heavy = client is not None and limit > self._timeout
-        if not is_heavy and not self._time.has_failed(client):
-            return await self._queue_up(job, args, limit, client)
-        await asyncio.sleep(self._time.pause(client))
-        async with self._slow_lane():
-            return await self._queue_up(job, args, limit, client)
-
-    def _slow_lane(self) -> asyncio.Semaphore:
-        """All but one of the workers, for long jobs and those who sent what took too long: others find one free."""
-        return self._slow_lanes.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(max(1, self.workers - 1)))
-
-    async def _queue_up(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
-        if not self._queue.is_open:
-            raise NotRunningError
+    def _look_for_hope(self) -> None:
         if self._slots and all(slot.empty for slot in self._slots):
             raise WorkerDiedError
-        queued = QueuedJob(job, args, limit, client)
-        self._queue.put(queued)
-        try:
-            answer: T = await asyncio.wrap_future(queued.answer)
-        except asyncio.CancelledError:
-            self._queue.drop(queued)
-            raise
-        return answer
 
     def _slot_failed(self) -> None:
         if all(slot.empty for slot in self._slots):

@@ -114,7 +114,7 @@ class Worker:
             self._channel.send(job.frame, wait)
             self._expect(TAKEN, wait)
             taken_up = True
-            self._conclude(job, *self._channel.receive(self._deadline(job.limit + GRACE)))
+            conclude(job, *self._channel.receive(self._deadline(job.limit + GRACE)))
         except _OutOfTimeError:
             self.end()
             job.conclude(error=AnalysisTimeoutError())
@@ -125,19 +125,6 @@ class Worker:
             elif taken_up and self._exit_status() in OUT_OF_TIME_STATUSES:
                 job.conclude(error=AnalysisTimeoutError())
             raise WorkerLostError("it ended", taken_up=taken_up) from None
-
-    def _conclude(self, job: QueuedJob, kind: str, value: Any) -> None:
-        if kind == DONE:
-            job.conclude(job.result.validate_python(value))
-        elif kind == REFUSED:
-            refusal = _REFUSAL.validate_python(value)
-            job.conclude(error=PictureError(*refusal))
-        elif kind == OUT_OF_TIME:
-            job.conclude(error=AnalysisTimeoutError())
-        elif kind == FAILED and isinstance(value, str):
-            job.conclude(error=JobFailedError(_indented(value[:LONGEST_ERROR])))
-        else:
-            raise FrameError(kind)
 
     def _expect(self, wanted: str, wait: Wait) -> None:
         kind, _ = self._channel.receive(wait)
@@ -309,6 +296,21 @@ class WorkerSlot:
         else:
             self._queue.put(job, first=True)
         return False
+
+
+def conclude(job: QueuedJob, kind: str, value: Any) -> None:
+    """Note what a worker says came of a job. Raises FrameError or ValidationError when that makes no sense."""
+    if kind == DONE:
+        job.conclude(job.result.validate_python(value))
+    elif kind == REFUSED:
+        refusal = _REFUSAL.validate_python(value)
+        job.conclude(error=PictureError(*refusal))
+    elif kind == OUT_OF_TIME:
+        job.conclude(error=AnalysisTimeoutError())
+    elif kind == FAILED and isinstance(value, str):
+        job.conclude(error=JobFailedError(_indented(value[:LONGEST_ERROR])))
+    else:
+        raise FrameError(kind)
 
 
 @cache

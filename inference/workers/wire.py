@@ -68,6 +68,35 @@ def _decode(text: bytes, blobs: Sequence[bytes]) -> tuple[str, Any]:
     return kind, value
 
 
+def decode(frame: bytes, most_text: int = MOST_TEXT) -> tuple[str, Any]:
+    """Kind and value of a frame that came whole. Raises FrameError."""
+    rest = memoryview(frame)
+
+    def read(length: int) -> bytes:
+        nonlocal rest
+        if length > len(rest):
+            raise FrameError("cut off")
+        piece, rest = bytes(rest[:length]), rest[length:]
+        return piece
+
+    decoded = _read_frame(read, most_text)
+    if rest:
+        raise FrameError("more than a frame")
+    return decoded
+
+
+def _read_frame(read: Callable[[int], bytes], most_text: int) -> tuple[str, Any]:
+    text_length, count = _HEAD.unpack(read(_HEAD.size))
+    if count > MOST_BLOBS:
+        raise FrameError("too many blobs")
+    table = read(count * _LENGTH)
+    lengths = [int.from_bytes(table[at : at + _LENGTH], "big") for at in range(0, len(table), _LENGTH)]
+    if text_length + sum(lengths) > MOST_BYTES or text_length > most_text:
+        raise FrameError("too long")
+    text = read(text_length)
+    return _decode(text, [read(length) for length in lengths])
+
+
 class Channel:
     """One end of a connected socket, over which whole frames go.
 
@@ -89,15 +118,7 @@ class Channel:
 
     def receive(self, wait: Wait | None = None) -> tuple[str, Any]:
         """The next frame's kind and value. Raises EOFError when the other end has gone, FrameError."""
-        text_length, count = _HEAD.unpack(self._read(_HEAD.size, wait))
-        if count > MOST_BLOBS:
-            raise FrameError("too many blobs")
-        table = self._read(count * _LENGTH, wait)
-        lengths = [int.from_bytes(table[at : at + _LENGTH], "big") for at in range(0, len(table), _LENGTH)]
-        if text_length + sum(lengths) > MOST_BYTES or text_length > self._most_text:
-            raise FrameError("too long")
-        text = self._read(text_length, wait)
-        return _decode(text, [self._read(length, wait) for length in lengths])
+        return _read_frame(lambda length: self._read(length, wait), self._most_text)
 
     def _read(self, length: int, wait: Wait | None) -> bytes:
         data = bytearray(length)

@@ -40,7 +40,7 @@ def main() -> int:
 
 def _licences() -> list[str]:
     known = list(licences.of_lock(licences.LOCK.read_text("utf-8")))
-    print(f"licences: {len(known)} distributions of requirements.lock looked at")
+    print(f"licences: {len(known)} distributions of {licences.LOCK.name} looked at")
     return [
         f"{each.name}: its licence is not allowed: {each.words or 'none stated'}"
         for each in known

@@ -1,4 +1,4 @@
-"""The licences of what ``requirements.lock`` installs, held against what an MIT project may depend on."""
+"""The licences of what serves (``requirements-extras.lock``), held against what an MIT project may depend on."""
 
 import importlib.metadata
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.conftest import PROJECT
 
-LOCK = PROJECT / "requirements.lock"
+LOCK = PROJECT / "requirements-extras.lock"
 ALLOWED = (
     "MIT", "MIT-CMU", "BSD", "0BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "Zlib", "CC0", "Unlicense",
     "HPND", "MPL", "Mozilla Public License", "LGPL", "Lesser General Public License",

@@ -10,10 +10,11 @@ from typing import Any
 
 from telegram import Update
 
-from bot.app import build, local_executor
+from bot.app import build
 from bot.chat.context import BotApplication, Services
 from bot.delivery.ordering import PerChatProcessor
 from bot.delivery.shutdown import Shutdown, drain
+from bot.scan.executors import local_executor
 from bot.settings import load_settings
 from tests.bench.crowd import TOKEN
 from tests.bench.offline import InstantTelegram

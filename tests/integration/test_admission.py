@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import local_executor, running
+from bot.app import running
 from bot.delivery.admission import BYTES_OF_LONG_FILES
 from bot.sandbox import Sandbox
+from bot.scan.executors import local_executor
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from tests import pictures, studies

@@ -27,6 +27,7 @@ def main() -> int:
         seed=args.seed,
         workers=args.workers,
         replicas=args.replicas,
+        cluster=args.cluster,
     )
     folder = Path(tempfile.mkdtemp(prefix="tumorscan-soak-"))
     result = asyncio.run(ride(plan, folder))
@@ -54,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="analysing processes (default 2)")
     parser.add_argument(
         "--replicas", type=int, default=0, help="processes that share a PostgreSQL (default: one, SQLite)"
+    )
+    parser.add_argument(
+        "--cluster", type=int, default=0, help="Dask workers, which are killed in place of the bot (default: none)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything as JSON, too")
     return parser.parse_args()

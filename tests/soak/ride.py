@@ -14,6 +14,7 @@ from bot.sandbox.params import Json
 from storage.database import Database
 from tests.soak.account import Account, Bookkeeper, Waits
 from tests.soak.acts import draw_acts
+from tests.soak.cluster import on_cluster
 from tests.soak.crowd import Visitor, gather_crowd, is_up, learn_answers
 from tests.soak.process import BotProcess
 from tests.soak.replicas import ReplicaProcesses, replicas
@@ -48,6 +49,8 @@ class Plan:
     workers: int = 2
     replicas: int = 0
     """So many processes share a PostgreSQL behind a balancer; 0: one process with SQLite."""
+    cluster: int = 0
+    """So many Dask workers read the pictures, and are killed in place of the bot; 0: it has workers of its own."""
 
 
 class Watch:
@@ -124,6 +127,10 @@ async def ride(plan: Plan, folder: Path) -> Ride:
 
 @asynccontextmanager
 async def _bot(plan: Plan, sandbox: Sandbox, folder: Path) -> AsyncIterator[BotProcess | ReplicaProcesses]:
+    if plan.cluster:
+        async with on_cluster(sandbox, folder, plan.cluster, plan.seed) as bot:
+            yield bot
+        return
     if not plan.replicas:
         yield BotProcess(sandbox, folder, plan.workers)
         return

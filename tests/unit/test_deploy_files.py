@@ -151,6 +151,19 @@ def test_composed_replicas_are_reached_by_their_balancer() -> None:
     assert f"server replica:{environment['WEBHOOK_PORT']}" in balancer
 
 
+def test_composed_cluster_is_where_the_example_says_and_has_its_extra() -> None:
+    services = COMPOSE["services"]
+    scheduler, worker = services["scheduler"], services["worker"]
+    address = f"tcp://scheduler:{scheduler['entrypoint'][scheduler['entrypoint'].index('--port') + 1]}"
+    assert worker["command"] == ["worker", address]
+    assert f"# {address} " in (PROJECT / ".env.example").read_text("utf-8")
+    assert set(worker["environment"]) <= KNOWN
+    for service in (scheduler, worker, services["replica"]):
+        assert service["image"] == "tumorscan-bot-extras"
+        assert service["build"]["args"]["LOCK"] == "requirements-extras.lock"
+        assert not service.get("ports"), "whoever reaches a scheduler can have its workers run anything"
+
+
 def test_pod_has_no_right_that_it_does_not_need() -> None:
     pod = of_kind("StatefulSet")[0]["spec"]["template"]["spec"]
     security = pod["containers"][0]["securityContext"]

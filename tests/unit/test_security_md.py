@@ -52,7 +52,9 @@ def test_every_kind_of_threat_has_its_part() -> None:
     assert len(ROWS) >= 30
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-check.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-extras.lock", "requirements-check.lock", "requirements-dev.lock"]
+)
 def test_everything_that_is_installed_is_pinned_by_its_hash(lock: str) -> None:
     text = (PROJECT / lock).read_text("utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StartError
+from bot.scan import executors
 from bot.settings import Settings, load_settings
 from tests.conftest import PROJECT
 
@@ -184,3 +185,25 @@ def test_a_bot_that_nobody_may_use_is_refused() -> None:
     with pytest.raises(StartError, match=r"^ALLOWED_IDS is required"):
         load_settings(access="allowlist")
     assert load_settings(access="allowlist", allowed_ids="5").allowed_ids == {5}
+
+
+@pytest.mark.parametrize("address", ["local", "tcp://scheduler:8786", "tls://10.0.0.7:8786", "tcp://[::1]:8786"])
+def test_executor_is_local_or_the_address_of_a_scheduler(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("EXECUTOR", address)
+    assert load_settings().executor == address
+
+
+@pytest.mark.parametrize(
+    "wrong", ["Local", "scheduler:8786", "tcp://scheduler", "http://scheduler:8786", "tcp://a b:1"]
+)
+def test_other_executors_are_refused_with_an_example(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("EXECUTOR", wrong)
+    with pytest.raises(StartError, match=r"^EXECUTOR: write local, or .* such as tcp://scheduler:8786"):
+        load_settings()
+
+
+def test_cluster_without_its_extra_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "find_spec", lambda _: None)
+    monkeypatch.setenv("EXECUTOR", "tcp://scheduler:8786")
+    with pytest.raises(StartError, match=r"^EXECUTOR: .*pip install 'tumorscan-bot\[cluster\]'$"):
+        executors.executor_of(load_settings())

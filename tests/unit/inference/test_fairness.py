@@ -11,7 +11,7 @@ import pytest
 from inference.workers import fairness
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.fairness import FIRST_PAUSE, FORGIVEN_AFTER, HALF_LIFE, LONGEST_PAUSE, WorkerTime
-from inference.workers.local import TIMEOUT
+from inference.workers.queued import TIMEOUT
 from tests.clock import HandClock
 from tests.probe_jobs import hang, process_id, sleep_a_little, wait_for
 from tests.unit.inference.test_executor import LONG, local_executor

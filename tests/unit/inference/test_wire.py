@@ -3,7 +3,7 @@
 import pickle
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import Verdict
 from inference.study.study import Study
-from inference.workers.wire import MOST_BYTES, MOST_TEXT, Channel, FrameError, encode
+from inference.workers.wire import MOST_BYTES, MOST_TEXT, Channel, FrameError, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +112,26 @@ def test_study_of_a_million_shared_slices_is_no_study() -> None:
         TypeAdapter(Study).validate_python(value)
     value["series"][0]["slices"] = [one] * 400  # type: ignore[index]
     assert len(TypeAdapter(Study).validate_python(value).slices) == 400
+
+
+def test_whole_frame_is_read_as_it_was_written() -> None:
+    frame = b"".join(encode("done", PARCEL))
+    kind, value = decode(frame)
+    assert (kind, TypeAdapter(Parcel).validate_python(value)) == ("done", PARCEL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame[:0],
+        lambda frame: frame[:-1],
+        lambda frame: frame + b"!",
+        lambda frame: b"\xff" + frame[1:],
+        lambda frame: frame[:4] + b"\xff\xff\xff\xff" + frame[8:],
+        lambda frame: pickle.dumps(frame),
+    ],
+    ids=["empty", "cut off", "too long", "more text than there is", "more blobs than there may be", "a pickle"],
+)
+def test_whole_frame_that_is_none_is_refused(change: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(FrameError):
+        decode(change(b"".join(encode("done", PARCEL))))
