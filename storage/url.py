@@ -40,9 +40,13 @@ def parse(text: str) -> Address:
     """Read a DATABASE_URL; StorageError says what to write instead."""
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter: a port that is no number
         # The text is not repeated: it may hold a password.
         raise StorageError(f"DATABASE_URL is not a database address: write it like {EXAMPLE}") from None
+    if "@" in (url.host or ""):  # the password's rest, which would be shown as the host
+        raise StorageError(
+            f"DATABASE_URL: write an @ in a name or password as %40: {EXAMPLE} or postgresql+asyncpg://USER@HOST/NAME"
+        )
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise StorageError(

@@ -110,9 +110,8 @@ ANSWERS: tuple[Answer, ...] = (
     Answer("tests/unit/bot/test_sentry.py::test_envelope_holds_the_error_and_nobodys_name_token_or_chat",
            "bot/operations/sentry.py", "discreet_message(record)}", "record.getMessage()}"),
     Answer("tests/integration/test_status_port.py::test_scan_and_refusal_are_counted_and_name_nobody",
-           "bot/delivery/inbox.py", "self._figures.update_ended(ending,",
-           "self._figures.refused(str(update.effective_chat and update.effective_chat.id))"
-           "\n        self._figures.update_ended(ending,"),
+           "bot/scan/pipeline.py", "self._figures.refused(reason)",
+           'self._figures.refused(f"{reason} of {self.context.person.chat_id}")'),
     Answer(f"{ATTACK}[read a secret]", "inference/workers/worker.py", "    files = confinement.close_files(",
            "    files = (lambda *_: None)("),
     Answer("tests/unit/inference/test_executor.py::test_worker_does_not_see_the_bots_environment",

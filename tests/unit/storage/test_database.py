@@ -134,6 +134,9 @@ async def test_the_settings_that_keep_data_whole_are_on(tmp_path: Path) -> None:
     [
         ("", "is not a database address"),
         ("data/tumorscan.db", "is not a database address"),
+        ("postgresql//bot:secret@db/x", "is not a database address"),
+        ("postgresql://bot:secret@db:port/x", "is not a database address"),
+        ("postgresql://bot:half@secret@db/x", "write an @ in a name or password as %40"),
         ("mysql://user:secret@host/x", "'mysql' is not supported"),
         ("sqlite+pysqlite:///x.db", "'sqlite+pysqlite' is not supported"),
         ("sqlite+aiosqlite://", "memory forgets"),

@@ -241,3 +241,156 @@ async def test_unwritable_disk_is_reported_and_nothing_is_kept(db: Database) -> 
     with pytest.raises(StorageError, match="disk is full"):
         await db.inbox.put(ReceivedUpdate(1, ANNA, "x" * 100_000))
     assert await db.inbox.recover() == ()
+<<<<<<< HEAD
+=======
+
+
+BARE = "state = 'done' AND chat_id IS NULL AND payload = '' AND messages = '{}' AND error IS NULL"
+
+
+def bare_ids(raw: sqlite3.Connection) -> list[int]:
+    """Finished updates of which nothing is left but the id."""
+    rows = raw.execute(f"SELECT update_id FROM inbox WHERE {BARE} AND finished_at IS NOT NULL ORDER BY id")  # noqa: S608
+    return [update_id for (update_id,) in rows]
+
+
+def came_long_ago(raw: sqlite3.Connection, *update_ids: int) -> None:
+    for update_id in update_ids:
+        raw.execute("UPDATE inbox SET received_at = '2020-01-01 00:00:00' WHERE update_id = ?", (update_id,))
+    raw.commit()
+
+
+async def test_what_is_dropped_is_a_bare_id_and_nobody_elses(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1, 2, 3, 4)
+    await put(db, 9, chat_id=BORIS)
+    for update_id in (1, 2, 9):
+        await db.inbox.record(update_id, "status", 50)
+        await db.inbox.await_consent(update_id)
+    assert await db.inbox.drop(ANNA, 3) == 2
+    assert bare_ids(raw) == [1, 2, 3]
+    assert await db.inbox.awaiting_consent(BORIS) == 1
+    assert await ended_while_in_work(db) == (4,)
+
+
+async def test_only_what_awaits_a_yes_for_too_long_expires(db: Database, file: Path, raw: sqlite3.Connection) -> None:
+    await put(db, 1, 2, 3)
+    for update_id in (1, 2):
+        await db.inbox.record(update_id, "status", 50)
+        await db.inbox.await_consent(update_id)
+    came_long_ago(raw, 1, 3)
+    before = datetime.now(UTC) - timedelta(days=1)
+    assert await db.inbox.expire_consent(before) == 1
+    assert bare_ids(raw) == [1]
+    assert await db.inbox.awaiting_consent(ANNA) == 1
+    assert await db.inbox.expire_consent(before) == 0
+    on_disk = b"".join(path.read_bytes() for path in file.parent.iterdir())
+    assert [f"update {number}".encode() in on_disk for number in (1, 2, 3)] == [False, True, True]
+
+
+async def test_dead_letters_are_told_oldest_first_and_tried_again(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 5, 3)
+    await db.inbox.fail(3)
+    for update_id, error in ((3, "second"), (5, "first")):
+        await db.inbox.dead_letter(update_id, error)
+    letters = await db.inbox.dead_letters()
+    assert [(one.update_id, one.attempts, one.error) for one in letters] == [(5, 0, "first"), (3, 1, "second")]
+    assert all(LATER > one.finished_at >= one.received_at for one in letters)
+    assert [await db.inbox.try_again(update_id) for update_id in (3, 3, 7)] == [True, False, False]
+    [kept] = await db.inbox.recover()
+    assert (kept.update_id, kept.payload, kept.attempts, kept.kills) == (3, "update 3", 0, 0)
+    assert raw.execute("SELECT error, finished_at FROM inbox WHERE update_id = 3").fetchone() == (None, None)
+    assert [one.update_id for one in await db.inbox.dead_letters()] == [5]
+
+
+async def test_what_has_ended_is_changed_by_nothing_that_comes_late(db: Database) -> None:
+    await put(db, 1, 2)
+    await db.inbox.done(1)
+    await db.inbox.dead_letter(2, "first")
+    for update_id in (1, 2):
+        await db.inbox.record(update_id, "status", 50)
+        await db.inbox.park(update_id)
+        await db.inbox.await_consent(update_id)
+        await db.inbox.dead_letter(update_id, "late")
+        await db.inbox.done(update_id)
+    assert await db.inbox.recorded(1, 2) == {1: {}, 2: {}}
+    assert [(one.update_id, one.error) for one in await db.inbox.dead_letters()] == [(2, "first")]
+    assert await db.inbox.awaiting_consent(ANNA) == 0
+    assert await db.inbox.recover() == ()
+
+
+async def test_a_failed_attempt_is_not_counted_again_at_a_kill(db: Database) -> None:
+    await put(db, 1)
+    await db.inbox.begin(1)
+    await db.inbox.fail(1)
+    [kept] = await db.inbox.recover()
+    assert (kept.attempts, kept.kills) == (1, 0)
+
+
+@pytest.mark.parametrize("way", ["a yes", "the next of its album"])
+async def test_who_came_through_is_not_blamed_for_earlier_kills(db: Database, way: str) -> None:
+    await put(db, 1, 2)
+    await db.inbox.begin(1)
+    await db.inbox.begin(2)
+    await db.inbox.recover()
+    await db.inbox.fail(1)
+    if way == "a yes":
+        await db.inbox.await_consent(1)
+        [left] = await db.inbox.release(ANNA)
+    else:
+        await db.inbox.begin(1)
+        await db.inbox.move_on(1, 2)
+        left = next(kept for kept in await db.inbox.recover() if kept.update_id == 1)
+    assert (left.update_id, left.attempts, left.kills) == (1, 0, 0)
+
+
+async def test_merged_update_is_a_bare_id_and_an_unreadable_one_set_aside(
+    db: Database, raw: sqlite3.Connection
+) -> None:
+    merged = ReceivedUpdate(1, ANNA, "update 1", is_merged=True)
+    unreadable = ReceivedUpdate(2, ANNA, "update 2", unreadable="Traceback \0 of it")
+    assert await db.inbox.put(merged, unreadable) == {1, 2}
+    assert bare_ids(raw) == [1]
+    [letter] = await db.inbox.dead_letters()
+    assert (letter.update_id, letter.error) == (2, "Traceback  of it")
+    assert letter.finished_at == letter.received_at  # so that it goes in time
+    assert raw.execute("SELECT payload FROM inbox WHERE update_id = 2").fetchone() == ("update 2",)
+    assert await db.inbox.recover() == ()
+    assert await db.inbox.put(merged, unreadable) == frozenset()
+
+
+async def test_what_is_kept_together_is_kept_or_lost_together(db: Database) -> None:
+    def note(at: Connection) -> None:
+        at.execute(text("UPDATE inbox SET attempts = 2 WHERE update_id = 1"))
+
+    def end_badly(at: Connection) -> None:
+        note(at)
+        raise ZeroDivisionError
+
+    await db.inbox.put(ReceivedUpdate(1, ANNA, "update 1"), also=note)
+    with pytest.raises(ZeroDivisionError):
+        await db.inbox.put(ReceivedUpdate(2, ANNA, "update 2"), also=end_badly)
+    assert [(kept.update_id, kept.attempts) for kept in await db.inbox.recover()] == [(1, 2)]
+
+
+async def test_backlog_counts_what_waits_or_is_in_work(db: Database) -> None:
+    await put(db, 1, 2, 3, 4)
+    first, *_ = await db.inbox.recover()
+    await db.inbox.begin(1)
+    await db.inbox.await_consent(2)
+    await db.inbox.done(3)
+    backlog = await db.inbox.backlog()
+    assert (backlog.updates, backlog.oldest) == (2, first.received_at)
+    await db.inbox.done(1, 4)
+    backlog = await db.inbox.backlog()
+    assert (backlog.updates, backlog.oldest) == (0, None)
+
+
+async def test_what_another_replica_works_on_is_left_to_it(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1, 2)
+    raw.execute("UPDATE inbox SET replica_id = 9 WHERE update_id = 1")
+    raw.commit()
+    assert await db.inbox.begin(1) is None
+    assert await db.inbox.move_on(2, 1) is None
+    assert await ended_while_in_work(db) == (1, 2)  # who starts alone takes over whatever is left
+    assert await db.inbox.begin(1) is not None
+>>>>>>> 8ae6bb0 (The rest of a password is never taken for the host of a database)
