@@ -101,6 +101,7 @@ def test_json_of_worker_may_not_fill_the_bots_memory() -> None:
     with ours, theirs:
         theirs.settimeout(10)
         theirs.sendall(struct.pack("!II", MOST_TEXT + 1, 0))  # 60 MiB of "[]," would become a gigabyte of lists
+        theirs.shutdown(socket.SHUT_WR)  # whoever waits for them hears of it
         with pytest.raises(FrameError, match="too long"):
             Channel(ours, MOST_TEXT).receive()
 
