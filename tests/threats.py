@@ -1,23 +1,20 @@
 """``python -m tests.threats [WORD ...]``: take each answer of SECURITY.md out, and see that its test fails without it.
 
-Works on a copy of the tree. It takes half an hour; with words, only those answers whose test or file holds one of them.
+Works on a copy of the tree, in which the tests must pass before anything is taken out. It takes half an hour. With
+words, only those answers are tried whose test or file holds one of them; a test's name is such a word, so that one can
+be tried alone. Each line says what the test said: one that fails for another reason than its promise proves nothing.
 """
 
-import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import PROJECT
-
-_TICKS = itertools.count(1)
+from tests.trees import copied_tree, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,48 +220,64 @@ def take_out(tree: Path, file: str, code: str, instead: str) -> str:
     return before
 
 
-def write(path: Path, text: str) -> None:
-    """With a time that no compiled form of the file has."""
-    path.write_text(text, "utf-8")
-    moment = time.time() + 10 * next(_TICKS)
-    os.utime(path, (moment, moment))
+def run_tests(tree: Path, *tests: str, until_one_fails: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run tests of a tree; raises ValueError when they could not be run."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(["-x"] if until_one_fails else []),
+        *tests,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=False, text=True)
+    if done.returncode not in (0, 1):
+        raise ValueError(f"{tests}: pytest ended with {done.returncode}: {done.stdout[-800:]}")
+    return done
 
 
-def fails_without(tree: Path, answer: Answer) -> bool:
-    """Whether the test fails in a tree without the answer."""
+def failing_anyway(tree: Path, tests: Sequence[str]) -> set[str]:
+    """Those that fail while their answers are there: what they say without them means nothing."""
+    done = run_tests(tree, *dict.fromkeys(tests), "-rfE", until_one_fails=False)
+    failed = re.findall(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    return {test for test in tests if any(one == test or one.startswith(f"{test}[") for one in failed)}
+
+
+def fails_without(tree: Path, answer: Answer) -> str | None:
+    """What the test says in a tree without the answer; None when it passes."""
     edits = ((answer.file, answer.code, answer.instead), *answer.and_also)
     before = {file: (tree / file).read_text("utf-8") for file, _, _ in edits}
     try:
         for edit in edits:
             take_out(tree, *edit)
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", answer.test]
-        done = subprocess.run(
-            command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, capture_output=True, check=False
-        )
+        done = run_tests(tree, answer.test)
     finally:
         for file, text in before.items():
             write(tree / file, text)
-    if done.returncode not in (0, 1):
-        raise ValueError(f"{answer.test}: pytest ended with {done.returncode}: {done.stdout.decode()[-800:]}")
-    return done.returncode == 1
+    if done.returncode == 0:
+        return None
+    said = re.findall(r"^E +(\S.*)$", done.stdout, re.MULTILINE)
+    return said[0][:160] if said else done.stdout.strip().rpartition("\n")[2]
 
 
 def main(words: Sequence[str]) -> int:
-    """Try them all; exit status 1 when a test did not notice."""
+    """Try them all; exit status 1 when a test did not notice, 2 when there is none of these words."""
     chosen = [one for one in ANSWERS if not words or any(word in one.test or word in one.file for word in words)]
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, check=True, text=True
-    ).stdout.splitlines()
+    if not chosen:
+        print(f"no answer's test or file holds {' or '.join(words)}")
+        return 2
     unnoticed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        for name in filter(lambda name: (PROJECT / name).is_file(), listed):
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, tree / name)
+    with copied_tree() as tree:
+        anyway = failing_anyway(tree, [one.test for one in chosen])
         for number, answer in enumerate(chosen, 1):
-            noticed = fails_without(tree, answer)
+            said = "FAILS WITH ITS ANSWER, TOO" if answer.test in anyway else fails_without(tree, answer)
+            noticed = said is not None and answer.test not in anyway
             unnoticed += not noticed
-            print(f"{number}/{len(chosen)} {'red' if noticed else 'NOT NOTICED'}: {answer.test}", flush=True)
+            result = f"red: {answer.test}: {said}" if noticed else f"{said or 'NOT NOTICED'}: {answer.test}"
+            print(f"{number}/{len(chosen)} {result}", flush=True)
     print(f"{len(chosen) - unnoticed} of {len(chosen)} tests fail without their answer")
     for test in sorted(named() - tried()):
         print(f"not tried, since nobody has said what its answer is: {test}")

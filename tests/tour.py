@@ -71,14 +71,15 @@ class Spoken:
         return next(one.title for one in self._language.knowledge.topics if one.slug == slug)
 
     def unanswered(self) -> str:
-        """A message that nothing answers."""
-        return str(self._messages("questions")["expect"]["none"][0])
+        """A message that nothing answers, and that is not like anything either."""
+        messages = self._messages("questions")["expect"]["none"]
+        return str(next(text for text in messages if not self._language.knowledge.suggest(text)))
 
     def cry(self) -> str:
         """A message that tells of an emergency."""
         return str(self._messages("red_flags")["raised"]["emergency"][0])
 
-    def _messages(self, name: str) -> dict[str, Any]:
+    def _messages(self, name: str) -> Any:
         return tomllib.loads((MESSAGES / self.code / f"{name}.toml").read_text("utf-8"))
 
 

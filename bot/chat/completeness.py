@@ -31,15 +31,15 @@ def shortcomings(folder: Folder, reference: Folder) -> Iterator[str]:
     missing = [name for name in reference.tables if name not in folder.tables and not name.endswith(SOURCES)]
     for name in missing:
         yield f"{folder.place(name)}: the file is missing: copy it from {reference.code}/ and translate it"
-    locale = Texts.load(folder).locale if "interface.toml" in folder.tables else None
+    texts = Texts.load(folder) if "interface.toml" in folder.tables else None
     for name, table in folder.tables.items():
         if name not in reference.tables:
             yield f"{folder.place(name)}: {reference.code}/ has no such file: remove it, or rename it"
-        elif locale is not None and not name.endswith(SOURCES):
-            for problem in _differences(table, reference.tables[name], "", locale):
+        elif texts is not None and not name.endswith(SOURCES):
+            for problem in _differences(table, reference.tables[name], "", texts.locale):
                 yield f"{folder.place(name)}: {problem}"
-    if "interface.toml" in folder.tables:
-        yield from (f"{folder.code}/interface.toml: {problem}" for problem in _too_long(Texts.load(folder)))
+    if texts is not None:
+        yield from (f"{folder.code}/interface.toml: {problem}" for problem in _too_long(texts))
 
 
 def _differences(own: Mapping[str, Any], model: Mapping[str, Any], path: str, locale: Locale) -> Iterator[str]:

@@ -131,7 +131,8 @@ class Texts:
 def locale_of(folder: Folder) -> Locale:
     """The locale that a language's folder names. Raises ContentError when Unicode knows none of that name."""
     try:
-        return Locale.parse(str(dict(flat(folder.file(FILE))).get("language.locale", "")), sep="-")
+        named = dict(flat({"language": folder.file(FILE).get("language", "")}))
+        return Locale.parse(str(named.get("language.locale", "")), sep="-")
     except (ValueError, UnknownLocaleError):
         problem = 'language.locale: write a locale that Unicode knows, such as "de" or "en-GB"'
         raise folder.error(FILE, problem) from None

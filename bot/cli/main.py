@@ -1,7 +1,6 @@
 """The command line: ``tumorscan COMMAND``. A command's module is imported only when that command is asked for."""
 
 import argparse
-import gc
 import os
 import signal
 import sys
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
+
+from bot.garbage import kept_for_good
 
 STOPPED_BY_MISTAKE = 2
 """Exit status when a setting or an argument is wrong, as argparse has it."""
@@ -113,18 +114,8 @@ def _parser(asked: Command | None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         subparser = commands.add_parser(command.name, help=command.summary, description=command.summary)
         if command is asked:
-            with _without_collecting():
+            with kept_for_good():
                 module = import_module(f"bot.cli.{command.name}")
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     return parser
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Import without looking for garbage, of which imports leave hardly any: an eighth of their time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 from contextlib import AsyncExitStack
 
 from bot.app import open_services, running
+from bot.chat.languages import open_models
 from bot.delivery.shutdown import Shutdown, StoppedError, signals_ask
+from bot.garbage import kept_for_good
 from bot.logs import configure
 from bot.operations.sentry import telling_sentry
 from bot.settings import Settings, load_settings
@@ -26,7 +27,6 @@ def run(_: argparse.Namespace) -> int:
     settings = load_settings()
     settings.require_token()
     configure(settings.log_level, settings.log_format)
-    gc.freeze()  # what the imports made stays: there is no use in looking through it again and again
     with telling_sentry(settings):
         asyncio.run(serve(settings))
     return 0
@@ -45,7 +45,11 @@ async def serve(settings: Settings) -> None:
 
 async def _listen(settings: Settings, shutdown: Shutdown) -> None:
     async with AsyncExitStack() as stack:
-        services = await shutdown.unless_asked(stack.enter_async_context(open_services(settings, shutdown=shutdown)))
+        with kept_for_good():
+            content = open_models(settings.models_dir)
+        services = await shutdown.unless_asked(
+            stack.enter_async_context(open_services(settings, shutdown=shutdown, content=content))
+        )
         application = await shutdown.unless_asked(stack.enter_async_context(running(settings, services, shutdown)))
         await _tell_of_keys(settings, services.database)
         _log.info("@%s is listening", application.bot.username)

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 
 from bot.delivery.shutdown import Shutdown, StoppedError, signals_ask
@@ -29,7 +28,6 @@ def run(args: argparse.Namespace) -> int:
     require_cluster()
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
-    gc.freeze()
     with telling_sentry(settings):
         asyncio.run(_serve(settings, args.scheduler))
     return 0

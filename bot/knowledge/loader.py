@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -59,9 +60,8 @@ class Folder:
         """Every file like ``pattern`` (``topics/*.toml``), of the language and of its organs: name, path and tables."""
         for form in (pattern, f"{ORGANS}/*/{pattern}"):
             for name, table in self.tables.items():
-                path = Path(name)
-                if len(path.parts) == len(Path(form).parts) and path.match(form):
-                    yield name, path, table
+                if name.count("/") == form.count("/") and fnmatchcase(name, form):
+                    yield name, Path(name), table
 
     def with_organ(self, organ: str, folder: Path) -> Self:
         """The same with the texts in ``folder`` for an organ, in place of those that the language has for it."""

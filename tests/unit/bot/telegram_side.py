@@ -20,6 +20,7 @@ from bot.delivery.rate_limiter import (
     Guarantee,
     RateLimiter,
 )
+from bot.operations.figures import Figures
 from tests.clock import HandClock
 
 PRIVATE, OTHER, GROUP = 7, 8, -100
@@ -74,12 +75,23 @@ FINAL = [
 Failure = Callable[[], TelegramError]
 
 
+class Causes(Figures):
+    """Why something was sent again."""
+
+    def __init__(self) -> None:
+        self.causes: list[str] = []
+
+    def send_repeated(self, cause: str) -> None:
+        self.causes.append(cause)
+
+
 class Telegram:
     """What a sender sends to: notes each request and its moment, and fails as often as it was told to."""
 
     def __init__(self, per_second: int = 30) -> None:
         self.clock = HandClock()
-        self.sender = RateLimiter(per_second, self.clock, uniform=lambda _, longest: longest)
+        self.figures = Causes()
+        self.sender = RateLimiter(per_second, self.clock, lambda _, longest: longest, self.figures)
         self.got: list[tuple[str, Any, float]] = []
         self.failures: list[TelegramError | None] = []
 

@@ -1,7 +1,9 @@
 """How an update comes to its end: answered, refused, tried again, or kept for the operator."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +57,7 @@ class Noted(AuditLog):
 class Desk:
     """A bot whose one handler fails as it is told, once for each error, and then answers."""
 
+    database: Database
     deliveries: Deliveries
     figures: Counted
     audit: Noted
@@ -64,11 +67,17 @@ class Desk:
     """For each error: whether the update is handled again, and whether it is kept for the operator."""
     what: str = ""
     outcome: str = ""
+    erases: bool = False
+    takes_up: tuple[int, ...] = ()
+    """The other updates of its album; each is taken up before the errors come."""
 
     async def answer(self, update: Update, _: object) -> None:
         delivery = self.deliveries.of(update)
         self.attempts.append(delivery)
-        delivery.what, delivery.outcome = self.what, self.outcome
+        delivery.what, delivery.outcome, delivery.erases = self.what, self.outcome, self.erases
+        for other in self.takes_up:
+            if not await delivery.take_up(other):
+                return
         if self.errors:
             raise self.errors.pop(0)
 
@@ -101,7 +110,8 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     application = building.updater(None).job_queue(None).build()
     database = await Database.open(database_at(tmp_path / "bot.db"))
     figures, audit = Counted(), Noted()
-    desk = Desk(Deliveries(database, StorageHealth(database), figures=figures, audit=audit), figures, audit)
+    deliveries = Deliveries(database, StorageHealth(database), figures=figures, audit=audit)
+    desk = Desk(database, deliveries, figures, audit)
     desk.deliveries.bind(application)
     application.add_handler(TypeHandler(Update, desk.answer))
     application.add_error_handler(desk.on_error)
@@ -201,3 +211,128 @@ async def test_what_was_parked_is_in_work_again_when_taken_up(desk: Desk) -> Non
     assert await delivery.take_up(1)
     [left] = await rows.recover()
     assert left.attempts == 1, "it was alone in work when its process ended"
+
+
+async def test_what_was_finished_meanwhile_is_not_handled_again(desk: Desk) -> None:
+    update = a_text()
+    await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    await desk.deliveries.rows.done(1)
+    await desk.deliveries.handle(update, desk.deliveries.application.process_update(update))
+    assert (desk.attempts, desk.figures.endings) == ([], [])
+
+
+async def test_what_failed_too_often_in_earlier_processes_is_not_begun(desk: Desk) -> None:
+    update, rows = a_text(), desk.deliveries.rows
+    await rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    for _ in range(MOST_ATTEMPTS):
+        await rows.fail(1)
+    await desk.deliveries.handle(update, desk.deliveries.application.process_update(update))
+    assert desk.attempts == []
+    assert desk.verdicts == [(False, True)], "its sender is told"
+    assert await desk.left() == ([], [1])
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "kept"), [(BadRequest, 2, []), (ZeroDivisionError, MOST_ATTEMPTS + 1, [2])]
+)
+async def test_one_picture_that_fails_does_not_end_its_album(
+    desk: Desk, error: type[Exception], attempts: int, kept: list[int]
+) -> None:
+    await desk.deliveries.rows.put(ReceivedUpdate(2, ANNA, a_text(2).to_json()))
+    desk.takes_up = (2,)
+    await desk.handle(*times(attempts - 1, error))
+    assert len(desk.attempts) == attempts
+    assert desk.figures.endings[-1] is Ending.DONE
+    assert await desk.left() == ([], kept)
+
+
+async def test_a_pause_between_attempts_holds_no_slot(desk: Desk) -> None:
+    held: list[str] = []
+
+    @asynccontextmanager
+    async def slot() -> AsyncIterator[None]:
+        held.append("taken")
+        yield
+        held.append(f"left after {len(desk.attempts)}")
+
+    update = a_text()
+    await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    desk.errors = list(times(2, NetworkError))
+    await desk.deliveries.handle(update, desk.deliveries.application.process_update(update), slot=slot)
+    assert held == ["taken", "left after 1", "taken", "left after 2", "taken", "left after 3"]
+
+
+@pytest.mark.parametrize("rejected", [True, False])
+async def test_handler_knows_when_too_many_waited_before(desk: Desk, *, rejected: bool) -> None:
+    update = a_text()
+    await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
+    coroutine = desk.deliveries.application.process_update(update)
+    await desk.deliveries.handle(update, coroutine, rejected=rejected)
+    assert [delivery.rejected for delivery in desk.attempts] == [rejected]
+
+
+@pytest.mark.parametrize("erases", [True, False])
+async def test_disk_is_cleared_after_the_press_that_deleted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, erases: bool
+) -> None:
+    unfinished_then: list[list[int]] = []
+    scrub = desk.deliveries.rows.scrub
+
+    async def note_scrub() -> None:
+        unfinished_then.append([one.update_id for one in await desk.deliveries.rows.recover()])
+        await scrub()
+
+    monkeypatch.setattr(desk.deliveries.rows, "scrub", note_scrub)
+    desk.erases = erases
+    await desk.handle()
+    assert unfinished_then == [[]] * erases
+
+
+async def test_tidying_keeps_what_is_not_old_enough(desk: Desk, tmp_path: Path) -> None:
+    rows = desk.deliveries.rows
+    days = {1: 1, 2: 3, 3: 29, 4: 31, 5: 6, 6: 8, 7: 99}
+    await rows.put(*(ReceivedUpdate(update_id, ANNA, "words") for update_id in days))
+    await rows.done(1, 2)
+    for update_id in (3, 4):
+        await rows.dead_letter(update_id, "an error")
+    for update_id in (5, 6):
+        await rows.await_consent(update_id)
+    with closing(sqlite3.connect(tmp_path / "bot.db")) as raw:
+        for update_id, ago in days.items():
+            when = (datetime.now(UTC) - timedelta(days=ago)).replace(tzinfo=None).isoformat(" ")
+            raw.execute("UPDATE inbox SET received_at = ? WHERE update_id = ?", (when, update_id))
+            raw.execute(
+                "UPDATE inbox SET finished_at = ? WHERE update_id = ? AND finished_at IS NOT NULL", (when, update_id)
+            )
+        raw.commit()
+        await desk.deliveries.tidy()
+        left = raw.execute("SELECT update_id, state, payload FROM inbox ORDER BY id").fetchall()
+    assert left == [
+        (1, "done", ""),
+        (3, "dead_letter", "words"),
+        (5, "awaiting_consent", "words"),
+        (6, "done", ""),
+        (7, "waiting", "words"),
+    ]
+
+
+async def test_tidying_forgets_strangers_and_counts_of_past_days(desk: Desk, tmp_path: Path) -> None:
+    database = desk.database
+    for chat_id in (1, 2, 3):
+        await database.people.register(chat_id, "A", "en")
+    await database.people.give_consent(3, 1)
+    today = datetime.now(UTC).date()
+    with closing(sqlite3.connect(tmp_path / "bot.db")) as raw:
+        for chat_id, ago in ((1, 6), (2, 8), (3, 99)):
+            when = (datetime.now(UTC) - timedelta(days=ago)).replace(tzinfo=None).isoformat(" ")
+            raw.execute("UPDATE people SET created_at = ? WHERE chat_id = ?", (when, chat_id))
+        for ago in range(4):
+            raw.execute(
+                "INSERT INTO usage (person_id, day, scans) SELECT id, ?, 1 FROM people WHERE chat_id = 3",
+                ((today - timedelta(days=ago)).isoformat(),),
+            )
+        raw.commit()
+        await desk.deliveries.tidy()
+        assert raw.execute("SELECT chat_id FROM people ORDER BY chat_id").fetchall() == [(1,), (3,)]
+        days = [day for (day,) in raw.execute("SELECT day FROM usage ORDER BY day DESC")]
+    assert days == [(today - timedelta(days=ago)).isoformat() for ago in range(2)]

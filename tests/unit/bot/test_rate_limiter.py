@@ -87,6 +87,26 @@ async def test_an_album_counts_as_its_pictures(telegram: Telegram) -> None:
     await later
 
 
+@pytest.mark.parametrize("endpoint", ["sendPhoto", "editMessageText", "copyMessage", "forwardMessage"])
+async def test_every_message_and_edit_counts_as_one(endpoint: str) -> None:
+    telegram = Telegram(per_second=1_000)
+    for _ in range(BURST):
+        await telegram.ask(endpoint)
+    later = telegram.ask("sendMessage")
+    await telegram.clock.advance(0.9)
+    assert len(telegram.got) == BURST
+    await telegram.clock.advance(0.2)
+    await later
+
+
+async def test_deletions_and_answers_to_presses_cost_nothing(telegram: Telegram) -> None:
+    for _ in range(2 * BURST):
+        await telegram.ask("deleteMessage")
+        await telegram.ask("answerCallbackQuery", None)
+    await asyncio.gather(*(telegram.ask("sendMessage") for _ in range(BURST)))
+    assert telegram.clock.sleeps == []
+
+
 async def test_a_text_does_not_wait_behind_a_hundred_pictures(telegram: Telegram) -> None:
     files = [telegram.ask("sendPhoto", chat) for chat in range(1, 101)]
     await telegram.clock.advance(2)

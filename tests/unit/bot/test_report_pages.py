@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from pypdf import PdfReader
+from pypdf.generic import Destination
 
 from bot.chat.languages import open_models
 from bot.scan.report_data import paper_for
@@ -26,6 +27,14 @@ def test_a_slice_takes_two_pages_and_a_study_four(code: str, kind: str) -> None:
         pdf = render(told)
         assert len(PdfReader(io.BytesIO(pdf)).pages) <= (4 if is_study else 2), paper
         assert len(pdf) < (1_500_000 if is_study else 400_000)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_a4_report_has_room_for_notes(code: str, kind: str) -> None:
+    told = as_told(kind, MODELS, LANGUAGES, code)
+    bookmarks = PdfReader(io.BytesIO(render(told))).outline
+    assert told.words.notes in [mark.title for mark in bookmarks if isinstance(mark, Destination)]
 
 
 @pytest.mark.parametrize("name", CASES)

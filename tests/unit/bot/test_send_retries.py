@@ -15,6 +15,7 @@ from bot.delivery.rate_limiter import (
     DOUBTFUL_TEXTS,
     PATIENCE,
     Guarantee,
+    leaving,
 )
 from bot.errors import MaybeSentError
 from tests.unit.bot.telegram_side import (
@@ -161,10 +162,40 @@ async def test_calls_of_the_start_are_tried_once(telegram: Telegram, endpoint: s
     assert len(telegram.got) == 2
 
 
-async def test_expired_button_press_is_not_answered(telegram: Telegram) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "patience"), [("answerCallbackQuery", 10), ("setMyCommands", 10), ("setMyDescription", 10),
+                               ("setMyShortDescription", 10), ("getFile", 60)]
+)  # fmt: skip
+async def test_what_serves_only_for_a_while_is_given_up(telegram: Telegram, endpoint: str, patience: int) -> None:
     telegram.failures = [NetworkError("Bad Gateway") for _ in range(20)]
-    answer = telegram.ask("answerCallbackQuery", None)
-    await telegram.clock.advance(60)
+    answer = telegram.ask(endpoint, None)
+    await telegram.clock.advance(patience)
     with pytest.raises(NetworkError):
         await answer
-    assert telegram.times()[-1] < 15
+    assert patience / 2 < telegram.times()[-1] < patience
+
+
+async def test_a_file_is_noted_each_time_before_it_leaves(telegram: Telegram) -> None:
+    noted: list[tuple[float, int]] = []
+
+    async def note() -> None:
+        noted.append((telegram.clock.now(), len(telegram.got)))
+
+    leaving.set(note)
+    telegram.failures = [NetworkError("Bad Gateway")]
+    sent = telegram.ask("sendPhoto")
+    await telegram.clock.advance(1)
+    await sent
+    assert noted == [(0, 0), (0.5, 1)]
+    await telegram.ask("sendMessage")
+    assert len(noted) == 2
+
+
+async def test_what_was_sent_again_is_counted_by_its_cause() -> None:
+    telegram = Telegram()
+    telegram.failures = [RetryAfter(timedelta(seconds=5)), NetworkError("Bad Gateway"), BadRequest("no")]
+    sent = telegram.ask("sendMessage")
+    await telegram.clock.advance(10)
+    with pytest.raises(BadRequest):
+        await sent
+    assert telegram.figures.causes == ["limit", "failure"]

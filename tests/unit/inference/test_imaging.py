@@ -324,6 +324,7 @@ except PictureError as error:
         ("deep_png", 16, "read"),
         ("photo", 16, "read"),
         ("largest_png", 640, "read"),
+        ("largest_png", 64, "too_many_pixels"),
     ],
 )
 def test_bad_files_cost_little_time_and_memory(drawing: str, megabytes: int, expected: str) -> None:

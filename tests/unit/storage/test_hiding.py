@@ -42,6 +42,15 @@ async def test_message_of_hidden_scan_makes_no_second_scan(db: Database, anna: P
     assert await add(db, anna.id, a_scan()) == scan
 
 
+async def test_nobody_is_pointed_to_a_hidden_scan(db: Database, anna: Person) -> None:
+    kept, hidden = await add(db, anna.id, a_scan("1")), await add(db, anna.id, a_scan("2"))
+    await db.scans.hide(anna.id, hidden.public_id)
+    newest, same_picture = await db.scans.add(anna.id, a_scan("3"))
+    assert same_picture == kept
+    assert await db.scans.following(anna.id, kept.number, 9) == (newest,)
+    assert await db.scans.labelled(anna.id, "Иван 🧠") == newest
+
+
 async def test_hidden_scan_goes_with_its_pictures_alone(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
     await add(db, anna.id, a_scan("1"))
     assert await db.scans.oldest_hidden() is None

@@ -241,8 +241,6 @@ async def test_unwritable_disk_is_reported_and_nothing_is_kept(db: Database) -> 
     with pytest.raises(StorageError, match="disk is full"):
         await db.inbox.put(ReceivedUpdate(1, ANNA, "x" * 100_000))
     assert await db.inbox.recover() == ()
-<<<<<<< HEAD
-=======
 
 
 BARE = "state = 'done' AND chat_id IS NULL AND payload = '' AND messages = '{}' AND error IS NULL"
@@ -393,4 +391,3 @@ async def test_what_another_replica_works_on_is_left_to_it(db: Database, raw: sq
     assert await db.inbox.move_on(2, 1) is None
     assert await ended_while_in_work(db) == (1, 2)  # who starts alone takes over whatever is left
     assert await db.inbox.begin(1) is not None
->>>>>>> 8ae6bb0 (The rest of a password is never taken for the host of a database)

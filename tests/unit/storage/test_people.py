@@ -39,6 +39,20 @@ async def test_consent_keeps_version_and_time_until_withdrawn(db: Database, anna
     assert (await db.people.register(ANNA, "Anna", "en")).has_consented is False
 
 
+async def test_what_one_person_chooses_is_theirs_alone(db: Database, anna: Person, boris: Person) -> None:
+    await db.people.give_consent(ANNA, 3)
+    await db.people.set_blocked(ANNA, blocked=True)
+    await db.people.set_forgets(ANNA, forgets=True)
+    await db.people.set_language(ANNA, "de")
+    chosen = await db.people.set_utc_offset(ANNA, 60)
+
+    assert await db.people.get(BORIS) == boris
+    assert await db.people.get(ANNA) == chosen
+    assert (chosen.blocked, chosen.forgets, chosen.language, chosen.utc_offset) == (True, True, "de", 60)
+    withdrawn = await db.people.withdraw_consent(ANNA)
+    assert withdrawn == replace(chosen, consent_at=None, consent_version=None)
+
+
 async def test_someone_who_blocked_the_bot_is_remembered(db: Database, anna: Person) -> None:
     assert (await db.people.set_blocked(ANNA, blocked=True)).blocked
     assert (await db.people.set_blocked(ANNA, blocked=False)).blocked is False

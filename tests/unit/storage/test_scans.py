@@ -277,12 +277,30 @@ async def test_new_label_forgets_the_report_that_shows_the_old_one(db: Database,
     scan = await add(db, anna.id, a_scan())
     for number, step in enumerate(("picture", "report")):
         await db.scans.record_message(scan.id, step, number, f"file-{step}")
+    for key in ("report.de", "sent.report"):
+        await db.scans.note_file(scan.id, key, f"file-{key}")
     await db.scans.relabel(scan.id, "Anna B.")
 
     kept = await db.scans.get(anna.id, scan.public_id)
     assert kept is not None
-    assert (kept.patient_label, kept.file_ids) == ("Anna B.", {"picture": "file-picture"})
+    assert kept.patient_label == "Anna B."
+    assert kept.file_ids == {"picture": "file-picture", "sent.report": "file-sent.report"}
     assert kept.messages == {"picture": 0, "report": 1}
+
+
+async def test_what_is_done_to_one_scan_changes_no_other(db: Database, anna: Person) -> None:
+    first, second, third = [await add(db, anna.id, a_scan(f"{number}")) for number in range(3)]
+    await db.scans.record_message(second.id, "status", 11, "file-status")
+    await db.scans.note_file(second.id, "sent", "file-sent")
+    await db.scans.relabel(second.id, None)
+
+    changed = await db.scans.get(anna.id, second.public_id)
+    file_ids = {"status": "file-status", "sent": "file-sent"}
+    assert changed == replace(second, patient_label=None, messages={"status": 11}, file_ids=file_ids)
+    await db.scans.delete(anna.id, second.public_id)
+    for scan in (first, third):
+        assert await db.scans.get(anna.id, scan.public_id) == scan
+        assert await db.scans.pictures(scan.id) == a_scan().pictures
 
 
 async def test_files_of_one_step_are_kept_under_their_own_keys(db: Database, anna: Person) -> None:
@@ -309,6 +327,7 @@ async def test_a_message_of_a_deleted_scan_is_left_alone(db: Database, anna: Per
     await db.scans.delete(anna.id, scan.public_id)
 
     await db.scans.record_message(scan.id, "report", 13)
+    await db.scans.note_file(scan.id, "sent", "file")
     await db.scans.relabel(scan.id, "Anna B.")
 
     assert await db.scans.get(anna.id, scan.public_id) is None
