@@ -222,7 +222,7 @@ class ClusterExecutor(QueuedExecutor):
     async def _have_done(self, client: Client, job: QueuedJob) -> bool:
         """Have a job done and note its answer, if there is one; whether it may be what ended a worker."""
         try:
-            return _note(job, await self._ask(client, job))
+            return note_answer(job, await self._ask(client, job))
         except KilledWorker:
             job.conclude(error=WorkerDiedError())
             return True
@@ -275,7 +275,7 @@ class _Held:
             self.task.cancel()
 
 
-def _note(job: QueuedJob, answer: object) -> bool:
+def note_answer(job: QueuedJob, answer: object) -> bool:
     """Note what a worker says came of a job, if it says that; whether its process died over it.
 
     Raises FrameError or ValidationError when it makes no sense.
