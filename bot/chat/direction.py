@@ -20,7 +20,7 @@ LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u200e", "\u200f"
 _LATIN = re.compile(r"(?<![\w:/<>\u200e])(?=/[a-z{]|@[a-z{]|\{public_id\}|\{example\})", re.ASCII)
 """A command, a user's name or a scan's id, which may begin with figures."""
 _BEGINS_IN_LATIN = re.compile(
-    r"^(?=(?:<[^>]*>|[^a-zA-Z{\u0590-\u08ff\u200f\n])*+[a-zA-Z{].*[\u0590-\u08ff])", re.MULTILINE
+    r"^(?=(?:<[^>]*>|[^a-zA-Z{\u0590-\u08ff\u200f\n])*+[a-zA-Z{].*[\u05d0-\u05ff\u0620-\u08ff])", re.MULTILINE
 )
 """Where a line begins whose first letter is Latin, or a value, and that has letters of the language behind it."""
 _NOT_READ = (SOURCES, "words.toml")
