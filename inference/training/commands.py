@@ -188,8 +188,8 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         "views": card.views,
     }
     tumor, ill = recipe.score(chances), recipe.positive(scored.labels)
-    bins = calibrate.reliability(tumor, ill)
     points = calibrate.verdict_points(tumor, ill, scored.sources, recipe.limits, placed)
+    bins = calibrate.reliability(tumor, ill, (points.negative, points.positive))
     changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
     roles = np.array([ROLES.index(c.role) for c in recipe.classes])
     if ROLES.index("finding") in roles:

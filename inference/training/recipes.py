@@ -157,7 +157,7 @@ BRAIN = Recipe(
     ),
     input=Input(side=192, channels=1, normalisation="percentile", crop="head"),
     cached_side=224,
-    class_shares=(0.19, 0.13, 0.08, 0.09, 0.18, 0.33),
+    class_shares=(0.2, 0.11, 0.07, 0.08, 0.16, 0.38),
     steps=12_000,
     peak_rate=2e-4,
     weight_decay=0.02,
@@ -174,7 +174,7 @@ BRAIN = Recipe(
     member_classes=(GLIOMA, MENINGIOMA, PITUITARY, NO_TUMOR),
     slices=True,
     # Of the places that no training saw some tumours can't be seen at all: low-grade gliomas that only FLAIR shows.
-    limits=Limits((0.05, 0.15), (0.04, 0.1)),
+    limits=Limits((0.05, 0.15), (0.03, 0.08)),
     card=card_texts.BRAIN_MRI,
 )
 BLOOD = Recipe(

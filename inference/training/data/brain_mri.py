@@ -14,30 +14,49 @@ from inference.training.data.dataset import (
     Example,
     read_index,
 )
-from inference.training.recipes import BRAIN, GLIOMA, NO_TUMOR, OTHER_FINDING
+from inference.training.recipes import (
+    BRAIN,
+    GLIOMA,
+    MENINGIOMA,
+    NO_TUMOR,
+    OTHER_FINDING,
+    PITUITARY,
+    TUMOR_OTHER,
+)
 
 UNREMARKABLE: Final = frozenset({"", "no", "healthy", "slice without lesion"})
 """What the column ``finding`` says where nothing was found in the slice."""
 CHOSEN_ON: Final = frozenset({"TCGA site FG", "TCGA site EZ"})
 """Hospitals (column ``origin``) of which no picture is trained on: what is chosen is chosen on them and on val."""
 SOURCE_BOOST: Final = {
-    (NO_TUMOR, "btp"): 2.0,
+    (NO_TUMOR, "btp"): 1.7,
     (NO_TUMOR, "vs_seg_t1c"): 2.0,
     (NO_TUMOR, "ptbp_children"): 0.5,
     (NO_TUMOR, "ad_nondemented"): 0.7,
     (NO_TUMOR, "stripped_misc"): 0.7,
     (NO_TUMOR, "dcm_qa"): 0.4,
-    (GLIOMA, "btp"): 2.0,
-    (GLIOMA, "tcga_lgg"): 2.0,
-    (NO_TUMOR, "tcga_lgg"): 1.5,
-    (GLIOMA, "medpix_vqa"): 1.5,
+    (NO_TUMOR, "sartaj"): 1.7,
+    (NO_TUMOR, "br35h"): 2.0,
+    (NO_TUMOR, "aanlib"): 1.5,
+    (NO_TUMOR, "ixi_mini"): 1.5,
+    (NO_TUMOR, "ixi_t2_small"): 1.5,
+    (NO_TUMOR, "single_subjects"): 1.3,
+    (GLIOMA, "btp"): 1.7,
+    (GLIOMA, "tcga_lgg"): 2.5,
+    (NO_TUMOR, "tcga_lgg"): 2.0,
+    (GLIOMA, "medpix_vqa"): 2.0,
+    (MENINGIOMA, "medpix_vqa"): 2.0,
+    (PITUITARY, "medpix_vqa"): 1.5,
+    (TUMOR_OTHER, "mets_t2"): 0.6,
+    (OTHER_FINDING, "fullhead_stroke"): 0.5,
 }
-"""Contrast-enhanced slices without tumour are few and matter most; the children were all warped to one template."""
+"""Contrast-enhanced slices without tumour are few and matter much; so do healthy ones of the web, which look like
+nothing else, and tumours of the archive's many hospitals. The children were all warped to one template."""
 SEQUENCE_BOOST: Final = {
-    (GLIOMA, "tcga_lgg", "T1"): 2.0,
-    (GLIOMA, "tcga_lgg", "T1c"): 1.3,
-    (NO_TUMOR, "tcga_lgg", "T1"): 1.3,
-    (NO_TUMOR, "tcga_lgg", "T1c"): 1.3,
+    (GLIOMA, "tcga_lgg", "T1"): 2.2,
+    (GLIOMA, "tcga_lgg", "T1c"): 1.5,
+    (NO_TUMOR, "tcga_lgg", "T1"): 1.5,
+    (NO_TUMOR, "tcga_lgg", "T1c"): 1.5,
 }
 """Within a source: low-grade gliomas in T1 are what is missed most."""
 HEALTHY_VOLUMES: Final = {

@@ -15,9 +15,16 @@ from inference.training.fit import augment
 
 PASTED = 0.22
 """Share of the movable tumours that are pasted into a slice of another place."""
+VEILED = 0.12
+"""Share of the outlined gliomas whose outline lies in a slice of another place whose own tissue is darker or brighter
+there: a low-grade glioma as T1 shows it, of which too few are to be had."""
+VEIL_DARK = 0.65
+"""Share of these that are darker (T1) and not brighter (T2, FLAIR) than what is around them."""
+DARKER, BRIGHTER = (12.0, 60.0), (25.0, 110.0)
+"""By how many levels."""
 PATCHED = 0.15
 """Share of the slices without tumour with tissue pasted in from another: a seam must not mean a tumour."""
-REMOVED_SHARE = 0.2
+REMOVED_SHARE = 0.16
 """Share of the draws without tumour that are slices whose tumour was taken out."""
 DIFFUSE, DIFFUSE_WEIGHT = "glioma", 0.35
 """A glioma reaches beyond its outline: a slice that it was taken out of may still look ill, and counts for less."""
@@ -160,6 +167,17 @@ def implant(picture: Picture, mask: Mask, host: Picture) -> Picture | None:
     return np.asarray((picture * soft + host * (1 - soft)).astype(np.uint8))
 
 
+def veil(mask: Mask, host: Picture, rng: np.random.Generator) -> Picture | None:
+    """``host`` [S, S, 1], its own tissue darker or brighter and flatter in ``mask``; None where it has none there."""
+    if (host[mask] > TISSUE).mean() < 0.9:
+        return None
+    soft = (feather(mask, 1) * rng.uniform(0.7, 1.0))[..., None]
+    shift = -rng.uniform(*DARKER) if rng.random() < VEIL_DARK else rng.uniform(*BRIGHTER)
+    mean = float(host[mask].mean())
+    changed = mean + shift + (host - mean) * rng.uniform(0.25, 0.8)
+    return np.asarray((changed * soft + host * (1 - soft)).clip(0, 255).astype(np.uint8))
+
+
 def transplant(
     arrays: Arrays, clear: int, movable: tuple[int, ...], chosen: NDArray[np.intp], hosts: Any, rng: Any
 ) -> tuple[Any, Any]:
@@ -175,6 +193,8 @@ def transplant(
         label = arrays.labels[index]
         if label in movable and arrays.masked[index] and luck[i] < PASTED:
             result = implant(arrays.pictures[index], arrays.masks[index] > 0, arrays.pictures[hosts[i]])
+        elif arrays.examples[index].label == DIFFUSE and arrays.masked[index] and luck[i] > 1 - VEILED:
+            result = veil(arrays.masks[index] > 0, arrays.pictures[hosts[i]], rng)
         elif label == clear and len(outlined) and luck[i] < PATCHED:
             shape = arrays.masks[rng.choice(outlined)] > 0
             donor = arrays.pictures[hosts[i]]
@@ -220,7 +240,7 @@ def vary(pictures: Any, masks: Any, ellipses: Any, side: int, pool: Any) -> tupl
     )
     pictures, masks = both[..., :1], both[..., 1:]
     pictures = augment.tones(pictures, 0.45, 0.35)
-    pictures = repaint(pictures, masks, 0.25)
+    pictures = repaint(pictures, masks, 0.3)
     pictures = augment.levels(pictures, 0.2, 0.45)
     pictures = augment.shading(pictures, 0.15)
     pictures = augment.low_resolution(augment.sharpness(pictures, 0.7), 0.15)

@@ -102,27 +102,31 @@ def max_tta_disagreement(tta_disagreement: Floats, right: NDArray[np.bool_]) -> 
     return round(max(LEAST_APART, float(np.quantile(tta_disagreement[right], 1 - WITHHELD_FOR_VIEWS))), 3)
 
 
-def reliability(tumor: Floats, is_tumor: NDArray[np.bool_]) -> tuple[ScoreBin, ...]:
+def reliability(tumor: Floats, is_tumor: NDArray[np.bool_], apart: tuple[float, ...] = ()) -> tuple[ScoreBin, ...]:
     """What pictures with such a probability of any tumour really showed.
 
     Neighbouring bins are joined until each holds ``LEAST_IN_BIN`` pictures (a sixteenth of all where there are few) and
-    a higher score never means fewer tumours (pool adjacent violators, Zadrozny & Elkan 2002).
+    a higher score never means fewer tumours (pool adjacent violators, Zadrozny & Elkan 2002). Across the scores of
+    ``apart``, at which something else is told, a bin is joined only where its own side has no other: what is told of
+    the surer ones must not hang on the doubtful ones beside them.
     """
-    which = np.minimum(np.searchsorted(BIN_EDGES, tumor, "right") - 1, len(BIN_EDGES) - 2)
+    edges = sorted({*BIN_EDGES, *apart})
+    which = np.minimum(np.searchsorted(edges, tumor, "right") - 1, len(edges) - 2)
     bins = [
         ScoreBin(
-            low=BIN_EDGES[b],
-            high=BIN_EDGES[b + 1],
+            low=edges[b],
+            high=edges[b + 1],
             pictures=int((which == b).sum()),
             tumors=int(is_tumor[which == b].sum()),
         )
-        for b in range(len(BIN_EDGES) - 1)
+        for b in range(len(edges) - 1)
     ]
     # Of few pictures in all, bins of fifty would be one bin, which tells nothing.
     least = min(LEAST_IN_BIN, max(LEAST_OF_FEW, len(tumor) // 16))
     while len(bins) > 1 and min(b.pictures for b in bins) < least:
         i = min(range(len(bins)), key=lambda i: bins[i].pictures)
-        neighbours = [j for j in (i - 1, i + 1) if 0 <= j < len(bins)]
+        beside = [j for j in (i - 1, i + 1) if 0 <= j < len(bins)]
+        neighbours = [j for j in beside if bins[max(i, j)].low not in apart] or beside
         first = min(i, min(neighbours, key=lambda j: bins[j].pictures))
         bins[first : first + 2] = [_joined(bins[first], bins[first + 1])]
     rising: list[ScoreBin] = []

@@ -147,6 +147,20 @@ def test_reliability_of_few_pictures_is_one_bin() -> None:
     assert [b.pictures for b in bins] == [15]
 
 
+def test_doubtful_scores_do_not_silence_surer_ones_beside_them() -> None:
+    clear = [0.01] * 100 + [0.5] * 8 + [0.65] * 12
+    scores, ill = np.array(clear + [0.75] * 12 + [0.97] * 100), np.arange(232) >= len(clear)
+    points = OperatingPoints(positive=0.7, negative=0.3, finding=1.0)
+    joined = calibrate.reliability(scores, ill)
+    bins = calibrate.reliability(scores, ill, (points.negative, points.positive))
+
+    assert calibrate.agreeing(points, joined).positive > 0.75, "these are what the edges are for"
+    assert 0.7 in {b.low for b in bins}
+    assert calibrate.agreeing(points, bins) == points
+    assert sum(b.pictures for b in bins) == 232
+    assert min(b.pictures for b in bins) >= 232 // 16
+
+
 def test_nothing_is_told_where_tests_contradicted_too_often() -> None:
     told = [(0.0, 0.05, 100, 2), (0.05, 0.2, 40, 14), (0.2, 0.8, 40, 30), (0.8, 1.0, 100, 99)]
     bins = tuple(ScoreBin(low=low, high=high, pictures=n, tumors=k) for low, high, n, k in told)

@@ -93,7 +93,7 @@ def test_implanted_tumor_lies_in_host_tissue_or_is_refused() -> None:
 
 
 def test_transplants_mend_both_sides_and_spare_stored_pictures() -> None:
-    stored = arrays([0] * 30 + [2] * 5 + [FREE] * 60)
+    stored = arrays([1] * 30 + [2] * 5 + [FREE] * 60)
     before = stored.pictures.copy()
     chosen = np.arange(len(stored.labels))
     pictures, mended = lesions.transplant(stored, FREE, (0, 1), chosen, np.full(95, 40), np.random.default_rng(2))
@@ -105,6 +105,33 @@ def test_transplants_mend_both_sides_and_spare_stored_pictures() -> None:
     assert np.array_equal(pictures[~mended], before[~mended])
     assert pictures[:30][mended[:30]][:, spot()].mean() > 230
     assert pictures[35:][mended[35:]][:, spot()].mean() < 120, "a seam must not mean a tumour"
+
+
+def test_veiled_tumor_is_hosts_tissue_and_nothing_beside_it() -> None:
+    rng = np.random.default_rng(4)
+    host, mask = head(rng)[..., None], spot(radius=9)
+    shifts = []
+    for _ in range(40):
+        veiled = lesions.veil(mask, host, rng)
+        assert veiled is not None
+        assert veiled.shape == host.shape
+        assert np.array_equal(veiled[~spot(radius=16)], host[~spot(radius=16)])
+        shifts.append(float(veiled[spot(radius=6)].mean()) - float(host[spot(radius=6)].mean()))
+    assert min(shifts) < -25, "T1 shows it dark"
+    assert max(shifts) > 25, "T2 and FLAIR show it bright"
+    assert np.mean(np.array(shifts) < 0) > 0.5, "what is missed is seen in T1"
+    assert lesions.veil(mask, np.zeros_like(host), rng) is None
+
+
+def test_some_gliomas_are_veiled_in_other_slices_and_nothing_else() -> None:
+    stored = arrays([BRAIN.class_names.index("glioma")] * 60 + [1] * 30 + [FREE] * 10)
+    chosen = np.arange(len(stored.labels))
+    pictures, mended = lesions.transplant(stored, FREE, (), chosen, np.full(100, 95), np.random.default_rng(3))
+
+    assert 0 < mended[:60].sum() < 20
+    assert not mended[60:90].any(), "of other kinds there are enough"
+    beside = ~spot(radius=14)
+    assert all(np.array_equal(pictures[i][beside], stored.pictures[95][beside]) for i in np.flatnonzero(mended[:60]))
 
 
 def test_repainting_changes_only_inside_a_tumors_outline() -> None:

@@ -47,6 +47,17 @@ def test_parts_together_tell_more_than_class_maps_alone() -> None:
     assert right(weights) > right(Weights.of(BRAIN, 0.0, 0.0)) + 0.05
 
 
+def test_member_has_no_say_where_it_adds_next_to_nothing() -> None:
+    def asked(lesion: float, hint: float) -> float:
+        scores, examples = drawn(900, 1.0, lesion, 0.0)
+        ill = BRAIN.tumors[[NAMES.index(e.label) for e in examples]]
+        member = scores.member + hint * np.where(ill[:, None], [1, 1, 1, -1], 0)
+        return mix.fit(BRAIN, replace(scores, member=member), examples).member_any
+
+    assert asked(2.0, 0.15) == 0
+    assert asked(1.0, 2.0) > 0, "elsewhere it is heard"
+
+
 def test_member_that_knows_kind_is_asked_for_it() -> None:
     scores, examples = drawn(900, 0.3, 2.0, 3.0)
     blind = Scores(scores.classes, scores.lesion, np.random.default_rng(0).normal(0, 1, scores.member.shape))
