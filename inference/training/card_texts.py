@@ -42,8 +42,9 @@ BRAIN_MRI = CardTexts(
         "On screens and photos of them the version before was measured, this one was not: of 25 tumours of val 19 were "
         "told signs from drawn photos of a screen or a film, 20 when sent directly; on twelve drawn styles of screens "
         "none fewer than directly (python -m inference.training.measure.screens).",
-        "How it stands changed pictures (evaluate --robust) and how much it leans on where a picture comes from "
-        "(shortcuts) was not measured for this version.",
+        "Of slices whose tumour was covered by tissue beside it more than one in four is still told signs: it also "
+        "goes by what a tumour does around itself, and by where a picture comes from.",
+        "How it stands changed pictures (evaluate --robust) was not measured for this version.",
         "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
         "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
         "nothing.",
