@@ -11,7 +11,7 @@ import pytest
 from inference.workers import fairness
 from inference.workers.executor import AnalysisTimeoutError
 from inference.workers.fairness import FIRST_PAUSE, FORGIVEN_AFTER, HALF_LIFE, LONGEST_PAUSE, WorkerTime
-from inference.workers.queued import TIMEOUT
+from inference.workers.local import LocalExecutor
 from tests.clock import HandClock
 from tests.probe_jobs import hang, process_id, sleep_a_little, wait_for
 from tests.unit.inference.test_executor import LONG, local_executor
@@ -102,31 +102,27 @@ async def test_timeout_is_noted_before_its_sender_hears_of_it(monkeypatch: pytes
 
 async def test_senders_of_overlong_jobs_leave_a_worker_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "FIRST_PAUSE", 0.01)
-    carla = 3
-    async with local_executor(2) as executor:
+    async with local_executor(2, timeout=LONG) as executor:
         for client in (ANNA, BORIS):
             with pytest.raises(AnalysisTimeoutError):
                 await executor.run(hang, None, timeout=1.0, client=client)
-        told = tmp_path / "told"
-        os.mkfifo(told)
-        slow = [
-            asyncio.ensure_future(executor.run(hang, told, timeout=LONG, client=client)) for client in (ANNA, BORIS)
-        ]
-        assert await asyncio.to_thread(told.read_text) == "running"
-        assert [await executor.run(process_id, client=carla) for _ in range(3)]
-        for job in slow:
-            job.cancel()
+        # With the limit that any picture has: a longer one alone would make them wait for each other.
+        await others_find_a_worker(executor, tmp_path, LONG)
 
 
 async def test_long_jobs_of_many_people_leave_a_worker_free(tmp_path: Path) -> None:
-    async with local_executor(2) as executor:
-        told = tmp_path / "told"
-        os.mkfifo(told)
-        longer = TIMEOUT + 1  # as a container has, which nobody has sent too long before
-        slow = [
-            asyncio.ensure_future(executor.run(hang, told, timeout=longer, client=client)) for client in (ANNA, BORIS)
-        ]
-        assert await asyncio.to_thread(told.read_text) == "running"
-        assert [await executor.run(process_id, client=3) for _ in range(3)]
-        for job in slow:
-            job.cancel()
+    async with local_executor(2, timeout=LONG) as executor:
+        # As a container has, which nobody has sent too long before.
+        await others_find_a_worker(executor, tmp_path, LONG + 1)
+
+
+async def others_find_a_worker(executor: LocalExecutor, folder: Path, limit: float) -> None:
+    """While two people have jobs that last until their limit."""
+    told = folder / "told"
+    os.mkfifo(told)
+    slow = [asyncio.ensure_future(executor.run(hang, told, timeout=limit, client=client)) for client in (ANNA, BORIS)]
+    assert await asyncio.to_thread(told.read_text) == "running"
+    assert [await executor.run(process_id, client=3) for _ in range(3)]
+    assert not any(job.done() for job in slow)
+    for job in slow:
+        job.cancel()
