@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inference import lesion_net
 from inference.card import Architecture, LesionArchitecture
-from inference.efficientnet import STAGES, efficientnet_lite0
+from inference.efficientnet import STAGES, TEXTURE_STAGES, efficientnet_lite0
 from inference.layers import ACTIVATIONS, FEATURES, LOGITS, MAPS, Bias, residual_activations
 
 
@@ -64,6 +64,16 @@ def _pooled_backbone(side: int, channels: int, n_classes: int) -> keras.Model:
     logits = Bias(dtype="float32", name=LOGITS)(layers.GlobalAveragePooling2D(dtype="float32", name="map_mean")(maps))
     features = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)
     return keras.Model(picture, {"logits": logits, "maps": maps, "features": features})
+
+
+def texture_net(side: int) -> keras.Model:
+    """EfficientNet-Lite0's first three stages, fixed: [B, side, side, 3] in 0..1 to {"features": [B, 40]}, their mean.
+
+    What reads the textures of white cells (``inference.cells.textures``).
+    """
+    picture = keras.Input((side, side, 3), name="picture")
+    x = efficientnet_lite0(Colours(name="colours")(picture), fixed=len(STAGES), stages=TEXTURE_STAGES)[-1]
+    return keras.Model(picture, {"features": layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)})
 
 
 def _judge_cells(side: int, channels: int, n_classes: int) -> keras.Model:

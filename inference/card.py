@@ -69,9 +69,11 @@ class Input(_Part):
     """How a picture becomes the tensor [1, side, side, channels] (see ``inference.preprocess``)."""
 
     side: int
-    channels: Annotated[int, Field(ge=1, le=64)]
+    channels: Annotated[int, Field(ge=1, le=80)]
     normalisation: Literal["none", "percentile", "stain", "cells"]
-    """"cells": no picture but what is measured of each white cell in it, one place a cell (``cell_measures``)."""
+    """"cells": no picture but what is measured of each white cell in it, one place a cell (``cells.measures``)."""
+    textures: Annotated[int, Field(ge=0, le=64)] = 0
+    """So many of the channels of "cells" are read by a pretrained net (``cells.textures``), whose file lies beside."""
     crop: Literal["none", "head"] = "none"
     """"head": only the box around the tissue is read, so that margins and burned-in marks take no part."""
 

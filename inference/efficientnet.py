@@ -36,6 +36,9 @@ STAGES: Final = tuple(
 FIXED_STAGES: Final = 3
 """The stem and this many stages (edges, textures, strides up to 8) keep what ImageNet taught them."""
 
+TEXTURE_STAGES: Final = 3
+"""The stem and this many stages read the textures of white cells: at a stride of 8, 40 numbers a place."""
+
 
 def conv(
     x: Any, name: str, width: int, kernel: int = 1, stride: int = 1, *, relu6: bool = True, bias: bool = True,
@@ -62,11 +65,11 @@ def depthwise(
     return layers.ReLU(6.0, name=f"{name}_relu6")(y) if relu6 else y
 
 
-def efficientnet_lite0(x: Any, *, fixed: int = FIXED_STAGES) -> list[Any]:
-    """The outputs of the seven stages for ``x`` [B, S, S, 1 or 3]; the first ``fixed`` stages are not trainable."""
+def efficientnet_lite0(x: Any, *, fixed: int = FIXED_STAGES, stages: int = len(STAGES)) -> list[Any]:
+    """The outputs of the first ``stages`` for ``x`` [B, S, S, 1 or 3]; of these the first ``fixed`` are not trained."""
     x = conv(x, "stem", STEM_WIDTH, 3, 2, trainable=fixed == 0)
     outputs = []
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(STAGES[:stages]):
         trainable = number >= fixed
         for block in range(stage.blocks):
             name = f"s{number}b{block}"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from inference.analysis import ModelIdentity
 from inference.backends import WEIGHTS, Backend, BackendName, Outputs, load_backend
 from inference.card import ModelCard, ModelError
-from inference.cells.finder import Outline, find
-from inference.cells.measures import cell_tensor, own_evidence
+from inference.cells.finder import Field, Outline, find
+from inference.cells.measures import CHANNELS, cell_tensor, own_evidence
+from inference.cells.textures import TEXTURES, TEXTURES_FILE, TextureReader
 from inference.decision import any_tumor, probabilities
 from inference.preprocess import Placement, place
 from inference.registry import Entry
@@ -45,6 +46,8 @@ class Model:
     card: ModelCard
     backend: Backend
     identity: ModelIdentity
+    textures: TextureReader | None = None
+    """Reads each white cell, where the card asks for it."""
 
     @classmethod
     def load(cls, entry: Entry, backend: BackendName = "litert") -> Self:
@@ -53,12 +56,24 @@ class Model:
         if weights not in card.sha256:
             raise ModelError(f"{entry.folder / 'card.json'} has no checksum for {weights}: reinstall the package")
         identity = ModelIdentity(card.name, card.version, card.sha256[weights])
-        return cls(card, load_backend(backend, entry.folder, card), identity)
+        textures = _textures(entry)
+        return cls(card, load_backend(backend, entry.folder, card), identity, textures)
+
+    def tensor(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the weights are run on for a picture (H x W x 3): [1, side, side, channels]."""
+        return self._tensor_of(find(rgb)) if self._of_cells else place(rgb, self.card.input)[0]
+
+    @property
+    def _of_cells(self) -> bool:
+        return self.card.input.normalisation == "cells"
+
+    def _tensor_of(self, field: Field) -> NDArray[np.float32]:
+        return cell_tensor(field, self.textures.read(field) if self.textures else None)
 
     def read(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Run the model on a picture (H x W x 3). Raises ModelError when what comes out is no number."""
-        field = find(rgb) if self.card.input.normalisation == "cells" else None
-        plain, placement = (cell_tensor(field), None) if field else place(rgb, self.card.input)
+        field = find(rgb) if self._of_cells else None
+        plain, placement = (self._tensor_of(field), None) if field else place(rgb, self.card.input)
         views = self._views(plain)
         outputs = views[0] if len(views) == 1 else mean(views)
         if not np.isfinite(outputs.logits).all():
@@ -86,3 +101,20 @@ def mean(views: Sequence[Outputs]) -> Outputs:
     return Outputs(
         *(np.mean([getattr(view, name) for view in views], axis=0) for name in ("logits", "maps", "features"))
     )
+
+
+def _textures(entry: Entry) -> TextureReader | None:
+    """The reader of textures beside a model of cells. Raises ModelError when the card and the files don't fit."""
+    spec, path = entry.card.input, entry.folder / TEXTURES_FILE
+    if spec.normalisation == "cells" and (
+        spec.textures not in (0, TEXTURES) or spec.channels != CHANNELS + spec.textures
+    ):
+        raise ModelError(
+            f"{entry.folder / 'card.json'}: input: a model of cells has {CHANNELS} channels, or {CHANNELS + TEXTURES} "
+            f"with {TEXTURES} textures: reinstall the package"
+        )
+    if not spec.textures:
+        return None
+    if TEXTURES_FILE not in entry.card.sha256:
+        raise ModelError(f"{entry.folder / 'card.json'} has no checksum for {TEXTURES_FILE}: reinstall the package")
+    return TextureReader.load(path)

@@ -67,8 +67,10 @@ def whole(width: int, height: int, side: int) -> Placement:
 def tensor(picture: NDArray[np.uint8], spec: Input) -> NDArray[np.float32]:
     """Letterbox ``picture`` (H x W x 3, RGB) and normalise it as ``spec`` says: [1, side, side, channels] float32.
 
-    Raises ValueError when the picture is not uint8 H x W x 3.
+    Raises ValueError when the picture is not uint8 H x W x 3, or when a model's own files are needed: ``Model.tensor``.
     """
+    if spec.textures:
+        raise ValueError("textures of cells are read by a file beside the model: ask the model for its tensor")
     if spec.normalisation == "cells":
         return measures.tensor(picture)
     return place(picture, spec)[0]

@@ -18,7 +18,9 @@ over the same at its edge: what a lens blurs, it blurs in both. ``clumps``: the 
 what lies around it. ``unlike_...``: squared distance from the middle cell of the picture, drawn towards what is usual
 where there are few cells."""
 CHANNELS = len(MEASURES) + 1
-"""Channels of the tensor: the measures, and the cell's part in the mean (0 where there is no cell)."""
+"""Channels of the tensor: the measures, and the cell's part in the mean (0 where there is no cell).
+
+Where a model also reads textures (``inference.cells.textures``), these stand between the measures and the part."""
 
 _TYPICAL = np.array([0.3, 0.74, 0.25, 0.03, -0.47, 0.36, 1.0, 1.0], np.float32)
 _SPREAD = np.array([0.25, 0.08, 0.15, 0.06, 0.33, 0.18, 0.7, 0.7], np.float32)
@@ -40,28 +42,29 @@ def tensor(rgb: NDArray[np.uint8]) -> Floats:
     return cell_tensor(find(rgb))
 
 
-def cell_tensor(field: Field) -> Floats:
-    """[1, GRID, GRID, CHANNELS]: one place a cell, the rest 0.
+def cell_tensor(field: Field, textures: Floats | None = None) -> Floats:
+    """[1, GRID, GRID, CHANNELS + T]: one place a cell, the rest 0; ``textures`` [n, T] stand before the last channel.
 
     The last channel is MOST / (n + 1): the mean over the sheet is then that over the n cells and one that says nothing,
     so that a single cell never counts as much as many.
     """
-    places = np.zeros((MOST, CHANNELS), np.float32)
     count = len(field.cells)
+    wide = 0 if textures is None else textures.shape[1]
+    places = np.zeros((MOST, CHANNELS + wide), np.float32)
     if count:
-        places[:count, :-1] = np.clip((measure(field) - _TYPICAL) / _SPREAD, -_FARTHEST, _FARTHEST)
+        own = np.clip((measure(field) - _TYPICAL) / _SPREAD, -_FARTHEST, _FARTHEST)
+        places[:count, : len(MEASURES)] = own
+        if textures is not None:
+            places[:count, len(MEASURES) : -1] = textures
         places[:count, -1] = MOST / (count + 1)
-    return places.reshape(1, GRID, GRID, CHANNELS)
+    return places.reshape(1, GRID, GRID, CHANNELS + wide)
 
 
 def measure(field: Field) -> Floats:
     """The ``MEASURES`` of every cell: [n, len(MEASURES)], n at least 1."""
     cut = crops(field)
-    radius = np.array([cell.radius for cell in field.cells], np.float32)[:, None, None]
     green, stain = cut[:, 1], violet(cut.transpose(1, 0, 2, 3))
-    heart = _from_middle < np.maximum(0.7 * radius, 1)
-    own = _sum(stain * heart) / _sum(heart)
-    nucleus = (_from_middle < 1.5 * radius) & (stain > 0.5 * own[:, None, None])
+    nucleus, own = nuclei(field, stain)
     area = np.maximum(_sum(nucleus), 9)
     dark = np.maximum(_sum(green * nucleus) / area, 0.05)
     pale = np.array([np.percentile(g[m], 10) if m.any() else d for g, m, d in zip(green, nucleus, dark, strict=True)])
@@ -81,6 +84,14 @@ def measure(field: Field) -> Floats:
     grain, clumps = chromatin(np.asarray(green / dark[:, None, None], np.float32), nucleus, near)
     unlike = _unlike(np.log(dark), _STAIN), _unlike(size, _SIZE)
     return np.stack((size, pale / dark, long, around, grain, clumps, *unlike), axis=1).astype(np.float32)
+
+
+def nuclei(field: Field, stain: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Which places of the crops' ``stain`` [n, CELL, CELL] (``violet``) are the nucleus, and its own stain [n]."""
+    radius = np.array([cell.radius for cell in field.cells], np.float32)[:, None, None]
+    heart = _from_middle < np.maximum(0.7 * radius, 1)
+    own = _sum(stain * heart) / _sum(heart)
+    return (_from_middle < 1.5 * radius) & (stain > 0.5 * own[:, None, None]), own
 
 
 def chromatin(shares: Floats, nucleus: NDArray[np.bool_], near: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -65,19 +65,23 @@ BLOOD_SMEAR = CardTexts(
     ),
     known_failures=(
         "It knows eight things of each white cell (how large and how long the nucleus is, how pale in places, how "
-        "grainy and how clumped inside, what lies around it, and how unlike its neighbours it is) and nothing of a "
-        "doctor's other signs: granules, nucleoli, Auer rods, cell counts.",
+        "grainy and how clumped inside, what lies around it, and how unlike its neighbours it is) and what a net for "
+        "everyday pictures sees of its textures; nothing tells it what granules, nucleoli or Auer rods are, and it "
+        "counts no kinds of cells.",
         'A picture of one cell, or of two, often gets no other answer than "not sure": leukaemia shows in many cells.',
-        'In laboratories that it has not seen it says "not sure" to about two pictures of five, and "signs" to up to'
-        " one in twenty of the normal ones; large normal cells (monocytes, immature granulocytes, basophils) look to"
-        " it most like blasts.",
+        'In looks that it has not seen it says "not sure" to nearly half of the pictures, and in two laboratories more '
+        '(extra_test) to two of three; "signs" to up to one in twenty of the normal ones, in one set of very large, '
+        "pale fields (lisc_normal) to one in twelve. Large normal cells (monocytes, immature granulocytes, basophils) "
+        "look to it most like blasts.",
+        "Textures tell slides of one laboratory apart, too: of single slides left out some are told signs less often "
+        "than by the measures alone (Early 29 instead of 49 of 100).",
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the eight "
         "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it"
         " somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
-        "Very bright pictures are read worse: at a gamma of 0.6 one in ten was told the wrong answer. Blurred ones "
-        'and photos of a screen are told "not sure" more often; in photos with a room around one in twenty was told '
-        "wrong.",
+        "How it reads changed pictures was measured for the version before alone. Very bright ones were read worse: at "
+        "a gamma of 0.6 one in ten was told the wrong answer; blurred ones and photos of a screen were told not sure "
+        "more often, and in photos with a room around one in twenty was told wrong.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
         "The test looks took no part in the training, but were looked at more than once while the measures were "
         "chosen.",

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from inference.analyser import Analyser
 from inference.card import MODELS_DIR, ROLES, ModelCard, OperatingPoints, load_card
+from inference.cells.textures import TEXTURES_FILE
 from inference.gate.ood_detector import DETECTOR_FILE
 from inference.model import Model
 from inference.registry import Entry
@@ -145,13 +146,19 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
         "trained_on": evaluate.provenance(learned_from),
         "made_with": card.made_with | made,
     }
-    if recipe.architecture.backbone:
+    if recipe.architecture.backbone or recipe.input.textures:
         changes["made_with"] |= {"backbone": backbone.CREDIT}
-    if recipe.organ is None:
-        detector = Path(shutil.copy(run_folder(recipe, args) / DETECTOR_FILE, folder))
-        changes["sha256"] = card.sha256 | {DETECTOR_FILE: export.checksum(detector)}
+    beside = [DETECTOR_FILE] if recipe.organ is None else [TEXTURES_FILE] if recipe.input.textures else []
+    for name in beside:
+        changes["sha256"] = card.sha256 | {name: export.checksum(_copied(run_folder(recipe, args) / name, folder))}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: exported to {folder}")
+
+
+def _copied(made: Path, folder: Path) -> Path:
+    if not made.exists():
+        raise DataError(f"{made} is missing: run python -m inference.training train {folder.name}")
+    return Path(shutil.copy(made, folder))
 
 
 def choosing(examples: Sequence[Example]) -> list[Example]:
@@ -265,7 +272,7 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
         if recipe.of_cells and (unseen := unseen_domains(recipe, args)):
             found["domains_left_out"] = evaluate.domains_left_out(recipe, card, unseen)
             sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
-            found["pairs_left_out"] = cells_compare.figures(sheets, (cells_compare.SHIPPED, cells_compare.COLOUR))
+            found["pairs_left_out"] = cells_compare.figures(sheets, cells_compare.IN_CARD)
     if audited := audit.kept(args.runs, recipe, examples):
         found["data_audit"] = audited
     updated = card.model_copy(
@@ -297,8 +304,8 @@ def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:
 
 def run_compare(recipe: Recipe, args: argparse.Namespace) -> None:
     """Print what the models in ``--models`` and in ``--against`` say of the same pictures, side by side."""
-    if not recipe.organ or recipe.of_cells:
-        say(f"{recipe.name}: models are compared on pictures of places, which only the brain has")
+    if not recipe.organ:
+        say(f"{recipe.name}: what its detector says of places left out is compared by evaluate")
         return
     examples = dataset.examples_for(recipe, dataset.data_root(args.data))
     chosen = [e for e in examples if compare.set_of(e)]

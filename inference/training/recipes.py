@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from inference.card import OTHER, Architecture, Input, LesionArchitecture, Member, ModelClass, Name, View
 from inference.cells.finder import GRID
 from inference.cells.measures import CHANNELS
+from inference.cells.textures import TEXTURES
 from inference.training import card_texts
 from inference.training.card_texts import CardTexts
 
@@ -185,7 +186,7 @@ BLOOD = Recipe(
         ModelClass(name=NO_LEUKEMIA, words="no leukaemia"),
     ),
     architecture=Architecture(stem=0, widths=(), blocks=(), strides=()),
-    input=Input(side=GRID, channels=CHANNELS, normalisation="cells"),
+    input=Input(side=GRID, channels=CHANNELS + TEXTURES, normalisation="cells", textures=TEXTURES),
     cached_side=GRID,
     class_shares=(0.5, 0.5),
     # A source is a look that the model had not seen.

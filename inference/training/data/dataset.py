@@ -31,6 +31,8 @@ LEVELS = {"none": 1.0, "percentile": MAX_LEVEL, "stain": MAX_DENSITY}
 
 BLOOD_TEST_LOOKS = ("bccd", "Pre_yellow_sparse")
 """Looks (slide or laboratory) that the shipped model never sees: one tumour-free, one with leukaemia."""
+BLOOD_LABORATORIES = ("raabin_txl", "lisc_normal")
+"""Sets of ``blood_more`` with white cells to judge, all of them normal."""
 CT_AMONG_MRI = frozenset(
     f"{number:05}.jpg"
     for number in (
@@ -219,6 +221,29 @@ def blood_examples(root: Path) -> list[Example]:
     return examples
 
 
+def smear_examples(root: Path) -> list[Example]:
+    """``blood_examples`` and, where there is ``blood_more``, the normal white cells of two laboratories more.
+
+    These are ``EXTRA_TEST``: learned from they would only teach that another laboratory means health.
+    """
+    folder = root / "blood_more"
+    if not folder.exists():
+        return blood_examples(root)
+    rows = read_index(folder / "index.csv", ("file", "source", "slide", "field_group"))
+    return blood_examples(root) + [
+        Example(
+            path=folder / row["file"],
+            label=NO_LEUKEMIA,
+            part=EXTRA_TEST,
+            source=row["source"],
+            group=row["field_group"] or row["file"],
+            detail=row["slide"],
+        )
+        for row in rows
+        if row["source"] in BLOOD_LABORATORIES
+    ]
+
+
 def slice_examples(root: Path) -> list[Example]:
     """The brain slices without what the web sets wrongly call MRI."""
     return [e for e in brain_examples(root) if e.path.name not in CT_AMONG_MRI]
@@ -230,7 +255,7 @@ def examples_for(recipe: Recipe, root: Path) -> list[Example]:
     from inference.training.data.gate_pictures import gate_examples
     from inference.training.data.own_pictures import is_own, own_examples
 
-    shipped = {"gate": gate_examples, BRAIN_MRI: brain_mri_examples, BLOOD_SMEAR: blood_examples}
+    shipped = {"gate": gate_examples, BRAIN_MRI: brain_mri_examples, BLOOD_SMEAR: smear_examples}
 
     if is_own(root):
         return own_examples(recipe, root)

@@ -96,13 +96,14 @@ def folded(state: dict[str, NDArray[Any]]) -> Weights:
     return weights
 
 
-def fill(model: keras.Model, weights: Weights) -> None:
+def fill(model: keras.Model, weights: Weights, stages: int = len(STAGES)) -> None:
     """Put the backbone's weights into the layers of ``model`` that bear their names.
 
     A grey model (one channel) gets the sum over the stem's three: the same answer as for a grey picture shown in RGB.
-    Raises ValueError when a layer is missing or of another shape.
+    ``stages`` says how many the model has. Raises ValueError when a layer is missing or of another shape.
     """
-    for name in sorted({key.partition("/")[0] for key in weights}):
+    within = ("stem", *(f"s{number}b" for number in range(stages)))
+    for name in sorted({key.partition("/")[0] for key in weights if key.startswith(within)}):
         layer = model.get_layer(name)
         kernel, bias = weights[f"{name}/w"], weights[f"{name}/b"]
         if name == "stem" and layer.kernel.shape[2] == 1:

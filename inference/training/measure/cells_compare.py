@@ -1,29 +1,35 @@
 """``python -m inference.training.measure.cells_compare``: how well left-out looks are told apart, and by what.
 
-One row a way to decide: the measures of the cells, some of them alone, and the colours of the picture. Each pair of a
-look without leukaemia and one with it is left out together, so that every figure is that of two classes in slides that
-no part of the training has seen. In the last row the looks left out have no say in whether the chromatin is measured
-either. Reads what ``train blood_smear`` has written; needs no pictures.
+One row a way to decide: the measures and the textures of the cells, some of them alone, and the colours of the picture.
+Each pair of a look without leukaemia and one with it is left out together, so that every figure is that of two classes
+in slides that no part of the training has seen. In the last row the looks left out have no say in whether the chromatin
+is measured either. Reads what ``train blood_smear`` has written; needs no pictures.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.cells.measures import MEASURES
-from inference.training.data.dataset import BLOOD_TEST_LOOKS, DataError
+from inference.cells.measures import CHANNELS, MEASURES
+from inference.training.data.dataset import DataError
 from inference.training.fit import cells
 from inference.training.fit.cells import Sheets
 from inference.training.measure import metrics
 
 FIELDS = "mehrad_all"
 """The set whose slides are fields of both classes."""
-SHIPPED, COLOUR = "all measures", "colour alone"
+SHIPPED, MEASURED, COLOUR = "measures and textures", "all measures", "colour alone"
+TEXTURES_ALONE = "textures alone"
+IN_CARD = SHIPPED, MEASURED, COLOUR
+SHARES = (0.3, 0.5, 1.0)
+STRENGTHS = (0.03, 0.1)
+"""What the share and the penalty of the textures are compared with."""
 CHOSEN = "grain, clumps, both or neither, as the other looks have it"
 CHROMATIN = ("grain", "clumps")
 
@@ -31,36 +37,63 @@ Floats = NDArray[np.float64]
 Known = NDArray[np.bool_]
 """Which pictures may be learned from [N]."""
 Way = Callable[[Known], Floats]
-"""The features [N, F] that are used when no other pictures than these are known."""
+"""Log odds [N] of every picture by a model that has learned from no others than these."""
 
 
-def ways(sheets: Sheets) -> Iterator[tuple[str, Floats]]:
-    """Name and features [N, F] of every fixed way to decide that is compared."""
+def ways(sheets: Sheets) -> Iterator[tuple[str, Way]]:
+    """Name of every fixed way to decide that is compared, and the way."""
     means = cells.pooled(sheets.tensors)
-    yield SHIPPED, means
+    count = len(MEASURES)
+    has_textures = means.shape[1] > CHANNELS
+    measured = means[:, [*range(count), -1]]
+    if has_textures:
+        yield SHIPPED, _fitted(sheets, means, cells.fit_both)
+    yield MEASURED, _fitted(sheets, measured)
     standard = (sheets.colours - sheets.colours.mean(0)) / (sheets.colours.std(0) + 1e-6)
-    yield COLOUR, np.c_[standard, np.ones(len(standard))]
+    yield COLOUR, _fitted(sheets, np.c_[standard, np.ones(len(standard))])
+    if has_textures:
+        yield TEXTURES_ALONE, _fitted(sheets, means[:, count:], cells.fit_textures)
+        for share in SHARES:
+            for strength in STRENGTHS:
+                name = f"measures and {share:.0%} of the textures at a penalty of {strength}"
+                yield name, _added(sheets, measured, means[:, count:], share, strength)
     for dropped in (CHROMATIN, *((name,) for name in MEASURES)):
-        yield f"without {' and '.join(dropped)}", np.delete(means, [MEASURES.index(name) for name in dropped], axis=1)
+        kept = np.delete(measured, [MEASURES.index(name) for name in dropped], axis=1)
+        yield f"without {' and '.join(dropped)}", _fitted(sheets, kept)
     for chosen in (("size",), ("size", "pale")):
-        yield f"{' and '.join(chosen)} alone", means[:, [*(MEASURES.index(name) for name in chosen), -1]]
+        columns = [*(MEASURES.index(name) for name in chosen), -1]
+        yield f"{' and '.join(chosen)} alone", _fitted(sheets, measured[:, columns])
+
+
+def _fitted(sheets: Sheets, features: Floats, fit: Callable[..., Floats] = cells.fit) -> Way:
+    """A model that is linear in ``features`` [N, F]."""
+    ill = sheets.labels == 0
+    return lambda known: features @ fit(features[known], ill[known], sheets.domains[known])
+
+
+def _added(sheets: Sheets, measured: Floats, textures: Floats, share: float, strength: float) -> Way:
+    own = _fitted(sheets, measured)
+    other = _fitted(sheets, textures, partial(cells.fit_textures, strength=strength))
+    return lambda known: own(known) + share * other(known)
 
 
 def chosen_anew(sheets: Sheets) -> Way:
     """Of the ways that differ in ``CHROMATIN`` the one that does best on pairs of the known looks, left out in turn."""
-    ill = sheets.labels == 0
-    names = SHIPPED, *(f"without {' and '.join(dropped)}" for dropped in (CHROMATIN, *((name,) for name in CHROMATIN)))
-    candidates = [features for name, features in ways(sheets) if name in names]
-    return lambda known: max(
-        candidates, key=lambda features: _apart(features[known], ill[known], sheets.domains[known])
-    )
+    names = MEASURED, *(f"without {' and '.join(dropped)}" for dropped in (CHROMATIN, *((name,) for name in CHROMATIN)))
+    candidates = [way for name, way in ways(sheets) if name in names]
+
+    def best(known: Known) -> Floats:
+        return max(candidates, key=lambda way: _apart(way, sheets, known))(known)
+
+    return best
 
 
-def _apart(features: Floats, ill: NDArray[np.bool_], domains: NDArray[np.str_]) -> float:
+def _apart(way: Way, sheets: Sheets, known: Known) -> float:
     """Mean AUC of the pairs of these looks; 0 where they are too few to leave two out."""
-    if min(len(np.unique(domains[side])) for side in (ill, ~ill)) < 3:
+    ill = sheets.labels == 0
+    if min(len(np.unique(sheets.domains[known & side])) for side in (ill, ~ill)) < 3:
         return 0.0
-    return float(pairs(_always(features), ill, domains, np.ones(len(ill), bool)).mean())
+    return float(pairs(way, sheets, known, known).mean())
 
 
 def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
@@ -72,18 +105,19 @@ def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, An
     fields = sheets.sources == FIELDS
     if len(np.unique(sheets.domains[fields & ~ill])) < 2 or len(np.unique(sheets.domains[fields & ill])) < 2:
         return {}
-    judged: dict[str, Way] = {name: _always(features) for name, features in ways(sheets)}
+    judged: dict[str, Way] = dict(ways(sheets))
     judged[CHOSEN] = chosen_anew(sheets)
     result = {}
     for name, way in judged.items():
         if names and name not in names:
             continue
-        areas = pairs(way, ill, sheets.domains, fields)
-        free, sick = told(way, ill, sheets.domains)
+        areas = pairs(way, sheets, fields, sheets.seen)
+        free, sick = told(way, sheets)
         result[name] = {
             "pairs": areas.size,
             "mean": round(float(areas.mean()), 4),
             "least": round(float(areas.min()), 4),
+            "laboratories": {name: round(area, 4) for name, area in laboratories(way, sheets).items()},
             "called_leukemia": {
                 str(domain): [round(side[domain], 4) for side in (sick, free) if domain in side]
                 for domain in np.unique(sheets.domains)
@@ -92,50 +126,63 @@ def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, An
     return result
 
 
-def _always(features: Floats) -> Way:
-    return lambda _known: features
+def pairs(way: Way, sheets: Sheets, fields: Known, seen: Known) -> Floats:
+    """AUC of every pair of looks of ``fields`` that is left out together [looks without leukaemia, looks with it].
 
-
-def pairs(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_], fields: NDArray[np.bool_]) -> Floats:
-    """AUC of every pair of looks that is left out together [looks without leukaemia, looks with it]."""
+    Of the pictures that are ``seen`` all others are known.
+    """
+    ill, domains = sheets.labels == 0, sheets.domains
     healthy, sick = (np.unique(domains[fields & side]) for side in (~ill, ill))
     result = np.zeros((len(healthy), len(sick)))
     for i, one in enumerate(healthy):
         for j, other in enumerate(sick):
             pair = np.isin(domains, (one, other))
-            result[i, j] = metrics.auc(_odds(way, ill, domains, pair), ill[pair])
+            result[i, j] = metrics.auc(way(seen & ~pair)[pair], ill[pair])
     return result
 
 
-def _odds(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_], out: NDArray[np.bool_]) -> Floats:
-    """Log odds of the pictures in ``out`` by a model that knows neither them nor the test looks."""
-    known = ~out & ~np.isin(domains, BLOOD_TEST_LOOKS)
-    features = way(known)
-    return np.asarray(features[out] @ cells.fit(features[known], ill[known], domains[known]))
+def laboratories(way: Way, sheets: Sheets) -> dict[str, float]:
+    """AUC within each set that holds both classes, by a model that has seen nothing of that set."""
+    ill, seen = sheets.labels == 0, sheets.seen
+    result = {}
+    for name in np.unique(sheets.sources[seen]):
+        here = seen & (sheets.sources == name)
+        if len(np.unique(ill[here])) == len(np.unique(ill[seen & ~here])) == 2:
+            result[str(name)] = metrics.auc(way(seen & ~here)[here], ill[here])
+    return result
 
 
-def told(way: Way, ill: NDArray[np.bool_], domains: NDArray[np.str_]) -> tuple[dict[str, float], dict[str, float]]:
+def told(way: Way, sheets: Sheets) -> tuple[dict[str, float], dict[str, float]]:
     """Shares called leukaemia by models without the look: of its pictures without leukaemia, and of those with it.
 
     At the lowest threshold at which no look without leukaemia goes beyond 5 %; the test looks choose nothing.
     """
-    scores = {str(domain): _odds(way, ill, domains, domains == domain) for domain in np.unique(domains)}
+    ill, domains, seen = sheets.labels == 0, sheets.domains, sheets.seen
+    everything = way(seen)
+    scores = {
+        str(d): (way(seen & (domains != d)) if (seen & (domains == d)).any() else everything)[domains == d]
+        for d in np.unique(domains)
+    }
     free, sick = (
         {domain: s[side[domains == domain]] for domain, s in scores.items() if side[domains == domain].any()}
         for side in (~ill, ill)
     )
-    threshold = max(float(np.percentile(s, 95)) for domain, s in free.items() if domain not in BLOOD_TEST_LOOKS)
+    choosing = set(domains[seen].tolist())
+    threshold = max(float(np.percentile(s, 95)) for domain, s in free.items() if domain in choosing)
     shares = [{domain: float((s > threshold).mean()) for domain, s in side.items()} for side in (free, sick)]
     return shares[0], shares[1]
 
 
 def table(found: dict[str, dict[str, Any]]) -> list[str]:
     """``figures`` as a Markdown table."""
-    domains = list(next(iter(found.values()))["called_leukemia"])
-    lines = [f"| judged by | mean | least | {' | '.join(domains)} |", "|---|---|---|" + "---|" * len(domains)]
+    first = next(iter(found.values()))
+    domains, whole = list(first["called_leukemia"]), list(first.get("laboratories", {}))
+    head = ["judged by", "mean", "least", *(f"{name} left out" for name in whole), *domains]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, row in found.items():
-        shares = " | ".join(" / ".join(f"{v:.2f}" for v in row["called_leukemia"][domain]) for domain in domains)
-        lines.append(f"| {name} | {row['mean']:.3f} | {row['least']:.3f} | {shares} |")
+        areas = [row["mean"], row["least"], *(row["laboratories"][laboratory] for laboratory in whole)]
+        shares = [" / ".join(f"{v:.2f}" for v in row["called_leukemia"][domain]) for domain in domains]
+        lines.append(f"| {' | '.join([name, *(f'{area:.3f}' for area in areas), *shares])} |")
     return [*lines, ""]
 
 
@@ -147,9 +194,10 @@ def card_lines(found: dict[str, dict[str, Any]] | None) -> list[str]:
         "### Two looks left out together",
         "",
         f"Mean and least area under the ROC curve over {next(iter(found.values()))['pairs']} pairs of a look of fields "
-        "without leukaemia and one with it, neither seen in training (aim: 0.85 or more). Then the share of each "
-        "look's pictures that a model without it calls leukaemia (where a look has both: with / without), at the "
-        "lowest threshold at which no look without leukaemia goes beyond 5 %; the test looks have no say in it.",
+        "without leukaemia and one with it, neither seen in training (aim: 0.85 or more); then that within each set "
+        "that has both classes, when all of it is left out. Then the share of each look's pictures that a model "
+        "without it calls leukaemia (where a look has both: with / without), at the lowest threshold at which no look "
+        "without leukaemia goes beyond 5 %; the test looks have no say in it.",
         "",
         *table(found),
     ]
@@ -158,7 +206,7 @@ def card_lines(found: dict[str, dict[str, Any]] | None) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m inference.training.measure.cells_compare", description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where train blood_smear has written")
     args = parser.parse_args(argv)
     try:
         found = figures(cells.load(args.runs / "blood_smear" / cells.SHEETS_FILE))

@@ -84,7 +84,7 @@ def organ_figures(
         }
     rows, predictions = parts["test"] if "test" in parts else parts["val"]
     chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
-    tensors = dataset.tensors(chosen, recipe.input)
+    tensors = np.concatenate([organ_model.tensor(dataset.read_picture(e.path)) for e in chosen])
     result["grad_cam_error"] = float(f"{heatmaps.grad_cam_error(folder, card, tensors):.1e}")
     result["map_correlation_with_random_weights"] = heatmaps.randomised(card, folder, tensors)
     result["speed_ms_one_thread"] = speed(folder, card)

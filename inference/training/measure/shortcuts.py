@@ -134,14 +134,16 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
     """All three tests of the model in ``folder``; nothing of test takes part."""
     card = load_card(folder)
     result: dict[str, Any] = {"weights": card.sha256["model.tflite"], "source_from_features": {}}
+    model = Model.load(Entry(folder, card))
     for label in recipe.class_names:
         rows = known_sources([e for e in examples if e.label == label and e.part in ("train", "val")])
         if len({e.source for e in rows}) < 2:
             continue
         sources, groups = [e.source for e in rows], [e.group for e in rows]
+        tensors = np.concatenate([model.tensor(dataset.read_picture(e.path)) for e in rows])
         known = {
             "brightness_or_colour_only": np.array([colours(dataset.read_picture(e.path)) for e in rows]),
-            "model": predict(folder, dataset.tensors(rows, card.input)).features.astype(np.float64),
+            "model": predict(folder, tensors).features.astype(np.float64),
         }
         result["source_from_features"][label] = {n: source_recognised(f, sources, groups) for n, f in known.items()}
     validation = [e for e in examples if e.part == "val"]

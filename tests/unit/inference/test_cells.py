@@ -1,5 +1,8 @@
 """White cells are found, measured at the scale of the red cells, judged one by one and shown where they lie."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,9 +10,11 @@ from PIL import Image, ImageDraw
 
 from inference.analyser import draw_heat, judged_cells
 from inference.analysis import Verdict
+from inference.card import ModelError
 from inference.cells import measures
 from inference.cells.finder import CELL, GRID, LARGEST, MOST, RED_RADIUS, Cell, Field, crops, find, soften
 from inference.cells.measures import CHANNELS, MEASURES, cell_tensor, chromatin, measure
+from inference.cells.textures import TEXTURES_FILE, TextureReader, in_usual_colours
 from inference.decision import decide
 from inference.model import Model, Prediction
 from inference.registry import check_models
@@ -130,12 +135,69 @@ def test_logit_averages_the_cells_and_one_neutral_cell(expert: Model) -> None:
 
 
 def test_cell_says_the_same_anywhere_on_the_sheet(expert: Model) -> None:
-    tensor = cell_tensor(find(FIVE))
-    turned = np.ascontiguousarray(tensor.reshape(MOST, CHANNELS)[::-1].reshape(tensor.shape))
+    tensor = expert.tensor(FIVE)
+    turned = np.ascontiguousarray(tensor.reshape(MOST, -1)[::-1].reshape(tensor.shape))
     plain, other = expert.backend.run(tensor), expert.backend.run(turned)
 
     assert np.allclose(plain.logits, other.logits, atol=1e-5)
     assert np.allclose(plain.maps.reshape(MOST, -1)[::-1], other.maps.reshape(MOST, -1), atol=1e-5)
+
+
+def test_textures_stand_between_measures_and_part(expert: Model) -> None:
+    field = find(FIVE)
+    assert expert.textures is not None
+    textures = expert.textures.read(field)
+    sheet = cell_tensor(field, textures).reshape(MOST, -1)
+
+    assert np.array_equal(sheet[:, [*range(len(MEASURES)), -1]], cell_tensor(field).reshape(MOST, -1))
+    assert np.array_equal(sheet[: len(PLACES), len(MEASURES) : -1], textures)
+    assert not sheet[len(PLACES) :].any()
+    assert expert.tensor(np.full((90, 90, 3), 240, np.uint8)).shape == expert.tensor(FIVE).shape
+
+
+def test_stain_of_laboratory_does_not_reach_the_net() -> None:
+    plain = find(FIVE)
+    other = Field(plain.density * np.array([0.8, 1.3, 1.1], np.float32)[:, None, None], plain.cells)
+
+    assert np.abs(in_usual_colours(plain) - in_usual_colours(other)).max() <= 0.02
+
+
+def test_darker_nucleus_than_its_neighbours_stays_darker() -> None:
+    field = find(FIVE)
+    dark = field.density.copy()
+    x, y = round(field.cells[0].x), round(field.cells[0].y)
+    dark[:, y - 8 : y + 8, x - 8 : x + 8] *= 1.3
+    crops_of = in_usual_colours(Field(dark, field.cells))
+
+    assert crops_of[0, 28:36, 28:36].mean() < crops_of[1, 28:36, 28:36].mean() - 0.05
+
+
+def test_file_that_reads_no_cells_is_refused(tmp_path: Path) -> None:
+    folder = check_models()[1]["blood_smear"].folder
+    for name, data in (("broken", b"no model"), ("other", (folder / "model.tflite").read_bytes())):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ModelError, match=f"{name} .*reinstall the package"):
+            TextureReader.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"channels": 9}, "9 channels, or 49 with 40 textures"), ({"textures": 3, "channels": 12}, "9 channels, or 49")],
+)
+def test_card_of_other_channels_is_refused(changes: dict[str, int], said: str) -> None:
+    entry = check_models()[1]["blood_smear"]
+    spec = entry.card.input.model_copy(update=changes)
+
+    with pytest.raises(ModelError, match=said):
+        Model.load(replace(entry, card=entry.card.model_copy(update={"input": spec})))
+
+
+def test_textures_without_a_checksum_are_refused() -> None:
+    entry = check_models()[1]["blood_smear"]
+    kept = {name: digest for name, digest in entry.card.sha256.items() if name != TEXTURES_FILE}
+
+    with pytest.raises(ModelError, match=r"no checksum for textures\.tflite"):
+        Model.load(replace(entry, card=entry.card.model_copy(update={"sha256": kept})))
 
 
 @pytest.mark.parametrize("way", ["turned", "mirrored", "upside down"])

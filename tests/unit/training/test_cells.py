@@ -1,6 +1,7 @@
 """What the blood smear model learns: from looks alike, judged on looks left out; the commands alone make one."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.architecture import build
+from inference.architecture import build, texture_net
 from inference.card import load_card
-from inference.cells.finder import GRID
+from inference.cells.finder import GRID, find
 from inference.cells.measures import CHANNELS, MEASURES
+from inference.cells.textures import SIDE, TEXTURES, TEXTURES_FILE, TextureReader, in_usual_colours
+from inference.efficientnet import TEXTURE_STAGES
 from inference.layers import FEATURES, LOGITS, MAPS
 from inference.training import __main__
+from inference.training.data import dataset
 from inference.training.data.dataset import DataError
-from inference.training.fit import cells
+from inference.training.fit import backbone, cells
 from inference.training.measure import cells_compare
 from inference.training.recipes import BLOOD
 from tests.smears import Nucleus, smear
@@ -84,6 +88,70 @@ def test_the_network_says_what_was_fitted() -> None:
     assert found[MAPS].shape == (5, GRID, GRID, 2)
 
 
+def with_textures(means: NDArray[np.float64], seed: int = 4) -> NDArray[np.float64]:
+    """Those of ``measured`` as means over the sheet, with textures in units of their own that tell the disease, too."""
+    rng = np.random.default_rng(seed)
+    ill = means[:, 0]
+    textures = np.stack([300 + 40 * (ill + rng.normal(0, 0.5, COUNT)), rng.normal(-7, 0.01, COUNT)], axis=1)
+    part = rng.choice([0.5, 0.75, 0.9], (COUNT, 1))
+    own = np.pad(means[:, :1], ((0, 0), (0, len(MEASURES) - 1)))
+    return np.concatenate([own * part, textures * part, part], axis=1)
+
+
+def test_textures_add_a_share_of_what_they_say() -> None:
+    means, ill, domains = measured()
+    both = with_textures(means)
+    own, textures = both[:, [*range(len(MEASURES)), -1]], both[:, len(MEASURES) :]
+    apart = own @ cells.fit(own, ill, domains), textures @ cells.fit_textures(textures, ill, domains)
+
+    assert np.allclose(both @ cells.fit_both(both, ill, domains), apart[0] + cells.TEXTURE_SHARE * apart[1])
+    assert np.corrcoef(apart[1], ill)[0, 1] > 0.3
+
+
+def test_units_of_a_texture_change_nothing() -> None:
+    means, ill, domains = measured()
+    textures = with_textures(means)[:, len(MEASURES) :]
+    other = textures.copy()
+    other[:, 0] = 0.01 * other[:, 0] - 3 * other[:, -1]
+    one, two = (values @ cells.fit_textures(values, ill, domains) for values in (textures, other))
+
+    assert np.allclose(one, two, atol=1e-4)
+
+
+def test_cells_of_a_known_file_are_not_read_again(own_smears: Path, tmp_path: Path) -> None:
+    examples = dataset.examples_for(BLOOD, own_smears)[:6]
+    reader = cells.write_reader(tmp_path)
+    first = cells.measure(BLOOD, examples, lambda _: None, reader, tmp_path / cells.CELLS_FILE)
+    reading = Counter[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "find", lambda _: reading.update(["found"]))
+        again = cells.measure(BLOOD, examples, lambda _: None, reader, tmp_path / cells.CELLS_FILE)
+
+    assert not reading
+    assert np.array_equal(first.tensors, again.tensors)
+
+
+def test_broken_cache_of_cells_is_named(own_smears: Path, tmp_path: Path) -> None:
+    cache = tmp_path / cells.CELLS_FILE
+    cache.write_bytes(b"no arrays")
+
+    with pytest.raises(DataError, match=r"cells\.npz cannot be read .*: delete it"):
+        cells.measure(
+            BLOOD, dataset.examples_for(BLOOD, own_smears), lambda _: None, cells.write_reader(tmp_path), cache
+        )
+
+
+def test_reader_in_litert_reads_what_the_net_does(tmp_path: Path) -> None:
+    field = find(smear([Nucleus(70, 70, 17), Nucleus(170, 150, 12, lobes=3)]))
+    net = texture_net(SIDE)
+    backbone.fill(net, backbone.read(), TEXTURE_STAGES)
+    expected = net(in_usual_colours(field))[FEATURES].numpy()
+    found = TextureReader.load(cells.write_reader(tmp_path)).read(field)
+
+    assert found.shape == (2, TEXTURES)
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+
+
 @pytest.fixture(scope="module")
 def own_smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of drawn smears: large round nuclei, and small lobed ones."""
@@ -112,6 +180,8 @@ def test_commands_make_a_model_of_own_smears(
     assert card.figures["test"]["model"]["accuracy"]["value"] >= 0.9
     assert card.figures["grad_cam_error"] < 1e-3
     assert json.loads((tmp_path / "blood_smear" / "card.json").read_text())["input"]["normalisation"] == "cells"
+    assert TEXTURES_FILE in card.sha256
+    assert "EfficientNet-Lite0" in card.made_with["backbone"]
     assert "cells in 48 pictures" in capsys.readouterr().out
 
 
@@ -129,14 +199,14 @@ def two_looks_of_each(count: int = 320) -> cells.Sheets:
 
 
 def test_only_disease_measures_hold_on_left_out_looks() -> None:
-    found = cells_compare.figures(two_looks_of_each(), (cells_compare.SHIPPED, cells_compare.COLOUR))
-    measures, colour = found[cells_compare.SHIPPED], found[cells_compare.COLOUR]
+    found = cells_compare.figures(two_looks_of_each(), cells_compare.IN_CARD)
+    measures, colour = found[cells_compare.MEASURED], found[cells_compare.COLOUR]
 
     assert measures["pairs"] == 4
     assert measures["least"] > 0.9
     assert colour["least"] < 0.5
     assert all(share <= 0.07 for domain in ("look 0", "look 2") for share in measures["called_leukemia"][domain])
-    assert any(cells_compare.SHIPPED in line for line in cells_compare.card_lines(found))
+    assert any(cells_compare.MEASURED in line for line in cells_compare.card_lines(found))
 
 
 def four_looks_of_each() -> cells.Sheets:
@@ -150,10 +220,14 @@ def four_looks_of_each() -> cells.Sheets:
 
 def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
     sheets = four_looks_of_each()
-    chosen = cells_compare.chosen_anew(sheets)(np.ones(len(sheets.domains), bool))
+    everything = np.ones(len(sheets.domains), bool)
+    chosen = cells_compare.chosen_anew(sheets)(everything)
+    judged = dict(cells_compare.ways(sheets))
 
-    assert any(np.array_equal(column, cells.pooled(sheets.tensors)[:, 0]) for column in chosen.T)
-    assert not any(np.array_equal(column, cells.pooled(sheets.tensors)[:, GRAIN]) for column in chosen.T)
+    assert any(
+        np.array_equal(chosen, judged[name](everything)) for name in ("without grain", "without grain and clumps")
+    )
+    assert not np.array_equal(chosen, judged[cells_compare.MEASURED](everything))
 
 
 def test_left_out_looks_do_not_influence_chosen_measures() -> None:
