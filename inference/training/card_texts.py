@@ -44,7 +44,7 @@ BRAIN_MRI = CardTexts(
         "none fewer than directly (python -m inference.training.measure.screens).",
         "Of slices whose tumour was covered by tissue beside it more than one in four is still told signs: it also "
         "goes by what a tumour does around itself, and by where a picture comes from.",
-        "How it stands changed pictures (evaluate --robust) was not measured for this version.",
+        "Of drawn photos of a framed screen three in ten slices are refused, of photos of a film two in ten.",
         "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
         "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
         "nothing.",
