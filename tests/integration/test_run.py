@@ -95,6 +95,7 @@ sys.exit(main(["{command}"]))
 def test_interrupt_while_a_command_is_imported_leaves_no_traceback() -> None:
     program = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is begun without it
 class Impatient:
     def find_spec(self, name, *_):
         if name == "bot.cli.scan":
