@@ -22,8 +22,8 @@ def gzip_members() -> bytes:
     return gzip.compress(b"") * (MAX_BYTES // 20)
 
 
-def slow_pictures() -> bytes:
-    """A ZIP of pictures that each take almost as long as one picture may."""
+def slow_pictures(count: int = 60) -> bytes:
+    """A ZIP of so many pictures that each take almost as long as one picture may."""
     side = 4600
     rows = side * (side * 8 + 1)
     packer = zlib.compressobj(1)
@@ -33,7 +33,7 @@ def slow_pictures() -> bytes:
     packed += packer.flush()
     head = struct.pack(">IIBBBBB", side, side, 16, 6, 0, 0, 0)
     chunks = b"".join(bombs.chunk(*chunk) for chunk in ((b"IHDR", head), (b"IDAT", packed), (b"IEND", b"")))
-    return zipped({f"{number:02}.png": b"\x89PNG\r\n\x1a\n" + chunks for number in range(60)})
+    return zipped({f"{number:02}.png": b"\x89PNG\r\n\x1a\n" + chunks for number in range(count)})
 
 
 def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_the_export_is_read_by_the_training(url: str, tmp_path: Path, capsys: py
         group: {one.part for one in examples if one.group == group} for group in {one.group for one in examples}
     }
     assert len(parts_of) == 40
+    assert all(re.fullmatch("p[0-9a-f]{12}", group) for group in parts_of)
     assert all(len(parts) == 1 for parts in parts_of.values())
     with Image.open(examples[0].path) as picture:
         assert picture.size == (32, 32)

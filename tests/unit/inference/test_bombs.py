@@ -15,13 +15,15 @@ from tests.probe_jobs import MODULES, open_within, usage
 
 MOST_MEMORY = 400
 """MiB of a worker, or of the process that it forks for a decoder, all in all."""
+PATIENCE = 120.0
+"""Seconds until the supervisor would end a job: so late that only a budget can have ended one before."""
 OVERHEAD = 0.5
 """Processor seconds for the rest of a refusal, and for what the kernel counts late."""
 
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[LocalExecutor]:
-    running = LocalExecutor(1, jobs=MODULES)
+    running = LocalExecutor(1, jobs=MODULES, timeout=PATIENCE)
     asyncio.run(running.start())
     yield running
     asyncio.run(running.close())
@@ -87,4 +89,4 @@ def test_a_container_stays_within_its_budget(executor: LocalExecutor, name: str)
 
 def test_many_slow_pictures_share_one_budget(executor: LocalExecutor) -> None:
     with pytest.raises(AnalysisTimeoutError):
-        asyncio.run(executor.run(open_within, study_bombs.slow_pictures(), SECONDS, timeout=120.0))
+        asyncio.run(executor.run(open_within, study_bombs.slow_pictures(10), SECONDS, timeout=120.0))
