@@ -157,9 +157,8 @@ ANSWERS: tuple[Answer, ...] = (
     Answer("tests/unit/bot/test_raw_update.py::test_origin_of_new_kind_is_set_aside_and_can_be_kept",
            "bot/delivery/raw_update.py", "    except Exception as error:", "    except KeyError as error:"),
     Answer("tests/integration/test_storage_health.py::test_a_disk_that_is_really_full_is_waited_for",
-           "bot/delivery/storage_health.py", "                self.failed(error)\n                await self.mended()\n"
-           "            else:\n                self.worked()\n                return result",
-           "                raise\n            else:\n                self.worked()\n                return result"),
+           "bot/delivery/storage_health.py", "await self._apologise_all(updates, apology)\n            raise",
+           "await self._apologise_all(updates, apology)\n            return"),
     Answer("tests/unit/test_fuzz.py::test_few_changed_inputs_of_every_kind_have_their_answer",
            "bot/delivery/webhook.py", "except (ValueError, RecursionError):", "except RecursionError:"),
     Answer("tests/integration/test_quotas.py::test_picture_over_limit_is_refused_before_it_is_fetched",

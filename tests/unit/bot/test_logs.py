@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 from telegram.error import TelegramError
@@ -39,19 +38,7 @@ def test_traceback_quotes_nobody_and_shows_the_lines_of_code(form: type[Discreet
         assert shown in line
 
 
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    """Put back what ``configure`` changes."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in ("bot", "inference", "storage", "reports", "httpx", "httpcore", "alembic"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
-
-
-@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "ERROR"])
 def test_libraries_that_log_addresses_and_messages_are_kept_quiet(level: str) -> None:
     configure(level)
@@ -62,7 +49,7 @@ def test_libraries_that_log_addresses_and_messages_are_kept_quiet(level: str) ->
     assert logging.getLogger("bot.scan.pipeline").getEffectiveLevel() == getattr(logging, level)
 
 
-@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.usefixtures("logging_as_before")
 def test_library_log_omits_what_people_wrote(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     with pytest.raises(TelegramError):

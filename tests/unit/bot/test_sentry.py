@@ -16,6 +16,8 @@ from bot.operations import sentry, trace
 from bot.operations.sentry import SentryHandler, event_of, telling_sentry
 from bot.settings import Settings, load_settings
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 TOKEN = "123456789:" + "t" * 35
 NAME, CHAT = "Zwirbel", 987654321987
 DSN = "http://abc123@127.0.0.1:{port}/7"
@@ -47,17 +49,6 @@ def mailbox() -> Iterator[HTTPServer]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in ("bot", "inference", "storage", "reports", "httpx", "httpcore", "alembic"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def settings(**given: object) -> Settings:
