@@ -96,16 +96,28 @@ class _Sheet:
         """What goes onto each page, with lines for notes where the last one has room."""
         first_top = self.height - 130 - VALUE.leading * len(self._label_lines())
         result, *others = [section for section in _sections(self.data, self.own) if section.blocks]
-        for most in parts.PICTURE_HEIGHTS:
-            sections = [result, parts.pictures(self.data, self.own, most), *others]
+        most = _PAGES_OF_A_STUDY if self.data.slices else _PAGES
+        found: list[list[Placed]] = []
+        for height in parts.PICTURE_HEIGHTS:
+            sections = [result, parts.pictures(self.data, self.own, height), *others]
             pages = paginate(sections, first_top, self.height - HEAD, BOTTOM)
-            if len(pages) <= (_PAGES_OF_A_STUDY if self.data.slices else _PAGES):
+            has_notes = self._add_notes(pages)
+            # Smaller pictures are only worth it when they bring fewer pages, or room to write on.
+            if not found or len(found) > most or (has_notes and len(pages) <= most):
+                found = pages
+            if has_notes and len(found) <= most:
                 break
-        last = pages[-1][-1] if pages[-1] else None
-        left = last.top - last.block.height - BOTTOM if last else 0.0
-        if (notes := parts.notes(left, self.own)).blocks and last:
-            pages[-1].append(Placed(notes.blocks[0], left + BOTTOM - notes.gap, notes.title))
-        return pages
+        return found
+
+    def _add_notes(self, pages: list[list[Placed]]) -> bool:
+        """Put lines to write on below the last block, where there is room for them."""
+        if not pages[-1]:
+            return False
+        last = pages[-1][-1]
+        left = last.top - last.block.height - BOTTOM
+        notes = parts.notes(left, self.own)
+        pages[-1] += [Placed(block, left + BOTTOM - notes.gap, notes.title) for block in notes.blocks]
+        return bool(notes.blocks)
 
     def draw_edges(self, pen: Pen, number: int, pages: int) -> None:
         """The head and the foot of page ``number``."""

@@ -41,15 +41,15 @@ _LINK_GAP = 6.0
 _SLOT_GAP = 14.0
 _SHEET_HEIGHT = 480.0
 _SHEET_PIXELS = 1000  # of the width of a contact sheet
-PICTURE_HEIGHTS = (222.0, 186.0, 160.0, 130.0)
+PICTURE_HEIGHTS = (222.0, 186.0, 160.0, 130.0, 110.0)
 """So much of the first page a picture may take: the less, the more of the words need no further page."""
 _SCALE_HEIGHT = 7.0
 _BAR_HEIGHT = 8.0
 _SCORE_WIDTH = 38.0
 _SQUARE = 92.0
 """Side of the QR code with its white edge: its modules are about 0.8 mm wide, which phones read from a hand's width."""
-_NOTE_LINE = 21.0
-"""Between two lines to write on by hand."""
+_NOTE_LINES = (21.0, 18.0)
+"""Between two lines to write on by hand; the narrower (6.4 mm) where the page has no room for two of the wider."""
 _NOTES_LEAST, _NOTES_MOST = 2, 12
 
 
@@ -263,17 +263,19 @@ def _with_square(
 
 def notes(room: float, words: Words) -> Section:
     """Lines to write on by hand, as many as ``room`` (points) holds; empty where that is too few."""
-    lines = min(int((room - SECTION_GAP - HEADING.leading) / _NOTE_LINE), _NOTES_MOST)
-    if lines < _NOTES_LEAST:
+    room -= SECTION_GAP + HEADING.leading
+    apart = next((apart for apart in _NOTE_LINES if room >= _NOTES_LEAST * apart), None)
+    if apart is None:
         return Section(())
+    lines = min(int(room / apart), _NOTES_MOST)
     heading = HEADING.line(words.notes, WIDTH)
 
     def draw(pen: Pen, top: float) -> None:
         pen.text(LEFT, baseline(top, HEADING), heading, HEADING)
         for number in range(1, lines + 1):
-            pen.rule(LEFT, top - HEADING.leading - number * _NOTE_LINE, WIDTH, RULE)
+            pen.rule(LEFT, top - HEADING.leading - number * apart, WIDTH, RULE)
 
-    return Section((Block(HEADING.leading + lines * _NOTE_LINE, draw),), SECTION_GAP, title=words.notes)
+    return Section((Block(HEADING.leading + lines * apart, draw),), SECTION_GAP, title=words.notes)
 
 
 def _headed(heading: str, blocks: Sequence[Block], *, is_whole: bool = False, kept: int = 2) -> Section:

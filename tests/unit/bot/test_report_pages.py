@@ -31,10 +31,11 @@ def test_a_slice_takes_two_pages_and_a_study_four(code: str, kind: str) -> None:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_a4_report_has_room_for_notes(code: str, kind: str) -> None:
-    told = as_told(kind, MODELS, LANGUAGES, code)
-    bookmarks = PdfReader(io.BytesIO(render(told))).outline
-    assert told.words.notes in [mark.title for mark in bookmarks if isinstance(mark, Destination)]
+def test_a_report_has_room_for_notes_on_any_paper(code: str, kind: str) -> None:
+    for paper in ("a4", "letter"):
+        told = replace(as_told(kind, MODELS, LANGUAGES, code), paper=paper, patient_label="Wolfeschlegel " * 5)
+        bookmarks = PdfReader(io.BytesIO(render(told))).outline
+        assert told.words.notes in [mark.title for mark in bookmarks if isinstance(mark, Destination)], paper
 
 
 @pytest.mark.parametrize("name", CASES)
