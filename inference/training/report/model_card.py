@@ -40,7 +40,7 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
     # Of a gate, "left_out" are kinds and places that each fold leaves out, and have a table of their own.
     for part in ("extra_test", "left_out", "test", "val"):
         if part in card.figures and (card.organ or part != "left_out"):
-            lines += _part(card.figures[part], part)
+            lines += _part(card.figures[part], part, card)
     if not card.organ:
         lines += gate_card.lines(card.figures)
     lines += _looks(card.figures.get("domains_left_out"))
@@ -56,6 +56,12 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
     again = f"python -m inference.training evaluate {card.name}"
     lines += [f"Made with {made}.", "", f"Figures: `{again}`, and `{again} --robust` for the changed pictures.", ""]
     (folder / "MODEL_CARD.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def condition(card: ModelCard) -> str:
+    """What the model looks for, by the words of its clear class: "tumour" of "no tumour", "leukaemia" likewise."""
+    clear = next((c.words for c in card.classes if c.role == "clear" and c.words.startswith("no ")), "no finding")
+    return clear.removeprefix("no ")
 
 
 def _class(row: dict[str, Any]) -> str:
@@ -93,7 +99,7 @@ def _how_it_answers(card: ModelCard) -> list[str]:
     if card.reliability:
         lines += [
             "What pictures that took no part in its training really showed, by score. The last column is what people "
-            "are told: of as many pictures with a tumour as without, and nothing below "
+            f"are told: of as many pictures with {condition(card)} as without, and nothing below "
             f"{track_record.LEAST_ALIKE} pictures.",
             "",
         ]
@@ -101,7 +107,8 @@ def _how_it_answers(card: ModelCard) -> list[str]:
             (f"{b.low:g} to {b.high:g}", str(b.pictures), str(b.tumors), _told(track_record.of_bin(card, place)))
             for place, b in enumerate(card.reliability)
         ]
-        lines += table(("score for any tumour", "pictures", "with tumour", "at an even base"), rows)
+        seen = f"with {condition(card)}"
+        lines += table((f"score for any {condition(card)}", "pictures", seen, "at an even base"), rows)
     return lines
 
 
@@ -111,7 +118,8 @@ def _told(rate: track_record.Rate | None) -> str:
     return f"{100 * rate.share:.0f} of 100 ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
 
 
-def _part(figures: dict[str, Any], part: str) -> list[str]:
+def _part(figures: dict[str, Any], part: str, card: ModelCard) -> list[str]:
+    sought = condition(card)
     counted = ", ".join(f"{count} {name}" for name, count in figures["pictures"].items())
     title = PART_TITLES.get(part, f"Figures on {part}")
     lines = [f"## {title}", "", f"{counted}. In brackets: 95 % intervals by bootstrap over groups.", ""]
@@ -137,18 +145,18 @@ def _part(figures: dict[str, Any], part: str) -> list[str]:
         by_class = [(name, span(share), span(sets["coverage"].get(name))) for name, share in recall.items()]
         lines += table(("class", "recall", "in the prediction set"), by_class)
         lines += [f"Mean size of a prediction set {sets['mean_size']}; empty: {sets['empty']}.", ""]
-    lines += _verdicts(figures.get("verdicts")) + _breakdown(figures.get("breakdown")) + _doubt(figures.get("doubt"))
-    lines += _doubtful(figures.get("doubtful_labels"))
-    return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"))
+    lines += _verdicts(figures.get("verdicts"), sought) + _breakdown(figures.get("breakdown"), card)
+    lines += _doubt(figures.get("doubt")) + _doubtful(figures.get("doubtful_labels"), sought)
+    return lines + _gate(figures.get("gate")) + _heat(figures.get("heat_map"), sought)
 
 
-def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
+def _verdicts(verdicts: dict[str, Any] | None, condition: str) -> list[str]:
     if not verdicts:
         return []
     rows = []
-    for side in ("with_tumor", "without_tumor"):
+    for side, word in (("with_tumor", "with"), ("without_tumor", "without")):
         if side in verdicts:
-            named = {f"**{side.replace('_', ' ')}**": verdicts[side]} | verdicts[side]["by_source"]
+            named = {f"**{word} {condition}**": verdicts[side]} | verdicts[side]["by_source"]
             rows += [
                 (name, str(r["pictures"]), *(span(r[told]) for told in ("signs", "no_signs", "not_sure")))
                 for name, r in named.items()
@@ -156,8 +164,9 @@ def _verdicts(verdicts: dict[str, Any] | None) -> list[str]:
     return table(("what people are told", "pictures", "signs", "no signs", "not sure"), rows)
 
 
-def _breakdown(breakdown: dict[str, Any] | None) -> list[str]:
+def _breakdown(breakdown: dict[str, Any] | None, card: ModelCard) -> list[str]:
     lines = []
+    names = {} if card.slices else {"sequence": "look"}  # a smear has none: there it is the slide or laboratory
     for name, values in (breakdown or {}).items():
         rows = [
             (
@@ -167,16 +176,18 @@ def _breakdown(breakdown: dict[str, Any] | None) -> list[str]:
             )
             for value, row in values.items()
         ]
-        lines += table((f"by {name}", "pictures (with tumour)", "AUC", "signs", "no signs"), rows)
+        lines += table(
+            (f"by {names.get(name, name)}", f"pictures (with {condition(card)})", "AUC", "signs", "no signs"), rows
+        )
     return lines
 
 
-def _doubtful(doubtful: list[dict[str, Any]] | None) -> list[str]:
+def _doubtful(doubtful: list[dict[str, Any]] | None, condition: str) -> list[str]:
     if not doubtful:
         return []
     rows = [(row["file"], row["label"], row["finding"] or "-", f"{row['tumor']:.3f}") for row in doubtful]
     words = "Labels that the model is sure are wrong, for somebody to look at again (some are its own mistakes):"
-    return [words, "", *table(("file", "label", "finding", "probability of a tumour"), rows)]
+    return [words, "", *table(("file", "label", "finding", f"probability of {condition}"), rows)]
 
 
 def _doubt(doubt: dict[str, Any] | None) -> list[str]:
@@ -207,7 +218,7 @@ def _gate(gate: dict[str, Any] | None) -> list[str]:
     return table(("gate", "pictures", "share", "wrong of all, by source or kind"), rows)
 
 
-def _heat(heat: dict[str, Any] | None) -> list[str]:
+def _heat(heat: dict[str, Any] | None, condition: str) -> list[str]:
     if not heat:
         return []
     lines = []
@@ -222,7 +233,7 @@ def _heat(heat: dict[str, Any] | None) -> list[str]:
             for name, row in heat["pointing"].items()
         ]
         head = ("where it points", "hottest pixel inside", "heat inside", "Dice of the hot area")
-        lines += [f"On {heat['pictures_with_outlined_tumor']} outlined tumours, the map that people see:", ""]
+        lines += [f"On {heat['pictures_with_outlined_tumor']} outlines of a {condition}, the map that people see:", ""]
         lines += table(head, rows)
         chosen = heat["thresholds_chosen_on_val"]
         lines += [
@@ -232,7 +243,7 @@ def _heat(heat: dict[str, Any] | None) -> list[str]:
         ]
     if "healthy_with_a_bright_spot" in heat:
         spot = span(heat["healthy_with_a_bright_spot"])
-        lines += [f"Pictures without tumour that show a spot above half of the scale: {spot}.", ""]
+        lines += [f"Pictures without {condition} that show a spot above half of the scale: {spot}.", ""]
     return lines
 
 

@@ -307,6 +307,22 @@ def test_a_model_card_without_figures_is_still_a_page(tmp_path: Path) -> None:
     assert "plots.svg" not in text
 
 
+@pytest.mark.parametrize("name", ["brain_mri", "blood_smear", "gate"])
+def test_shipped_page_is_what_its_card_makes(name: str, tmp_path: Path) -> None:
+    for drawing in (plots.PLOTS, plots.GALLERY):
+        if (MODELS_DIR / name / drawing).exists():
+            (tmp_path / drawing).touch()
+    model_card.write_model_card(load_card(MODELS_DIR / name), tmp_path)
+    assert (MODELS_DIR / name / "MODEL_CARD.md").read_text("utf-8") == (tmp_path / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_page_of_smears_speaks_of_no_tumours() -> None:
+    page = (MODELS_DIR / "blood_smear" / "MODEL_CARD.md").read_text("utf-8")
+    assert "| **with leukaemia** |" in page
+    assert "tumor" not in page.lower()
+    assert "tumour" not in page.lower()
+
+
 def test_what_is_said_of_a_row_follows_the_views() -> None:
     strict = CARD.model_copy(update={"max_tta_disagreement": 0.2})
     chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
