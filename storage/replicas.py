@@ -6,11 +6,12 @@ and the others take it (see ``storage.claims``).
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageError, explain
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 DEAD_AFTER = timedelta(seconds=7)
-"""A replica that was not heard of for so long is dead."""
+"""A replica that was not heard of for so long is dead, although its connection stands: its machine stands still."""
+GONE_AFTER = timedelta(seconds=3)
+"""The same of one whose connection is gone. The server sees the end of a killed process at once; one that lives, and
+has lost nothing but its connection, makes another in less than this."""
 CALL = "tumorscan_replicas"
 """The channel on which every replica listens."""
 _LOCK = text("SELECT pg_advisory_xact_lock(7263490128)")
@@ -30,6 +34,13 @@ _LOCK = text("SELECT pg_advisory_xact_lock(7263490128)")
 _NOW = func.clock_timestamp()
 _ME = REPLICAS.c.id == bindparam("me")
 _IS_ALIVE = REPLICAS.c.beat_at >= _NOW - DEAD_AFTER
+_HOLD = text("SELECT pg_try_advisory_lock(:me)")
+"""Said on the connection that carries the heartbeats: the server lets go of it when that connection ends."""
+_HAS_FALLEN_SILENT = or_(
+    REPLICAS.c.beat_at < _NOW - DEAD_AFTER,
+    # Nobody holds it. It is given back at the end of the transaction, so that one that lives gets it again.
+    and_(REPLICAS.c.beat_at < _NOW - GONE_AFTER, func.pg_try_advisory_xact_lock(REPLICAS.c.id)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +140,27 @@ class Line:
         self._sessions = sessions
         self._engine: AsyncEngine = apart_engine(sessions.address)
         self._connection: AsyncConnection | None = None
+        self._holds = False
+        """Whether others can see by the connection that this replica lives."""
 
     async def beat(self, called: Callable[[], None], all_called: Callable[[], None]) -> int:
         """Say that this replica lives, and return how many do; 0 when it was taken for dead.
 
-        From the first beat on one of the two is called when another replica calls this one, or all.
+        From the first beat on one of the two is called when another replica calls this one, or all. A connection that
+        was lost is made again at once: without one a replica is soon taken for dead.
         """
+        if self._connection is not None:
+            with suppress(StorageError):
+                return await self._beat(called, all_called)
+        return await self._beat(called, all_called)
+
+    async def _beat(self, called: Callable[[], None], all_called: Callable[[], None]) -> int:
         me = self._sessions.replica
         try:
             if self._connection is None:
-                self._connection = await self._open(called, all_called)
+                self._connection, self._holds = await self._open(called, all_called), False
+            # Not waited for: the server may not have noticed yet that the connection before is gone.
+            self._holds = self._holds or bool(await self._connection.scalar(_HOLD, {"me": me}))
             row = (await self._connection.execute(_BEAT, {"me": me})).one_or_none()
         except Exception as error:  # the driver's own come too, where a listener is added
             await self._drop()
@@ -218,7 +240,7 @@ def _compare(mine: Identity, theirs: Identity) -> None:
 
 
 def _bury(at: Connection) -> tuple[str, ...]:
-    stale = select(REPLICAS.c.id).where(REPLICAS.c.beat_at < _NOW - DEAD_AFTER).with_for_update(skip_locked=True)
+    stale = select(REPLICAS.c.id).where(_HAS_FALLEN_SILENT).with_for_update(skip_locked=True)
     dead = at.execute(delete(REPLICAS).where(REPLICAS.c.id.in_(stale)).returning(REPLICAS.c.id, REPLICAS.c.name)).all()
     for replica_id, _ in dead:
         blame(at, INBOX.c.replica_id == replica_id)

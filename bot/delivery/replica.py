@@ -1,7 +1,8 @@
 """One of several processes that share a database and Telegram's limits: it lives, claims updates, and may be missed.
 
-The others take over what it has in hand ``DEAD_AFTER`` after its last heartbeat. One that was taken for dead, because
-its machine stood still or its network was away, ends, so that a service manager starts it afresh.
+The others take over what it has in hand ``DEAD_AFTER`` after its last heartbeat, or sooner when the database server
+sees that its connection has ended, as that of a killed process does (``GONE_AFTER``). One that was taken for dead,
+because its machine stood still or its network was away, ends, so that a service manager starts it afresh.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from inference.registry import fingerprint
 from storage.claims import Claimed
 from storage.database import Database
 from storage.errors import StorageDownError, StorageError
-from storage.replicas import DEAD_AFTER, Identity, OtherReplicaError
+from storage.replicas import DEAD_AFTER, GONE_AFTER, Identity, OtherReplicaError
 from storage.schema import REVISION
 
 BEAT = 1.0
@@ -39,8 +40,9 @@ GIVE_BACK_EVERY = 5.0
 CLOCK_OFF = 5.0
 """Seconds by which a machine's clock may be off until that is told."""
 LOST = (
-    f"REPLICAS: this replica was not heard of for {_DEAD_AFTER:.0f} s, and others have taken over its work: start it "
-    "again, and if it happens again, look at the machine's load and its way to the database"
+    f"REPLICAS: this replica was not heard of for {_DEAD_AFTER:.0f} s ({GONE_AFTER.total_seconds():.0f} s after its "
+    "connection was lost), and others have taken over its work: start it again, and if it happens again, look at the "
+    "machine's load and its way to the database"
 )
 _log = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Replica:
                 raise StartError(str(error)) from error
             else:
                 break
+        await self._beat()  # so that the others see a connection of it while the rest of the start takes its time
         ahead = await self._database.replicas.clock_ahead()
         if abs(ahead) > CLOCK_OFF:
             _log.warning(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import column, func, select, table, update
 
 from storage import Database, ReceivedUpdate
 from storage.claims import MOST_ADOPTED
-from storage.replicas import DEAD_AFTER, Identity, Line, OtherReplicaError
+from storage.replicas import DEAD_AFTER, GONE_AFTER, Identity, Line, OtherReplicaError
 from storage.schema import REPLICAS
 
 ALIKE = Identity("one:1", "0.1.0, schema 11", "abc", 30)
@@ -58,9 +58,9 @@ async def adopted(database: Database) -> list[int]:
     return [one.update.update_id for one in await database.claims.adopt()]
 
 
-async def is_silent(database: Database) -> None:
+async def is_silent(database: Database, longer_than: timedelta = DEAD_AFTER) -> None:
     """As if a replica had not been heard of for longer than it takes to be taken for dead."""
-    late = func.clock_timestamp() - (DEAD_AFTER + timedelta(seconds=1))
+    late = func.clock_timestamp() - (longer_than + timedelta(seconds=1))
     mine = REPLICAS.c.id == database._sessions.replica
     await database._sessions.write(lambda at: at.execute(update(REPLICAS).where(mine).values(beat_at=late)).rowcount)
 
@@ -122,6 +122,31 @@ async def test_what_a_dead_replica_had_is_adopted_in_order(first: Database, seco
     assert await second.inbox.begin(2) is not None
     assert not (await first.claims.put(an_update(3)))[1]
     assert await claimed(second) == [3]
+
+
+async def test_a_replica_whose_connection_ended_is_missed_sooner(first: Database, second: Database) -> None:
+    async with AsyncExitStack() as stack:
+        line = await line_of(first, stack)
+        assert await line.beat(nothing, nothing) == 2
+        await is_silent(first, GONE_AFTER)
+        assert await second.replicas.bury() == (), "it is slow, and its connection says that it lives"
+        await line.close()
+        await is_silent(first, GONE_AFTER / 3)
+        assert await second.replicas.bury() == (), "it may be making another connection"
+        await is_silent(first, GONE_AFTER)
+        assert await second.replicas.bury() == ("one:1",)
+
+
+async def test_a_heartbeats_lost_connection_is_made_again_at_once(first: Database, second: Database) -> None:
+    async with AsyncExitStack() as stack:
+        line = await line_of(first, stack)
+        await line.beat(nothing, nothing)
+        end_others = select(func.count(func.pg_terminate_backend(column("pid")))).select_from(table("pg_stat_activity"))
+        of_tests = (column("datname") == func.current_database(), column("pid") != func.pg_backend_pid())
+        await second._sessions.read(lambda at: at.scalar(end_others.where(*of_tests)))
+        assert await line.beat(nothing, nothing) == 2
+        await is_silent(first, GONE_AFTER)
+        assert await second.replicas.bury() == (), "the new connection tells that it lives"
 
 
 async def test_two_adopt_at_once_and_pass_one_another_by(first: Database, second: Database, url: str) -> None:
