@@ -173,18 +173,21 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
             flat -= flat.mean(1, keepdims=True)
         return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
 
-    trained = model()
-    load_weights(trained, folder / WEIGHTS["tensorflow"])
-    own = maps(trained)
-    last = [v.path for v in trained.weights][-8:]
+    net = model()
+    load_weights(net, folder / WEIGHTS["tensorflow"])
+    own = maps(net)
+    trained = [np.array(keras.ops.convert_to_numpy(variable)) for variable in net.weights]
+    last = [variable.path for variable in net.weights][-8:]
     alike: dict[str, list[float]] = {"all_weights": [], "last_block": []}
     # So few weights as decide a cell agree or disagree by luck: more draws show that it is luck.
-    for seed in range(draws if trained.count_params() > 1000 else 16 * draws):
+    for seed in range(draws if net.count_params() > 1000 else 16 * draws):
         keras.utils.set_random_seed(seed)
-        fresh = model()
-        alike["all_weights"].append(float((own * maps(fresh)).sum(1).mean()))
-        for variable, kept in zip(fresh.weights, trained.weights, strict=True):
+        # What is drawn goes into one net: to trace each anew takes far longer than to run it.
+        for variable, drawn in zip(net.weights, model().weights, strict=True):
+            variable.assign(drawn)
+        alike["all_weights"].append(float((own * maps(net)).sum(1).mean()))
+        for variable, kept in zip(net.weights, trained, strict=True):
             if variable.path not in last:
                 variable.assign(kept)
-        alike["last_block"].append(float((own * maps(fresh)).sum(1).mean()))
+        alike["last_block"].append(float((own * maps(net)).sum(1).mean()))
     return {name: round(float(np.mean(values)), 4) for name, values in alike.items()}

@@ -111,10 +111,11 @@ def interval(
     rng = np.random.default_rng(seed)
     names, inverse = np.unique(np.array(groups), return_inverse=True)
     members = [np.flatnonzero(inverse == g) for g in range(len(names))]
+    alone = np.concatenate(members) if len(members) == len(inverse) else None  # each group is one picture
     draws = []
     for _ in range(DRAWS):
         drawn = rng.integers(0, len(members), len(members))
-        draws.append(figure(np.concatenate([members[g] for g in drawn])))
+        draws.append(figure(np.concatenate([members[g] for g in drawn]) if alone is None else alone[drawn]))
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     whole = figure(np.arange(len(groups)))
     return {"value": round(whole, 4), "ci95": [round(float(low), 4), round(float(high), 4)]}
