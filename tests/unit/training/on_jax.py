@@ -7,7 +7,6 @@ and ``own/`` with pictures.
 import json
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ import keras
 import numpy as np
 
 from inference.architecture import build, load_weights
-from inference.card import Architecture
 from inference.layers import LOGITS
 from inference.training import __main__
 from inference.training.fit import losses, train
 from inference.training.fit.loop import Learner, Schedule, save
 from inference.training.recipes import RECIPES
-from tests.unit.training.test_training import SMALL
+from tests.unit.training.test_training import TINY
 
-TINY = replace(SMALL, architecture=Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)))
 RATE, AGAIN = 2e-3, 40
 """The learning rate of the single steps, and how many follow the first one on the same batch."""
 STEPS, EPOCH, STOPPED = 20, 10, 0.7

@@ -38,6 +38,8 @@ SMALL = replace(
     peak_rate=5e-3,
     batch=32,
 )
+TINY = replace(SMALL, architecture=Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)))
+"""For trainings of which it matters how they go and not what they learn: its graph is traced in half the time."""
 
 
 def toy_slice(rng: np.random.Generator, label: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -85,8 +87,15 @@ def folder(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "brain_mri"
 
 
+@pytest.fixture(scope="module")
+def trained(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of a training of one epoch."""
+    plan = train.Plan(tmp_path_factory.mktemp("trained"), steps=60)
+    return train.fit(TINY, *train.prepare(TINY, toy_data), plan).parent
+
+
 def log_loss(weights: Path, examples: list[dataset.Example]) -> float:
-    outputs = train.restore(SMALL, weights)(dataset.tensors(examples, SMALL.input))[LOGITS].numpy()
+    outputs = train.restore(TINY, weights)(dataset.tensors(examples, SMALL.input))[LOGITS].numpy()
     labels = [SMALL.class_names.index(e.label) for e in examples]
     chances = predict.probabilities(outputs, 1.0)[np.arange(len(labels)), labels]
     return float(np.mean([-np.log(chances[np.array(labels) == k]).mean() for k in range(4)]))
@@ -187,7 +196,7 @@ def test_own_folders_become_a_model_by_same_commands(tmp_path: Path) -> None:
         for person in range(12):
             Image.fromarray(toy_slice(rng, label)[0]).save(tmp_path / "own" / label / f"p{person}_1.png")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "brain_mri", SMALL)
+        patch.setitem(RECIPES, "brain_mri", TINY)
         for command in ("train", "export", "calibrate", "evaluate"):
             folders = ["--data", str(tmp_path / "own"), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
             assert __main__.main([command, "brain_mri", *folders, "--steps", "4", "--seed", "3"]) == 0
@@ -267,7 +276,7 @@ def test_going_on_without_a_checkpoint_says_so(
 
 
 def test_an_interrupted_training_goes_on_after_its_last_epoch(toy_data: Path, tmp_path: Path) -> None:
-    arrays, validation = train.prepare(SMALL, toy_data)
+    arrays, validation = train.prepare(TINY, toy_data)
 
     def stop(share: float) -> None:
         if share >= 0.7:
@@ -275,12 +284,12 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(toy_data: Path, tm
 
     plan = train.Plan(tmp_path, steps=20, epoch=10, progress=stop)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(SMALL, arrays, validation, plan)
+        train.fit(TINY, arrays, validation, plan)
     judged = float((tmp_path / "best.txt").read_text())
     lines: list[str] = []
     shares: list[float] = []
     found = train.fit(
-        SMALL, arrays, validation, replace(plan, resume=True, progress=shares.append), lambda line: lines.append(line)
+        TINY, arrays, validation, replace(plan, resume=True, progress=shares.append), lambda line: lines.append(line)
     )
 
     assert any("going on after epoch 1" in line for line in lines)
@@ -290,20 +299,20 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(toy_data: Path, tm
     assert not list((tmp_path / BACKUP_FOLDER).iterdir())
 
 
-def test_what_is_kept_are_averaged_weights_that_were_judged_best(toy_data: Path, tmp_path: Path) -> None:
-    arrays, validation = train.prepare(SMALL, toy_data)
-    best = train.fit(SMALL, arrays, validation, train.Plan(tmp_path, steps=20))
+def test_what_is_kept_are_averaged_weights_that_were_judged_best(toy_data: Path, trained: Path) -> None:
+    _, validation = train.prepare(TINY, toy_data)
 
-    assert log_loss(best, validation) == pytest.approx(float((tmp_path / "best.txt").read_text()), abs=1e-4)
-    with np.load(best) as kept, np.load(tmp_path / "last.npz") as last:
+    judged = float((trained / "best.txt").read_text())
+    assert log_loss(trained / "best.npz", validation) == pytest.approx(judged, abs=1e-4)
+    with np.load(trained / "best.npz") as kept, np.load(trained / "last.npz") as last:
         assert all(np.array_equal(kept[name], last[name]) for name in kept.files)  # one epoch: it is both
 
 
-def test_a_training_can_begin_with_weights_of_another(toy_data: Path, tmp_path: Path) -> None:
-    arrays, validation = train.prepare(SMALL, toy_data)
-    first = train.fit(SMALL, arrays, validation, train.Plan(tmp_path / "one", steps=60))
-    low = replace(SMALL, peak_rate=1e-7)
-    second = train.fit(low, arrays, validation, train.Plan(tmp_path / "two", steps=2, start=first))
+def test_a_training_can_begin_with_weights_of_another(toy_data: Path, trained: Path, tmp_path: Path) -> None:
+    arrays, validation = train.prepare(TINY, toy_data)
+    first = trained / "best.npz"
+    low = replace(TINY, peak_rate=1e-7)
+    second = train.fit(low, arrays, validation, train.Plan(tmp_path, steps=2, start=first))
 
     assert log_loss(second, validation) == pytest.approx(log_loss(first, validation), abs=1e-3)
 
