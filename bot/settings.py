@@ -23,8 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import StartError
 from inference.card import MODELS_DIR
-from reports.seal import derived_key
-from storage.vault import read_keys
+from storage.vault import derived_key, read_keys
 
 _log = logging.getLogger(__name__)
 TELEGRAM = "https://api.telegram.org"
@@ -35,6 +34,8 @@ _ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and o
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _CLUSTER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", re.ASCII)
 _DSN = re.compile(r"https?://\w+@[^\s/@]+(/[^\s?#@]+)?/\d+", re.ASCII)
+_REPORT_SEAL, _GROUPS = b"TumorScan report seal", b"TumorScan groups of an export"
+"""What keys are derived for."""
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]?B)", re.IGNORECASE)
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -167,7 +168,13 @@ class Settings(BaseSettings):
         Those derived from DATA_KEY stay known when REPORT_KEY is set later, so that older reports can still be checked.
         """
         own = () if self.report_key is None else read_keys(self.report_key.get_secret_value())
-        return (*own, *map(derived_key, self.data_keys))
+        return (*own, *(derived_key(key, _REPORT_SEAL) for key in self.data_keys))
+
+    @property
+    def group_key(self) -> bytes | None:
+        """The key of what people are called in ``outcomes export``; None without DATA_KEY and REPORT_KEY."""
+        given = self.data_key or self.report_key
+        return None if given is None else derived_key(read_keys(given.get_secret_value())[0], _GROUPS)
 
     @property
     def webhook_address(self) -> str:

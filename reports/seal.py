@@ -60,12 +60,6 @@ class Check:
     day: date | None = None
 
 
-def derived_key(key: bytes) -> bytes:
-    """A key for seals out of a key for something else: HKDF-SHA256 (RFC 5869) with a name of its own."""
-    extracted = hmac.digest(b"\0" * 32, key, "sha256")
-    return hmac.digest(extracted, b"TumorScan report seal\1", "sha256")
-
-
 def is_report(data: bytes) -> bool:
     """Whether a file says that it is a report of this program, of any bot and in whatever state."""
     return data.startswith(b"%PDF-") and MARK in data[:256]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -50,6 +51,12 @@ def _read_key(text: str) -> bytes:
 def key_id(key: bytes) -> str:
     """What may be shown of a key: 8 digits that tell it from others."""
     return hashlib.sha256(b"TumorScan data key\0" + key).hexdigest()[:_KEY_ID_LENGTH]
+
+
+def derived_key(key: bytes, use: bytes) -> bytes:
+    """A key for one use alone out of another key: HKDF-SHA256 (RFC 5869), no salt, ``use`` as its info."""
+    extracted = hmac.digest(b"\0" * KEY_BYTES, key, "sha256")
+    return hmac.digest(extracted, use + b"\1", "sha256")
 
 
 class Vault:

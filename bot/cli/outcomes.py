@@ -51,7 +51,8 @@ async def _export(settings: Settings, folder: Path) -> int:
     models, _ = open_models(settings.models_dir)
     database = await _open(settings)
     try:
-        lines = await export(database, {organ: entry.card for organ, entry in models.items()}, folder)
+        cards = {organ: entry.card for organ, entry in models.items()}
+        lines = await export(database, cards, folder, settings.group_key)
     finally:
         await database.close()
     print("\n".join(lines))

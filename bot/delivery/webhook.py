@@ -10,7 +10,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from bot.delivery.raw_update import Raw, is_id
 from bot.operations.bounded_server import FROM_STRANGERS, BoundedServer
@@ -19,6 +19,8 @@ from storage.errors import StorageDownError
 
 MOST_CONNECTIONS = 256
 """Telegram opens 40 at most, and 100 when it is asked to; each is a file descriptor and its buffers."""
+MOST_BYTES = 4 << 20
+"""Of an update, which is a few thousand bytes long."""
 ANSWERS_WITHIN = 10.0
 """Seconds that the server has for answering ourselves."""
 SAID_EVERY = 60.0
@@ -42,27 +44,34 @@ class _Refusals:
             _log.warning("%s (%d times)", words, self._count.pop(kind))
 
 
+@stream_request_body
 class _Receiver(RequestHandler):
-    """One update for each POST; answered with an error, it comes again."""
+    """One update for each POST; answered with an error, it comes again. Nothing of a stranger's body is kept."""
 
     def initialize(self, secret: str, path: str, take: Take, refusals: _Refusals) -> None:
         """Called by tornado with what the route was given."""
         self._secret, self._path, self._take, self._refusals = secret, path, take, refusals
+        self._body = bytearray()
 
-    async def post(self) -> None:
-        """Take an update in, and answer when it is kept."""
+    def prepare(self) -> None:
+        """Called before the body is read: without the secret, or for another path, the connection ends with this."""
         if not self._knows_the_secret():
-            self.set_status(HTTPStatus.FORBIDDEN)
-            return
-        if (self.request.path.rstrip("/") or "/") != self._path:
+            self.send_error(HTTPStatus.FORBIDDEN)
+        elif (self.request.path.rstrip("/") or "/") != self._path:
             self._refusals.note(
                 "path",
                 f"WEBHOOK_PATH: Telegram's updates come in on another path ({self.request.path[:80]!r}) than "
                 f"{self._path}: set WEBHOOK_PATH to what your proxy passes on",
             )
-            self.set_status(HTTPStatus.NOT_FOUND)
-            return
-        raw = _parsed(self.request.body)
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece of the body; the server bounds all of it."""
+        self._body += chunk
+
+    async def post(self) -> None:
+        """Take an update in, and answer when it is kept."""
+        raw = _parsed(self._body)
         if raw is None:
             self.set_status(HTTPStatus.BAD_REQUEST)
             return
@@ -82,7 +91,7 @@ class _Receiver(RequestHandler):
         self.finish()
 
 
-def _parsed(body: bytes) -> Raw | None:
+def _parsed(body: bytes | bytearray) -> Raw | None:
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError):
@@ -104,7 +113,7 @@ class WebhookServer:
         """Listen. Raises OSError when the port can't be used."""
         for name in FROM_STRANGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        http = BoundedServer.made(self._routes, MOST_CONNECTIONS)
+        http = BoundedServer.made(self._routes, MOST_CONNECTIONS, MOST_BYTES)
         http.listen(self._port, self._host)
         self._http = http
 

@@ -5,8 +5,6 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
-MOST_BYTES = 4 << 20
-"""Of a body. Updates are a few thousand bytes long."""
 MOST_HEADER_BYTES = 16 << 10
 PATIENCE = 15.0
 """Seconds that a connection may take for all its headers, for its body, and between two requests."""
@@ -20,12 +18,12 @@ class BoundedServer(HTTPServer):
     most_connections = 256
 
     @classmethod
-    def made(cls, routes: Any, most_connections: int) -> "BoundedServer":
-        """A server for these routes, not yet listening."""
+    def made(cls, routes: Any, most_connections: int, most_bytes: int) -> "BoundedServer":
+        """A server for these routes, not yet listening, whose requests have bodies of ``most_bytes`` at most."""
         server = cls(
             routes,
-            max_body_size=MOST_BYTES,
-            max_buffer_size=MOST_BYTES,
+            max_body_size=most_bytes,
+            max_buffer_size=max(most_bytes, 2 * MOST_HEADER_BYTES),
             max_header_size=MOST_HEADER_BYTES,
             idle_connection_timeout=PATIENCE,
             body_timeout=PATIENCE,

@@ -66,7 +66,7 @@ async def status_port(host: str, port: int, watch: Watch, figures: CountedFigure
     for name in FROM_STRANGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     routes = Application([(r".*", _Asked, {"answers": _answers(watch, figures)})], log_function=lambda _: None)
-    server = BoundedServer.made(routes, MOST_CONNECTIONS)
+    server = BoundedServer.made(routes, MOST_CONNECTIONS, most_bytes=0)
     try:
         # The library's own way leaves a socket open when it can't be bound.
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

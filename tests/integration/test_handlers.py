@@ -42,7 +42,7 @@ async def test_redelivered_update_makes_no_second_scan_or_answer(
     await agreed.wait_for(is_report, timeout=60)
 
     await sandbox.client.push_update("message", sent.raw)
-    await answer_to(agreed, "/cancel")
+    await answer_to(agreed, "/help")
     await work_is_done(bot, agreed)
 
     assert len(await scans_of(bot, agreed)) == 1

@@ -142,6 +142,7 @@ async def test_what_is_not_there_is_404_and_nothing_can_be_posted(watched: Watch
     assert (await watched.get("/secrets")).status_code == 404
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.post(watched.url + "/healthz")).status_code == 405
+        assert (await client.post(watched.url + "/healthz", content=b"x")).status_code in (400, 413)  # kept nowhere
 
 
 async def test_a_worker_that_was_replaced_is_counted(watched: Watched) -> None:

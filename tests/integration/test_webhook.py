@@ -133,6 +133,22 @@ async def test_strangers_can_not_jam_it(
         writer.close()
 
 
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(("path", "headers", "answer"), [("/telegram", {}, 403), ("/other", with_secret(), 404)])
+async def test_nothing_is_read_of_what_no_secret_announces(
+    port: int, path: str, headers: dict[str, str], answer: int
+) -> None:
+    """Bodies that are kept until they are whole fill the memory: of each connection 4 MiB."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {webhook.MOST_BYTES}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join([*lines, "", '{"update_id": ']).encode())
+    async with asyncio.timeout(5):
+        assert f" {answer} ".encode() in await reader.readline()
+        await reader.read()  # and the connection is closed
+    writer.close()
+
+
 def test_it_listens_to_this_machine_alone_unless_told_otherwise() -> None:
     assert load_settings(_env_file=None).webhook_host == "127.0.0.1"
 

@@ -1,6 +1,7 @@
 """``tumorscan outcomes``: the figures, and an export that the training reads."""
 
 import asyncio
+import csv
 import io
 import re
 from dataclasses import replace
@@ -14,6 +15,7 @@ from inference.training.data.own_pictures import is_own, own_examples
 from inference.training.recipes import BRAIN
 from storage import Database, Pictures
 from storage.outcomes import NOTHING, SOMETHING_ELSE
+from storage.vault import new_key
 from tests.unit.storage.conftest import a_scan
 
 
@@ -62,12 +64,57 @@ def test_the_export_is_read_by_the_training(url: str, tmp_path: Path, capsys: py
         group: {one.part for one in examples if one.group == group} for group in {one.group for one in examples}
     }
     assert len(parts_of) == 40
-    assert all(re.fullmatch("p[0-9a-f]{12}", group) for group in parts_of)
+    assert all(re.fullmatch("p[0-9a-f]{16}", group) for group in parts_of)
     assert all(len(parts) == 1 for parts in parts_of.values())
     with Image.open(examples[0].path) as picture:
         assert picture.size == (32, 32)
     assert b"Geheimrat" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.rglob("*") if path.is_file())
+
+
+def exported(folder: Path) -> list[tuple[str, bytes]]:
+    """The pictures of an export in its index's order: group, and the bytes."""
+    root = folder / "brain_mri"
+    with (root / "index.csv").open(newline="", encoding="utf-8") as file:
+        return [(row["group"], (root / row["file"]).read_bytes()) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("setting", ["DATA_KEY", "REPORT_KEY"])
+def test_with_a_key_people_keep_their_groups_across_exports(
+    setting: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(url, 3))
+    first, other = new_key(), new_key()
+    for number, key in enumerate([first, first, other]):
+        monkeypatch.setenv(setting, key)
+        assert main(["outcomes", "export", str(tmp_path / f"{number}")]) == 0
+    assert exported(tmp_path / "0") == exported(tmp_path / "1")
+    assert {group for group, _ in exported(tmp_path / "0")}.isdisjoint(group for group, _ in exported(tmp_path / "2"))
+    assert "calls people otherwise" not in capsys.readouterr().out
+
+
+def test_who_has_export_and_program_can_not_count_out_people(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(url, 3))
+    for name in ("one", "other"):
+        assert main(["outcomes", "export", str(tmp_path / name)]) == 0
+    assert "DATA_KEY" in capsys.readouterr().out
+    one, other = ({group for group, _ in exported(tmp_path / name)} for name in ("one", "other"))
+    assert len(one) == len(other) == 3
+    assert one.isdisjoint(other)
+
+
+def test_order_of_an_export_does_not_tell_who_came_first(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPORT_KEY", "A" * 43)
+    asyncio.run(fill(url, 8))
+    assert main(["outcomes", "export", str(tmp_path / "export")]) == 0
+    groups = [group for group, _ in exported(tmp_path / "export")]
+    one_after_the_other = [group for group in dict.fromkeys(groups) for _ in range(4)]  # as ``fill`` had them come
+    assert sorted(groups) == sorted(one_after_the_other)
+    assert groups != one_after_the_other
 
 
 def test_without_a_yes_nothing_is_written(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

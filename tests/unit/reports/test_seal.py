@@ -8,7 +8,7 @@ import pytest
 
 from reports import render
 from reports.data import Verification
-from reports.seal import EXAMPLE, Check, Sealer, State, derived_key, is_report
+from reports.seal import EXAMPLE, Check, Sealer, State, is_report
 from tests.unit.reports.examples import a_report
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -116,11 +116,3 @@ def test_no_mistyped_sign_of_a_code_goes_unnoticed() -> None:
 @pytest.mark.parametrize("typed", ["", "x", EXAMPLE, EXAMPLE * 100, "٠٥MQ-7N2D-8KJC-4W0R", "\x00" * 16, "U" * 16])
 def test_what_is_no_code_of_ours_is_none(typed: str) -> None:
     assert SEALER.day_of(typed) is None
-
-
-def test_a_key_for_seals_is_derived_as_rfc_5869_says() -> None:
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    by_library = HKDF(SHA256(), 32, salt=None, info=b"TumorScan report seal").derive(KEY)
-    assert derived_key(KEY) == by_library != KEY

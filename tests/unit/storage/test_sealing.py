@@ -15,7 +15,7 @@ from storage.errors import DataKeyError, StorageError
 from storage.outcomes import NOTHING
 from storage.rekey import BATCH, TABLES
 from storage.schema import METADATA
-from storage.vault import PLAIN, Vault, key_id, new_key, read_keys
+from storage.vault import PLAIN, Vault, derived_key, key_id, new_key, read_keys
 from tests.unit.storage.conftest import ANNA, BORIS, a_scan, add
 from tests.unit.storage.test_deleting import on_disk
 
@@ -312,3 +312,13 @@ def test_key_that_is_none_is_refused_without_being_repeated(wrong: str) -> None:
 
 def test_all_tables_that_hold_something_sealed_are_rekeyed() -> None:
     assert {table.name for table in TABLES} == {"people", "scans", "pictures", "slices", "outcomes", "inbox"}
+
+
+def test_a_key_for_another_use_is_derived_as_rfc_5869_says() -> None:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    key = bytes(range(32))
+    by_library = HKDF(SHA256(), 32, salt=None, info=b"TumorScan report seal").derive(key)
+    assert derived_key(key, b"TumorScan report seal") == by_library
+    assert len({key, by_library, derived_key(key, b"another use")}) == 3
