@@ -16,6 +16,8 @@ from storage.sessions import Sessions
 
 _log = logging.getLogger(__name__)
 OPEN = ("waiting", "working")
+TEXT_STEP = "text "
+"""How steps begin that stand for texts of one try at an update, and are forgotten when it is tried anew."""
 BARE: Mapping[str, object] = {"state": "done", "payload": "", "chat_id": None, "error": None, "messages": {}}
 """What is left of a finished update: its id, which says nothing of anybody."""
 
@@ -173,8 +175,12 @@ class Inbox:
         """Let a dead letter wait for its handler; ``recover`` finds it. False: it is none."""
         fresh = {"state": "waiting", "attempts": 0, "kills": 0, "error": None, "finished_at": None, "replica_id": None}
         one = (_COLUMN.update_id == update_id, _COLUMN.state == "dead_letter")
-        statement = update(INBOX).where(*one).values(**fresh)
-        return await self._sessions.write(lambda at: at.execute(statement).rowcount == 1)
+
+        def let_wait(at: Connection) -> bool:
+            _forget_texts(at, *one)
+            return at.execute(update(INBOX).where(*one).values(**fresh)).rowcount == 1
+
+        return await self._sessions.write(let_wait)
 
     async def backlog(self) -> Backlog:
         """How many updates are not answered yet, and since when."""
@@ -184,8 +190,12 @@ class Inbox:
 
     async def await_consent(self, update_id: int) -> None:
         """Keep the update until its chat is released; this outlives the process."""
-        statement = _OPEN.values(state="awaiting_consent", attempts=0, kills=0)
-        await self._sessions.write(lambda at: at.execute(statement, {"one": update_id}).rowcount)
+
+        def let_wait(at: Connection) -> None:
+            _forget_texts(at, *_IS_OPEN, one=update_id)
+            at.execute(_AWAIT_CONSENT, {"one": update_id})
+
+        await self._sessions.write(let_wait)
 
     async def awaiting_consent(self, chat_id: int) -> int:
         """How many updates of this chat await consent."""
@@ -264,6 +274,7 @@ _BEGIN = _OPEN.where(_IS_NOBODY_ELSES).values(state="working").returning(_COLUMN
 _LEAVE = _OPEN.values(state="waiting", attempts=0, kills=0)
 _PARK = _OPEN.values(state="waiting")
 _FAIL = _OPEN.values(state="waiting", attempts=_COLUMN.attempts + 1).returning(_COLUMN.attempts)
+_AWAIT_CONSENT = _OPEN.values(state="awaiting_consent", attempts=0, kills=0)
 _MESSAGES = select(_COLUMN.messages).where(*_IS_OPEN).with_for_update()
 _RECORD = _OPEN.values(messages=bindparam("sent"))
 _FINISH = _OPEN.values(**BARE, finished_at=bindparam("now"))
@@ -316,6 +327,14 @@ def _recover(at: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
 def _begin(at: Connection, update_id: int, replica: int | None) -> Attempt | None:
     row = at.execute(_BEGIN, {"one": update_id, "replica": replica}).one_or_none()
     return None if row is None else Attempt(row[0], dict(row[1]))
+
+
+def _forget_texts(at: Connection, *whose: Any, **values: object) -> None:
+    """What was said at this try may have to be said again at another time."""
+    messages = at.scalar(select(_COLUMN.messages).where(*whose).with_for_update(), values)
+    if messages:
+        kept = {step: message for step, message in messages.items() if not step.startswith(TEXT_STEP)}
+        at.execute(update(INBOX).where(*whose).values(messages=kept), values)
 
 
 def _finish(at: Connection, update_ids: tuple[int, ...]) -> None:

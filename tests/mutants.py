@@ -47,6 +47,11 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 KNOWN: Mapping[str, Mapping[tuple[str, str], str]] = {}
 """Changes that no test can or need notice: file -> (the line before, the line after) -> why."""
 
+# A library that is loaded already can't be rewritten, and need not be: nobody reads what its assertions say.
+_PYTEST = (
+    *("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
+)
 _OURS = ("bot", "inference", "reports", "storage", "tests")
 _SAYS_NOTHING = match.Call(match.Attribute(match.Name("_log"))) | match.SimpleStatementLine(
     [match.Expr(match.SimpleString() | match.ConcatenatedString())]
@@ -192,7 +197,7 @@ class Bench:
             for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
                 del sys.modules[name]
             sys.path[:] = [str(self._tree), *(path for path in sys.path if Path(path).resolve() != PROJECT)]
-            code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *self._tests]))
+            code = int(pytest.main([*_PYTEST, *self._tests]))
             if report is not None:
                 report.write_text("\n".join(sys.modules), "utf-8")
         finally:

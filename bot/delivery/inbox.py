@@ -1,9 +1,9 @@
 """Nothing is lost: an update is kept before Telegram is told that it came, and handled until it is answered.
 
-What can't be closed is one gap: an answer that was sent, when the process is killed before its receipt is noted.
-Pictures and PDFs are noted just before they leave, so one of which nobody knows whether it came is not sent again, but
-offered. A status message in the gap stays in the chat, and an ordinary text is sent again when the kill comes before
-its update is marked as done, a few milliseconds later.
+What can't be closed is one gap: an answer that was sent, when the process is killed before its receipt is noted
+(`bot/delivery/receipts.py`), which is the next thing that happens. Pictures and PDFs are noted just before they leave,
+so one of which nobody knows whether it came is not sent again, but offered. A status message in the gap stays in the
+chat, and an ordinary text is sent again.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from bot.delivery.durable_queue import DurableQueue
 from bot.delivery.error_class import MOST_ATTEMPTS, ErrorClass, KilledError, classify
 from bot.delivery.quarantine import ALONE_WITHIN, Quarantine
 from bot.delivery.raw_update import traceback_of
+from bot.delivery.receipts import receipts_in
 from bot.delivery.storage_health import StorageHealth
 from bot.operations import trace
 from bot.operations.audit import AuditLog
@@ -86,7 +87,11 @@ class Delivery:
     @property
     def status(self) -> int | None:
         """The status message, by whichever update of the album it was sent."""
-        return next((sent[STATUS] for sent in self._sent.values() if STATUS in sent), None)
+        return self.message_of(STATUS)
+
+    def message_of(self, step: str) -> int | None:
+        """The message that a step became, for whichever update of the album."""
+        return next((sent[step] for sent in self._sent.values() if step in sent), None)
 
     async def begin(self) -> bool:
         """Note that the handler begins; False when the update is finished. Raises KilledError."""
@@ -301,7 +306,8 @@ class Deliveries:
             if not await self._storage.persist(delivery.begin):
                 return None
             async with running_in_background(delivery.park_when_waiting()):
-                await coroutine
+                with receipts_in(delivery):
+                    await coroutine
         except KilledError as error:
             await self.application.process_error(update, error)
         except asyncio.CancelledError:

@@ -25,6 +25,7 @@ from telegram.error import BadRequest, ChatMigrated, NetworkError, RetryAfter, T
 from telegram.ext import BaseRateLimiter
 
 from bot.delivery.backoff import Backoff
+from bot.delivery.receipts import with_receipt
 from bot.delivery.token_bucket import Allowance, Clock, LoopClock, PausedTooLongError, PriorityQueue, TokenBucket
 from bot.errors import MaybeSentError
 from bot.operations.figures import Figures
@@ -295,8 +296,11 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
     ) -> Answer:
         """Send a request when its turn has come, as often as its guarantee allows."""
         request = _Request(endpoint, data, rate_limit_args or guarantee_of(endpoint), priority.get(), self._clock.now())
+        send = with_receipt(callback, endpoint, data)
+        if not callable(send):
+            return send
         async with lend_slot.get()():
-            return await self._send(request, callback, args, kwargs)
+            return await self._send(request, send, args, kwargs)
 
     async def _send(
         self,

@@ -13,6 +13,7 @@ from bot.chat.context import BotContext
 from bot.delivery.background import running_in_background
 from bot.delivery.inbox import STATUS
 from bot.delivery.rate_limiter import Guarantee
+from bot.delivery.receipts import sent_as
 
 _log = logging.getLogger(__name__)
 ACTION_EVERY = 4.0
@@ -98,8 +99,10 @@ async def _message_id(context: BotContext, text: str, reply_to: int) -> int:
         with suppress(BadRequest):  # the person has taken it away
             await context.bot.edit_message_text(text, context.person.chat_id, known)
             return known
-    message = await context.send(text, reply_to=reply_to)
-    await delivery.record(STATUS, message.message_id)
+    with sent_as(STATUS):
+        message = await context.send(text, reply_to=reply_to)
+    if delivery.status != message.message_id:  # an update that came past the inbox has no receipts
+        await delivery.record(STATUS, message.message_id)
     return message.message_id
 
 

@@ -28,6 +28,16 @@ DEADLY_HELP = (
     "onboarding.show_help = die\n"
 )
 """A bot whose /help ends the process."""
+ANSWERS_AND_STAYS = (
+    "import asyncio\n"
+    "from bot.handlers import onboarding\n"
+    "answer = onboarding.show_help\n"
+    "async def stay(update, context):\n"
+    "    await answer(update, context)\n"
+    "    await asyncio.Event().wait()\n"
+    "onboarding.show_help = stay\n"
+)
+"""A bot whose /help has answered long before it ends."""
 STOPS_AT_THE_THIRD = (
     "import asyncio\n"
     "from bot.scan.pipeline import ScanJob\n"
@@ -75,6 +85,18 @@ async def test_scan_interrupted_by_kill_is_answered_exactly_once(
     after = [message for message in await answers(anna) if message.id > sent.id]
     assert [answer_kind(message) for message in after] == ["picture", "report"]
     assert rows(tmp_path, "SELECT number, patient_label FROM scans") == [(1, "Anna B.")]
+
+
+async def test_text_answered_before_a_kill_comes_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with bot_process(sandbox, tmp_path, ANSWERS_AND_STAYS + BOT) as process:
+        anna = await sandbox.person("Anna")
+        await anna.send_text("/help")
+        await anna.wait_for(lambda message: message.from_bot, timeout=60)
+        await until(lambda: bool(rows(tmp_path, "SELECT 1 FROM inbox WHERE messages LIKE '%text %'")))
+        process.kill()
+    async with bot_process(sandbox, tmp_path):
+        await all_is_done(tmp_path)
+    assert len(await answers(anna)) == 1
 
 
 async def test_picture_unconfirmed_at_kill_is_offered_not_resent(sandbox: Sandbox, tmp_path: Path) -> None:
