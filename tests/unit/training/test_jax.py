@@ -17,8 +17,8 @@ from inference.training import __main__
 from inference.training.fit import train
 from inference.training.fit.loop import save
 from tests.conftest import PROJECT
-from tests.unit.training.on_jax import RATE, TINY, learner, step
-from tests.unit.training.test_training import small_model, toy_slice
+from tests.unit.training.on_jax import RATE, learner, step
+from tests.unit.training.test_training import TINY, small_model, toy_slice
 
 
 def batch_of_slices(count: int = 16) -> dict[str, NDArray[Any]]:
