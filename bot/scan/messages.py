@@ -136,31 +136,30 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
 def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
     """Telegram HTML of at most ``MOST_WORDS``: the result, what to do next, what it means, and that it is no diagnosis.
 
-    Where that is more, what "What now?" and the report say too is left out: what was set aside, then which answers fit,
-    or how many cells look unusual, then what such scores showed in tests and how many slices agree.
+    Every language says all of it in so many words. Where a picture was sent before or but a part of it was read, what
+    the report says too may be left out: how many cells look unusual or slices were set aside, then what such scores
+    showed in tests or how many slices agree.
     """
     result = f"<b>{_safe(wording.result_words(scan, texts))}</b>"
     if scan.patient_label:
         result += "\n" + texts("caption.label", label=scan.patient_label)
     facts = StudyFacts.told(scan)
     known = tuple(models)
-    record = wording.record_words(scan, texts, known) if facts is None else ""
     parts = [
         (0, result),
         (0, texts("caption.part") if scan.reason == Reason.READ_PART else ""),
         (0, _safe(wording.next_words(scan, texts))),
         (0, _safe(wording.brief_words(scan, texts, known))),
-        (2, _safe(wording.possible_words(scan, texts, known))),
         (1, _safe(wording.brief_slice_words(facts, texts)) if facts else ""),
-        (3, _safe(wording.set_aside_words(facts, texts)) if facts else ""),
-        (1, _safe(record)),
+        (2, _safe(wording.brief_set_aside_words(facts, texts)) if facts else ""),
+        (1, "" if facts else _safe(wording.record_words(scan, texts, known))),
         (2, _safe(wording.cell_words(scan, texts))),
         (0, texts("caption.program")),
         (0, texts("caption.same_picture", number=earlier.number) if earlier else ""),
         (0, texts("caption.name", number=scan.number, public_id=scan.public_id)),
     ]
     own_words = len((scan.patient_label or "").split())
-    for most in (3, 2, 1, 0):
+    for most in (2, 1, 0):
         caption = "\n\n".join(part for dispensable, part in parts if part and dispensable <= most)
         words = count_words(caption) - own_words
         if words <= MOST_WORDS and _shown_length(caption) <= MessageLimit.CAPTION_LENGTH:

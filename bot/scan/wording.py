@@ -1,6 +1,6 @@
 """A scan in plain words: one wording for the chat, the history and the PDF."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bot.chat.texts import Texts
 from bot.scan.cell_facts import told_cells
@@ -106,22 +106,35 @@ def brief_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
 
     An organ with one kind of finding is not told that its leukaemia looks most like leukaemia.
     """
+    known = tuple(models)
     if scan.verdict == Verdict.NOT_SURE:
-        alone = "brief.unusual" if scan.reason == Reason.UNUSUAL_FINDING else "brief.not_sure"
-        return texts.plain("study.not_sure_why" if scan.study is not None else alone)
-    if names_no_kind(scan, models):
+        return _why_not_sure(scan, texts, known)
+    if names_no_kind(scan, known):
         return texts.plain("brief.unknown_kind")
-    if scan.verdict == Verdict.TUMOR_SIGNS and not knows_one_kind(scan, models):
+    if scan.verdict == Verdict.TUMOR_SIGNS and not knows_one_kind(scan, known):
         return texts.plain("brief.tumor_signs", label=label_words(scan.organ, scan.label, texts))
     return ""
 
 
-def possible_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
-    """Which answers fit a picture that the model is not sure about; "" where there are but two in all, or none fits."""
-    if scan.verdict != Verdict.NOT_SURE or scan.reason == Reason.UNUSUAL_FINDING or knows_one_kind(scan, models):
-        return ""
-    names = texts.listed([label_words(scan.organ, name, texts) for name in _ranked(scan)])
-    return texts.plain("brief.possible", names=names)
+def _why_not_sure(scan: Scan, texts: Texts, models: Sequence[Entry]) -> str:
+    if scan.study is not None:
+        return texts.plain("study.not_sure_why")
+    if scan.reason == Reason.UNUSUAL_FINDING:
+        return texts.plain("brief.unusual")
+    if knows_one_kind(scan, models):
+        return texts.plain("brief.not_sure")
+    fitting = _ranked(scan)
+    key = "brief.possible" if len(fitting) == 2 else "brief.possible_more"
+    names = [label_words(scan.organ, name, texts) for name in _both_sides(scan, fitting, models)]
+    return texts.plain(key, names=texts.listed(names))
+
+
+def _both_sides(scan: Scan, fitting: Sequence[str], models: Sequence[Entry]) -> Sequence[str]:
+    """Two of the answers that fit; a finding and none where both do: two findings would alarm, though none fits too."""
+    card = card_of(scan, models)
+    ill = {c.name: c.tumor for c in card.classes} if card else {}
+    first, second, *_ = fitting
+    return first, next((name for name in fitting if ill.get(name) != ill.get(first)), second)
 
 
 def knows_one_kind(scan: Scan, models: Iterable[Entry]) -> bool:
@@ -174,6 +187,11 @@ def place_words(study: StudyFacts, series: str, texts: Texts) -> str:
     """Which slice of how many is shown large, and of which series where a tag named it."""
     named = "study.named_series" if series else "study.named"
     return texts.plain(named, number=study.best, total=study.judged, **({"series": series} if series else {}))
+
+
+def brief_set_aside_words(study: StudyFacts, texts: Texts) -> str:
+    """As ``set_aside_words``, for a caption: how many, and not why."""
+    return texts.plain("study.brief_aside", count=sum(study.set_aside.values())) if study.set_aside else ""
 
 
 def set_aside_words(study: StudyFacts, texts: Texts) -> str:

@@ -20,9 +20,9 @@ english = language.texts
 @pytest.mark.parametrize(
     ("unusual", "usual", "words"),
     [
-        (6, 8, "I looked at 14 white cells: 6 look unusual."),
-        (1, 1, "I looked at 2 white cells: 1 looks unusual."),
-        (0, 1, "I looked at 1 white cell: none looks unusual."),
+        (6, 8, "14 white cells, 6 look unusual."),
+        (1, 1, "2 white cells, 1 looks unusual."),
+        (0, 1, "1 white cell, none looks unusual."),
     ],
 )
 def test_white_cells_are_counted_in_caption_and_report(unusual: int, usual: int, words: str) -> None:

@@ -38,7 +38,9 @@ def test_the_caption_tells_how_many_slices_agree() -> None:
     caption = picture_caption(a_study(label="Ann"), english, ())
     assert "Signs of a tumour found in these slices" in caption
     assert "Slices that point to the same place: 3 of 120 (40 to 42)." in caption
-    assert "planning pictures (3)" in picture_caption(a_study(replace(FACTS, agreeing=())), english, ())
+    aside = sum(FACTS.set_aside.values())
+    assert f"Set aside: {aside}." in picture_caption(a_study(replace(FACTS, agreeing=())), english, ())
+    assert "planning pictures (3)" in wording.set_aside_words(FACTS, english)
 
 
 def test_a_lone_slice_is_told_without_a_place() -> None:

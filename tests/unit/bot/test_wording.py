@@ -77,7 +77,7 @@ def test_not_sure_names_all_possibilities_likeliest_first() -> None:
 
 def test_not_sure_never_names_one_answer_alone() -> None:
     text = shown(picture_caption(replace(SCANS["unsure"], prediction_set=("glioma",)), english, ()))
-    assert "These fit: glioma, meningioma." in text
+    assert "Several answers fit: glioma, meningioma." in text
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def tested_model() -> Entry:
 @pytest.mark.parametrize(
     ("no_tumor", "verdict", "words"),
     [
-        (0.01, "tumor_signs", "with, half without a tumour: about 96 of 100 scored like this showed it (93 to 98)"),
-        (0.55, "not_sure", "without a tumour: about 31 of 100 scored like this showed it (22 to 42)"),
-        (0.97, "no_tumor_signs", "without a tumour: less than 1 of 100 scored like this showed it (0 to 2)"),
+        (0.01, "tumor_signs", "half with a tumour: about 96 of 100 scored like this had it (93 to 98)"),
+        (0.55, "not_sure", "half with a tumour: about 31 of 100 scored like this had it (22 to 42)"),
+        (0.97, "no_tumor_signs", "half with a tumour: less than 1 of 100 scored like this had it (0 to 2)"),
     ],
 )
 def test_an_answer_tells_what_such_scores_showed_in_tests(
@@ -153,7 +153,7 @@ def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: 
 def test_something_unusual_is_told_as_neither_tumour_nor_none() -> None:
     scan = a_scan(verdict="not_sure", reason="unusual_finding", label="other_finding")
     text = shown(picture_caption(scan, english, ()))
-    assert "Something unusual is there, but not one of the kinds that I know." in text
+    assert "Something unusual is there, but not of a kind that I know." in text
     assert "glioma" not in text
     told = report_data(scan, Pictures(b"", b""), language, ()).explanation
     assert "something unusual in this picture that is not one of the kinds that I know" in told
@@ -166,15 +166,17 @@ def test_signs_of_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -
     sha256 = model.card.sha256["model.tflite"]
     scan = a_scan(label="tumor_other", probabilities=BRAIN | {"tumor_other": 0.9}, model_sha256=sha256)
     told = report_data(scan, Pictures(b"", b""), language, [model]).explanation
-    for text in (shown(picture_caption(scan, english, [model])), told):
-        assert "Which kind it would be, I can't tell." in text
+    caption = shown(picture_caption(scan, english, [model]))
+    assert "I can't tell which kind." in caption
+    assert "Which kind it would be, I can't tell." in told
+    for text in (caption, told):
         assert "ooks most like" not in text
 
 
 @pytest.mark.parametrize("kind", SCANS)
 def test_every_caption_says_what_it_is_and_report_names_model(kind: str) -> None:
     text = shown(picture_caption(SCANS[kind], english, ()))
-    for part in ("I am a program and can be wrong", "not a diagnosis", "doctor", "A7K2-Q9"):
+    for part in ("I am a program and can be wrong", "Not a diagnosis", "doctor", "A7K2-Q9"):
         assert part in text
     assert "2026.11" not in text
     assert report_data(SCANS[kind], Pictures(b"", b""), language, ()).model_version == "2026.11"
