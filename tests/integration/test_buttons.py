@@ -63,7 +63,7 @@ async def shown_maps(person: Person, report: Message) -> tuple[Message, Image.Im
 async def test_maps_come_alone_and_for_each_kind_of_tumour(bot: RunningBot, agreed: Person) -> None:
     message, picture = await shown_maps(agreed, await one_scan(bot, agreed))
     assert "for each kind" in message.text
-    assert "not a diagnosis" in message.text
+    assert "Not a diagnosis" in message.text
     grey = np.asarray(picture.convert("L"))
     left, right = np.array_split(grey[grey.shape[0] // 12 : grey.shape[0] // 4], 2, axis=1)
     assert np.median(left) < 40  # no brain below the map alone

@@ -59,7 +59,7 @@ async def test_new_persons_whole_conversation_stays_hidden_from_others(
     await anna.wait_for(lambda message: "I have your picture" in message.text)
     picture, report = await reads(anna)
     assert "Anna Müller" in picture.text
-    assert "This is not a diagnosis" in picture.text
+    assert "Not a diagnosis" in picture.text
     with Image.open(io.BytesIO(await anna.download(picture))) as shown:
         assert shown.height > 1.5 * shown.width  # two pictures, one above the other
     text = pdf_text(await anna.download(report))

@@ -1,7 +1,7 @@
 """A small file that asks for much costs its sender an answer, and nobody else more than a moment."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -29,6 +29,11 @@ def executor() -> Iterator[LocalExecutor]:
     asyncio.run(running.close())
 
 
+def raised(before: Sequence[int], after: Sequence[int]) -> list[int]:
+    """The peaks that a job has raised. exec keeps that of the process which forked: tests may have TensorFlow loaded."""
+    return [now for was, now in zip(before, after, strict=True) if now > was]
+
+
 @pytest.mark.parametrize("name", [name for name in bombs.BOMBS if name != "JPEG of 90 scans"])
 def test_a_bomb_stays_within_its_budget(executor: LocalExecutor, name: str) -> None:
     data = bombs.BOMBS[name]()
@@ -40,11 +45,11 @@ def test_a_bomb_stays_within_its_budget(executor: LocalExecutor, name: str) -> N
             await executor.analyse(data)
         return before, await executor.run(usage)
 
-    (own, children, _, _, worker), after = asyncio.run(explode())
+    (own, children, *peaks, worker), after = asyncio.run(explode())
     if after[4] == worker:  # else the kernel has ended it at LAST_SECONDS
         assert after[0] - own < budget.LAST_SECONDS + OVERHEAD
         assert after[1] - children < budget.LAST_SECONDS + OVERHEAD
-        assert max(after[2], after[3]) < MOST_MEMORY
+        assert all(grown < MOST_MEMORY for grown in raised(peaks, after[2:4]))
 
 
 def test_timed_out_bomb_is_not_retried(executor: LocalExecutor) -> None:
@@ -81,10 +86,10 @@ def test_a_container_stays_within_its_budget(executor: LocalExecutor, name: str)
             await executor.run(open_within, data, SECONDS, timeout=120.0)
         return before, await executor.run(usage)
 
-    (own, children, _, _, worker), after = asyncio.run(explode())
+    (own, children, *peaks, worker), after = asyncio.run(explode())
     if after[4] == worker:
         assert after[0] - own + after[1] - children < budget.SECONDS + SECONDS + 2 * OVERHEAD
-        assert max(after[2], after[3]) < MOST_MEMORY
+        assert all(grown < MOST_MEMORY for grown in raised(peaks, after[2:4]))
 
 
 def test_many_slow_pictures_share_one_budget(executor: LocalExecutor) -> None:
