@@ -30,7 +30,7 @@ def executor() -> Iterator[LocalExecutor]:
 
 
 def raised(before: Sequence[int], after: Sequence[int]) -> list[int]:
-    """The peaks that a job has raised. exec keeps that of the process which forked: tests may have TensorFlow loaded."""
+    """The peaks that a job has raised. exec keeps that of the process which forked: tests may hold TensorFlow."""
     return [now for was, now in zip(before, after, strict=True) if now > was]
 
 
