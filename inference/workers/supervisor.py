@@ -289,8 +289,10 @@ class WorkerSlot:
             self._queue.finish(job)
             self._queue.time.charge(job.client, time.monotonic() - began, failed=worker.was_hurt_by(job, loss))
             job.deliver()  # after the charge: who asks again at the first word of it must find it noted
+        if loss is None and job.ran_out_of_time:
+            worker.end()  # what was half done stays in its memory, and the next large file would come on top
         if loss is None:
-            return True
+            return not job.ran_out_of_time
         if job.is_given_up(taken_up=loss.taken_up):
             job.settle(error=WorkerDiedError())
         else:
