@@ -4,7 +4,7 @@ A text of the knowledge holds ``{kinds}`` or ``{learned.blood_smear}`` where it 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from babel.numbers import format_decimal
 
@@ -28,7 +28,7 @@ def facts(texts: Texts, models: Mapping[str, Entry]) -> dict[str, str]:
         texts.plain("facts.kinds", organ=texts.organs[organ].name, names=found[f"kinds.{organ}"]) for organ in models
     )
     found["kinds"] = _sentence(texts.listed(list(kinds), "list.semicolon")) if models else ""
-    found["records"] = " ".join(filter(None, (found[f"record.{organ}"] for organ in models)))
+    found["records"] = records_words([found[f"record.{organ}"] for organ in models], texts)
     return found
 
 
@@ -39,7 +39,7 @@ def filled(text: str, texts: Texts) -> str:
 
 
 def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
-    """How often the model of an organ was right in tests; "" where nobody has measured."""
+    """How often the model of an organ was right in tests, line by line; "" where nobody has measured."""
     ill, well = (track_record.told(card, with_finding=it) for it in (True, False))
     if ill is None or well is None:
         return ""
@@ -53,6 +53,12 @@ def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
         clear=span_words(well.no_signs, texts),
     )
     return _sentence(said)
+
+
+def records_words(told: Iterable[str], texts: Texts) -> str:
+    """What ``record_words`` tells of each organ, and once how to read it; "" where nobody has measured any."""
+    known = "\n\n".join(filter(None, told))
+    return f"{known}\n\n{texts.plain('facts.rest')}" if known else ""
 
 
 def span_words(rate: Rate, texts: Texts) -> str:

@@ -111,6 +111,7 @@ async def _let_wait(update: Update, context: BotContext) -> None:
 
 async def open_scan(_: Update, context: BotContext) -> None:
     """Show an earlier scan with its picture, caption and buttons."""
+    context.delivery.erases = context.person.forgets  # the caption above the button may hold a forgotten label
     if scan := await own_scan(context):
         await send_picture(context, scan, follow_up=True)
 
@@ -153,6 +154,7 @@ async def what_now(_: Update, context: BotContext) -> None:
 
 async def what_now_of_forgotten(_update: Update, context: BotContext) -> None:
     """Say what to do after a result of which nothing was kept: the button itself names verdict and organ."""
+    context.delivery.erases = True  # the press brings the caption along, with the label
     verdict, _, organ = context.argument.partition("/")
     models = context.services.models
     await context.send(what_now_of(verdict, organ, context.texts, context.knowledge, models))

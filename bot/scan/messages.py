@@ -48,7 +48,7 @@ async def send_picture(
     ``earlier`` is a scan of the same picture, told and offered; ``follow_up`` adds the scan's buttons here, for when
     no PDF with buttons comes after it.
     """
-    caption = picture_caption(scan, context.texts, context.services.models.values(), earlier)
+    caption = picture_caption(scan, context.texts, context.services.models.values())
     buttons = scan_buttons(context, scan) if follow_up else _picture_buttons(context.texts, scan, earlier)
     known = scan.file_ids.get(_file_key(PICTURE, context))
     if await _left_before_a_kill(context, scan, PICTURE):
@@ -111,10 +111,15 @@ def _issuer(context: BotContext) -> Issuer:
     return Issuer(services.sealer, context.bot.username, paper)
 
 
-async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = None) -> None:
-    """Send the PDF with the scan's buttons: by its file id where Telegram still has it, else ``drawn`` or drawn now."""
+async def send_report(
+    context: BotContext, scan: Scan, drawn: bytes | None = None, *, below_picture: bool = False
+) -> None:
+    """Send the PDF with the scan's buttons: by its file id where Telegram still has it, else ``drawn`` or drawn now.
+
+    ``below_picture``: the scan's picture has just gone out, with buttons that are not offered twice.
+    """
     caption = report_caption(scan, context.texts)
-    buttons = scan_buttons(context, scan)
+    buttons = scan_buttons(context, scan, below_picture=below_picture)
     known = scan.file_ids.get(_file_key(REPORT, context))
     if await _left_before_a_kill(context, scan, REPORT):
         return
@@ -133,12 +138,12 @@ async def send_report(context: BotContext, scan: Scan, drawn: bytes | None = Non
         await context.database.scans.record_message(scan.id, REPORT, message.message_id, file_id, file_key)
 
 
-def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: Scan | None = None) -> str:
+def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     """Telegram HTML of at most ``MOST_WORDS``: the result, what to do next, what it means, and that it is no diagnosis.
 
-    Every language says all of it in so many words. Where a picture was sent before or but a part of it was read, what
-    the report says too may be left out: how many cells look unusual or slices were set aside, then what such scores
-    showed in tests or how many slices agree.
+    Every language says all of it in so many words. Where an organ's own words are longer, what the report says too
+    may be left out: how many cells look unusual or slices were set aside, then what such scores showed in tests or
+    how many slices agree.
     """
     result = f"<b>{_safe(wording.result_words(scan, texts))}</b>"
     if scan.patient_label:
@@ -147,7 +152,6 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: 
     known = tuple(models)
     parts = [
         (0, result),
-        (0, texts("caption.part") if scan.reason == Reason.READ_PART else ""),
         (0, _safe(wording.next_words(scan, texts))),
         (0, _safe(wording.brief_words(scan, texts, known))),
         (1, _safe(wording.brief_slice_words(facts, texts)) if facts else ""),
@@ -155,7 +159,6 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry], earlier: 
         (1, "" if facts else _safe(wording.record_words(scan, texts, known))),
         (2, _safe(wording.cell_words(scan, texts))),
         (0, texts("caption.program")),
-        (0, texts("caption.same_picture", number=earlier.number) if earlier else ""),
         (0, texts("caption.name", number=scan.number, public_id=scan.public_id)),
     ]
     own_words = len((scan.patient_label or "").split())
@@ -187,20 +190,23 @@ def report_caption(scan: Scan, texts: Texts) -> str:
     return caption
 
 
-def scan_buttons(context: BotContext, scan: Scan) -> InlineKeyboardMarkup:
-    """What one can do with a scan; with one that is forgotten at once, read what to do and of its kind."""
+def scan_buttons(context: BotContext, scan: Scan, *, below_picture: bool = False) -> InlineKeyboardMarkup:
+    """What one can do with a scan; with one that is forgotten at once, read what to do and of its kind.
+
+    What stands at the picture, beside the result, is left out where this comes right ``below_picture``.
+    """
     texts = context.texts
     about: tuple[InlineKeyboardButton, ...] = ()
     if topic := topic_of(scan, texts, context.knowledge):
         opens = (Action.TOPIC, topic.slug) if scan.passes else (Action.ABOUT, scan.public_id)
         about = (button(texts.plain("button.about", topic=topic.title), *opens),)
+    at_picture = () if below_picture else _at_picture(texts, scan)
     if scan.passes:
-        return grid(_what_now(texts, scan), about)
+        return grid(*at_picture, about)
     slices = (button(texts.plain("button.slices"), Action.SLICES, scan.public_id),) if scan.study else ()
     return grid(
         slices,
-        _not_part(texts, scan) if scan.reason == Reason.READ_PART else (),
-        _what_now(texts, scan),
+        *at_picture,
         (
             button(texts.plain("button.pdf"), Action.PDF, scan.public_id),
             *(() if scan.study else (button(texts.plain("button.maps"), Action.MAPS, scan.public_id),)),
@@ -266,22 +272,20 @@ def _under_way(scan: Scan, step: str) -> str:
 
 
 def _picture_buttons(texts: Texts, scan: Scan, earlier: Scan | None) -> InlineKeyboardMarkup:
-    rows = [_what_now(texts, scan)]
-    if scan.reason == Reason.READ_PART and not scan.passes:
-        rows.append(_not_part(texts, scan))
+    rows = _at_picture(texts, scan)
     if earlier is not None:
-        open_earlier = button(texts.plain("button.open", number=earlier.number), Action.OPEN, earlier.public_id)
-        rows.append((open_earlier,))
+        same = texts.plain("button.same_picture", number=earlier.number)
+        rows.append((button(same, Action.OPEN, earlier.public_id),))
     return grid(*rows)
 
 
-def _what_now(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:
+def _at_picture(texts: Texts, scan: Scan) -> list[tuple[InlineKeyboardButton, ...]]:
+    """What is asked of the result itself: what to do now, and whether the part that was read is the right one."""
     asks = (Action.WHAT_NOW_OF, f"{scan.verdict}/{scan.organ}") if scan.passes else (Action.WHAT_NOW, scan.public_id)
-    return (button(texts.plain("button.what_now"), *asks),)
-
-
-def _not_part(texts: Texts, scan: Scan) -> tuple[InlineKeyboardButton]:
-    return (button(texts.plain("button.not_part"), Action.NOT_PART, scan.public_id),)
+    rows: list[tuple[InlineKeyboardButton, ...]] = [(button(texts.plain("button.what_now"), *asks),)]
+    if scan.reason == Reason.READ_PART and not scan.passes:
+        rows.append((button(texts.plain("button.not_part"), Action.NOT_PART, scan.public_id),))
+    return rows
 
 
 async def _sent_again(

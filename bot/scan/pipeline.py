@@ -310,7 +310,7 @@ class ScanJob:
             _log.error("a report could not be drawn: %s", type(drawn).__name__, exc_info=drawn)
             raise UserFacingError("refusal.report_failed", number=scan.number) from drawn
         if REPORT not in scan.messages:
-            await self._figures.timed(Phase.SENDING_REPORT, send_report(self.context, scan, drawn))
+            await self._figures.timed(Phase.SENDING_REPORT, send_report(self.context, scan, drawn, below_picture=True))
 
     async def _send_picture(self, read: _Read) -> None:
         if PICTURE not in read.scan.messages:

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Mapping
 
-from bot.chat.facts import filled, record_words
+from bot.chat.facts import filled, record_words, records_words
 from bot.chat.texts import Texts
 from bot.knowledge.knowledge import Knowledge, Topic
 from bot.scan import wording
@@ -23,8 +23,7 @@ def what_now_of(verdict: str, organ: str, texts: Texts, knowledge: Knowledge, mo
     """The same for a result of which nothing was kept: what holds for every such answer about the organ."""
     words, entry = texts.organs.get(organ), models.get(organ)
     topic = knowledge.topic(words.topic) if words else None
-    figures = record_words(organ, entry.card, texts) if words and entry else ""
-    sure = " ".join(filter(None, (figures, texts.plain("now.sure_not"))))
+    sure = _sure("", record_words(organ, entry.card, texts) if words and entry else "", texts)
     return _page(html.escape(texts.plain("button.what_now"), quote=False), verdict, topic, sure, texts)
 
 
@@ -46,7 +45,11 @@ def how_sure(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     record = wording.record_words(scan, texts, known) if scan.study is None else ""
     card = card_of(scan, known)
     figures = record_words(scan.organ, card, texts) if card and scan.organ in texts.organs else ""
-    return " ".join(filter(None, (record or texts.plain("now.sure_unknown"), figures, texts.plain("now.sure_not"))))
+    return _sure(record or texts.plain("now.sure_unknown"), figures, texts)
+
+
+def _sure(score: str, figures: str, texts: Texts) -> str:
+    return "\n\n".join(filter(None, (score, records_words([figures], texts), texts.plain("now.sure_not"))))
 
 
 def _section(topic: Topic | None, key: str, texts: Texts) -> str:

@@ -38,10 +38,13 @@ def chance_words(probability: float, texts: Texts) -> str:
 
 
 def result_words(scan: Scan, texts: Texts) -> str:
-    """The result in one line."""
+    """The result in one line, which also says when no more than a part of the picture was read."""
+    key = f"verdict.{scan.verdict}"
     if scan.study is not None:
-        return texts.plain(f"study.{scan.verdict}", finding=finding_words(scan.organ, texts))
-    return texts.plain(f"verdict.{scan.verdict}", finding=finding_words(scan.organ, texts))
+        key = f"study.{scan.verdict}"
+    elif scan.reason == Reason.READ_PART:
+        key = f"part.{scan.verdict}"
+    return texts.plain(key, finding=finding_words(scan.organ, texts))
 
 
 def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:

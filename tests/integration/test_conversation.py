@@ -62,6 +62,7 @@ async def test_new_persons_whole_conversation_stays_hidden_from_others(
     assert "Not a diagnosis" in picture.text
     with Image.open(io.BytesIO(await anna.download(picture))) as shown:
         assert shown.height > 1.5 * shown.width  # two pictures, one above the other
+    assert [*picture.labels, *report.labels].count("What now?") == picture.labels.count("What now?") == 1
     text = pdf_text(await anna.download(report))
     assert "Anna Müller" in text
     assert "not a diagnosis" in text.lower()

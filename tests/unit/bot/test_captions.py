@@ -63,6 +63,7 @@ def test_sixty_words_hold_all_in_every_language(organ: str, verdict: str, langua
     for label in kinds:
         changes: list[dict[str, object]] = [{"cells": SIXTEEN if organ == "blood_smear" else ()}]
         changes += [{"cells": cells(0, 16)}] if organ == "blood_smear" else []
+        changes += [change | {"reason": "read_part"} for change in changes]
         changes += [{"reason": "unusual_finding"}] if unusual else []
         changes += [{"study": study.to_json()} for study in (STUDY, replace(STUDY, agreeing=()))]
         for change in changes:

@@ -91,7 +91,7 @@ def test_question_how_accurate_is_answered_with_cards_figures(organ: str, englis
             assert said in answer
             assert said in page
     for organ_name in (english.texts.organs[name].name for name in ORGANS):
-        assert organ_name[:1].upper() + organ_name[1:] + ": of 100" in answer
+        assert organ_name[:1].upper() + organ_name[1:] + ". Of 100" in answer
 
 
 def everything(language: Language) -> dict[str, str]:

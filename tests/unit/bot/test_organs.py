@@ -46,6 +46,14 @@ def test_three_organs_are_listed_as_people_would() -> None:
     assert third.pictures == "a blood smear, a brain MRI slice or a blood smear"
 
 
+@pytest.mark.parametrize("organ", SHIPPED)
+def test_a_finding_has_its_cards_words(organ: str) -> None:
+    classes = load_language("en", SHIPPED).texts.organs[organ].classes
+    for one in SHIPPED[organ].card.classes:
+        words = classes[one.name].words
+        assert words == (one.words if one.role != "clear" else f"{one.words} signs")
+
+
 def test_organ_without_a_model_keeps_its_words() -> None:
     texts = load_language("en", {"blood_smear": SHIPPED["blood_smear"]}).texts
     assert texts.organs["brain_mri"].name == "brain MRI"

@@ -56,7 +56,7 @@ def test_the_longest_caption_is_what_telegram_takes(verdict: str) -> None:
     everything = {reason.value: 1234 for reason in SetAside}
     series = tuple(f"{weighting} {plane}" for weighting in ("T1c", "FLAIR", "T2*") for plane in ("axial", "coronal"))
     facts = StudyFacts("zip", 400, series, tuple(range(100, 140)), 120, 99, everything)
-    caption = picture_caption(a_study(facts, label="𝕏" * 64, verdict=verdict), english, (), a_study())
+    caption = picture_caption(a_study(facts, label="𝕏" * 64, verdict=verdict), english, ())
     assert len(caption.replace("<b>", "").replace("</b>", "").encode("utf-16-le")) // 2 <= 1100
     assert "A7K2-Q9" in caption
 

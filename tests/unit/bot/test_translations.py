@@ -153,3 +153,14 @@ def test_a_list_is_parted_as_its_language_parts_it() -> None:
 
 def test_every_message_list_belongs_to_a_shipped_language() -> None:
     assert {path.name for path in Path(MESSAGES).iterdir()} == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_from_and_to_are_joined_in_one_form(code: str) -> None:
+    forms = {
+        re.sub(r"\{\w+\}", "", span)
+        for template in spoken(code).texts.templates.values()
+        for text in ([template] if isinstance(template, str) else template.values())
+        for span in re.findall(r"\{(?:low|first)\}.{0,12}?\{(?:high|last)\}", text)
+    }
+    assert len(forms) == 1

@@ -19,7 +19,7 @@ from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
 from inference.card import MODELS_DIR, ModelClass, ScoreBin, load_card
 from inference.registry import Entry, check_models
 from inference.study.study import SetAside
-from storage.records import Pictures, ScanPage
+from storage.records import Pictures, Scan, ScanPage
 from tests.unit.bot.scans import ALL_VERDICTS, BRAIN, SCANS, SIXTEEN, a_scan, shown
 
 language = load_language()
@@ -138,10 +138,9 @@ def test_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
                     model_sha256=next(iter(entry.card.sha256.values())), study=study.to_json() if study else None,
                     cells=() if study or organ != "blood_smear" else SIXTEEN,
                 )  # fmt: skip
-                for earlier in (None, replace(scan, number=999_998)):
-                    caption = shown(picture_caption(scan, english, [entry], earlier))
-                    assert words(caption) - len(["Label:", "WWW"]) <= MOST_WORDS, caption
-                    assert len(caption) <= MessageLimit.CAPTION_LENGTH
+                caption = shown(picture_caption(scan, english, [entry]))
+                assert words(caption) - len(["Label:", "WWW"]) <= MOST_WORDS, caption
+                assert len(caption) <= MessageLimit.CAPTION_LENGTH
 
 
 def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: Entry) -> None:
@@ -186,8 +185,7 @@ def test_every_caption_says_what_it_is_and_report_names_model(kind: str) -> None
 def test_every_caption_with_longest_label_fits_telegrams_limit(kind: str) -> None:
     scan = replace(SCANS[kind], patient_label="W" * MAX_LABEL, number=999_999, prediction_set=tuple(BRAIN))
     scan = scan if kind != "unsure" else replace(scan, probabilities=BRAIN)
-    earlier = replace(scan, number=999_998)
-    assert len(shown(picture_caption(scan, english, (), earlier))) <= MessageLimit.CAPTION_LENGTH
+    assert len(shown(picture_caption(scan, english, ()))) <= MessageLimit.CAPTION_LENGTH
     assert len(shown(report_caption(scan, english))) <= MessageLimit.CAPTION_LENGTH
 
 
@@ -256,11 +254,15 @@ def kept(analysis: Analysis) -> Mapping[str, object]:
     return {name: getattr(new, name) for name in new.__dataclass_fields__}
 
 
-def test_a_caption_says_when_a_part_alone_was_read() -> None:
-    part = english.plain("caption.part")
+def test_part_alone_is_said_in_caption_history_and_report() -> None:
+    def said(scan: Scan) -> tuple[str, ...]:
+        history = shown(page_text(ScanPage((scan,), 1, 1, 1), english))
+        report = report_data(scan, Pictures(b"", b""), language, ()).verdict_words
+        return shown(picture_caption(scan, english, ())), history, report
+
     for scan in SCANS.values():
-        assert part not in shown(picture_caption(scan, english, ()))
-        assert part in shown(picture_caption(replace(scan, reason=Reason.READ_PART), english, ()))
+        assert not any("this part" in text for text in said(scan))
+        assert all("this part" in text for text in said(replace(scan, reason=Reason.READ_PART)))
 
 
 def test_an_analysis_is_kept_with_plain_values() -> None:
