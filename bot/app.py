@@ -299,7 +299,7 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
     figures.gauge(
         "replicas", "Processes that share the database", lambda: services.replica.alive if services.replica else 1
     )
-    figures.gauge("worker_restarts", "Workers that took the place of one that ended", lambda: executor.restarts)
+    figures.gauge("worker_restarts", "Workers that took the place of one that died", lambda: executor.restarts)
     async with (
         status_port(settings.status_host, settings.status_port, watch, figures),
         running_in_background(watch.run()),

@@ -113,6 +113,23 @@ def eat(gigabytes: int) -> int:
     return len(bytearray(gigabytes << 30))
 
 
+_kept: list[bytes] = []
+
+
+@job
+def keep(mebibytes: int) -> int:
+    """Hold so much from now on, as libraries and heaps do; which worker it is."""
+    _kept.append(os.urandom(mebibytes << 20))
+    return os.getpid()
+
+
+@job
+def use(mebibytes: int) -> int:
+    """Hold so much for a moment; which worker it is."""
+    os.urandom(mebibytes << 20)
+    return os.getpid()
+
+
 @job
 def limits() -> dict[str, int]:
     return {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU")}

@@ -56,7 +56,7 @@ class Executor(Protocol):
 
     @property
     def restarts(self) -> int:
-        """How many workers have taken the place of one that ended."""
+        """How many workers have taken the place of one that ended, but for those that were retired."""
         ...
 
     def is_slow(self, client: Hashable) -> bool:

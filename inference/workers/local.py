@@ -64,8 +64,8 @@ class LocalExecutor(QueuedExecutor):
 
     @property
     def restarts(self) -> int:
-        """How many workers have taken the place of one that ended."""
-        return sum(max(0, slot.workers_started - 1) for slot in self._slots)
+        """How many workers have taken the place of one that ended, but for those that were retired."""
+        return sum(slot.restarts for slot in self._slots)
 
     async def start(self) -> None:
         """Start every worker and wait until each has its models open and has read a first picture.

@@ -24,7 +24,7 @@ from inference.workers.executor import AnalysisTimeoutError, JobFailedError, Wor
 from inference.workers.fork_server import FORK_SERVER, Forked, ForkServerError
 from inference.workers.job_queue import JobQueue, QueuedJob, Signal
 from inference.workers.wire import MOST_TEXT, Channel, FrameError, Wait, encode
-from inference.workers.worker import DONE, FAILED, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
+from inference.workers.worker import DONE, FAILED, FULL, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
 
 START_TIMEOUT: Final = 60.0
 """Seconds until a worker must have its models open."""
@@ -40,6 +40,8 @@ LONGEST_ERROR: Final = 8000
 """Letters of what a worker says of a job that failed; they reach the log."""
 FIRST_TRIES: Final = 3
 """How often the first worker of a slot may fail to start until the executor's start has failed."""
+
+_PROCESSES: Final = Path("/proc")
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ class Worker:
         self.was_wanted_gone = False
         """Whether it was ended by us and not by an accident."""
         self.is_ready = False
+        self.is_full = False
+        """Whether it says that it holds so much memory that it is better replaced."""
         self._settings = settings
         self._channel = Channel(self._process.connection, MOST_TEXT)
         self._lock = threading.Lock()
@@ -114,7 +118,7 @@ class Worker:
             self._channel.send(job.frame, wait)
             self._expect(TAKEN, wait)
             taken_up = True
-            conclude(job, *self._channel.receive(self._deadline(job.limit + GRACE)))
+            conclude(job, *self._answer(self._deadline(job.limit + GRACE)))
         except _OutOfTimeError:
             self.end()
             job.conclude(error=AnalysisTimeoutError())
@@ -125,6 +129,13 @@ class Worker:
             elif taken_up and self._exit_status() in OUT_OF_TIME_STATUSES:
                 job.conclude(error=AnalysisTimeoutError())
             raise WorkerLostError("it ended", taken_up=taken_up) from None
+
+    def _answer(self, wait: Wait) -> tuple[str, Any]:
+        kind, value = self._channel.receive(wait)
+        if kind != FULL:
+            return kind, value
+        self.is_full = True
+        return self._channel.receive(wait)
 
     def _expect(self, wanted: str, wait: Wait) -> None:
         kind, _ = self._channel.receive(wait)
@@ -206,8 +217,9 @@ class WorkerSlot:
         """Whether the last two tries to start a worker failed, after the first worker had been ready."""
         self.worker: Worker | None = None
         """The one that has the place now, or is about to."""
-        self.workers_started = 0
-        """How many have had the place."""
+        self.restarts = 0
+        """How many took the place of one that ended, but for those that were retired, into which nobody need look."""
+        self._retired = False
         self._settings = settings
         self._queue = queue
         self._failed = failed
@@ -264,7 +276,8 @@ class WorkerSlot:
                 worker.end()
             worker.make_ready()
             self.empty = False
-            self.workers_started += 1
+            self.restarts += self.started.done() and not self._retired
+            self._retired = False
             if not self.started.done():
                 self.started.set_result(None)
             while worker.wait_for(self._queue.jobs_wait) and self._do_next(worker):
@@ -289,10 +302,12 @@ class WorkerSlot:
             self._queue.finish(job)
             self._queue.time.charge(job.client, time.monotonic() - began, failed=worker.was_hurt_by(job, loss))
             job.deliver()  # after the charge: who asks again at the first word of it must find it noted
-        if loss is None and job.ran_out_of_time:
-            worker.end()  # what was half done stays in its memory, and the next large file would come on top
         if loss is None:
-            return not job.ran_out_of_time
+            # What was half done, or what decoders keep, stays in its memory, and the next large file comes on top.
+            self._retired = job.ran_out_of_time or worker.is_full
+            if self._retired:
+                worker.end()
+            return not self._retired
         if job.is_given_up(taken_up=loss.taken_up):
             job.settle(error=WorkerDiedError())
         else:
@@ -329,9 +344,13 @@ def _indented(said: str) -> str:
 
 
 def _stands_still(process_id: int) -> bool:
-    """Whether a process was stopped or has ended; also when this system does not tell."""
+    """Whether a process was stopped or has ended, where this system tells.
+
+    With ProtectProc= of systemd it does not, since workers are hidden from each other; that one has ended its socket
+    tells, too.
+    """
     try:
-        state = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        state = (_PROCESSES / str(process_id) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except OSError:
-        return True
+        return False
     return state in {"T", "t", "Z", "X"}

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,11 +30,17 @@ NICE: Final = 5
 """How far a worker stands back (see nice(2)): who types is answered first, also when all processors read pictures."""
 READY: Final = "ready"
 TAKEN: Final = "taken"
+FULL: Final = "full"
 DONE: Final = "done"
 OUT_OF_TIME: Final = "out of time"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
-"""Kinds of frames that a worker sends: the first once, the second and one of the others for each job."""
+"""Kinds of frames that a worker sends: the first once, the second and one of the last four for each job, with the third
+before it when the worker holds so much memory that it is better replaced."""
+KEEPS: Final[Mapping[BackendName, int]] = {"litert": 48 << 20, "tensorflow": 512 << 20}
+"""Bytes that a worker may hold after a job beyond those that it had when it was ready. What decoders and libraries
+keep adds up from file to file, and the largest file needs 240 MiB on top of it: the peak of a job says nothing of
+that, for most of it is given back."""
 _CODE_LINES: Final = 30
 """Lines of a traceback that are told, the innermost ones."""
 
@@ -49,9 +56,9 @@ class WorkerSettings:
     jobs: tuple[str, ...]
     """Modules whose jobs it does."""
     scratch: Path | None = None
+    """A folder where it may write; without one it writes nowhere."""
     readable: tuple[Path, ...] = ()
     """Files and folders that it may read besides its code and models."""
-    """A folder where it may write; without one it writes nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,13 @@ def main(connection: socket.socket) -> None:
     try:
         _, value = channel.receive()
         settings = TypeAdapter(WorkerSettings).validate_python(value)
+        memory = _Memory()  # before the files are closed
         _initialise(settings)
         missing = _confine(settings, connection)
     except Exception as error:  # noqa: BLE001 - told to the one who can do something about it
         channel.send(encode(FAILED, f"{type(error).__name__}: {error}"))
         return
+    most = memory.held() + KEEPS[settings.backend]
     channel.send(encode(READY, missing))
     orders = TypeAdapter(Order)
     while True:
@@ -92,7 +101,26 @@ def main(connection: socket.socket) -> None:
         except EOFError:
             return
         channel.send(encode(TAKEN))
-        channel.send(_do(orders.validate_python(value)))
+        answer = _do(orders.validate_python(value))
+        if memory.held() > most:
+            channel.send(encode(FULL))
+        channel.send(answer)
+
+
+class _Memory:
+    """How much this process holds; opened while it may still open files, and before it is hidden from others."""
+
+    def __init__(self) -> None:
+        try:
+            self._counts = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # a system that does not tell
+            self._counts = -1
+
+    def held(self) -> int:
+        """Bytes in memory now; 0 where the system does not tell."""
+        if self._counts < 0:
+            return 0
+        return int(os.pread(self._counts, 128, 0).split()[1]) * resource.getpagesize()
 
 
 def _initialise(settings: WorkerSettings) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from inference.card import MODELS_DIR
-from inference.workers import local
+from inference.workers import local, supervisor
 from inference.workers.executor import AnalysisTimeoutError, JobFailedError, NotRunningError, WorkerDiedError
 from inference.workers.local import LocalExecutor
 from tests import pictures
@@ -22,12 +22,14 @@ from tests.probe_jobs import (
     answer_with_something_else,
     fail_with_a_timeout,
     hang,
+    keep,
     parent_id,
     process_id,
     size,
     sleep_a_little,
     spin_deaf,
     tell_and_wait,
+    use,
     wait_for,
     when,
 )
@@ -85,6 +87,30 @@ async def test_stopped_idle_workers_are_replaced_and_jobs_answered(how_many: int
             assert await asyncio.gather(*(executor.run(size, bytes(1 << 20)) for _ in range(6))) == [1 << 20] * 6
         assert set(stopped).isdisjoint(await workers_of(executor))
         assert not [worker for worker in stopped if is_running(worker)]
+
+
+async def test_a_late_worker_that_is_hidden_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_PROCESSES", tmp_path)  # as ProtectProc=invisible leaves it
+    monkeypatch.setattr(supervisor, "TAKE_UP", 0.5)
+    async with local_executor(1) as executor:
+        (worker,) = await workers_of(executor)
+        os.kill(worker, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(0.8, os.kill, worker, signal.SIGCONT)
+        assert await executor.run(process_id) == worker
+
+
+async def test_a_worker_that_keeps_much_memory_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    async with local_executor(1) as executor:
+        first = await executor.run(keep, 30)
+        assert await executor.run(keep, 30) == first  # the answer comes all the same
+        assert await executor.run(process_id) != first
+        assert executor.restarts == 0
+    assert "a worker ended" not in caplog.text
+
+
+async def test_a_peak_that_was_given_back_replaces_no_worker() -> None:
+    async with local_executor(1) as executor:
+        assert await executor.run(use, 200) == await executor.run(process_id)
 
 
 async def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
