@@ -1,6 +1,7 @@
 """What whoever has taken over a worker would try; each returns when it has worked, and raises when it has not."""
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,8 @@ from inference.workers.job_table import job
 MODULES = (__name__,)
 PTRACE_ATTACH, PTRACE_DETACH, CLONE_NEWUSER, FIOSETOWN = 16, 17, 0x10000000, 0x8901
 SIZE_OF_LOG = 10
+AT_FDCWD, SETXATTRAT, REMOVEXATTRAT, FILE_GETATTR, FILE_SETATTR = -100, 463, 466, 468, 469
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, NO_SUCH, IPC_RMID = 0x80086601, 0x40086602, 0x7FFFFFF0, 0
 _kernel = ctypes.CDLL(None, use_errno=True)
 
 
@@ -95,6 +98,46 @@ def _schedule(process: int) -> None:
     _checked(_kernel.syscall(number[1], process, attributes, 0))
 
 
+class _Attribute(ctypes.Structure):
+    """struct xattr_args (linux/xattr.h)."""
+
+    _fields_ = [("value", ctypes.c_uint64), ("size", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+
+
+def _attribute(file: Path) -> None:
+    """Give a file an extended attribute, by the newer of two calls where the kernel has it."""
+    value = ctypes.create_string_buffer(b"a picture", 9)
+    attribute = _Attribute(ctypes.addressof(value), 9, 0)
+    name = ctypes.c_char_p(b"user.tumorscan")
+    if _kernel.syscall(SETXATTRAT, AT_FDCWD, bytes(file), 0, name, ctypes.byref(attribute), ctypes.c_size_t(16)):
+        os.setxattr(file, name.value or b"", value.raw)
+    _kernel.syscall(REMOVEXATTRAT, AT_FDCWD, bytes(file), 0, name)
+
+
+def _newer_call(number: int, file: Path) -> None:
+    """Read or write the attributes of an inode, by calls that Linux 6.17 brought; an older one has nothing to try."""
+    attributes = ctypes.create_string_buffer(24)
+    if (
+        _kernel.syscall(number, AT_FDCWD, bytes(file), attributes, ctypes.c_size_t(24), 0)
+        and ctypes.get_errno() == errno.ENOSYS
+    ):
+        raise OSError(errno.ENOSYS, "")
+
+
+def _flag_code() -> None:
+    """Have a file that can only be read keep the attributes that it has; with others the next backup would skip it."""
+    with Path(__file__).open("rb") as file:
+        flags = fcntl.ioctl(file, FS_IOC_GETFLAGS, bytes(8))
+        fcntl.ioctl(file, FS_IOC_SETFLAGS, flags)
+
+
+def _reach_others(call: str, *arguments: int) -> None:
+    """Ask for shared memory, a semaphore or a queue of another program by a number that happens not to be there."""
+    _kernel[call](*arguments)
+    if ctypes.get_errno() not in (errno.EINVAL, errno.ENOENT, errno.ENOMSG):
+        raise OSError(ctypes.get_errno(), call)
+
+
 def _leave_the_session() -> None:
     child = os.fork()
     if child == 0:
@@ -146,6 +189,15 @@ ATTACKS: dict[str, Callable[[int, Path], object]] = {
     "cut a file": lambda _bot, file: os.truncate(file, 1),
     "lock a file": lambda _bot, file: file.chmod(0o600),
     "age a file": lambda _bot, file: os.utime(file, (0, 0)),
+    "attribute a file": lambda _bot, file: _attribute(file),
+    "read attributes of a file": lambda _bot, file: os.listxattr(file),
+    "read attributes of an inode": lambda _bot, file: _newer_call(FILE_GETATTR, file),
+    "attribute an inode": lambda _bot, file: _newer_call(FILE_SETATTR, file),
+    "flag code": lambda _bot, _file: _flag_code(),
+    "remove shared memory": lambda _bot, _file: _reach_others("shmctl", NO_SUCH, IPC_RMID, 0),
+    "remove a semaphore": lambda _bot, _file: _reach_others("semctl", NO_SUCH, 0, IPC_RMID),
+    "remove a queue": lambda _bot, _file: _reach_others("msgctl", NO_SUCH, IPC_RMID, 0),
+    "read a queue": lambda _bot, _file: _reach_others("msgrcv", NO_SUCH, 0, 0, 0, 0),
     "write 300 MB": lambda _bot, file: file.with_suffix(".big").write_bytes(bytes(300 << 20)),
     "delete a file": lambda _bot, file: file.unlink(),
     "open many files": lambda _bot, _file: _open_many_files(),
@@ -155,8 +207,10 @@ ATTACKS: dict[str, Callable[[int, Path], object]] = {
 }
 NOT_EVERYWHERE = {"get a name space", "read the kernel's log",
                   "change the root", "get more open files", "open many files", "trace the bot",
-                  "read the bot's memory", "run a shell"}  # fmt: skip
-"""What may fail without any confinement too: without rights, in containers, or because there is room."""
+                  "read the bot's memory", "run a shell", "read attributes of an inode", "attribute an inode",
+                  "attribute a file", "read attributes of a file", "flag code"}  # fmt: skip
+"""What may fail without any confinement too: without rights, in containers, on an older kernel or
+another file system, or because there is room."""
 
 
 def outcome(name: str, bot: int, file: Path) -> str:

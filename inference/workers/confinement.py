@@ -45,9 +45,12 @@ _SYSTEM: Final = (
 
 _SET_MODE_FILTER, _TSYNC = 1, 1
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _MASK = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32: Final = 0x40000000
+_NEWEST: Final = 462
+"""mseal, the newest call that was looked at; since 424 all machines have the same numbers. A later kernel has calls
+(setxattrat, file_setattr) that do what the denied ones do; a program takes their absence for an older kernel."""
 _NOT_TO_CLONE: Final = 0x7E020080 | 0x2000 | 0x4000 | 0x8000
 """CLONE_NEW* (name spaces), CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT."""
 _MACHINES: Final = {"x86_64": (0, 0xC000003E, 317), "aarch64": (1, 0xC00000B7, 277)}
@@ -72,10 +75,14 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),
     "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
     "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "getxattr": (191, 8), "lgetxattr": (192, 9), "fgetxattr": (193, 10), "listxattr": (194, 11),
+    "llistxattr": (195, 12), "flistxattr": (196, 13), "statmount": (457, 457), "listmount": (458, 458),
     "inotify_init": (253, None), "inotify_init1": (294, 26), "sync": (162, 81), "syncfs": (306, 267),
     "mknod": (133, None), "mknodat": (259, 33), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    # memory and messages shared with others
-    "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+    # memory and messages shared with others, whose numbers can be guessed
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
+    "semctl": (66, 191), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
+    "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
     # the kernel's log
     "syslog": (103, 116),
     # large or privileged parts of the kernel
@@ -95,9 +102,13 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 _TO_ITSELF: Final = {"kill": (62, 129), "tgkill": (234, 131)}
 """Signals go to the worker itself alone."""
+_IOCTL, _KIND_OF_IOCTL = (16, 29), 0xFF00
+_OF_FILE_SYSTEMS: Final = (0x66, 0x58, 0x76, 0x94)
+"""Kinds of ioctl that change attributes, seal or clone files, or make snapshots, all by a file that is open to read:
+those of ext4 and of all file systems, XFS, ext2 and Btrfs (linux/fs.h, linux/fsverity.h, linux/btrfs.h)."""
 _BY_COMMAND: Final[dict[str, tuple[tuple[int, int], tuple[int, ...]]]] = {
     "fcntl": ((72, 25), (8, 10, 15, 1024, 1026)),  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
-    "ioctl": ((16, 29), (0x8901, 0x8902, 0x5452, 0x5412)),  # FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI
+    "ioctl": (_IOCTL, (0x8901, 0x8902, 0x5452, 0x5412)),  # FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI
 }
 """Commands of calls with many: the kernel would signal whom a worker names, or type into a terminal."""
 _PRLIMIT, _CLONE, _CLONE3 = (302, 261), (56, 220), 435
@@ -219,6 +230,8 @@ def _program(column: int, architecture: int) -> Sequence[_Step]:
         (_LOAD, 0, 0, _NUMBER),
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, refuse),
+        (_AT_LEAST, 0, 1, _NEWEST + 1),
+        (_RETURN, 0, 0, unknown),
     ]
     for pair in _DENIED.values():
         if (number := pair[column]) is not None:
@@ -226,6 +239,11 @@ def _program(column: int, architecture: int) -> Sequence[_Step]:
     for pair in _TO_ITSELF.values():
         steps += [(_EQUAL, 0, 4, pair[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
         steps += [(_EQUAL, 0, 1, own), allow, (_RETURN, 0, 0, refuse)]
+    steps += [(_EQUAL, 0, 2 * len(_OF_FILE_SYSTEMS) + 3, _IOCTL[column])]
+    steps += [(_LOAD, 0, 0, _SECOND_ARGUMENT), (_MASK, 0, 0, _KIND_OF_IOCTL)]
+    for kind in _OF_FILE_SYSTEMS:
+        steps += [(_EQUAL, 0, 1, kind << 8), (_RETURN, 0, 0, refuse)]
+    steps += [(_LOAD, 0, 0, _NUMBER)]
     for numbers, commands in _BY_COMMAND.values():
         steps += [(_EQUAL, 0, 2 * len(commands) + 2, numbers[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT)]
         for command in commands:
