@@ -95,6 +95,12 @@ def nifti(shape: tuple[int, int, int], code: int, bits: int) -> bytes:
     return packed + packer.compress(bytes(size & (1 << 20) - 1)) + packer.flush()
 
 
+def nrrd_of_skipped_lines() -> bytes:
+    """A volume behind as many lines as may be skipped."""
+    header = b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nline skip: 65536\n\n"
+    return header + b"\n" * 65_536 + bytes(MAX_BYTES - 65_536 - len(header))
+
+
 def lzma_zip() -> bytes:
     """A ZIP whose packing asks for a dictionary of four gigabytes."""
     data = bytearray(zipped({"a.png": bytes(4096)}, zipfile.ZIP_LZMA))
@@ -161,6 +167,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "NIfTI of doubles": lambda: nifti((256, 256, 380), 64, 64),
     "NIfTI of a column": lambda: nifti((1, 6000, 32_000), 2, 8),
     "NIfTI of many small slices": lambda: nifti((80, 80, 30_000), 2, 8),
+    "NRRD behind many lines": nrrd_of_skipped_lines,
     "ZIP by LZMA": lzma_zip,
     "PDF without its table": pdf_pages,
     "PDF of many tables": pdf_of_tables,

@@ -11,12 +11,24 @@ from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python built without it, whose library then knows no such ZIP
+
+    class LZMAError(Exception):  # type: ignore[no-redef]
+        """Never raised."""
+
+
 from inference.analysis import PictureError, Reason
 from inference.decode.signatures import way_out
 from inference.study.limits import MAX_ENTRIES, MAX_UNPACKED, Budget, is_bomb
 
 _END_OF_DIRECTORY: Final = b"PK\5\6"
 _END_SIZE: Final = 22
+_LONG_LOCATOR, _LONG_END = b"PK\6\7", b"PK\6\6"
+_LONG_SIZE: Final = 20 + 56
+"""Bytes of the record of a large ZIP's directory, and of what tells where that is: the library looks right before the
+end for both, and believes them rather than what the end states."""
 _MAX_COMMENT: Final = 0xFFFF
 _MAX_DIRECTORY: Final = 400 * MAX_ENTRIES
 """Bytes of a ZIP's directory: the library reads all of it, whatever number of entries the file states."""
@@ -25,7 +37,7 @@ _LOCKED: Final = 1
 _STEP: Final = 1 << 20
 _ZIP_FAULTS: Final = (
     zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError, ValueError, LookupError,
-    struct.error, zlib.error,
+    struct.error, zlib.error, LZMAError,
 )  # fmt: skip
 _PIECE: Final = 16 << 10
 """Bytes that are unpacked in one go: what follows a stream is copied at its end, and there may be many streams."""
@@ -93,11 +105,14 @@ def _zip(data: bytes, budget: Budget) -> list[Member]:
 
 
 def _check_directory(data: bytes) -> None:
-    """Look at the last record alone: how many entries it states, and how long their directory is."""
+    """Look at the last records alone: how many entries they state, and how long their directory is."""
     at = data.rfind(_END_OF_DIRECTORY, max(0, len(data) - _END_SIZE - _MAX_COMMENT))
     if at < 0 or at + _END_SIZE > len(data):
         raise PictureError(Reason.ARCHIVE_BROKEN, "no directory")
     entries_stated, length = struct.unpack_from("<HI", data, at + 10)
+    long = data[at - _LONG_SIZE : at] if at >= _LONG_SIZE else b""
+    if long.startswith(_LONG_END) and long[56:].startswith(_LONG_LOCATOR):
+        entries_stated, length = struct.unpack_from("<2Q", long, 32)
     if entries_stated > MAX_ENTRIES or length > _MAX_DIRECTORY:  # 0xFFFF stands for more than fit in there
         raise PictureError(Reason.ARCHIVE_TOO_MANY)
 

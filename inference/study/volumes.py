@@ -44,6 +44,8 @@ _META_TYPES: Final = {
     "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
 _TEXT_FAULTS: Final = (ValueError, KeyError, IndexError, OverflowError)
+_FINEST, _COARSEST = 1e-6, 1e6
+"""Millimetres of a voxel: beyond these it is no place in a body, and squares of such numbers are none any more."""
 _THICK: Final = 1.3
 """An axis whose voxels are so many times longer than the others is the one that was scanned slice by slice."""
 PLANES: Final = ("sagittal", "coronal", "axial")
@@ -120,8 +122,10 @@ _FAINT: Final = 24
 def _upright(volume: Volume) -> tuple[NDArray[np.generic], list[float]]:
     """Turn the axes to right, front, head; give their steps in millimetres."""
     affine = volume.affine
+    if affine.shape != (3, 3) or not np.abs(affine).max() <= _COARSEST:  # not a number is not smaller either
+        raise PictureError(Reason.VOLUME_BROKEN, "geometry")
     lengths = np.linalg.norm(affine, axis=0)
-    if not np.isfinite(affine).all() or (lengths <= 0).any():
+    if lengths.min() < _FINEST:
         raise PictureError(Reason.VOLUME_BROKEN, "geometry")
     toward = np.abs(affine / lengths)
     order = [-1, -1, -1]
@@ -250,7 +254,7 @@ def _nifti_affine(head: bytes, order: str, second: bool, pixdim: Sequence[float]
     if sform > 0:
         at = 400 if second else 280
         rows = np.array(struct.unpack_from(f"{order}12{real}", head, at), np.float64).reshape(3, 4)[:, :3]
-        if np.isfinite(rows).all() and np.abs(np.linalg.det(rows)) > 1e-9:
+        if np.abs(rows).max() <= _COARSEST and np.abs(np.linalg.det(rows)) > 1e-9:
             return rows
     if qform > 0:
         b, c, d = struct.unpack_from(f"{order}3{real}", head, 352 if second else 256)
@@ -292,8 +296,10 @@ def _nrrd(data: bytes, head: bytes) -> Volume:
 
 def _skip(body: bytes, fields: Mapping[str, str], needed: int, *, packed: bool) -> tuple[bytes, int]:
     """What is left behind the lines that are to be skipped, and how many bytes of that (unpacked) are no voxels."""
+    end = 0  # cut once: each cut copies all that is left, and the header may ask for thousands
     for _ in range(min(int(fields.get("line skip", fields.get("lineskip", "0"))), _HEAD)):
-        body = body[body.index(b"\n") + 1 :]
+        end = body.index(b"\n", end) + 1
+    body = body[end:]
     skipped = int(fields.get("byte skip", fields.get("byteskip", "0")))
     if skipped == -1 and not packed:  # all but the last bytes
         return body, max(0, len(body) - needed)

@@ -18,7 +18,7 @@ from inference.decode.imaging import decode
 from inference.study import limits
 from inference.study.opening import holds_several, open_album, open_study
 from inference.study.study import Kind, SetAside, Slice
-from tests import dicom_files, pictures, studies
+from tests import dicom_files, pictures, studies, study_bombs
 
 HEAD = studies.head(8)
 KEEP_UP = 0.1
@@ -186,6 +186,24 @@ def many(count: int, *, stated: int | None = None) -> bytes:
     return bytes(local + listed + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, told, told, len(listed), len(local), 0))
 
 
+def many_in_long_form(count: int) -> bytes:
+    """The same with the record of a large ZIP, while the last record states a single file."""
+    plain = many(count)
+    end = plain.rindex(b"PK\5\6")
+    length, start = struct.unpack_from("<2I", plain, end + 12)
+    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, start)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
+    last = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 52, start, 0)
+    return plain[:end] + record + locator + last
+
+
+def damaged_lzma() -> bytes:
+    """A ZIP packed by LZMA, of which a part of the stream was written over."""
+    data = bytearray(study_bombs.zipped({"a.png": pictures.brain(64, kind="PNG")}, zipfile.ZIP_LZMA))
+    data[80:400] = bytes(320)
+    return bytes(data)
+
+
 def tar_of(count: int) -> bytes:
     header = tarfile.TarInfo("a").tobuf(tarfile.GNU_FORMAT)
     return gzip.compress(header * count, 1)
@@ -286,6 +304,7 @@ def pdf_of(pages: int) -> bytes:
 HOSTILE: dict[str, tuple[Reason, Callable[[], bytes]]] = {
     "100,000 files": (Reason.ARCHIVE_TOO_MANY, lambda: many(100_000)),
     "a directory that lies": (Reason.ARCHIVE_TOO_MANY, lambda: many(60_000, stated=1)),
+    "a long directory behind a short one": (Reason.ARCHIVE_TOO_MANY, lambda: many_in_long_form(60_000)),
     "a tar of 100,000": (Reason.ARCHIVE_TOO_MANY, lambda: tar_of(100_000)),
     "an entry of 10 GB": (Reason.ARCHIVE_TOO_LARGE, lambda: zip64_entry(10 << 30)),
     "an entry of 4 GB": (Reason.ARCHIVE_TOO_LARGE, huge_zip_entry),
@@ -310,6 +329,7 @@ HOSTILE: dict[str, tuple[Reason, Callable[[], bytes]]] = {
     "a directory cut off": (Reason.ARCHIVE_BROKEN, lambda: studies.pack(studies.series_files(HEAD[:2]))[:-80]),
     "a tar cut off": (Reason.ARCHIVE_BROKEN, lambda: studies.pack_tar({"a": bytes(9000)}, "w")[:4000]),
     "a tar.gz cut off": (Reason.ARCHIVE_BROKEN, lambda: studies.pack_tar(studies.series_files(HEAD[:2]))[:-5000]),
+    "LZMA that is damaged": (Reason.ARCHIVE_BROKEN, damaged_lzma),
     "no picture": (Reason.ARCHIVE_EMPTY, lambda: studies.pack({"a.txt": b"hello"})),
     "a NIfTI that promises more": (Reason.VOLUME_BROKEN, promising_nifti),
     "a packed NIfTI that promises more": (
@@ -336,6 +356,11 @@ def test_a_volume_that_promises_ten_gigabytes_is_not_unpacked() -> None:
     data = bytearray(studies.nifti(HEAD, packed=False))
     struct.pack_into("<3h", data, 42, 2000, 2000, 2000)
     assert reason(bytes(data)) is Reason.TOO_MANY_PIXELS
+
+
+def test_a_zip_in_its_long_form_is_read() -> None:
+    names = many_in_long_form(20)
+    assert reason(names) is Reason.ARCHIVE_EMPTY
 
 
 def test_limits_hold_across_archives_in_one_another() -> None:

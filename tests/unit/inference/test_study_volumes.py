@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import time
 import zipfile
 
 import numpy as np
@@ -75,3 +76,54 @@ def test_rarely_packed_entry_is_told_to_be_unpacked() -> None:
     for place in places:
         struct.pack_into("<H", data, place + 8, 9)
     assert reason(bytes(data)) is Reason.ARCHIVE_FILE
+
+
+def placed(*steps: float) -> bytes:
+    """A NIfTI-2 volume with these twelve numbers for its geometry."""
+    head = bytearray(544)
+    struct.pack_into("<i8s2h8q", head, 0, 540, b"n+2\0\r\n\x1a\n", 2, 8, 3, 64, 64, 4, 1, 1, 1, 1)
+    struct.pack_into("<8d", head, 104, *[1.0] * 8)
+    struct.pack_into("<q", head, 168, 544)
+    struct.pack_into("<2i", head, 344, 0, 1)
+    struct.pack_into("<12d", head, 400, *steps)
+    return bytes(head) + HEAD.tobytes()
+
+
+def spaced(line: str) -> bytes:
+    """An NRRD volume with this line for its geometry."""
+    lines = (line for line in studies.nrrd(HEAD, "raw").partition(b"\n\n")[0].split(b"\n") if b"space" not in line)
+    return b"\n".join([*lines, line.encode()]) + b"\n\n" + HEAD.tobytes()
+
+
+GEOMETRIES = {
+    "one step of three": lambda: spaced("spacings: 1"),
+    "four steps": lambda: spaced("spacings: 1 1 1 1"),
+    "steps beyond all measure": lambda: spaced("spacings: 1e300 1e300 1e300"),
+    "a step beyond all measure": lambda: spaced("spacings: 1e300 1 1"),
+    "directions beyond all measure": lambda: spaced("space directions: (1e200,0,0) (0,1e200,0) (0,0,1)"),
+    "no step at all": lambda: spaced("spacings: 1e-320 1 1"),
+    "no numbers": lambda: spaced("spacings: nan inf 1"),
+}
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_absurd_geometry_is_a_broken_volume(name: str) -> None:
+    assert reason(GEOMETRIES[name]()) is Reason.VOLUME_BROKEN
+
+
+@pytest.mark.parametrize("step", [1e160, 1e300, float("inf"), float("nan")])
+def test_absurd_affine_of_nifti_gives_way_to_voxel_sizes(step: float) -> None:
+    assert (shown(placed(step, 0, 0, 0, 0, 1, 0, 0, 0, 0, step, 0)) == shown(placed(*[0] * 12))).all()
+
+
+def test_many_skipped_lines_are_no_delay() -> None:
+    header, _, _ = studies.nrrd(HEAD, "raw").partition(b"\n\n")
+    data = header + b"\nline skip: 4000\n\n" + b"\n" * 4000 + bytes(18 << 20)
+    began = time.process_time()
+    assert reason(data) is Reason.BLANK
+    assert time.process_time() - began < 0.5
+
+
+def test_ordinary_geometry_in_the_same_forms_is_read() -> None:
+    assert shown(placed(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 5, 0)).shape == (4, 64, 64)
+    assert shown(spaced("spacings: 1 1 5")).shape == (4, 64, 64)
