@@ -30,6 +30,7 @@ FAINTEST: Final = 10.0
 _PAPER = (24, 26, 30)
 _INK = (225, 228, 232)
 _GAP = 8
+_APART = 24  # between pictures whose titles stand side by side: these must not be read as one
 _MIN_WIDTH = 480  # below that the words would not fit beside the bar
 _SHORTEST_BAR = 4  # in sizes of the letters: a shorter one would show no steps
 _HALF = 480
@@ -148,14 +149,14 @@ def side_by_side(panels: Sequence[bytes], lines: Sequence[str], typeset: Typeset
     """
     shown = [_fitted(_opened(data), _HALF) for data in panels]
     rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
-    width = 2 * _HALF + 3 * _GAP
+    width = 2 * _HALF + 2 * _GAP + _APART
     size = readable_size(width, sum(rows) + 3 * _GAP, 2 * _TITLE_LINES)
     titles = [[one for words in lines[n : n + 2] for one in typeset(words, size, _HALF, _TITLE_LINES)] for n in (0, 2)]
     head = round(size * _CLOSE) * max(map(len, titles))
     canvas = Image.new("RGB", (width, head + sum(rows) + 3 * _GAP), _PAPER)
     draw = ImageDraw.Draw(canvas)
     for half, title in enumerate(titles):
-        left, top = _GAP + half * (_HALF + _GAP), head + _GAP
+        left, top = _GAP + half * (_HALF + _APART), head + _GAP
         _write_lines(draw, (left, _GAP), _HALF, title, size, reads_leftward(lines[0]))
         for number in (0, 1):
             panel = shown[2 * half + number]
@@ -185,7 +186,7 @@ def sheet(panels: Sequence[tuple[str, Image.Image]], words: PictureWords, font: 
 def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset) -> bytes:
     """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
     down = -(-len(panels) // _ACROSS)
-    width = min(_ACROSS, len(panels)) * (_SMALL + _GAP) + _GAP
+    width = min(_ACROSS, len(panels)) * (_SMALL + _APART) - _APART + 2 * _GAP
     size = readable_size(width, down * (_SMALL + _GAP), down * _TITLE_LINES)
     line = round(size * _CLOSE)
     broken = [typeset(title, size, _SMALL, _TITLE_LINES) for title in titles]
@@ -195,7 +196,7 @@ def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset)
     draw = ImageDraw.Draw(canvas)
     for number, (data, title) in enumerate(zip(panels, broken, strict=True)):
         row = number // _ACROSS
-        left, head = _GAP + number % _ACROSS * (_SMALL + _GAP), heads[row]
+        left, head = _GAP + number % _ACROSS * (_SMALL + _APART), heads[row]
         top = _GAP + sum(heads[:row]) + row * (_SMALL + _GAP)
         at = (left, top + head - line * len(title))
         _write_lines(draw, at, _SMALL, title, size, reads_leftward(titles[number]))

@@ -21,6 +21,7 @@ from playwright.async_api import Locator, Page
 
 from bot.app import open_services, running
 from bot.chat.languages import Language, load_language
+from bot.cli.demo import FONTS
 from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
@@ -214,7 +215,7 @@ async def words_asked(tour: Tour, spoken: Spoken) -> None:
 @asynccontextmanager
 async def chat_page(folder: str, language: str) -> AsyncIterator[Page]:
     """The chat page on a desktop, of somebody whose Telegram speaks a language, with the real bot behind it."""
-    async with Sandbox.start() as sandbox, browser() as chromium:
+    async with Sandbox.start(fonts=FONTS) as sandbox, browser() as chromium:
         if language != DEFAULT_LANGUAGE:
             await sandbox.person("Maria", language)
         settings = load_settings(

@@ -25,6 +25,10 @@ _BEGINS_IN_LATIN = re.compile(
 """Where a line begins whose first letter is Latin, or a value, and that has letters of the language behind it."""
 _NOT_READ = (SOURCES, "words.toml")
 """What holds addresses and rules instead of texts."""
+_ENDS_IN_LATIN = re.compile(
+    r"(\{(?:name|label|names|series|organ|topic|found)\})(?!\u200f)(?=(?:<[^>]*>|[^\w{<\n])+(?:\{|\d))"
+)
+"""A value that may be Latin, with figures or another value behind it: these would be drawn to its other side."""
 
 
 def in_order(folder: Folder, locale: Locale) -> Folder:
@@ -41,7 +45,8 @@ def first_at_the_start(row: Sequence[T], locale: Locale) -> tuple[T, ...]:
 
 
 def held(text: str) -> str:
-    """A text with a mark before each command, user's name and id in it, and before lines that begin in Latin."""
+    """A text with marks at its commands, names, ids and values, and before lines that begin in Latin."""
+    text = _ENDS_IN_LATIN.sub(rf"\1{RIGHT_TO_LEFT}", text)
     return _LATIN.sub(LEFT_TO_RIGHT, _BEGINS_IN_LATIN.sub(RIGHT_TO_LEFT, text))
 
 

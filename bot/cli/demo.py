@@ -9,6 +9,7 @@ import webbrowser
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import reports
 from bot.app import open_services, running
 from bot.delivery.shutdown import Shutdown, StoppedError, signals_ask
 from bot.errors import StartError
@@ -18,6 +19,8 @@ from bot.settings import Settings, load_settings
 
 PORT = 8080
 HOST = "127.0.0.1"
+FONTS = Path(reports.__file__).parent / "fonts"
+"""What reports are set in, the page may use too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +60,7 @@ async def serve(port: int, host: str, *, browser: bool) -> None:
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tumorscan-demo-"))
             try:
-                sandbox = await stack.enter_async_context(Sandbox.start(port, host))
+                sandbox = await stack.enter_async_context(Sandbox.start(port, host, fonts=FONTS))
             except OSError as error:
                 reason = error.strerror or error
                 raise StartError(f"can't listen on {host}:{port} ({reason}): choose another with --port") from error

@@ -36,12 +36,31 @@ class PageHandler(GuardedHandler):
             raise HTTPError(404)
         host = self.request.host
         policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; "
             f"connect-src 'self' ws://{host} wss://{host}; frame-src 'self'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         self.set_header("Content-Security-Policy", policy)
         self.set_header("Content-Type", f"{_TYPES[path.suffix]}; charset=utf-8")
+        self.finish(path.read_bytes())
+
+
+class FontHandler(GuardedHandler):
+    """Fonts of scripts that not every machine has."""
+
+    fonts: Path | None
+
+    def initialize(self, world: World, served_as: str, fonts: Path | None = None) -> None:
+        """Called by tornado with what the routes were given."""
+        super().initialize(world, served_as)
+        self.fonts = fonts
+
+    def get(self, name: str) -> None:
+        """Send one of them."""
+        path = self.fonts / name if self.fonts else None
+        if path is None or path.parent != self.fonts or path.suffix != ".ttf" or not path.is_file():
+            raise HTTPError(404)
+        self.set_header("Content-Type", "font/ttf")
         self.finish(path.read_bytes())
 
 

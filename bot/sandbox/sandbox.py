@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -27,8 +28,8 @@ def new_token() -> str:
     return f"{secrets.randbelow(10**9) + 10**9}:AA{secrets.token_hex(16)}x"
 
 
-def routes(world: World, host: str) -> Application:
-    """Every address that the sandbox answers."""
+def routes(world: World, host: str, fonts: Path | None = None) -> Application:
+    """Every address that the sandbox answers; ``fonts`` is a folder for its page to take letters from."""
     shared = {"world": world, "served_as": host}
     return Application(
         [
@@ -36,6 +37,7 @@ def routes(world: World, host: str) -> Application:
             (r"/file/bot([^/]+)/(.+)", bot_api.FileHandler, shared),
             (r"/", page_site.HomeHandler, shared),
             (r"/sandbox/?([\w.-]*)", page_site.PageHandler, shared),
+            (r"/sandbox/fonts/([\w.-]+)", page_site.FontHandler, {**shared, "fonts": fonts}),
             (r"/sandbox/api/samples/?([\w.-]*)", page_site.SamplesHandler, shared),
             (r"/sandbox/api/live", page_site.LiveHandler, shared),
             (r"/sandbox/api/state", people_api.StateHandler, shared),
@@ -105,13 +107,21 @@ class Sandbox:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, port: int = 0, host: str = LOOPBACK, token: str | None = None, rules: Rules | None = None
+        cls,
+        port: int = 0,
+        host: str = LOOPBACK,
+        token: str | None = None,
+        rules: Rules | None = None,
+        fonts: Path | None = None,
     ) -> AsyncIterator["Sandbox"]:
-        """Serve until the block ends; port 0 takes a free one. Raises OSError when the port is taken."""
+        """Serve until the block ends; port 0 takes a free one. Raises OSError when the port is taken.
+
+        ``fonts``: a folder with the files that ``page/fonts.css`` names; without, the page has the machine's own.
+        """
         world = World(token or new_token(), rules or Rules())
         sockets = bind_sockets(port, host)
         taken_port = sockets[0].getsockname()[1]
-        server = HTTPServer(routes(world, host), max_buffer_size=2 * world.rules.person_upload_bytes)
+        server = HTTPServer(routes(world, host, fonts), max_buffer_size=2 * world.rules.person_upload_bytes)
         server.add_sockets(sockets)
         reached_at = LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
         name = f"[{reached_at}]" if ":" in reached_at else reached_at

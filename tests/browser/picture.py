@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from bot.app import open_services, running
+from bot.cli.demo import FONTS
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from tests.browser.conftest import browser
@@ -17,7 +18,7 @@ SAMPLE = "brain-drawn-lesion.jpg"
 async def main() -> None:
     """Agree, send a sample as a file, and take a picture of the answer."""
     with tempfile.TemporaryDirectory() as folder:
-        async with Sandbox.start() as sandbox, browser() as chromium:
+        async with Sandbox.start(fonts=FONTS) as sandbox, browser() as chromium:
             settings = load_settings(
                 _env_file=None,
                 telegram_bot_token=sandbox.token,

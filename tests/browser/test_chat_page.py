@@ -95,3 +95,11 @@ async def test_chat_fills_a_phone_screen_without_overflow(agreed: Page) -> None:
     assert box
     assert (box["x"], box["width"]) == (0, PHONE[0])
     assert await agreed.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+async def test_scripts_are_drawn_where_machine_has_no_font(page: Page) -> None:
+    for font in ("16px 'Spoken Scripts'", "bold 16px 'Spoken Scripts'"):
+        assert await page.evaluate(f"document.fonts.load(`{font}`, 'हि').then(all => all.map(f => f.status))") == [
+            "loaded"
+        ]
+    assert await page.evaluate("document.fonts.load('bold 16px Scripts', 'বাংলা').then(all => all.length)") == 1

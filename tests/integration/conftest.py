@@ -9,6 +9,7 @@ import pytest
 
 from bot.app import running
 from bot.chat.context import BotApplication, Services
+from bot.cli.demo import FONTS
 from bot.delivery import rate_limiter
 from bot.sandbox import Person, Sandbox
 from bot.scan import worker_jobs
@@ -51,7 +52,7 @@ def workers() -> Iterator[LocalExecutor]:
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """A local Telegram on a free port."""
-    async with Sandbox.start() as sandbox:
+    async with Sandbox.start(fonts=FONTS) as sandbox:
         yield sandbox
 
 

@@ -50,6 +50,8 @@ def test_a_line_begins_with_its_own_direction(arabic: Language) -> None:
         ("اكتبوا لي هنا: @{username}", f"اكتبوا لي هنا: {LEFT_TO_RIGHT}@{{username}}"),
         ("الفحص 3 · {public_id}", f"الفحص 3 · {LEFT_TO_RIGHT}{{public_id}}"),
         ("PDF مرة أخرى", f"{RIGHT_TO_LEFT}PDF مرة أخرى"),
+        ("<b>{name}</b>، {when}: {result}", f"<b>{{name}}{RIGHT_TO_LEFT}</b>، {{when}}: {{result}}"),
+        ("{name}\n{when}", "{name}\n{when}"),
         ("{first}، {others}", "{first}، {others}"),
         ("<b>لا</b> https://example.org/a", "<b>لا</b> https://example.org/a"),
     ],

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import bot.sandbox
+from bot.cli.demo import FONTS
+from reports.typefaces import IN_BOLD, SCRIPTS
 
 FOLDER = Path(bot.sandbox.__file__).parent
 SOURCES = {path.name: path.read_text("utf-8") for path in (FOLDER / "page").iterdir()}
@@ -29,3 +31,13 @@ def test_every_test_id_that_is_promised_is_there() -> None:
     source = "".join(SOURCES.values())
     assert len(names) > 30
     assert {name for name in names if f'"{name}"' not in source} == set()
+
+
+def test_page_has_fonts_of_all_scripts_that_reports_have() -> None:
+    faces = re.findall(r'url\("fonts/([\w.-]+)"\);(.*?) unicode-range: (.*?);', SOURCES["fonts.css"])
+    for first, before, family in SCRIPTS:
+        covered = f"U+{first:04X}-{before - 1:04X}"
+        files = {file for file, _, ranges in faces if covered in ranges}
+        wanted = {f"{family}-Regular.ttf"} | ({f"{family}-Bold.ttf"} if family in IN_BOLD else set())
+        assert files == wanted
+        assert all((FONTS / file).is_file() for file in files)
