@@ -81,7 +81,8 @@ def _what(update: Update, context: BotContext) -> str:
     if brings_picture(update):
         return "picture"
     command = _COMMAND.match(message.text or "")
-    return f"command: {command[1].lower()}" if command and command[1].lower() in menu.COMMANDS else "text"
+    known = menu.commands_for(admin=True)
+    return f"command: {command[1].lower()}" if command and command[1].lower() in known else "text"
 
 
 async def _stop_what_no_handler_may_see(update: Update, context: BotContext) -> None:

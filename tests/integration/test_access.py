@@ -1,5 +1,6 @@
 """Who may use the bot: invitations, lists and blocks; cries for help are answered to everybody all the same."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from bot.chat import menu
 from bot.chat.context import CONSENT_VERSION
+from bot.operations.audit_file import FileAuditLog, lines_about
 from tests.integration.stage import ANNA, Stage, chat, on_stage, photo, pressed, said
 
 ADMIN, BORIS, CARLA = 11, 12, 13
@@ -127,6 +129,16 @@ async def test_commands_of_administrators_are_unknown_to_others(tmp_path: Path) 
         assert all(f"/{command} - " in helped for command in menu.ADMIN_COMMANDS)
         group = said("/invite", at=chat(-5, "supergroup"), by=ADMIN)
         assert await stage.answers(group, to=-5) == []
+
+
+async def test_audit_log_names_commands_of_administrators(club: Stage, tmp_path: Path) -> None:
+    log = FileAuditLog(tmp_path / "audit", "secret", 1)
+    club.services.deliveries._audit = log
+    for words in (f"/block {BORIS}", "/invites@bot", "/scan", "/nonsense", "hello"):
+        await club.answers(written(words, ADMIN), to=ADMIN)
+    log.close()
+    noted = [json.loads(line)["what"] for line in lines_about(tmp_path / "audit", "secret", ADMIN)]
+    assert noted == ["command: block", "command: invites", "command: scan", "text", "text"]
 
 
 async def test_blocked_person_is_told_so_and_can_still_delete_everything(tmp_path: Path) -> None:
