@@ -1,5 +1,6 @@
 """The tables, the same on SQLite and PostgreSQL; what leaves this room are the values of ``records``."""
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -28,8 +29,8 @@ from sqlalchemy.dialects import sqlite
 from storage.columns import KEY, RECORD, SEALED, UtcDateTime, columns_of
 from storage.records import Broadcast, Invitation, Outcome, Person, Scan
 
-REVISION = "0015"
-"""The newest migration. A database that says so, and a new file, are opened without loading Alembic."""
+REVISION = max(step.name for step in (Path(__file__).parent / "migrations" / "versions").glob("[0-9]*.py"))[:4]
+"""The newest migration, by its file. A database that says so, and a new file, are opened without loading Alembic."""
 
 METADATA = MetaData(
     # Every constraint has a name, since a migration can only change what has one.
