@@ -73,26 +73,26 @@ class Action(Enum):
         self.argument = re.compile(argument, re.ASCII)
 
 
-_BY_WORD = {verb.word: verb for verb in Action}
+_BY_WORD = {action.word: action for action in Action}
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """One button's meaning, checked: ``argument`` has the form that ``verb`` asks for."""
+    """One button's meaning, checked: ``argument`` has the form that ``action`` asks for."""
 
-    verb: Action
+    action: Action
     argument: str = ""
 
     def __post_init__(self) -> None:
-        if not self.verb.argument.fullmatch(self.argument):
-            raise ValueError(f"not an argument of {self.verb.word}: {self.argument!r}")
+        if not self.action.argument.fullmatch(self.argument):
+            raise ValueError(f"not an argument of {self.action.word}: {self.argument!r}")
         if len(self.data.encode()) > InlineKeyboardButtonLimit.MAX_CALLBACK_DATA:
             raise ValueError(f"too long for a button: {self.data!r}")
 
     @property
     def data(self) -> str:
         """The text that Telegram keeps with the button."""
-        return f"{self.verb.word}:{self.argument}" if self.argument else self.verb.word
+        return f"{self.action.word}:{self.argument}" if self.argument else self.action.word
 
 
 def parse(data: object) -> ButtonPress | None:
@@ -107,19 +107,19 @@ def parse(data: object) -> ButtonPress | None:
     return press if press.data == data else None
 
 
-def says(verb: Action) -> Callable[[object], bool]:
-    """A pattern for CallbackQueryHandler: true for buttons with this verb."""
+def says(action: Action) -> Callable[[object], bool]:
+    """A pattern for CallbackQueryHandler: true for buttons with this action."""
 
     def matches(data: object) -> bool:
         press = parse(data)
-        return press is not None and press.verb is verb
+        return press is not None and press.action is action
 
     return matches
 
 
-def button(words: str, verb: Action, argument: str = "") -> InlineKeyboardButton:
+def button(words: str, action: Action, argument: str = "") -> InlineKeyboardButton:
     """A button with plain (not HTML) words on it."""
-    return InlineKeyboardButton(words, callback_data=ButtonPress(verb, argument).data)
+    return InlineKeyboardButton(words, callback_data=ButtonPress(action, argument).data)
 
 
 def language_buttons(languages: Mapping[str, Language]) -> InlineKeyboardMarkup:

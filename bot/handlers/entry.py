@@ -57,7 +57,7 @@ async def _all_words(update: Update, context: BotContext) -> list[str]:
 async def _may_all_the_same(update: Update, context: BotContext, permission: Permission) -> bool:
     """Ways out are open to all, and a code may open the rest."""
     if context.press:
-        return context.press.verb in BUTTONS_OUT
+        return context.press.action in BUTTONS_OUT
     message = message_of(update)
     typed = _COMMAND.match((message.text if message else None) or "")
     if typed is None:

@@ -22,25 +22,30 @@ async def on_error(update: object, context: BotContext) -> None:
 
     No further handler is asked. Of what will be tried again nobody is told.
     """
-    error, deliveries = context.error, context.services.deliveries
-    update_id = update.update_id if isinstance(update, Update) else None
+    error = context.error
     if isinstance(error, StorageDownError):
         context.services.storage.failed(error)
         await context.services.storage.apologise(update, apology(context.bot, context.services))
-    if error is not None and deliveries.failed(update, error):
+    if error is not None and context.services.deliveries.failed(update, error):
+        update_id = update.update_id if isinstance(update, Update) else None
         _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
     elif isinstance(error, Forbidden):
         chat = update.effective_chat if isinstance(update, Update) else None
         await _mark_blocked(context, chat.id if chat else None)
     elif not isinstance(error, BadRequest) or "not modified" not in error.message.lower():
-        if isinstance(error, Exception) and deliveries.becomes_dead_letter(update, error):
-            _log.error("update %s is a dead letter, with its traceback: %s", update_id, type(error).__name__)
-        else:
-            # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
-            _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
+        _log_failure(update, error, context.services)
         if isinstance(update, Update):
             await _tell(context, update, _for_people(error))
     raise ApplicationHandlerStop
+
+
+def _log_failure(update: object, error: Exception | None, services: Services) -> None:
+    update_id = update.update_id if isinstance(update, Update) else None
+    if error is not None and services.deliveries.becomes_dead_letter(update, error):
+        _log.error("update %s is a dead letter, with its traceback: %s", update_id, type(error).__name__)
+    else:
+        # The traceback holds code, never values; Telegram's own messages and texts of ours hold no personal data.
+        _log.error("update %s could not be handled: %s", update_id, type(error).__name__, exc_info=error)
 
 
 def apology(bot: ExtBot[Guarantee], services: Services) -> Apology:

@@ -11,7 +11,7 @@ from bot.chat.keyboards import Action, says
 from bot.delivery.rate_limiter import lend_slot
 from bot.errors import MaybeSentError
 from bot.scan.export import Part, all_scans, parts
-from bot.scan.finding import find_scan
+from bot.scan.lookup import find_scan
 from bot.scan.status import status_message
 from storage.records import Scan
 

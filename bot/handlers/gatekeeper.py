@@ -74,7 +74,7 @@ async def let_in(update: Update, context: BotContext) -> None:
 def _what(update: Update, context: BotContext) -> str:
     """What somebody does, for the audit log: a command or button of ours, never their words."""
     if context.press:
-        return f"button: {context.press.verb.name.lower()}"
+        return f"button: {context.press.action.name.lower()}"
     message = message_of(update)
     if message is None:
         return "press" if update.callback_query else "membership"

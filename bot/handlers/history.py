@@ -12,8 +12,8 @@ from bot.chat.direction import first_at_the_start
 from bot.chat.keyboards import Action, button, grid, says
 from bot.chat.texts import Texts
 from bot.scan import wording
-from bot.scan.finding import find_scan
 from bot.scan.incoming import MAX_LABEL, clean_line
+from bot.scan.lookup import find_scan
 from bot.scan.pairs import draw_thumbnails
 from bot.scan.table import as_table
 from storage.records import Scan, ScanPage

@@ -6,7 +6,7 @@ from telegram import Update
 from telegram.ext import BaseHandler, CommandHandler
 
 from bot.chat.context import BotContext
-from bot.scan.finding import find_scan
+from bot.scan.lookup import find_scan
 from bot.scan.messages import send_report
 
 

@@ -254,8 +254,8 @@ async def _left_before_a_kill(context: BotContext, scan: Scan, step: str) -> boo
 
 
 async def _tell_doubt(context: BotContext, scan: Scan, step: str) -> None:
-    verb = Action.OPEN if step == PICTURE else Action.PDF
-    again = button(context.texts.plain("button.show_again"), verb, scan.public_id)
+    action = Action.OPEN if step == PICTURE else Action.PDF
+    again = button(context.texts.plain("button.show_again"), action, scan.public_id)
     await context.say(f"doubt.{step}", grid((again,)), number=scan.number)
     if step not in scan.messages:
         await context.database.scans.record_message(scan.id, step, MAYBE_SENT)

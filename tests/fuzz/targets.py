@@ -118,7 +118,7 @@ async def _press(data: bytes) -> str:
         return "no button of ours"
     if press.data != said or len(data) > InlineKeyboardButtonLimit.MAX_CALLBACK_DATA:
         raise AssertionError("a press is taken for another one")
-    return press.verb.name.lower()
+    return press.action.name.lower()
 
 
 def _bodies(rng: random.Random) -> bytes:

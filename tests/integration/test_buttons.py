@@ -16,16 +16,16 @@ from tests.integration.test_history import ODD_LABELS
 SORRY = "Something went wrong"
 ARGUMENT = {Action.SLICE: "{}/1", Action.FOUND: "{}/-nothing"}
 OF_A_SCAN = [
-    verb
-    for verb in Action
-    if verb.argument.fullmatch("A7K2-Q9")
-    or (verb in ARGUMENT and verb.argument.fullmatch(ARGUMENT[verb].format("A7K2-Q9")))
+    action
+    for action in Action
+    if action.argument.fullmatch("A7K2-Q9")
+    or (action in ARGUMENT and action.argument.fullmatch(ARGUMENT[action].format("A7K2-Q9")))
 ]
 
 
-def pressed(verb: Action, public_id: str) -> str:
+def pressed(action: Action, public_id: str) -> str:
     """What the button of a scan says."""
-    return ButtonPress(verb, ARGUMENT.get(verb, "{}").format(public_id)).data
+    return ButtonPress(action, ARGUMENT.get(action, "{}").format(public_id)).data
 
 
 async def test_every_button_of_a_deleted_scan_is_answered_kindly(
@@ -36,20 +36,20 @@ async def test_every_button_of_a_deleted_scan_is_answered_kindly(
     person = await bot.services.database.people.get(agreed.id)
     assert person is not None
     await bot.services.database.scans.hide(person.id, scan.public_id)
-    for verb in OF_A_SCAN:
-        if verb is not Action.UNDO_DELETE:
-            answer = await press_without_a_button(sandbox, agreed, pressed(verb, scan.public_id))
-            assert answer.file is None, verb
-            assert "can't find that scan" in answer.text or "nothing noted" in answer.text, verb
+    for action in OF_A_SCAN:
+        if action is not Action.UNDO_DELETE:
+            answer = await press_without_a_button(sandbox, agreed, pressed(action, scan.public_id))
+            assert answer.file is None, action
+            assert "can't find that scan" in answer.text or "nothing noted" in answer.text, action
 
 
 async def test_two_taps_on_any_button_change_nothing(sandbox: Sandbox, bot: RunningBot, agreed: Person) -> None:
     await one_scan(bot, agreed)
     kept = [(scan.public_id, scan.patient_label) for scan in await scans_of(bot, agreed)]
-    for verb in (Action.OPEN, Action.PDF, Action.MAPS, Action.WHAT_NOW, Action.ABOUT, Action.ASK_DELETE_SCAN):
+    for action in (Action.OPEN, Action.PDF, Action.MAPS, Action.WHAT_NOW, Action.ABOUT, Action.ASK_DELETE_SCAN):
         for _ in range(2):
-            answer = await press_without_a_button(sandbox, agreed, pressed(verb, kept[0][0]))
-            assert SORRY not in answer.text, verb
+            answer = await press_without_a_button(sandbox, agreed, pressed(action, kept[0][0]))
+            assert SORRY not in answer.text, action
     assert [(scan.public_id, scan.patient_label) for scan in await scans_of(bot, agreed)] == kept
 
 

@@ -32,7 +32,7 @@ from tests.integration.conftest import RunningBot, settings_for
 from tests.probe_jobs import process_id
 
 AFTER_THE_ID = {Action.SLICE: "/1", Action.FOUND: "/glioma"}
-SCAN_VERBS = [verb for verb in Action if verb.argument.fullmatch("A7K2-Q9" + AFTER_THE_ID.get(verb, ""))]
+SCAN_ACTIONS = [action for action in Action if action.argument.fullmatch("A7K2-Q9" + AFTER_THE_ID.get(action, ""))]
 
 
 async def test_redelivered_update_makes_no_second_scan_or_answer(
@@ -68,9 +68,9 @@ async def test_no_button_id_or_number_reaches_another_persons_scan(
     boris = await sandbox.person("Boris")
     answers = [
         await press_without_a_button(
-            sandbox, boris, ButtonPress(verb, scan.public_id + AFTER_THE_ID.get(verb, "")).data
+            sandbox, boris, ButtonPress(action, scan.public_id + AFTER_THE_ID.get(action, "")).data
         )
-        for verb in SCAN_VERBS
+        for action in SCAN_ACTIONS
     ]
     for name in (scan.public_id, "1", scan.public_id.lower(), "private"):
         answers += [await answer_to(boris, f"{command} {name}") for command in ("/report", "/export")]

@@ -67,11 +67,11 @@ async def test_only_what_can_be_found_is_noted(stage: Stage, found: str) -> None
     assert await stage.services.database.outcomes.of(scan.id) is None
 
 
-@pytest.mark.parametrize("verb", ["outcome", "remove-outcome", "share-outcome", "keep-outcome", "found"])
-async def test_nobody_tells_anything_of_another_persons_scan(stage: Stage, verb: str) -> None:
+@pytest.mark.parametrize("action", ["outcome", "remove-outcome", "share-outcome", "keep-outcome", "found"])
+async def test_nobody_tells_anything_of_another_persons_scan(stage: Stage, action: str) -> None:
     scan = await a_kept_scan(stage)
-    argument = f"{scan.public_id}/glioma" if verb == "found" else scan.public_id
-    press = pressed(f"{verb}:{argument}", 42, 42)
+    argument = f"{scan.public_id}/glioma" if action == "found" else scan.public_id
+    press = pressed(f"{action}:{argument}", 42, 42)
     [answer] = await stage.answers(press, to=42)
     assert "glioma" not in answer
     assert await stage.services.database.outcomes.of(scan.id) is None

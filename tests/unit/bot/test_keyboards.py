@@ -20,12 +20,12 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", list(Action))
-def test_every_button_is_read_as_it_was_written(verb: Action) -> None:
-    press = ButtonPress(verb, ARGUMENTS.get(verb, ""))
+@pytest.mark.parametrize("action", list(Action))
+def test_every_button_is_read_as_it_was_written(action: Action) -> None:
+    press = ButtonPress(action, ARGUMENTS.get(action, ""))
     assert parse(press.data) == press
-    assert says(verb)(press.data)
-    assert not any(says(other)(press.data) for other in Action if other is not verb)
+    assert says(action)(press.data)
+    assert not any(says(other)(press.data) for other in Action if other is not action)
 
 
 NOT_OURS = [
@@ -41,7 +41,7 @@ NOT_OURS = [
 @pytest.mark.parametrize("data", NOT_OURS)
 def test_what_no_button_of_ours_says_is_not_understood(data: object) -> None:
     assert parse(data) is None
-    assert not any(says(verb)(data) for verb in Action)
+    assert not any(says(action)(data) for action in Action)
 
 
 def test_button_refuses_a_wrong_argument() -> None:
@@ -49,8 +49,8 @@ def test_button_refuses_a_wrong_argument() -> None:
         button("Open", Action.OPEN, "3")
 
 
-@pytest.mark.parametrize("verb", list(Action))
-def test_every_button_fits_into_telegrams_64_bytes(verb: Action) -> None:
+@pytest.mark.parametrize("action", list(Action))
+def test_every_button_fits_into_telegrams_64_bytes(action: Action) -> None:
     longest = {Action.TOPIC: "a" * 45, Action.GROUP: "a" * 45, Action.QUESTION: "a" * 45, Action.HISTORY: "999999",
         Action.WHAT_NOW_OF: "no_tumor_signs/" + "a" * 32}  # fmt: skip
-    assert len(ButtonPress(verb, longest.get(verb, ARGUMENTS.get(verb, ""))).data.encode()) <= 64
+    assert len(ButtonPress(action, longest.get(action, ARGUMENTS.get(action, ""))).data.encode()) <= 64
