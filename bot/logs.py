@@ -13,6 +13,7 @@ from bot.operations import trace
 Format = Literal["text", "json"]
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,64}")
+_QUOTED = re.compile(r'"[^"]*"')
 _OURS = ("bot", "inference", "storage", "reports")
 LONGEST_FOREIGN = 200
 _TALKATIVE = ("httpx", "httpcore", "alembic")
@@ -77,6 +78,11 @@ def is_ours(module: str) -> bool:
 def without_tokens(text: str) -> str:
     """Blank out whatever looks like a bot token."""
     return _TOKEN.sub("<token>", text)
+
+
+def unquoted(error: Exception) -> str:
+    """What Telegram says of a request that it refuses, without what it quotes of it ("unsupported start tag ...")."""
+    return _QUOTED.sub('"..."', str(error))
 
 
 def discreet_message(record: logging.LogRecord) -> str:

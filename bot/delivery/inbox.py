@@ -308,7 +308,7 @@ class Deliveries:
             async with running_in_background(delivery.park_when_waiting()):
                 with receipts_in(delivery):
                     await coroutine
-        except KilledError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, also of the library's own: the row must come to an end
             await self.application.process_error(update, error)
         except asyncio.CancelledError:
             # The program is told to end: the row goes back to "waiting", and the next process takes it up.

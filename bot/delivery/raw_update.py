@@ -58,11 +58,13 @@ def read(raw: Raw, bot: Bot) -> Update | UnparsableUpdate:
 
 def _check(update: Update) -> None:
     """Raise what is wrong with an update that the library took: it looks neither at ranges nor at types."""
-    if update.effective_chat is not None and not is_id(update.effective_chat.id):
-        raise ValueError("the id of the chat is out of range")
+    for whose in (update.effective_chat, update.effective_user):
+        if whose is not None and not is_id(whose.id):
+            raise ValueError("the id of a chat or person is out of range")
     message = message_of(update)
-    if message is not None and not all(isinstance(words, str | None) for words in (message.text, message.caption)):
-        raise TypeError("the words of a message are no text")
+    said = (message.text, message.caption, message.media_group_id) if message is not None else ()
+    if not all(isinstance(words, str | None) for words in said):
+        raise TypeError("the words of a message, or what its album is called, are no text")
     # The inbox keeps an update as JSON. One that can't be written so must not cost those that came with it.
     update.to_json()
 

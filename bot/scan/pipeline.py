@@ -18,6 +18,7 @@ from bot.delivery.error_class import ErrorClass, classify
 from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
+from bot.logs import unquoted
 from bot.operations.figures import Figures, Phase
 from bot.scan import worker_jobs
 from bot.scan.fetching import fetch
@@ -302,7 +303,7 @@ class ScanJob:
         )
         if isinstance(sent, BadRequest):
             # Refused for good; another picture of the same album may get through.
-            _log.error("an answer could not be sent: %s", sent)
+            _log.error("an answer could not be sent: %s", unquoted(sent))
             raise UserFacingError("refusal.not_sent", number=scan.number) from sent
         if sent is not None:
             raise sent

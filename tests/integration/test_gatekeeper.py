@@ -10,6 +10,7 @@ import pytest
 
 from bot.chat.context import CONSENT_VERSION
 from bot.delivery import durable_queue, inbox
+from bot.delivery.backoff import Backoff
 from tests.integration.stage import ANNA, NAME, USERNAME, Stage, chat, on_stage, pressed, said
 
 
@@ -124,6 +125,20 @@ async def test_who_says_no_yes_is_forgotten_after_a_while(stage: Stage, monkeypa
     await database.people.give_consent(ANNA, CONSENT_VERSION)
     await deliveries.tidy()
     assert await database.people.get(ANNA) is not None
+
+
+async def test_update_that_stops_the_library_comes_to_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*, update: object) -> None:
+        if getattr(update, "update_id", None) == odd.update_id:
+            raise ArithmeticError
+
+    monkeypatch.setattr(inbox, "AFTER_A_BUG", Backoff(0.001, 0.001))
+    await stage.handle(stage.an_update(**said("/start")))
+    odd = stage.an_update(**said("/help"))
+    monkeypatch.setattr(stage.application, "_mark_for_persistence_update", stumble)  # runs after the handlers
+    await stage.handle(odd)
+    assert [letter.update_id for letter in await stage.services.database.inbox.dead_letters()] == [odd.update_id]
+    assert await stage.answers(said("/privacy"))
 
 
 def test_the_marks_would_be_found() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from telegram import Update
+from telegram.error import BadRequest
 
 from bot.app import running
 from bot.chat.keyboards import Action, ButtonPress
@@ -47,6 +48,19 @@ async def test_redelivered_update_makes_no_second_scan_or_answer(
 
     assert len(await scans_of(bot, agreed)) == 1
     assert len([message for message in await agreed.messages() if message.from_bot and message.file]) == 2
+
+
+async def test_log_does_not_quote_what_telegram_refuses(
+    bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: object, caption: str, **__: object) -> None:
+        raise BadRequest(f'Can\'t parse entities: unsupported start tag "{caption}" at byte offset 0')
+
+    monkeypatch.setattr(type(bot.application.bot), "send_photo", refuse)
+    await agreed.send_document(pictures.brain(), caption="Quixotria")
+    await agreed.wait_for(lambda message: "could not send the answer" in message.text, timeout=60)
+    assert "an answer could not be sent: Can't parse entities: unsupported start tag" in caplog.text
+    assert "Quixotria" not in caplog.text
 
 
 async def test_repeated_picture_is_read_and_offers_earlier_scan(bot: RunningBot, agreed: Person) -> None:

@@ -39,3 +39,10 @@ def test_origin_of_new_kind_is_set_aside_and_can_be_kept() -> None:
 def test_words_that_are_no_text_are_set_aside(words: object) -> None:
     assert isinstance(read(changed(PHOTO, caption=words), BOT), UnparsableUpdate)
     assert isinstance(read(changed(JSON[0], text=words), BOT), UnparsableUpdate)
+    assert isinstance(read(changed(PHOTO, media_group_id=words), BOT), UnparsableUpdate)
+
+
+@pytest.mark.parametrize("number", [{}, [5], "5", True, 2**63])
+def test_person_whose_number_is_none_is_set_aside(number: object) -> None:
+    sender = {**JSON[0]["message"]["from"], "id": number}
+    assert isinstance(read(changed(JSON[0], **{"from": sender}), BOT), UnparsableUpdate)
