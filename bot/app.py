@@ -200,9 +200,9 @@ def build(settings: Settings, services: Services) -> BotApplication:
     )
     application.bot_data.services = services
     services.deliveries.bind(application)
-    application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GATE)
+    application.add_handlers(gatekeeper.handlers(), group=gatekeeper.GROUP)
     for subject in SUBJECTS:
-        application.add_handlers(gatekeeper.behind_gate(subject.handlers()))
+        application.add_handlers(gatekeeper.behind_gatekeeper(subject.handlers()))
     application.add_error_handler(errors.on_error)
     return application
 

@@ -51,7 +51,7 @@ ANSWERS: tuple[Answer, ...] = (
            "return True"),
     Answer("tests/integration/test_gatekeeper.py::test_nobody_else_presses_or_writes_in_a_private_chat",
            GATE, "if user.id != chat.id or not is_ours:", "if not is_ours:"),
-    Answer("tests/integration/test_gate.py::test_no_handler_works_on_what_gate_has_not_let_in", *NOT_LET_IN),
+    Answer("tests/integration/test_guarded_handlers.py::test_no_handler_works_on_what_nobody_let_in", *NOT_LET_IN),
     Answer("tests/integration/test_handlers.py::test_no_button_id_or_number_reaches_another_persons_scan", *OF_PERSON),
     Answer("tests/integration/test_sandbox_people.py::test_other_sites_can_neither_read_nor_drive_sandbox",
            "bot/sandbox/guard.py", 'if not origin_allowed(headers.get("Origin"), self.request.host):', "if False:"),

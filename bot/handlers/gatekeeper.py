@@ -22,20 +22,22 @@ from storage.records import Person
 _log = logging.getLogger(__name__)
 _COMMAND = re.compile(r"/(\w{1,32})(?:@(\w{1,64}))?(?!\S)", re.ASCII)
 Callback = Callable[[Any, BotContext], Coroutine[Any, Any, Any]]
-GATE = -1
+GROUP = -1
 """The handler group that runs before all others."""
 
 
 def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
-    """The one handler of the gate."""
+    """The one handler of the gatekeeper."""
     return [TypeHandler(Update, let_in)]
 
 
 class NotLetInError(RuntimeError):
-    """A handler was given an update that the gate has not let in: a mistake in how handlers are registered."""
+    """A handler was given an update that the gatekeeper has not let in: a mistake in how handlers are registered."""
 
 
-def behind_gate(handlers: Sequence[BaseHandler[Any, BotContext, Any]]) -> Sequence[BaseHandler[Any, BotContext, Any]]:
+def behind_gatekeeper(
+    handlers: Sequence[BaseHandler[Any, BotContext, Any]],
+) -> Sequence[BaseHandler[Any, BotContext, Any]]:
     """The same handlers, each of which does nothing, and raises NotLetInError, for what has not come through here."""
     for handler in handlers:
         handler.callback = _only_let_in(handler.callback)

@@ -1,4 +1,4 @@
-"""One gate that every handler passes, and answers that can't be passed on where the operator wants that."""
+"""One gatekeeper before every handler, and answers that can't be passed on where the operator wants that."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from tests.integration.test_export import is_copy
 
 
 async def unguarded(application: BotApplication) -> list[str]:
-    """Names of the handlers that do something with an update that the gate has not seen."""
+    """Names of the handlers that do something with an update that the gatekeeper has not seen."""
     handlers = [
         handler
         for group, some in application.handlers.items()
         for handler in some
-        if group != gatekeeper.GATE or handler.callback is not gatekeeper.let_in
+        if group != gatekeeper.GROUP or handler.callback is not gatekeeper.let_in
     ]
     return [handler.callback.__name__ for handler in handlers if not await is_guarded(handler, application)]
 
@@ -36,26 +36,26 @@ async def is_guarded(handler: BaseHandler[Any, BotContext, Any], application: Bo
     return False
 
 
-async def test_no_handler_works_on_what_gate_has_not_let_in(bot: RunningBot) -> None:
+async def test_no_handler_works_on_what_nobody_let_in(bot: RunningBot) -> None:
     handlers = [handler for group in bot.application.handlers.values() for handler in group]
     assert len(handlers) > 40
     assert await unguarded(bot.application) == []
 
 
-async def test_handler_that_is_registered_past_gate_is_found(bot: RunningBot) -> None:
+async def test_handler_that_is_registered_past_gatekeeper_is_found(bot: RunningBot) -> None:
     async def sneaky(_: Update, context: BotContext) -> None:
-        """One that somebody forgot to put behind the gate."""
+        """One that somebody forgot to put behind the gatekeeper."""
 
     bot.application.add_handler(CommandHandler("sneaky", sneaky))
     assert await unguarded(bot.application) == ["sneaky"]
 
 
-def test_the_gate_comes_first_and_takes_every_update(bot: RunningBot) -> None:
-    assert min(bot.application.handlers) == gatekeeper.GATE
-    (gate,) = bot.application.handlers[gatekeeper.GATE]
-    assert isinstance(gate, TypeHandler)
-    assert gate.check_update(Update(1))
-    assert gate.block
+def test_the_gatekeeper_comes_first_and_takes_every_update(bot: RunningBot) -> None:
+    assert min(bot.application.handlers) == gatekeeper.GROUP
+    (gatekeeping,) = bot.application.handlers[gatekeeper.GROUP]
+    assert isinstance(gatekeeping, TypeHandler)
+    assert gatekeeping.check_update(Update(1))
+    assert gatekeeping.block
 
 
 async def test_answers_may_be_passed_on_unless_operator_says_otherwise(bot: RunningBot, agreed: Person) -> None:
