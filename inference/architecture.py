@@ -47,6 +47,10 @@ def build(
 class Colours(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Brings levels 0..1 to the range -1..1 that ImageNet's weights know."""
 
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input."""
+        return shape
+
     def call(self, x: Any) -> Any:
         """Map [B, S, S, 3]."""
         return x * (255 / 128) - 127 / 128

@@ -30,6 +30,10 @@ class GroupNorm(layers.Layer):  # type: ignore[misc]  # Keras ships no types
             np.float32
         )
 
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input; said here, since Keras would trace ``call`` twice to find out."""
+        return shape
+
     def call(self, x: Any) -> Any:
         """Normalise [B, h, w, C]; the moments are taken in float32 whatever the dtype of ``x``."""
         wide = ops.cast(x, "float32")
@@ -51,6 +55,10 @@ class Bias(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def build(self, shape: tuple[int | None, ...]) -> None:
         """Make the bias."""
         self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input."""
+        return shape
 
     def call(self, x: Any) -> Any:
         """Add it to [B, K]."""

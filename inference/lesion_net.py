@@ -31,6 +31,10 @@ DROPOUT: Final = 0.1
 class Levels(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Brings levels 0..``BRIGHTEST`` to the range -1..1 that ImageNet's weights know."""
 
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input."""
+        return shape
+
     def call(self, x: Any) -> Any:
         """Map [B, S, S, 1]."""
         return ops.minimum(x, BRIGHTEST) * (255 / BRIGHTEST / 128) - 127 / 128
@@ -38,6 +42,10 @@ class Levels(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
 class SmoothMaximum(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """log-mean-exp over the cells of a map [B, h, w, 1]: near the maximum, but with a gradient everywhere."""
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """One number a picture."""
+        return shape[0], shape[-1]
 
     def call(self, x: Any) -> Any:
         """Give [B, 1]. The weights of the cells in the gradient sum to 1, so Grad-CAM has a closed form."""
@@ -71,6 +79,10 @@ class Mix(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         self.member = made("member", shapes[-1][-1]) if len(shapes) > 2 + self._has_abnormal else None
         self.offset = self.add_weight(name="offset", shape=(classes,), initializer="zeros", trainable=False)
 
+    def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """That of the class scores."""
+        return shapes[0]
+
     def call(self, parts: list[Any]) -> Any:
         """Give logits [B, K]."""
         return self.weigh(parts) + self.offset
@@ -90,6 +102,10 @@ class MixedMaps(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def __init__(self, mix: Mix, **settings: Any) -> None:
         super().__init__(**settings)
         self._mix = (mix,)  # in a tuple: the weights belong to the mix alone
+
+    def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """That of the class maps."""
+        return shapes[0]
 
     def call(self, parts: list[Any]) -> Any:
         """Give maps [B, h, w, K]."""

@@ -11,8 +11,11 @@ NEED_TRAINING = tuple(
     TESTS / path for path in ("unit/training", "unit/inference/test_backends.py", "integration/test_third_organ.py")
 )
 """Tests that import TensorFlow, JAX or scikit-learn, which serving does without."""
-FIRST = (TESTS / "integration/test_third_organ.py", TESTS / "unit/training")
-"""The files that take longest: begun last, one process would work on them while the other has nothing left."""
+FIRST = tuple(
+    TESTS / path
+    for path in ("integration/test_third_organ.py", "unit/training", "services", "integration", "unit/inference")
+)
+"""What takes longest, in this order: begun last, one process would work on it while the others have nothing left."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +34,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not any(item.path.is_relative_to(path) for path in FIRST))
+    items.sort(key=lambda item: [not item.path.is_relative_to(path) for path in FIRST])
 
 
 @pytest.fixture(scope="session")

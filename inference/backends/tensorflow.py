@@ -22,7 +22,7 @@ class TensorFlowBackend:
         names = [name for name in (ACTIVATIONS, f"{MEMBER}{ACTIVATIONS}") if any(x.name == name for x in model.layers)]
         outputs = {name: model.output[name] for name in (LOGITS, FEATURES)}
         self._model = keras.Model(model.input, [outputs, [model.get_layer(name).output for name in names]])
-        self._explain = tf.function(self._grad_cam)
+        self._explain = tf.function(self._grad_cam, autograph=False)  # its loops are over lists
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Grad-CAM of every class (Selvaraju et al. 2017, equations 1 and 2, without the ReLU).

@@ -10,11 +10,13 @@ from tests.conftest import PROJECT
 
 
 @asynccontextmanager
-async def tumorscan_run(folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the bot; it is killed at the end if it still runs."""
+async def tumorscan_run(
+    folder: Path, *, module: str = "bot", **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start the bot, or a ``module`` that is like it; it is killed at the end if it still runs."""
     environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "WORKERS": "1", "LOG_LEVEL": "DEBUG", **settings}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run",
+        sys.executable, "-m", module, "run",
         cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:

@@ -16,7 +16,9 @@ from telegram.error import BadRequest
 
 from bot.app import running
 from bot.chat.keyboards import Action, ButtonPress
+from bot.delivery.backoff import Backoff
 from bot.sandbox import Message, Person, Rules, Sandbox
+from bot.scan import fetching
 from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.content import services_of
@@ -136,7 +138,8 @@ async def test_25_mb_document_is_refused_without_download(agreed: Person) -> Non
     await agreed.wait_for(lambda message: "too large" in message.text, timeout=60)
 
 
-async def test_file_gone_from_telegram_gets_one_sentence(agreed: Person) -> None:
+async def test_file_gone_from_telegram_gets_one_sentence(agreed: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "FETCH_AGAIN", Backoff(0.01, 0.01))
     await agreed.send_document(pictures.brain(), unavailable=True)
     await agreed.wait_for(lambda message: "no longer has this file" in message.text, timeout=60)
 

@@ -24,6 +24,7 @@ from tests.databases import database_at
 from tests.integration.child import said_at_the_end, said_until, tumorscan_run
 from tests.integration.test_shutdown import of
 
+HURRIED = "tests.integration.hurried"
 QUICK = PollingTimeouts(
     poll=30, after_failure=Backoff(0.01, 0.05), contest_pause=0.01, quiet=5.0, newcomer=0.3, incumbent=60
 )
@@ -192,9 +193,10 @@ async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: S
 
 
 async def test_accidental_second_bot_ends_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
+    async with tumorscan_run(tmp_path, module=HURRIED, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
         await said_until(first, "is listening")
-        async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///mistake.db")) as mistake:
+        second = of(sandbox, DATABASE_URL="sqlite:///mistake.db")
+        async with tumorscan_run(tmp_path, module=HURRIED, **second) as mistake:
             said = await said_at_the_end(mistake)
         assert mistake.returncode == 2
         assert "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; if that goes on" in said

@@ -83,7 +83,8 @@ def stream(arrays: Arrays, recipe: Recipe, seed: int, threads: int = 1) -> Any:
         return pictures, {"masks": masks, "labels": batch[2], "masked": tf.cast(batch[3], tf.float32)}
 
     drawn = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return drawn.map(varied, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD)
+    as_it_is = tf.autograph.experimental.do_not_convert(varied)  # it branches on no tensor, and to look takes seconds
+    return drawn.map(as_it_is, num_parallel_calls=threads if threads > 1 else None).prefetch(AHEAD)
 
 
 def vary(recipe: Recipe, batch: tuple[Any, ...], pool: Any) -> tuple[Any, Any]:

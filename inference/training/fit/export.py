@@ -98,12 +98,12 @@ def round_weights(model: keras.Model) -> None:
 def to_litert(model: keras.Model, outputs: tuple[str, ...] = OUTPUTS) -> bytes:
     """Convert to LiteRT with float16 weights; one signature, picture in, {"logits", "maps", "features"} out."""
     spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="picture")
-    traced = tf.function(lambda picture: [model(picture, training=False)[name] for name in outputs])
+    traced = tf.function(lambda picture: [model(picture, training=False)[name] for name in outputs], autograph=False)
     # Frozen first: the converter otherwise leaves the weights out as uninitialised variables.
     frozen = convert_variables_to_constants_v2(traced.get_concrete_function(spec))
     module = tf.Module()
     module.answer = tf.function(
-        lambda picture: dict(zip(outputs, frozen(picture), strict=True)), input_signature=[spec]
+        lambda picture: dict(zip(outputs, frozen(picture), strict=True)), input_signature=[spec], autograph=False
     )
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=module.answer)

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from sklearn.metrics import roc_auc_score
 
 from inference import lesion_net
 from inference.architecture import build
@@ -24,6 +23,7 @@ from inference.layers import LOGITS
 from inference.lesion_net import MEMBER
 from inference.training.data import dataset
 from inference.training.data.dataset import LEFT_OUT, Example
+from inference.training.fit.ranking import auc
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -148,13 +148,10 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     places = [here for here in places if 0 < ill[here].sum() < here.sum()]
     inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~strange
 
-    def auc(told: Floats, here: NDArray[np.bool_]) -> float:
-        return float(roc_auc_score(ill[here], told[here]))
-
     has_member = scores.member.shape[1] > 0
     wanted = 0.0
     if has_member and 0 < ill[inside].sum() < inside.sum():
-        wanted = auc(recipe.member_score(softmax(scores.member)), inside) - LEAST_INSIDE
+        wanted = auc(recipe.member_score(softmax(scores.member))[inside], ill[inside]) - LEAST_INSIDE
     counted = place_weights(examples)
     of_role = {role: np.array([c.role == role for c in recipe.classes], np.float64) for role in ROLES}
     found, unlike_tumors = of_role["finding"][labels[~ill]] > 0, of_role["finding"] + of_role["clear"]
@@ -164,11 +161,11 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
         # As served: the sum over the tumours ranks pictures otherwise at another temperature.
         chances = softmax(mixed(recipe, scores, levelled) / levelled.temperature)
         told = recipe.score(chances)
-        within = auc(told, inside) if wanted else 1.0
-        areas = [auc(told, here) for here in places] or [within]
+        within = auc(told[inside], ill[inside]) if wanted else 1.0
+        areas = [auc(told[here], ill[here]) for here in places] or [within]
         if 0 < found.sum() < len(found):
             share = chances[~ill] @ of_role["finding"] / (chances[~ill] @ unlike_tumors)
-            areas.append(float(roc_auc_score(found, share)))
+            areas.append(auc(share, found))
         return min(within - wanted, 0.0), float(np.mean(areas)), levelled
 
     def best(*steps: tuple[float, ...]) -> Weights:

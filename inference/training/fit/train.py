@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.metrics import roc_auc_score
 
 from inference import lesion_net
 from inference.architecture import build, fill, load_weights, read_weights
@@ -23,6 +22,7 @@ from inference.training.data.dataset import LEFT_OUT, Example
 from inference.training.fit import backbone, lesions, losses
 from inference.training.fit.batches import stream
 from inference.training.fit.loop import BEST_FILE, Learner, Schedule, run
+from inference.training.fit.ranking import auc
 from inference.training.recipes import Recipe
 
 # TensorFlow varies the pictures, on the processor: it must not take an accelerator's memory from JAX.
@@ -166,9 +166,9 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
             return loss, f"val log loss {loss:.4f} accuracy {right:.4f}"
         score = np.logaddexp.reduce(logits[:, tumors], 1) - np.logaddexp.reduce(logits[:, ~tumors], 1)
         score = score + answers[1][:, 0] if len(names) > 1 else score
-        areas = {name: float(roc_auc_score(ill[rows], score[rows])) for name, rows in told.items()}
+        areas = {name: auc(score[rows], ill[rows]) for name, rows in told.items()}
         if len(names) > 2 and found.any():
-            areas["findings"] = float(roc_auc_score(found[~ill], answers[2][~ill, 0]))
+            areas["findings"] = auc(answers[2][~ill, 0], found[~ill])
         shown = ", ".join(f"{name} {area:.3f}" for name, area in areas.items())
         return 1 - float(np.mean(list(areas.values()))), f"AUC: {shown}; accuracy {right:.3f}"
 

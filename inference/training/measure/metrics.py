@@ -5,18 +5,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.training.fit.ranking import auc
+
+__all__ = [
+    "auc", "calibration_error", "calibration_error_by_chance", "interval", "macro_f1", "reliability", "risk_at",
+    "risk_coverage", "roc", "sensitivity_at", "share",
+]  # fmt: skip
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
 DRAWS = 1000
-
-
-def auc(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve (Mann-Whitney, ties count half); nan when a side is empty."""
-    ill, healthy = np.sort(scores[positive]), scores[~positive]
-    if not len(ill) or not len(healthy):
-        return float("nan")
-    below = np.searchsorted(ill, healthy, "left") + np.searchsorted(ill, healthy, "right")
-    return float(1 - below.mean() / 2 / len(ill))
 
 
 def macro_f1(predicted: Labels, labels: Labels, classes: int) -> float:

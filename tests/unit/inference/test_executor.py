@@ -114,7 +114,7 @@ async def test_what_is_wrong_with_a_picture_is_raised_here(executor: LocalExecut
 
 async def test_overlong_job_is_ended_and_the_next_runs(executor: LocalExecutor) -> None:
     with pytest.raises(AnalysisTimeoutError, match="too long"):
-        await executor.run(hang, None, timeout=5.0)
+        await executor.run(hang, None, timeout=1.0)
     assert (await executor.analyse(pictures.brain())).organ == "brain_mri"
 
 

@@ -183,7 +183,7 @@ async def test_unresponsive_job_is_ended_and_its_seat_reused() -> None:
     async with local_executor(1) as executor:
         before = await executor.run(process_id)
         with pytest.raises(AnalysisTimeoutError):
-            await executor.run(spin_deaf, timeout=SHORT)
+            await executor.run(spin_deaf, timeout=1.0)
         assert await executor.run(process_id) != before
         assert not is_running(before)
 

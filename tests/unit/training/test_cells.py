@@ -21,9 +21,10 @@ from inference.training import __main__
 from inference.training.data import dataset
 from inference.training.data.dataset import DataError
 from inference.training.fit import backbone, cells
-from inference.training.measure import cells_compare
+from inference.training.measure import cells_compare, metrics
 from inference.training.recipes import BLOOD
 from tests.smears import Nucleus, smear
+from tests.unit.training.test_training import FEW_DRAWS
 
 COUNT = 400
 GRAIN = MEASURES.index("grain")
@@ -170,8 +171,9 @@ def own_smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_commands_make_a_model_of_own_smears(
-    own_smears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_smears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(metrics, "DRAWS", FEW_DRAWS)
     for command in ("data", "train", "export", "calibrate", "evaluate"):
         places = ["--data", str(own_smears), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
         assert __main__.main([command, "blood_smear", *places]) == 0

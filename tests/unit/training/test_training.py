@@ -19,7 +19,7 @@ from inference.training.data import dataset
 from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.fit import augment, batches, export, losses, train
 from inference.training.fit.loop import BACKUP_FOLDER, save
-from inference.training.measure import heatmaps
+from inference.training.measure import heatmaps, metrics
 from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
 
 KINDS = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -40,6 +40,9 @@ SMALL = replace(
 )
 TINY = replace(SMALL, architecture=Architecture(stem=8, widths=(16,), blocks=(1,), strides=(2,)))
 """For trainings of which it matters how they go and not what they learn: its graph is traced in half the time."""
+
+FEW_DRAWS = 50
+"""Of each interval's bootstrap, where it matters that there is one and not how narrow: the shipped 1000 take 5 s."""
 
 
 def toy_slice(rng: np.random.Generator, label: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -81,6 +84,7 @@ def folder(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "brain_mri", SMALL)
+        patch.setattr(metrics, "DRAWS", FEW_DRAWS)
         for command in ("data", "train", "export", "calibrate", "evaluate"):
             arguments = ["--data", str(toy_data), "--runs", str(work / "runs"), "--models", str(work), "--steps", "300"]
             assert __main__.main([command, "brain_mri", *arguments]) == 0
@@ -197,6 +201,7 @@ def test_own_folders_become_a_model_by_same_commands(tmp_path: Path) -> None:
             Image.fromarray(toy_slice(rng, label)[0]).save(tmp_path / "own" / label / f"p{person}_1.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "brain_mri", TINY)
+        patch.setattr(metrics, "DRAWS", FEW_DRAWS)
         for command in ("train", "export", "calibrate", "evaluate"):
             folders = ["--data", str(tmp_path / "own"), "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)]
             assert __main__.main([command, "brain_mri", *folders, "--steps", "4", "--seed", "3"]) == 0
