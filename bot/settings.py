@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.capacity import workers_that_fit
 from bot.errors import StartError
 from inference.card import MODELS_DIR
 from storage.vault import derived_key, read_keys
@@ -34,6 +35,17 @@ _ALIKE = 0.8  # difflib's ratio: WORKRES and LOGLEVEL are caught, LOG_FILE and o
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _CLUSTER = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", re.ASCII)
 _DSN = re.compile(r"https?://\w+@[^\s/@]+(/[^\s?#@]+)?/\d+", re.ASCII)
+_WANTED = {
+    "int_parsing": "write a whole number",
+    "float_parsing": "write a number",
+    "bool_parsing": "write true or false",
+    "greater_than": "write a number above {gt:g}",
+    "greater_than_equal": "write {ge:g} or more",
+    "less_than": "write a number below {lt:g}",
+    "less_than_equal": "write {le:g} or less",
+    "literal_error": "write {expected}",
+}
+"""What pydantic finds wrong -> what an operator is told to do about it."""
 _REPORT_SEAL, _GROUPS = b"TumorScan report seal", b"TumorScan groups of an export"
 """What keys are derived for."""
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?(|[KMGT]?B)", re.IGNORECASE)
@@ -122,7 +134,7 @@ class Settings(BaseSettings):
     report_key: DataKey | None = None
     paper: Literal["a4", "letter"] | None = None
     executor: Annotated[str, AfterValidator(_executor)] = "local"
-    workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: available_cores())
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: workers_that_fit())
     model_backend: Literal["litert", "tensorflow"] = "litert"
     models_dir: Path = MODELS_DIR
     access: Literal["open", "invite", "allowlist"] = "open"
@@ -248,13 +260,9 @@ def mistyped_names(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, match[0]) for name, match in nearest if match]
 
 
-def available_cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     name = str(first["loc"][0]).upper() if first["loc"] else ""
-    message = first["msg"].removeprefix("Value error, ")
+    wanted = _WANTED.get(first["type"], "").format_map(first.get("ctx", {}))
+    message = wanted or first["msg"].removeprefix("Value error, ")
     return f"{name}: {message} (see .env.example)" if name else f"{message} (see .env.example)"

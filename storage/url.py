@@ -33,7 +33,10 @@ class Address:
     @property
     def where(self) -> str:
         """What may be shown in a message: never the password."""
-        return str(self.path) if self.path else f"{self.url.host or 'localhost'}/{self.url.database or ''}"
+        if self.path:
+            return str(self.path)
+        port = f":{self.url.port}" if self.url.port else ""
+        return f"{self.url.host or 'localhost'}{port}/{self.url.database or ''}"
 
 
 def parse(text: str) -> Address:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.settings import available_cores
+from bot.capacity import available_cores
 from inference.backends import BackendName
 from tests.bench import batch, history, journey, memory, naive, study
 from tests.bench.crowd import PEOPLE, measure_crowd

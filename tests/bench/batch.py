@@ -9,7 +9,7 @@ from typing import Any
 
 from telegram import Update
 
-from bot.settings import available_cores
+from bot.capacity import available_cores
 from tests.bench.crowd import Stage, stage
 from tests.bench.table import Row, at_most, percentile, percentiles
 

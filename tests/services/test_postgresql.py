@@ -58,7 +58,7 @@ async def test_database_that_is_gone_is_said_and_comes_back(db: Database, url: s
     await execute(elsewhere, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%'"
     await execute(elsewhere, others)
-    with pytest.raises(StorageDownError, match=r"^DATABASE_URL: 127\.0\.0\.1/") as said:
+    with pytest.raises(StorageDownError, match=r"^DATABASE_URL: 127\.0\.0\.1:\d+/") as said:
         await db.prove()
     assert "\n" not in str(said.value)
     await execute(elsewhere, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
@@ -67,7 +67,7 @@ async def test_database_that_is_gone_is_said_and_comes_back(db: Database, url: s
 
 
 async def test_database_that_is_not_there_is_said_with_fix(server: str) -> None:
-    with pytest.raises(StorageError, match=r"^DATABASE_URL: 127\.0\.0\.1/nowhere .*create that database first"):
+    with pytest.raises(StorageError, match=r"^DATABASE_URL: 127\.0\.0\.1:\d+/nowhere .*create that database first"):
         await Database.open(f"{server}/nowhere")
 
 

@@ -62,6 +62,12 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
+def test_an_alert_adds_nothing_that_may_not_be_there() -> None:
+    """A sum of a figure without a sample yet is no number, and neither is what it is added to: all pictures refused."""
+    for rule in (rule for group in yaml.safe_load(RULES)["groups"] for rule in group["rules"]):
+        assert not re.search(r"[+-] sum\(", rule["expr"]), f"{rule['alert']}: write (sum(...) or vector(0))"
+
+
 def test_dashboard_is_whole_and_its_panels_do_not_overlap() -> None:
     board = json.loads(DASHBOARD)
     taken: set[tuple[int, int]] = set()
@@ -136,6 +142,33 @@ def test_manifests_of_replicas_fit_together_and_set_what_they_need() -> None:
     }
     (claimed,) = of_kind("StatefulSet")
     assert container["securityContext"] == claimed["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+
+
+def test_no_single_bot_runs_beside_composed_replicas() -> None:
+    """The service has no profile, so that it is started with any: a second bot with the same token."""
+    assert "profiles" not in COMPOSE["services"]["bot"]
+    for name in ("docs/OPERATING.md", "compose.yaml"):
+        commands = re.findall(r"`(docker compose --profile replicas up [^`]*)`", (PROJECT / name).read_text("utf-8"))
+        assert commands, name
+        assert all("--scale bot=0" in command for command in commands), name
+
+
+def test_prometheus_asks_the_job_that_the_alerts_look_for() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    assert [job["job_name"] for job in config["scrape_configs"]] == re.findall(r'job="(\w+)"', RULES)
+    assert all((DEPLOY / "prometheus" / rules).is_file() for rules in config["rule_files"])
+
+
+@pytest.mark.parametrize("name", ["haproxy/replicas.cfg", "caddy/Caddyfile"])
+def test_proxies_pass_on_to_the_ports_of_the_bot_and_ask_whether_it_is_ready(name: str) -> None:
+    text = "\n".join(
+        line for line in (DEPLOY / name).read_text("utf-8").splitlines() if not line.strip().startswith("#")
+    )
+    passed_on = set(re.findall(r"\d+\.\d+\.\d+\.\d+:(\d+)", text))
+    assert passed_on == {str(Settings.model_fields["webhook_port"].default)}
+    asked = re.findall(r"(?:check port|health_port) (\d+)", text)
+    assert asked == [str(port) for port in {*COMPOSE["services"]["replica"]["environment"].values()} if port == 9108]
+    assert "/readyz" in text
 
 
 def test_composed_replicas_are_reached_by_their_balancer() -> None:

@@ -179,6 +179,26 @@ def test_a_wrong_limit_is_named_without_its_value(monkeypatch: pytest.MonkeyPatc
     assert "secret" not in str(stopped.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("WORKERS", "two", "write a whole number"),
+        ("WORKERS", "0", "write 1 or more"),
+        ("WEBHOOK_PORT", "99999", "write 65535 or less"),
+        ("RETENTION_DAYS", "0", "write a number above 0"),
+        ("RETENTION_DAYS", "a week", "write a number"),
+        ("REPLICAS", "maybe", "write true or false"),
+        ("PAPER", "a5", "write 'a4' or 'letter'"),
+    ],
+)
+def test_a_wrong_setting_says_in_words_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=f"^{name}: {fix} \\(see"):
+        load_settings()
+
+
 def test_a_bot_that_nobody_may_use_is_refused() -> None:
     with pytest.raises(StartError, match=r"^ADMIN_IDS is required"):
         load_settings(access="invite", allowed_ids="5")
