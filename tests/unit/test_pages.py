@@ -15,7 +15,7 @@ PAGES = sorted((*PROJECT.glob("*.md"), *(page for folder in FOLDERS for page in 
 ENDINGS = "py|md|toml|json|ya?ml|service|lock|npz|tflite|png"
 MADE_UP = re.compile(r"\b(thing|CODE|NAME|MODEL)\b|<\w+>|^(pt-br|texts|help)/$")
 """Names that stand for what a reader puts there."""
-OTHERS = {"ADMIN_COMMANDS", "KERAS_BACKEND", "TUMORSCAN_DATA"}
+OTHERS = {"POSTGRES_PASSWORD", "ADMIN_COMMANDS", "KERAS_BACKEND", "TUMORSCAN_DATA"}
 """Names in capitals that are no settings of the bot: the code's, the training's, the tests'."""
 OUTSIDE = ("/", "data/", "DIR/", "tumorscan.db")
 """Beginnings of paths that are not of this project: of a machine, or of what the bot makes."""
