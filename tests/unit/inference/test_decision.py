@@ -113,6 +113,36 @@ def test_logits_of_another_number_of_classes_are_refused() -> None:
         probabilities(np.zeros(3, np.float32), card())
 
 
+def test_class_on_its_quantile_is_still_possible() -> None:
+    halves = chances(0.5, 0.25, 0.25, 0.0)
+    assert prediction_set(halves, card(quantile=0.5)) == ("glioma",)
+    assert prediction_set(halves, card(quantile=0.75)) == ("glioma", "meningioma", "pituitary")
+
+
+def test_role_on_its_quantile_is_still_possible() -> None:
+    told = card().model_copy(update={"role_conformal": {"tumor": 0.75, "clear": 0.75}})
+    assert decide(chances(0.75, 0, 0, 0.25), told).verdict is Verdict.NOT_SURE
+    assert decide(chances(0.8125, 0, 0, 0.1875), told).verdict is Verdict.TUMOR_SIGNS
+
+
+def test_pictures_seen_once_disagree_with_nothing() -> None:
+    never = card().model_copy(update={"max_tta_disagreement": 0.0})
+    assert decide(chances(0.90, 0.05, 0.03, 0.02), never).verdict is Verdict.TUMOR_SIGNS
+
+
+def test_share_of_findings_leaves_tumors_out_of_account() -> None:
+    told = card().model_copy(update={"classes": (*KINDS, FINDING)})
+    assert other_finding(unusual(0.5, 0.125, 0.375), told) == 0.25
+    assert other_finding(unusual(0.0, 0.25, 0.75), told) == 0.25
+
+
+def test_finding_on_its_point_does_not_stand_in_the_way() -> None:
+    points = card().operating_points.model_copy(update={"finding": 0.25})
+    told = card().model_copy(update={"classes": (*KINDS, FINDING), "operating_points": points})
+    assert decide(unusual(0.0, 0.25, 0.75), told).verdict is Verdict.NO_TUMOR_SIGNS
+    assert decide(unusual(0.0, 0.3125, 0.6875), told).reason is Reason.UNUSUAL_FINDING
+
+
 def test_the_set_names_the_likeliest_class_first() -> None:
     assert prediction_set(chances(0.25, 0.45, 0.3, 0.0), card(quantile=0.8)) == ("meningioma", "pituitary", "glioma")
 

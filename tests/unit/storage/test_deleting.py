@@ -34,6 +34,9 @@ async def test_deleting_a_person_leaves_no_blob_or_trace(
     assert raw.execute("SELECT count(*), min(scan_id) FROM pictures").fetchone() == (1, other.id)
     kept = raw.execute("SELECT update_id, chat_id, payload, error FROM inbox").fetchall()
     assert kept == [(1, None, "", None), (2, None, "", None), (3, ANNA, "not yet answered", None)]
+    # What is finished is not begun again, and goes when its time is up.
+    finished = raw.execute("SELECT update_id FROM inbox WHERE finished_at > '2026-01-02' ORDER BY update_id")
+    assert finished.fetchall() == [(1,), (2,)]
     assert not any(mark in on_disk(file) for mark in marks)
     assert b"Herr Geheimrat" not in on_disk(file)
     assert (await db.scans.pictures(other.id)).original == b"boris" * 1000
@@ -47,6 +50,11 @@ async def test_deleting_a_scan_leaves_no_trace_in_the_file(db: Database, file: P
     await db.scans.delete(anna.id, scan.public_id)
 
     assert mark not in on_disk(file)
+
+
+async def test_person_without_scans_is_deleted_with_none(db: Database, anna: Person) -> None:
+    assert await db.people.delete(ANNA) == 0
+    assert await db.people.get(ANNA) is None
 
 
 async def test_scan_of_a_meanwhile_deleted_person_finds_nobody(db: Database, anna: Person) -> None:

@@ -19,6 +19,8 @@ async def test_registering_twice_updates_name_and_keeps_chosen_language(db: Data
     assert second.created_at == first.created_at
     assert not second.has_consented
     assert not second.blocked
+    assert not first.forgets
+    assert (await add(db, first.id, a_scan())).number == 1
 
 
 async def test_many_first_messages_at_once_make_one_person(db: Database) -> None:
@@ -87,14 +89,11 @@ async def test_text_that_no_database_can_hold_is_made_harmless(db: Database) -> 
 
 
 async def test_strangers_are_forgotten_unless_something_is_theirs(db: Database) -> None:
-    for chat_id in range(1, 4):
-        await db.people.register(chat_id, "Anna", "en")
+    _, person, stranger = [await db.people.register(chat_id, "Anna", "en") for chat_id in range(1, 4)]
     await db.people.give_consent(1, 1)
-    person = await db.people.get(2)
-    assert person is not None
     await add(db, person.id, a_scan())
 
-    assert await db.people.forget_strangers(person.created_at) == 0
+    assert await db.people.forget_strangers(stranger.created_at) == 0  # who came at that time came not before it
     assert await db.people.forget_strangers(datetime.now(UTC)) == 1
     assert [await db.people.get(chat_id) is not None for chat_id in range(1, 4)] == [True, True, False]
 
