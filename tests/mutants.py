@@ -50,6 +50,10 @@ KNOWN: Mapping[str, Mapping[tuple[str, str], str]] = {
             "possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]",
             "possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 2.0)]",
         ): "no chance is below 0, nor below -1",
+        (
+            "scaled = logits.astype(np.float64) / card.temperature",
+            "scaled = logits.astype(None) / card.temperature",
+        ): "NumPy takes no type to be float64",
     },
 }
 """Changes that no test can or need notice: file -> (the line before, the line after) -> why."""

@@ -67,6 +67,16 @@ def test_both_backends_agree_on_real_pictures(both: tuple[Analyser, Analyser], s
                 assert_same(one, other, rgb)
 
 
+def test_maps_of_anything_are_those_of_grad_cam(both: tuple[Analyser, Analyser]) -> None:
+    rng = np.random.default_rng(0)
+    for serving, reference in pairs(both):
+        spec = serving.card.input
+        for _ in range(3):
+            noise = rng.random((1, spec.side, spec.side, spec.channels)).astype(np.float32)
+            off = np.abs(serving.backend.run(noise).maps - reference.backend.run(noise).maps).max()
+            assert off < 1e-3 * max(1, serving.card.heatmap_full_scale / 10)
+
+
 def test_the_whole_answer_is_the_same(both: tuple[Analyser, Analyser]) -> None:
     serving, reference = (analyser.analyse(DRAWN[0]) for analyser in both)
     assert (serving.organ, serving.verdict, serving.label) == (reference.organ, reference.verdict, reference.label)

