@@ -62,9 +62,10 @@ def records_words(told: Iterable[str], texts: Texts) -> str:
 
 
 def span_words(rate: Rate, texts: Texts) -> str:
-    """A share of a hundred with its interval, such as "95 (93 to 97)"."""
+    """A share of a hundred with its interval, such as "95 (93 to 97)"; none and all are said of nothing else."""
     number, low, high = (round(100 * share) for share in (rate.share, rate.low, rate.high))
-    return texts.plain("facts.span", number=number, low=low, high=high)
+    said = "<1" if number == 0 < rate.share else ">99" if number == 100 > 100 * rate.share else number
+    return texts.plain("facts.span", number=said, low=low, high=high)
 
 
 def learned_words(organ: str, card: ModelCard, texts: Texts) -> str:

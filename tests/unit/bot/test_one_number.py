@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.chat.facts import filled
+from bot.chat.facts import filled, span_words
 from bot.chat.languages import Language, load_language
 from bot.handlers.history import page_text
 from bot.scan.messages import picture_caption
@@ -13,7 +13,7 @@ from bot.scan.report_data import report_data
 from bot.scan.what_now import what_now_page
 from inference.card import MODELS_DIR, ModelCard
 from inference.registry import Entry, check_models
-from inference.track_record import taught, told
+from inference.track_record import Rate, taught, told
 from storage.records import Pictures, Scan, ScanPage
 from tests.unit.bot.scans import a_scan, shown
 
@@ -82,12 +82,14 @@ def test_question_how_accurate_is_answered_with_cards_figures(organ: str, englis
     asked = english.knowledge.search("how accurate are you")
     assert asked is not None
     answer = filled(asked.entry.answer, english.texts)  # type: ignore[union-attr]
-    page = what_now_page(scored(MODELS[organ].card, 0.5, "not_sure"), english.texts, english.knowledge, [MODELS[organ]])
+    scan = scored(MODELS[organ].card, 0.5, "not_sure")
+    page = shown(what_now_page(scan, english.texts, english.knowledge, [MODELS[organ]]))
     for with_finding in (True, False):
         row = told(MODELS[organ].card, with_finding=with_finding)
         assert row is not None
         for rate in (row.signs, row.no_signs):
-            said = f"{round(100 * rate.share)} ({round(100 * rate.low)} to {round(100 * rate.high)})"
+            share = "<1" if 0 < rate.share < 0.005 else str(round(100 * rate.share))
+            said = f"{share} ({round(100 * rate.low)} to {round(100 * rate.high)})"
             assert said in answer
             assert said in page
     for organ_name in (english.texts.organs[name].name for name in ORGANS):
@@ -132,6 +134,13 @@ def test_not_sure_is_explained_in_the_same_words_everywhere(english: Language) -
     assert why in report_data(scan, Pictures(b"", b""), english, ()).explanation
     for name in ("why-not-sure", "result-meaning", "how-the-bot-reads/diagnosis"):
         assert why in everything(english)[name]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "0"), (0.0036, "<1"), (0.006, "1"), (0.994, "99"), (0.997, ">99"), (1.0, "100")]
+)
+def test_what_happened_is_never_told_as_none_or_all(share: float, said: str, english: Language) -> None:
+    assert span_words(Rate(share, 0.0, 1.0), english.texts) == f"{said} (0 to 100)"
 
 
 def test_a_model_without_figures_is_said_to_have_none(english: Language) -> None:
