@@ -34,9 +34,9 @@ def prune(folder: Path, made_before: datetime) -> tuple[Path, ...]:
     Raises StorageError.
     """
     gone: list[Path] = []
-    if not folder.exists():
-        return ()
     try:
+        if not folder.exists():
+            return ()
         for file in sorted(folder.iterdir()):
             if file.is_file() and not file.is_symlink():
                 made = made_at(file)

@@ -19,11 +19,11 @@ from storage.access import Access
 from storage.backups import APPLICATION_ID, stamp
 from storage.broadcasts import Broadcasts
 from storage.claims import Claims
-from storage.errors import StorageDownError, StorageError, explain
+from storage.errors import DataKeyError, StorageDownError, StorageError, explain
 from storage.inbox import Inbox
 from storage.outcomes import Outcomes
 from storage.people import People
-from storage.rekey import Progress, admit_keys, rekey
+from storage.rekey import Progress, admit_keys, look_for_keys, rekey
 from storage.replicas import Line, Replicas
 from storage.retention import Retention
 from storage.scans import Scans
@@ -112,7 +112,7 @@ class Database:
     async def check(self) -> tuple[str, ...]:
         """Look for damage. Returns one line for each problem; none means sound."""
         try:
-            return tuple(await self._sessions.read(_problems))
+            return tuple(await self._sessions.read(lambda at: _problems(at, self._sessions.vault)))
         except StorageError as error:  # too damaged for the check itself
             return (str(error),)
 
@@ -134,13 +134,18 @@ class Database:
         await asyncio.to_thread(_copy, source, path)
 
 
-def _problems(connection: Connection) -> list[str]:
+def _problems(connection: Connection, vault: Vault) -> list[str]:
     revision = _revision(connection)
     problems = []
     if revision != REVISION:
         problems.append(
             f"the schema is at {revision or 'nothing'}, this program needs {REVISION}: run 'tumorscan db upgrade'"
         )
+    else:
+        try:
+            look_for_keys(connection, vault)
+        except DataKeyError as error:
+            problems.append(str(error))
     if connection.dialect.name == "sqlite":
         integrity = connection.scalars(text("PRAGMA integrity_check")).all()
         problems += [f"damage: {line}" for line in integrity if line != "ok"]
@@ -274,9 +279,9 @@ def _leave_out_what_goes(copy: sqlite3.Connection) -> None:
 
 
 def _copy(source: Path, path: Path) -> None:
-    if path.exists():
-        raise StorageError(f"{path} exists already: name a new file for the backup")
     try:
+        if path.exists():
+            raise StorageError(f"{path} exists already: name a new file for the backup")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # readable for this user alone
             partial = Path(folder, path.name)

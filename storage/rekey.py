@@ -22,17 +22,23 @@ Progress = Callable[[str, int, int], None]
 """Told after every batch: the table, how many of its rows are done, and how many there were at the beginning."""
 
 
+def look_for_keys(connection: Connection, vault: Vault) -> frozenset[str]:
+    """The ids under which something may be kept. Raises DataKeyError when one of those is not given."""
+    known = frozenset(connection.scalars(select(DATA_KEYS.c.key_id)))
+    if missing := sorted(known - {PLAIN, *vault.key_ids}):
+        raise missing_key(missing[0], has_keys=bool(vault.key_ids))
+    return known
+
+
 def admit_keys(connection: Connection, vault: Vault) -> frozenset[str]:
     """Note the key of what will be kept from now on; returns the ids under which something else may be kept.
 
     Raises DataKeyError when one of those is not given.
     """
-    known = set(connection.scalars(select(DATA_KEYS.c.key_id)))
-    if missing := sorted(known - {PLAIN, *vault.key_ids}):
-        raise missing_key(missing[0], has_keys=bool(vault.key_ids))
+    known = look_for_keys(connection, vault)
     if vault.seals_with not in known:
         note_key(connection, vault.seals_with)
-    return frozenset(known - {vault.seals_with})
+    return known - {vault.seals_with}
 
 
 async def rekey(sessions: Sessions, target: Vault, progress: Progress) -> int:

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             case "upgrade":
                 return asyncio.run(_upgrade(url, keys))
             case "check":
-                return asyncio.run(_check(url))
+                return asyncio.run(_check(url, keys))
             case "backup":
                 return asyncio.run(_backup(url, args.file))
             case "prune":
@@ -78,8 +78,8 @@ async def _upgrade(url: str, keys: Sequence[bytes]) -> int:
     return 0
 
 
-async def _check(url: str) -> int:
-    database = await Database.open(url, migrate=False)
+async def _check(url: str, keys: Sequence[bytes]) -> int:
+    database = await Database.open(url, migrate=False, keys=keys)
     try:
         problems = await database.check()
     finally:

@@ -45,15 +45,18 @@ class Backups:
         return True
 
     def due_in(self, now: datetime) -> timedelta:
-        """How long until the next copy."""
-        newest = max(self.copies(), default=None)
+        """How long until the next copy; none where the folder can't be looked at, so that ``make`` says so."""
+        try:
+            newest = max(self.copies(), default=None)
+        except OSError:
+            newest = None
         if newest is None:
             return timedelta()
         made = datetime.strptime(newest.name, _FORM).replace(tzinfo=UTC)
         return max(timedelta(), min(made + self._every - now, self._every))
 
     def copies(self) -> list[Path]:
-        """Those that are there, oldest first; whatever else lies in the folder is left alone."""
+        """Those that are there, oldest first; whatever else lies in the folder is left alone. Raises OSError."""
         if not self._folder.is_dir():
             return []
         return sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))

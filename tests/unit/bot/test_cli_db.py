@@ -100,11 +100,22 @@ def test_rekey_seals_what_was_plain_and_says_how_far_it_is(
     refused = capsys.readouterr().err
     assert refused.startswith("tumorscan: DATA_KEY is not set, and the database is encrypted with key ")
     assert refused.count("\n") == 1
+    assert main(["db", "check"]) == 1
+    assert capsys.readouterr().out.startswith("DATA_KEY is not set, and the database is encrypted with key ")
 
     monkeypatch.setenv("DATA_KEY", made)
+    assert main(["db", "check"]) == 0
     assert main(["db", "rekey", "--plain"]) == 0
     monkeypatch.delenv("DATA_KEY")
     assert main(["db", "upgrade"]) == 0
+
+
+def test_a_copy_to_a_place_that_cannot_be_looked_at_is_refused_in_one_line(
+    url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asyncio.run(fill(url))
+    assert main(["db", "backup", str(tmp_path / ("n" * 300) / "copy.db")]) == STOPPED_BY_MISTAKE
+    assert capsys.readouterr().err.endswith("cannot be written (File name too long): choose another place\n")
 
 
 def test_rekey_without_a_key_names_the_setting(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bot.chat.keyboards import Action
 from bot.chat.menu import commands_for
+from bot.delivery.background import running_in_background
 from bot.logs import JsonLines
 from bot.operations import trace
 from bot.operations.audit_file import FILE, FileAuditLog, key_of, lines_about, pseudonym
@@ -144,6 +145,27 @@ async def test_a_copy_that_fails_is_said_and_drops_nothing(
     assert not await backups.make(NOW)  # that name is taken
     assert "BACKUP_DIR: no copy was made" in caplog.text
     assert len(backups.copies()) == 1
+
+
+async def test_a_folder_that_cannot_be_looked_at_is_said(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As root no folder is closed to the tests; a name that is too long is refused in the same place."""
+    backups = Backups(database, tmp_path / ("n" * 300), timedelta(hours=24), 1)
+    async with running_in_background(backups.run()):
+        async with asyncio.timeout(60):
+            while "BACKUP_DIR: no copy was made" not in caplog.text:  # noqa: ASYNC110 - a thread looks at the folder
+                await asyncio.sleep(0.01)
+
+
+async def test_work_that_fails_in_the_background_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    async with running_in_background(fail()):
+        await asyncio.sleep(0.01)
+        assert caplog.text.count("work in the background failed") == 1
+    assert caplog.text.count("work in the background failed") == 1
 
 
 def test_json_lines_carry_the_update_and_no_token() -> None:
