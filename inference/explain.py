@@ -64,8 +64,8 @@ def overlay(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
         down, across = (np.flatnonzero(hot.any(axis)) for axis in (1, 0))
         left, top = (max(0, int(lies[0]) - 2 * thickness) for lies in (across, down))
         hot = hot[top : int(down[-1]) + 2 * thickness + 1, left : int(across[-1]) + 2 * thickness + 1]
-        around = _widened(hot, thickness)
-        for colour, where in ((_LINE, around & ~hot), (_SHADOW, _widened(around, thickness) & ~around)):
+        around = _dilated(hot, thickness)
+        for colour, where in ((_LINE, around & ~hot), (_SHADOW, _dilated(around, thickness) & ~around)):
             blended.paste(colour, (left, top, left + hot.shape[1], top + hot.shape[0]), Image.fromarray(where))
     return blended
 
@@ -81,7 +81,7 @@ def _blend(picture: Image.Image, heat_map: Image.Image) -> Image.Image:
     return blended
 
 
-def _widened(area: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+def _dilated(area: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
     """``area`` (H x W), and the pixels above, below, left and right of it added so many times."""
     for _ in range(times):
         wide = area.copy()

@@ -14,6 +14,18 @@ MAX_LEVEL = 1.25
 """Upper limit of the "percentile" tensor, in units of the 99th percentile of the foreground."""
 MAX_DENSITY = 1.5
 """Upper limit of the "stain" tensor, in units of the densest stain of the picture."""
+_FOREGROUND = 0.1
+"""Share of the brightest, from the darkest on, above which a pixel is no background."""
+_CROP_FROM = 2.0
+"""A picture is brought to this many times the model's side before the head is looked for."""
+_TISSUE = 0.12
+"""Level, in units of the 99th percentile of the foreground, above which a pixel may be tissue."""
+_LEAST_TISSUE = 0.02
+"""Share of a row or column that is tissue, at least, where the head is."""
+_LEAST_HEAD = 10
+"""Pixels: where less than this is found, all of the picture is read."""
+_AIR = 0.03
+"""What is left around the head, as a share of its longer side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +217,3 @@ def _longest(filled: NDArray[np.bool_]) -> tuple[int, int]:
     starts, ends = at[np.r_[0, breaks + 1]], at[np.r_[breaks, len(at) - 1]] + 1
     best = int((ends - starts).argmax())
     return int(starts[best]), int(ends[best])
-
-
-_FOREGROUND = 0.1
-"""Share of the brightest, from the darkest on, above which a pixel is no background."""
-_CROP_FROM = 2.0
-"""A picture is brought to this many times the model's side before the head is looked for."""
-_TISSUE, _LEAST_TISSUE, _LEAST_HEAD, _AIR = 0.12, 0.02, 10, 0.03

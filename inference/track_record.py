@@ -26,7 +26,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VerdictRates:
     """What people were told of pictures with a finding, or of those without: shares that sum to one."""
 
     pictures: int
@@ -36,7 +36,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class TrainingPictures:
     """What a model was trained on."""
 
     pictures: int
@@ -76,12 +76,12 @@ def of_bin(card: ModelCard, place: int) -> Rate | None:
     return Rate(share, low, high)
 
 
-def told(card: ModelCard, *, with_finding: bool) -> Told | None:
+def verdict_rates(card: ModelCard, *, with_finding: bool) -> VerdictRates | None:
     """What was told of the pictures of ``test`` (of ``val``, where no others were kept); None where nobody measured."""
     for part in ("test", "val"):
         verdicts = card.figures.get(part, {}).get("verdicts", {})
         if row := verdicts.get("with_tumor" if with_finding else "without_tumor"):
-            return Told(row["pictures"], _rate(row["signs"]), _rate(row["no_signs"]), _rate(row["not_sure"]))
+            return VerdictRates(row["pictures"], _rate(row["signs"]), _rate(row["no_signs"]), _rate(row["not_sure"]))
     return None
 
 
@@ -115,7 +115,7 @@ def mean_certainty(card: ModelCard) -> tuple[float, float] | None:
     return with_finding, without
 
 
-def taught(card: ModelCard) -> Taught:
+def training_pictures(card: ModelCard) -> TrainingPictures:
     """Of which pictures a model learned."""
     ill = {c.name for c in card.classes if c.tumor}
     rows = [row for row in card.trained_on if row["class"] in ill]
@@ -123,7 +123,7 @@ def taught(card: ModelCard) -> Taught:
     for row in rows:
         if kind := row.get("kind"):
             kinds[kind] = kinds.get(kind, 0) + row["pictures"]
-    return Taught(
+    return TrainingPictures(
         pictures=sum(row["pictures"] for row in card.trained_on),
         with_finding=sum(row["pictures"] for row in rows),
         kinds=dict(sorted(kinds.items(), key=lambda item: -item[1])),

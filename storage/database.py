@@ -24,7 +24,7 @@ from storage.inbox import Inbox
 from storage.outcomes import Outcomes
 from storage.people import People
 from storage.rekey import Progress, admit_keys, look_for_keys, rekey
-from storage.replicas import Line, Replicas
+from storage.replicas import ReplicaConnections, Replicas
 from storage.retention import Retention
 from storage.scans import Scans
 from storage.schema import DATA_KEYS, REVISION, create_newest
@@ -74,9 +74,9 @@ class Database:
         """Whether it is a SQLite file, which this program can copy."""
         return self._sessions.sqlite
 
-    def line(self) -> Line:
+    def replica_connections(self) -> ReplicaConnections:
         """Connections for the heartbeats of a replica, not opened yet."""
-        return Line(self._sessions)
+        return ReplicaConnections(self._sessions)
 
     async def close(self) -> None:
         """Close every connection."""

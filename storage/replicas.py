@@ -130,7 +130,7 @@ class Replicas:
         await self._sessions.write(go)
 
 
-class Line:
+class ReplicaConnections:
     """A replica's own connections: one carries its heartbeats and hears calls, some ask for leave to send.
 
     No transaction of other work delays them, and none waits for the disk. Methods raise StorageDownError.

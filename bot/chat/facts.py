@@ -40,7 +40,7 @@ def filled(text: str, texts: Texts) -> str:
 
 def record_words(organ: str, card: ModelCard, texts: Texts) -> str:
     """How often the model of an organ was right in tests, line by line; "" where nobody has measured."""
-    ill, well = (track_record.told(card, with_finding=it) for it in (True, False))
+    ill, well = (track_record.verdict_rates(card, with_finding=it) for it in (True, False))
     if ill is None or well is None:
         return ""
     said = texts.plain(
@@ -70,7 +70,7 @@ def span_words(rate: Rate, texts: Texts) -> str:
 
 def learned_words(organ: str, card: ModelCard, texts: Texts) -> str:
     """Of how many pictures, and of which, the model of an organ learned."""
-    taught = track_record.taught(card)
+    taught = track_record.training_pictures(card)
     total, ill = (format_decimal(n, locale=texts.locale) for n in (taught.pictures, taught.with_finding))
     said = texts.plain("facts.learned", total=total, ill=ill, finding=texts.organs[organ].finding)
     if not taught.kinds:

@@ -121,7 +121,7 @@ lend_slot: ContextVar[Callable[[], AbstractAsyncContextManager[None]]] = Context
 """Gives up, while a request waits for its turn and for Telegram, what whoever sends it holds from others."""
 
 
-class Outcome(Enum):
+class RequestOutcome(Enum):
     """What an error tells of the request."""
 
     REFUSED = "refused"
@@ -132,17 +132,18 @@ class Outcome(Enum):
     """It may have taken effect."""
 
 
-def outcome_of(error: TelegramError) -> Outcome:
+def request_outcome(error: TelegramError) -> RequestOutcome:
     """Read an error of the library by what caused it: its classes alone don't tell these apart."""
     cause = error.__cause__
     if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return Outcome.NOTHING_DONE
+        return RequestOutcome.NOTHING_DONE
     if isinstance(cause, httpx.HTTPError) or type(error) is TelegramError:  # the latter: a 200 that can't be read
-        return Outcome.UNKNOWN
+        return RequestOutcome.UNKNOWN
     if type(error) is NetworkError and (failure := _FAILURE.search(error.message)):
         # A gateway that gave up waiting does not know what became of the request.
-        return Outcome.UNKNOWN if failure[0] == HTTPStatus.GATEWAY_TIMEOUT.phrase else Outcome.NOTHING_DONE
-    return Outcome.REFUSED
+        timed_out = failure[0] == HTTPStatus.GATEWAY_TIMEOUT.phrase
+        return RequestOutcome.UNKNOWN if timed_out else RequestOutcome.NOTHING_DONE
+    return RequestOutcome.REFUSED
 
 
 @dataclass(slots=True)
@@ -366,10 +367,10 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
 
     def _pause(self, request: _Request, error: TelegramError) -> float | None:
         """Seconds until the next try; None when there is to be none. Raises MaybeSentError."""
-        outcome = outcome_of(error)
-        if outcome is Outcome.REFUSED:
+        outcome = request_outcome(error)
+        if outcome is RequestOutcome.REFUSED:
             return None
-        if outcome is Outcome.UNKNOWN:
+        if outcome is RequestOutcome.UNKNOWN:
             if request.guarantee is Guarantee.AT_MOST_ONCE:
                 raise MaybeSentError(request.endpoint) from error
             request.doubts += 1

@@ -52,7 +52,7 @@ class Replica:
 
     def __init__(self, database: Database, identity: Identity) -> None:
         self._database, self._identity = database, identity
-        self._line = database.line()
+        self._connections = database.replica_connections()
         self._bucket = overall_bucket(identity.messages_per_second)
         self.allowance = SharedAllowance(self)
         self.alive = 1
@@ -98,7 +98,7 @@ class Replica:
         """Hand what is left to the others, and be none any more."""
         with suppress(StorageError):  # then they take it when no heartbeat comes
             await self._database.replicas.leave()
-        await self._line.close()
+        await self._connections.close()
 
     @asynccontextmanager
     async def living(self, shutdown: Shutdown, give_up: Callable[[], object]) -> AsyncIterator[None]:
@@ -120,7 +120,7 @@ class Replica:
 
     async def _beat(self) -> None:
         try:
-            alive = await self._line.beat(self._wake, self._wake_all)
+            alive = await self._connections.beat(self._wake, self._wake_all)
             now = time.monotonic()
             if now - self._last_beat > 3 * BEAT:
                 self._well_since = now
@@ -191,7 +191,7 @@ class Replica:
     async def may_send(self, cost: int, spare: int) -> float:
         """See ``Allowance.take``. Raises NetworkError when this replica was taken for dead: others answer by now."""
         bucket = self._bucket
-        pause = await self._line.may_send(cost, spare, bucket.burst, bucket.rate)
+        pause = await self._connections.may_send(cost, spare, bucket.burst, bucket.rate)
         if pause is None:
             self._lost()
             raise NetworkError("this replica was taken for dead")

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeAlias
 from bot.knowledge.loader import SOURCES, Folder
 from bot.knowledge.red_flags import Ear, Listening, Signs
 from bot.knowledge.search import Index, Phrasing
-from bot.knowledge.words import Words
+from bot.knowledge.words import WordRules
 
 THRESHOLD = 0.48
 """Search scores below this are answered with an honest "I don't know that"."""
@@ -134,7 +134,7 @@ class Knowledge:
         groups: tuple[Group, ...],
         red_flags: tuple[RedFlag, ...],
         listening: Listening,
-        words: Words,
+        words: WordRules,
     ) -> None:
         self.topics = topics
         self.groups = groups
@@ -153,7 +153,7 @@ class Knowledge:
         """
         folder = folder or Folder.read()
         sources = _load_sources(folder)
-        words = folder.typed(Words, folder.file("words.toml"), "words.toml")
+        words = folder.typed(WordRules, folder.file("words.toml"), "words.toml")
         words = replace(words, subjects=(*words.subjects, *subjects))
         return cls(
             _load_topics(folder, sources), _load_groups(folder, sources), *_load_red_flags(folder, sources), words
@@ -274,7 +274,7 @@ def _sources(names: Any, sources: Mapping[str, Source], folder: Folder, name: st
 
 
 def _phrasings(
-    topics: tuple[Topic, ...], questions: tuple[Question, ...], hidden: set[str], words: Words
+    topics: tuple[Topic, ...], questions: tuple[Question, ...], hidden: set[str], words: WordRules
 ) -> list[Phrasing]:
     found: list[Phrasing] = []
     for topic in topics:

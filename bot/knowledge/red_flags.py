@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from bot.knowledge.words import Words, is_spelled
+from bot.knowledge.words import WordRules, is_spelled
 
 MOST_BETWEEN = 2
 """Words of weight that may stand between two words of a sign; small words ("of my", "is") are not counted."""
@@ -82,7 +82,7 @@ class _Flag:
 class Ear:
     """Finds the first of several flags that a message raises."""
 
-    def __init__(self, words: Words, listening: Listening, flags: Iterable[Signs], known: Iterable[str]) -> None:
+    def __init__(self, words: WordRules, listening: Listening, flags: Iterable[Signs], known: Iterable[str]) -> None:
         """``flags``: the most urgent first. ``known``: folded words that are no typos of a sign."""
         self._words = words
         self._fillers = _phrases(words, listening.fillers)
@@ -186,7 +186,7 @@ def _possible(signs: Iterable[tuple[Part, ...]], sentences: Sequence[Sequence[st
     return (sign for sign in signs if not any(among.isdisjoint(words) for part in sign for among, _ in part))
 
 
-def _all_words(words: Words, texts: Iterable[str]) -> frozenset[str]:
+def _all_words(words: WordRules, texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for text in texts for word in words.fold(text))
 
 
@@ -194,7 +194,7 @@ Phrases = Mapping[str, Sequence[tuple[str, ...]]]
 """Folded phrases under their first words, the longest first."""
 
 
-def _phrases(words: Words, phrases: Iterable[str]) -> Phrases:
+def _phrases(words: WordRules, phrases: Iterable[str]) -> Phrases:
     found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for phrase in sorted((words.fold(phrase) for phrase in phrases), key=len, reverse=True):
         found[phrase[0]].append(phrase)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
-from bot.knowledge.words import Words, is_spelled
+from bot.knowledge.words import WordRules, is_spelled
 
 SMALL_WEIGHT = 0.15
 """What a small word ("what", "is", "the") weighs against a rare one."""
@@ -65,7 +65,7 @@ class Hit:
 class Index:
     """Phrasings of all entries, ready to be searched."""
 
-    def __init__(self, words: Words, phrasings: Iterable[Phrasing]) -> None:
+    def __init__(self, words: WordRules, phrasings: Iterable[Phrasing]) -> None:
         self._words = words
         self._phrasings = tuple(phrasings)
         self._tokens = tuple(

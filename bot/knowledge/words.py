@@ -21,7 +21,7 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 
 
 @dataclass(frozen=True)
-class Words:
+class WordRules:
     """The word rules of one language (``words.toml``).
 
     ``capitals`` are replaced where they stand in capitals among small letters; ``rewrites`` are regular expressions

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inference.analysis import Verdict
 from inference.card import ModelCard
 from inference.registry import Entry
-from inference.track_record import Rate, mean_certainty, told, wilson
+from inference.track_record import Rate, mean_certainty, verdict_rates, wilson
 from storage.outcomes import NOTHING, SOMETHING_ELSE, OutcomeCount
 from storage.statistics import Tally
 
@@ -89,8 +89,8 @@ def _performance(organ: str, version: str, group: list[OutcomeCount], card: Mode
     other = [c for c in group if c.found == SOMETHING_ELSE]
     signs = [c for c in ill if c.verdict == Verdict.TUMOR_SIGNS]
     none = [c for c in well if c.verdict == Verdict.NO_TUMOR_SIGNS]
-    with_finding = told(card, with_finding=True) if card else None
-    without = told(card, with_finding=False) if card else None
+    with_finding = verdict_rates(card, with_finding=True) if card else None
+    without = verdict_rates(card, with_finding=False) if card else None
     return Performance(
         organ=organ,
         version=version,
@@ -128,7 +128,7 @@ def _all_drifts(tallies: tuple[Tally, ...], models: Mapping[str, Entry], gate: M
         answered = sum(t.count for t in of_organ)
         if answered < LEAST:
             continue
-        ill, well = told(entry.card, with_finding=True), told(entry.card, with_finding=False)
+        ill, well = verdict_rates(entry.card, with_finding=True), verdict_rates(entry.card, with_finding=False)
         if ill and well:
             unsure = sum(t.count for t in of_organ if t.name == Verdict.NOT_SURE)
             low, high = min(ill.not_sure.low, well.not_sure.low), max(ill.not_sure.high, well.not_sure.high)

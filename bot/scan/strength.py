@@ -20,7 +20,7 @@ def strength_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> tuple[s
     if card is None or scan.organ not in texts.organs:
         return (texts.plain("strength.unknown"),)
     finding = texts.organs[scan.organ].finding
-    ill, well = (track_record.told(card, with_finding=it) for it in (True, False))
+    ill, well = (track_record.verdict_rates(card, with_finding=it) for it in (True, False))
     lines = []
     if ill:
         said = {"here": _rate(ill.signs, texts), "count": ill.pictures, "wrong": texts.percent(ill.no_signs.share)}

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inference.decode.masks import dilated
+
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
@@ -129,21 +131,14 @@ def _head_and_letters(part: Rgb, ground: Rgb) -> tuple[NDArray[np.bool_], NDArra
     rows, columns = slice(size[1] // 4, -(size[1] // 4)), slice(size[0] // 4, -(size[0] // 4))
     head[rows], head[:, columns] = lit[rows], lit[:, columns]
     while True:
-        grown = lit & _widened(head)
+        grown = lit & dilated(head)
         if (grown == head).all():
             break
         head = grown
-    letters = _widened(lit & ~head) & ~head
+    letters = dilated(lit & ~head) & ~head
     return tuple(  # type: ignore[return-value]  # two masks in, two masks out
         np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)) for mask in (head, letters)
     )
-
-
-def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask with its eight neighbours."""
-    padded = np.pad(mask, 1)
-    across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return np.asarray(across[:-2] | across[1:-1] | across[2:])
 
 
 def _is_among_others(grey: Floats, box: Box) -> bool:

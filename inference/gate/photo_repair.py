@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inference.decode.masks import dilated
+
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -85,14 +87,8 @@ def _without_stripes(grey: Floats) -> Floats:
     if not is_stripe.any():
         return grey
     whole = np.fft.rfft2(grey - mean)
-    whole[_widened(is_stripe)] *= 0.1
+    whole[dilated(is_stripe)] *= 0.1
     return np.asarray(np.fft.irfft2(whole, s=grey.shape) + mean, np.float32)
 
 
 _RINGS: Final = 64
-
-
-def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    padded = np.pad(mask, 1)
-    across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return np.asarray(across[:-2] | across[1:-1] | across[2:])

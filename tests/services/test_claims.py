@@ -11,7 +11,7 @@ from sqlalchemy import column, func, select, table, update
 
 from storage import Database, ReceivedUpdate
 from storage.claims import MOST_ADOPTED
-from storage.replicas import DEAD_AFTER, GONE_AFTER, Identity, Line, OtherReplicaError
+from storage.replicas import DEAD_AFTER, GONE_AFTER, Identity, OtherReplicaError, ReplicaConnections
 from storage.schema import REPLICAS
 
 ALIKE = Identity("one:1", "0.1.0, schema 11", "abc", 30)
@@ -36,8 +36,8 @@ async def replica(url: str, stack: AsyncExitStack, identity: Identity = ALIKE) -
     return database
 
 
-async def line_of(database: Database, stack: AsyncExitStack) -> Line:
-    line = database.line()
+async def line_of(database: Database, stack: AsyncExitStack) -> ReplicaConnections:
+    line = database.replica_connections()
     stack.push_async_callback(line.close)
     return line
 

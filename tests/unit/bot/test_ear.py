@@ -18,9 +18,9 @@ from bot.knowledge.red_flags import (
     Listening,
     Signs,
 )
-from bot.knowledge.words import Words
+from bot.knowledge.words import WordRules
 
-WORDS = Words(
+WORDS = WordRules(
     capitals={}, rewrites=(), contractions={}, spelling=(), endings=(), synonyms={}, small=("of", "my"), subjects=(),
     sections={},
 )  # fmt: skip

@@ -50,6 +50,6 @@ def test_each_button_has_exactly_one_handler() -> None:
     assert {action.name: takers(action) for action in Action if takers(action) != 1} == {}
 
 
-def test_what_a_question_does_is_a_command_that_can_be_done() -> None:
+def test_what_questions_do_are_known_commands() -> None:
     assert {question.does for question in load_language().knowledge.questions if question.does} == set(COMMANDS)
     assert set(COMMANDS) <= set(commands_for(admin=False))

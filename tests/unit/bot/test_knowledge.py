@@ -9,7 +9,7 @@ from telegram.constants import MessageLimit
 
 from bot.knowledge.knowledge import SECTION_KEYS, Knowledge
 from bot.knowledge.red_flags import Ear, Listening, Signs
-from bot.knowledge.words import Words
+from bot.knowledge.words import WordRules
 from tests.bench.faq_search import answer, cases, score
 from tests.bench.samples import LONGEST
 
@@ -170,7 +170,7 @@ def test_no_message_whatever_breaks_the_search(english: Knowledge) -> None:
         english.red_flag(text)
 
 
-HINDI = Words(
+HINDI = WordRules(
     capitals={}, rewrites=(), contractions={"क्यूँ": "क्यों"}, spelling=(), endings=(("(?<=..)यां$", "ी"),),
     synonyms={"दौरा": ("मिर्गी", "दौरे")}, small=("क्या है मुझे",), subjects=("दौरा",), sections={},
 )  # fmt: skip

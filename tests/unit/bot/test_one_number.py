@@ -13,7 +13,7 @@ from bot.scan.report_data import report_data
 from bot.scan.what_now import what_now_page
 from inference.card import MODELS_DIR, ModelCard
 from inference.registry import Entry, check_models
-from inference.track_record import Rate, taught, told
+from inference.track_record import Rate, training_pictures, verdict_rates
 from storage.records import Pictures, Scan, ScanPage
 from tests.unit.bot.scans import a_scan, shown
 
@@ -85,7 +85,7 @@ def test_question_how_accurate_is_answered_with_cards_figures(organ: str, englis
     scan = scored(MODELS[organ].card, 0.5, "not_sure")
     page = shown(what_now_page(scan, english.texts, english.knowledge, [MODELS[organ]]))
     for with_finding in (True, False):
-        row = told(MODELS[organ].card, with_finding=with_finding)
+        row = verdict_rates(MODELS[organ].card, with_finding=with_finding)
         assert row is not None
         for rate in (row.signs, row.no_signs):
             share = "<1" if 0 < rate.share < 0.005 else str(round(100 * rate.share))
@@ -104,7 +104,7 @@ def everything(language: Language) -> dict[str, str]:
 
 
 def test_what_texts_say_of_training_is_cards_and_never_typed(english: Language) -> None:
-    known = taught(MODELS["blood_smear"].card)
+    known = training_pictures(MODELS["blood_smear"].card)
     counts = f"{known.pictures:,} pictures, {known.with_finding:,} of them with leukaemia"
     told = [name for name, text in everything(english).items() if "learned from" in text and "leukaemia" in text]
     assert len(told) >= 4

@@ -10,7 +10,7 @@ from bot.scan.outcomes import BY_THE_GATE, drifts, performances
 from inference.analysis import Reason
 from inference.card import GATE, MODELS_DIR, load_card
 from inference.registry import check_models
-from inference.track_record import mean_certainty, told, wilson
+from inference.track_record import mean_certainty, verdict_rates, wilson
 from storage.outcomes import NOTHING, SOMETHING_ELSE, OutcomeCount
 from storage.statistics import Tally
 
@@ -62,7 +62,7 @@ def test_not_sure_counts_as_not_told_and_something_else_apart() -> None:
     assert (found.specificity.hits, found.specificity.of) == (3, 4)
     assert (found.kind.hits, found.kind.of) == (6, 8)
     assert (found.something_else, found.something_else_told_signs) == (2, 1)
-    ill, well = told(BRAIN, with_finding=True), told(BRAIN, with_finding=False)
+    ill, well = verdict_rates(BRAIN, with_finding=True), verdict_rates(BRAIN, with_finding=False)
     assert ill is not None
     assert well is not None
     assert (found.sensitivity.card, found.specificity.card) == (ill.signs, well.no_signs)
@@ -81,7 +81,7 @@ def test_the_figures_are_told_with_intervals_beside_the_card() -> None:
     )
     text = "\n".join(outcome_lines([found], [], english))
     assert "8 of 10 were told signs. That is 80% (49% to 94%)." in text
-    card = told(BRAIN, with_finding=True)
+    card = verdict_rates(BRAIN, with_finding=True)
     assert card is not None
     share, low, high = (f"{round(100 * number)}%" for number in (card.signs.share, card.signs.low, card.signs.high))
     assert f"The card says {share} ({low} to {high})." in text

@@ -4,7 +4,7 @@ import pytest
 
 from inference.card import ModelCard, ScoreBin
 from inference.registry import check_models
-from inference.track_record import of_bin, scored_alike, taught, told
+from inference.track_record import of_bin, scored_alike, training_pictures, verdict_rates
 
 _, MODELS = check_models()
 
@@ -59,23 +59,23 @@ def test_ten_times_as_many_pictures_make_the_interval_narrower() -> None:
 @pytest.mark.parametrize("organ", MODELS)
 def test_what_people_were_told_sums_up(organ: str) -> None:
     for with_finding in (True, False):
-        row = told(MODELS[organ].card, with_finding=with_finding)
+        row = verdict_rates(MODELS[organ].card, with_finding=with_finding)
         assert row is not None
         assert row.signs.share + row.no_signs.share + row.not_sure.share == pytest.approx(1, abs=1e-3)
 
 
 def test_what_nobody_measured_is_not_told() -> None:
-    assert told(card(figures={}), with_finding=True) is None
+    assert verdict_rates(card(figures={}), with_finding=True) is None
 
 
 @pytest.mark.parametrize("organ", MODELS)
 def test_what_a_model_learned_from_adds_up(organ: str) -> None:
     card = MODELS[organ].card
-    known = taught(card)
+    known = training_pictures(card)
     assert known.pictures == sum(row["pictures"] for row in card.trained_on)
     assert 0 < known.with_finding < known.pictures
     assert sum(known.kinds.values()) in (0, known.with_finding)
 
 
 def test_both_kinds_of_leukaemia_are_counted() -> None:
-    assert set(taught(MODELS["blood_smear"].card).kinds) == {"all", "aml"}
+    assert set(training_pictures(MODELS["blood_smear"].card).kinds) == {"all", "aml"}
