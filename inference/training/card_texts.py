@@ -79,9 +79,9 @@ BLOOD_SMEAR = CardTexts(
         "measures were chosen on the same slides that were then left out in turn, so the figures on these flatter it"
         " somewhat.",
         "The scale comes from the red cells: where few of them can be seen, sizes are a guess.",
-        "Bright pictures are read worse: at a gamma of 0.6 it told 3 of 100 wrong, and 2 or 3 of 100 of those turned by "
-        "10 degrees or more, where of the same pictures unchanged it told less than 1 wrong. Of photos of a screen with "
-        "a room around the gate refuses two in five.",
+        "Bright pictures are read worse: at a gamma of 0.6 it told 3 of 100 wrong, and 2 or 3 of 100 of those turned "
+        "by 10 degrees or more, where of the same pictures unchanged it told less than 1 wrong. Of photos of a screen "
+        "with a room around the gate refuses two in five.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
         "The test looks took no part in the training, but were looked at more than once while the measures were "
         "chosen.",
