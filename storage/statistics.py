@@ -70,16 +70,19 @@ class Statistics:
         rows = await self._sessions.read(lambda at: at.execute(_SINCE, {"since": since}).all())
         return tuple(Tally(*row) for row in rows)
 
-    async def overview(self, since: datetime, busiest: int = 3) -> Overview:
-        """How the bot stands now, with people who were active since a time."""
+    async def overview(self, since: datetime, *, besides: int | None = None, busiest: int = 3) -> Overview:
+        """How the bot stands now, with people who were active since a time.
+
+        ``besides`` is an update that does not wait: the question that this answers.
+        """
         today = datetime.now(UTC).date()
-        return await self._sessions.read(lambda at: _overview(at, since, today, busiest))
+        return await self._sessions.read(lambda at: _overview(at, since, today, besides, busiest))
 
 
-def _overview(at: Connection, since: datetime, today: date, busiest: int) -> Overview:
+def _overview(at: Connection, since: datetime, today: date, besides: int | None, busiest: int) -> Overview:
     people = at.execute(_PEOPLE).one()
     scans = at.execute(_SCANS, {"since": since}).one()
-    inbox = at.execute(_INBOX).one()
+    inbox = at.execute(_INBOX, {"besides": -1 if besides is None else besides}).one()
     most = at.execute(_BUSIEST.limit(busiest), {"today": today}).all()
     return Overview(
         people=people[0],
@@ -114,7 +117,7 @@ _INBOX = (
         _how_many(INBOX.c.state == "dead_letter"),
     )
     .select_from(INBOX)
-    .where(INBOX.c.state != "done")
+    .where(INBOX.c.state != "done", INBOX.c.update_id != bindparam("besides"))
 )
 _BUSIEST = (
     select(PEOPLE.c.chat_id, USAGE.c.scans)

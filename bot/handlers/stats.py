@@ -23,11 +23,12 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 
 @for_admins
-async def stats(_: Update, context: BotContext) -> None:
+async def stats(update: Update, context: BotContext) -> None:
     """Send the chart, drawn in a worker, with the numbers below it, and what doctors found."""
     now, statistics = datetime.now(UTC), context.database.statistics
     since = now - timedelta(days=DAYS - 1)
-    overview, tallies = await statistics.overview(since), await statistics.tallies(since.date())
+    overview = await statistics.overview(since, besides=update.update_id)
+    tallies = await statistics.tallies(since.date())
     data = chart_data(tallies, now.date(), context.texts)
     drawn = await context.services.executor.run(worker_jobs.draw_chart, data, client=context.person.id)
     words = overview_words(overview, context.texts)

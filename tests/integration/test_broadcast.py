@@ -181,6 +181,7 @@ async def test_stats_show_a_chart_and_the_numbers(
         chart = await anna.wait_for(lambda message: message.photo is not None, timeout=60)
         assert "People: 2. Said yes: 1." in chart.text
         assert "Scans that are kept: 1." in chart.text
+        assert "Waiting: 0. Waiting for a yes: 0." in chart.text  # the question itself is not among them
         assert f"{boris.id} (1)" in chart.text
         picture = Image.open(io.BytesIO(await anna.download(chart)))
         assert picture.width == 1080

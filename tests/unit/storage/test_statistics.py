@@ -41,6 +41,8 @@ async def test_the_overview_counts_people_scans_and_what_waits(
     assert (found.people, found.consented, found.blocked_us, found.active, found.scans) == (2, 1, 1, 1, 3)
     assert (found.waiting, found.awaiting_consent, found.dead_letters) == (2, 1, 1)
     assert found.oldest_waiting == datetime(2026, 1, 1, tzinfo=UTC)
+    besides = await db.statistics.overview(YESTERDAY, besides=1)
+    assert (besides.waiting, besides.dead_letters) == (1, 1)
     assert found.busiest == ((ANNA, 3),)
 
 
