@@ -7,8 +7,8 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,12 +117,28 @@ async def _run(args: argparse.Namespace) -> int:
         raise StartError(f"there is no file in {named}; name files, or a folder with some")
     has_studies = any(file.files is not None or begins_as_container(file.path) for file in files)
     workers = settings.workers if has_studies else min(settings.workers, len(files))
-    findings: list[bool] = []
+    readable = [file.path.absolute() for file in files if file.files is not None or is_large_container(file.path)]
+    issuer = Issuer(Sealer(settings.report_keys), paper=paper_for(settings.paper, language.texts.locale))
+    with _output(args, len(files)) as tell:
+        async with LocalExecutor(
+            workers,
+            jobs=worker_jobs.MODULES,
+            models_dir=settings.models_dir,
+            backend=settings.model_backend,
+            readable=readable,
+        ) as executor:
+            reader = Reader(executor, models, language, args.out, args.organ, workers, issuer, dicom=args.dicom)
+            all_read = await reader.read_all(files, workers * AHEAD, tell)
+    return 0 if all_read else SOME_NOT_READ
+
+
+@contextmanager
+def _output(args: argparse.Namespace, total: int) -> Iterator[Callable[[Finding], None]]:
+    """Takes findings while the body runs: a line of each, a row of the spreadsheet, a step of the progress bar."""
     with ExitStack() as stack:
         bar = None
-        if len(files) > 1 and sys.stderr.isatty():
-            bar = stack.enter_context(tqdm(total=len(files), unit="file", file=sys.stderr, dynamic_ncols=True))
-
+        if total > 1 and sys.stderr.isatty():
+            bar = stack.enter_context(tqdm(total=total, unit="file", file=sys.stderr, dynamic_ncols=True))
         sheet = stack.enter_context(Spreadsheet(args.csv)) if args.csv is not None else None
 
         def tell(finding: Finding) -> None:
@@ -130,24 +146,10 @@ async def _run(args: argparse.Namespace) -> int:
             if sheet is not None:
                 sheet.write(finding.record)
             tqdm.write(line, file=sys.stdout)  # keeps the bar below the lines when both go to one terminal
-            findings.append(finding.was_read)
             if bar is not None:
                 bar.update()
 
-        async with LocalExecutor(
-            workers,
-            jobs=worker_jobs.MODULES,
-            models_dir=settings.models_dir,
-            backend=settings.model_backend,
-            readable=[
-                file.path.absolute() for file in files if file.files is not None or is_large_container(file.path)
-            ],
-        ) as executor:
-            paper = paper_for(settings.paper, language.texts.locale)
-            issuer = Issuer(Sealer(settings.report_keys), paper=paper)
-            reader = Reader(executor, models, language, args.out, args.organ, workers, issuer, dicom=args.dicom)
-            await reader.read_all(files, workers * AHEAD, tell)
-    return 0 if all(findings) else SOME_NOT_READ
+        yield tell
 
 
 class Reader:
@@ -174,19 +176,30 @@ class Reader:
         self._issuer = issuer or Issuer()
         self._dicom = dicom
 
-    async def read_all(self, files: Sequence[InputFile], ahead: int, tell: Callable[[Finding], None]) -> None:
-        """Tell the findings in the order of ``files``, with at most ``ahead`` files in work or waiting to be told."""
+    async def read_all(self, files: Sequence[InputFile], ahead: int, tell: Callable[[Finding], None]) -> bool:
+        """Tell the findings in the order of ``files``, with at most ``ahead`` files in work or waiting to be told.
+
+        Returns whether all were read. Raises what a read or ``tell`` raises first.
+        """
         waiting: deque[asyncio.Task[Finding]] = deque()
+        were_read: list[bool] = []
+
+        async def tell_next() -> None:
+            finding = await waiting.popleft()
+            tell(finding)
+            were_read.append(finding.was_read)
+
         try:
             async with asyncio.TaskGroup() as group:
                 for file in files:
                     waiting.append(group.create_task(self.read(file)))
                     if len(waiting) >= ahead:
-                        tell(await waiting.popleft())
+                        await tell_next()
                 while waiting:
-                    tell(await waiting.popleft())
+                    await tell_next()
         except ExceptionGroup as several:
             raise several.exceptions[0] from None  # the first fault ended the others
+        return all(were_read)
 
     async def read(self, file: InputFile) -> Finding:
         """Read one file; whatever is wrong with it is said in its finding."""
