@@ -33,8 +33,6 @@ class People:
             "language": storable(language)[:35],
             "role": "user",
             "blocked": False,
-            "next_number": 1,
-            "forgets": False,
             "created_at": datetime.now(UTC),
         }
         statement, sealed = _register(self._sessions.sqlite), self._seal.values(values)
