@@ -6,9 +6,11 @@ import resource
 import signal
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from inference.workers.job_table import job
+from inference.analysis import Analysis, PictureWords
+from inference.workers.job_table import analyse, job
 
 MODULES = (__name__,)
 
@@ -162,6 +164,13 @@ def answer_with_a_pickle(marker: str) -> None:
 @job
 def answer_with_something_else() -> bytes:
     return 5  # type: ignore[return-value]
+
+
+@job
+def answer_falsely(data: bytes, words: PictureWords) -> tuple[Analysis, bytes | None]:
+    """As ``analyse_for_chat``, of an organ that no model here reads."""
+    analysis = analyse(data, None, bare_map=False)
+    return replace(analysis, organ="Quixotria"), words.sent.encode()
 
 
 @job

@@ -178,6 +178,8 @@ ANSWERS: tuple[Answer, ...] = (
     Answer(f"{ATTACK}[run a program]", "inference/workers/worker.py", "kernel = confinement.close_kernel()",
            "kernel = None",
            (("inference/workers/worker.py", "files = confinement.close_files(", "files = (lambda *_: None)("),)),
+    Answer("tests/integration/test_handlers.py::test_answer_that_no_model_gives_is_not_kept",
+           "bot/scan/pipeline.py", "if not can_be_true(", "if False and not can_be_true("),
     Answer(f"{ATTACK}[have the kernel signal the bot]", "inference/workers/confinement.py",
            '"fcntl": ((72, 25), (8, 10,', '"fcntl": ((72, 25), (10,'),
     Answer(f"{CONFINED}::test_nothing_that_a_worker_started_outlives_it",

@@ -21,6 +21,7 @@ from bot.errors import UserFacingError
 from bot.logs import unquoted
 from bot.operations.figures import Figures, Phase
 from bot.scan import worker_jobs
+from bot.scan.believed import can_be_true
 from bot.scan.fetching import fetch
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
 from bot.scan.messages import (
@@ -239,6 +240,9 @@ class ScanJob:
             raise UserFacingError("refusal.worker_died") from error
         if analysed.analysis.verdict is Verdict.NOT_READABLE:
             raise UserFacingError(f"refusal.{analysed.analysis.reason}")
+        if not can_be_true(analysed.analysis, self.context.services.models, analysed.study):
+            _log.error("what a worker says of a picture can't be true: nothing of it is kept")
+            raise UserFacingError("refusal.worker_died")
         return analysed
 
     async def _judge(self, found: Study) -> "_Analysed":

@@ -18,7 +18,7 @@ from bot.app import running
 from bot.chat.keyboards import Action, ButtonPress
 from bot.delivery.backoff import Backoff
 from bot.sandbox import Message, Person, Rules, Sandbox
-from bot.scan import fetching
+from bot.scan import fetching, worker_jobs
 from inference.workers.local import LocalExecutor
 from tests import pictures
 from tests.content import services_of
@@ -32,7 +32,7 @@ from tests.integration.chatting import (
     work_is_done,
 )
 from tests.integration.conftest import RunningBot, settings_for
-from tests.probe_jobs import process_id
+from tests.probe_jobs import answer_falsely, process_id
 
 AFTER_THE_ID = {Action.SLICE: "/1", Action.FOUND: "/glioma"}
 SCAN_ACTIONS = [action for action in Action if action.argument.fullmatch("A7K2-Q9" + AFTER_THE_ID.get(action, ""))]
@@ -62,6 +62,17 @@ async def test_log_does_not_quote_what_telegram_refuses(
     await agreed.send_document(pictures.brain(), caption="Quixotria")
     await agreed.wait_for(lambda message: "could not send the answer" in message.text, timeout=60)
     assert "an answer could not be sent: Can't parse entities: unsupported start tag" in caplog.text
+    assert "Quixotria" not in caplog.text
+
+
+async def test_answer_that_no_model_gives_is_not_kept(
+    bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_jobs, "analyse_for_chat", answer_falsely)
+    await agreed.send_document(pictures.brain())
+    await agreed.wait_for(lambda message: "could not get through this picture" in message.text, timeout=60)
+    assert not await scans_of(bot, agreed)
+    assert "can't be true" in caplog.text
     assert "Quixotria" not in caplog.text
 
 
