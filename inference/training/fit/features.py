@@ -19,10 +19,11 @@ from inference.card import OTHER, Input
 from inference.preprocess import tensor
 from inference.training.data.dataset import DataError, Example, stable_share, training_picture
 from inference.training.data.gate_pictures import RED_CELLS, place
+from inference.training.data.marks import marked, marks_of, unmarked
 from inference.training.data.vary import vary
 from inference.training.drawn import flat, outliers
 from inference.training.drawn.screen_photos import FRAMED, film_photo, screen_photo
-from inference.training.recipes import BLOOD_SMEAR
+from inference.training.recipes import BLOOD_SMEAR, BRAIN_MRI
 
 Rgb = NDArray[np.uint8]
 MOST: Final = 250
@@ -35,6 +36,13 @@ DRAWINGS, OUTLIERS, SCREENS = 100, 320, 60
 So many at most: where the sets themselves hold few, what is drawn must neither drown them nor take most of the time.
 """
 SIDE: Final = 160
+GREY: Final = (
+    *(BRAIN_MRI, "ct_head", "ct_body", "mri_spine", "mri_body", "angiography"),
+    *("xray", "ultrasound", "object"),
+)
+"""Kinds that archives send alike, with their letters: each picture of these is learned from with other marks, too."""
+PRESENTED: Final = ("marked", "marked again", "unmarked", "bare and marked")
+"""The copies of each of them: with the marks of others over it, and without its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ def items(examples: Sequence[Example], seed: int = 0) -> Iterator[Item]:
     for example in examples:
         if stable_share(f"{seed} {example.path}") < COPIES:
             yield _item(example, f" varied {seed}", partial(_varied, example, seed))
+    yield from _presented([example for example in examples if example.detail in GREY], seed)
     yield from _made(examples, seed)
 
 
@@ -95,6 +104,30 @@ def _item(example: Example, suffix: str, make: Callable[[], Rgb]) -> Item:
 def _varied(example: Example, seed: int) -> Rgb:
     rng = np.random.default_rng([seed, int(2**32 * stable_share(example.path.name + example.source))])
     return vary(training_picture(example), rng, smear=example.label == BLOOD_SMEAR or example.detail == RED_CELLS)
+
+
+def _presented(grey: Sequence[Example], seed: int) -> Iterator[Item]:
+    """Grey pictures with the marks of others beside them, and without their own."""
+    marks: list[NDArray[np.uint8]] = []
+
+    def make(example: Example, how: str) -> Rgb:
+        if not marks:
+            # Of other kinds alone: where a hospital's heads are left out, what is written beside them must be, too.
+            found = (marks_of(training_picture(one)) for one in grey if one.label == OTHER)
+            marks.extend(one for one in found if one is not None)
+        rng = np.random.default_rng(
+            [seed, *how.encode(), int(2**32 * stable_share(f"{example.path.name} {example.source}"))]
+        )
+        picture = training_picture(example)
+        if how.startswith(("unmarked", "bare")):
+            picture = unmarked(picture)
+        if marks and how != "unmarked":
+            picture = marked(picture, marks[int(rng.integers(len(marks)))])
+        return picture
+
+    for how in PRESENTED:
+        for example in grey:
+            yield _item(example, f" varied {seed} {how}", partial(make, example, how))
 
 
 def _made(examples: Sequence[Example], seed: int) -> Iterator[Item]:
