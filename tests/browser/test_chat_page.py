@@ -98,6 +98,7 @@ async def test_chat_fills_a_phone_screen_without_overflow(agreed: Page) -> None:
 
 
 async def test_scripts_are_drawn_where_machine_has_no_font(page: Page) -> None:
+    assert await page.evaluate("document.fonts.check(`16px 'Spoken Scripts'`, 'हि')"), "there before the first letters"
     for font in ("16px 'Spoken Scripts'", "bold 16px 'Spoken Scripts'"):
         assert await page.evaluate(f"document.fonts.load(`{font}`, 'हि').then(all => all.map(f => f.status))") == [
             "loaded"

@@ -317,6 +317,8 @@ function enterMeansStrong(dialog) {
 }
 
 async function begin() {
+  // A font that comes after its first letters is not drawn with in Chromium: those of the bot's languages come first.
+  await Promise.allSettled(["ह", "ع"].map((letter) => document.fonts.load("16px 'Spoken Scripts'", letter)));
   document.addEventListener("click", (event) => {
     const act = event.target.closest("[data-act]")?.dataset.act;
     if (act) buttons[act]();
