@@ -127,7 +127,7 @@ async def test_unknown_button_gets_a_kind_hint(sandbox: Sandbox, anna: Person, d
         (b"hello", "kind of file"),
         (pictures.truncated_jpeg(), "damaged"),
         (pictures.encode(Image.new("RGB", (1, 1))), "too small"),
-        (pictures.cat(), "a photo, a drawing"),
+        (pictures.cat(), "I can't see a brain MRI slice or a blood smear"),
         (pictures.screenshot(), "a page or a screenshot"),
     ],
     ids=["text", "truncated", "one pixel", "cat", "screenshot"],

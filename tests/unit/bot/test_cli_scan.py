@@ -160,11 +160,11 @@ def test_a_named_organ_skips_the_gate(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_without_json_each_file_gets_a_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["scan", put("slice.jpg", pictures.brain()), put("cat.jpg", pictures.cat())])
+    status = main(["scan", put("slice.jpg", pictures.brain()), put("page.jpg", pictures.screenshot())])
     first, second = capsys.readouterr().out.splitlines()
     assert status == 3
     assert first.startswith("slice.jpg: ")
-    assert second.startswith("cat.jpg: This looks like a photo, a drawing")
+    assert second.startswith("page.jpg: This looks like a photo, a drawing, a page")
 
 
 def test_a_terminal_gets_a_progress_bar_for_several_files(
