@@ -40,7 +40,7 @@ before it when the worker holds so much memory that it is better replaced."""
 KEEPS: Final[Mapping[BackendName, int]] = {"litert": 48 << 20, "tensorflow": 512 << 20}
 """Bytes that a worker may hold after a job beyond those that it had when it was ready. What decoders and libraries
 keep adds up from file to file, and the largest file needs 240 MiB on top of it: the peak of a job says nothing of
-that, for most of it is given back."""
+that, for most of it is given back. What TensorFlow may keep is a guess."""
 _CODE_LINES: Final = 30
 """Lines of a traceback that are told, the innermost ones."""
 

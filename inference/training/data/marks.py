@@ -2,7 +2,7 @@
 
 Where an archive's CT and spines are known and its heads are not, its letters come to mean "no head". So the marks of
 pictures of other kinds are put on slices of other places, and on other kinds again, and some lose their own.
-NumPy, SciPy and Pillow; every function takes and gives RGB pictures (H x W x 3, uint8).
+NumPy, SciPy and Pillow; pictures are RGB (H x W x 3, uint8), marks alone are levels (H x W).
 """
 
 from typing import Final

@@ -20,7 +20,7 @@ from inference.cells.measures import CHANNELS, MEASURES
 from inference.training.data.dataset import DataError
 from inference.training.fit import cells
 from inference.training.fit.cells import Sheets
-from inference.training.measure import metrics
+from inference.training.fit.ranking import auc
 
 FIELDS = "mehrad_all"
 """The set whose slides are fields of both classes."""
@@ -137,7 +137,7 @@ def pairs(way: Way, sheets: Sheets, fields: Known, seen: Known) -> Floats:
     for i, one in enumerate(healthy):
         for j, other in enumerate(sick):
             pair = np.isin(domains, (one, other))
-            result[i, j] = metrics.auc(way(seen & ~pair)[pair], ill[pair])
+            result[i, j] = auc(way(seen & ~pair)[pair], ill[pair])
     return result
 
 
@@ -148,7 +148,7 @@ def laboratories(way: Way, sheets: Sheets) -> dict[str, float]:
     for name in np.unique(sheets.sources[seen]):
         here = seen & (sheets.sources == name)
         if len(np.unique(ill[here])) == len(np.unique(ill[seen & ~here])) == 2:
-            result[str(name)] = metrics.auc(way(seen & ~here)[here], ill[here])
+            result[str(name)] = auc(way(seen & ~here)[here], ill[here])
     return result
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit.mix import ARCHIVE
+from inference.training.fit.ranking import auc
 from inference.training.measure import metrics
 from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
@@ -82,7 +83,7 @@ def _row(
     score = predictions.chances[:, [role.get(name, "clear") == "tumor" for name in names]].sum(1)
     predicted = predictions.chances.argmax(1).astype(np.int32)
     return Row(
-        auc=metrics.auc(score[here], ill[here]),
+        auc=auc(score[here], ill[here]),
         macro_f1=metrics.macro_f1(predicted[here], true[here], len(order)),
         tumors=_told(predictions.said, here & ill),
         clear=_told(predictions.said, here & (roles == "clear")),

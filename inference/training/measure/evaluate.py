@@ -15,6 +15,7 @@ from inference.model import Model
 from inference.training.data import dataset
 from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit import baselines
+from inference.training.fit.ranking import auc
 from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
 from inference.training.predict import PredictionBatch, Rgb, open_picture, probabilities, read_files, said
@@ -112,7 +113,7 @@ def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: 
     if len(np.unique(ill)) == 2:
         score = recipe.score(chances)
         what = "tumor" if recipe.organ else "scan"
-        result[f"auc_{what}"] = metrics.interval(lambda i: metrics.auc(score[i], ill[i]), groups)
+        result[f"auc_{what}"] = metrics.interval(lambda i: auc(score[i], ill[i]), groups)
         result[f"sensitivity_at_specificity_{SPECIFICITY}"] = metrics.interval(
             lambda i: metrics.sensitivity_at(score[i], ill[i], SPECIFICITY), groups
         )
@@ -166,7 +167,7 @@ def breakdown(
             if 0 < ill[here].sum() < here.sum():
                 found, positive = score[here], ill[here]
                 rows[value]["auc"] = metrics.interval(
-                    lambda i, f=found, p=positive: metrics.auc(f[i], p[i]),  # type: ignore[misc]
+                    lambda i, f=found, p=positive: auc(f[i], p[i]),  # type: ignore[misc]
                     groups,
                 )
         if rows:

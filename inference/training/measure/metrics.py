@@ -5,12 +5,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.training.fit.ranking import auc
-
-__all__ = [
-    "auc", "calibration_error", "calibration_error_by_chance", "interval", "macro_f1", "reliability", "risk_at",
-    "risk_coverage", "roc", "sensitivity_at", "share",
-]  # fmt: skip
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
 DRAWS = 1000

@@ -20,6 +20,7 @@ from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.fit import lesions
 from inference.training.fit.baselines import colours, linear_classifier
+from inference.training.fit.ranking import auc
 from inference.training.measure import metrics
 from inference.training.predict import PredictionBatch, Rgb, predict, read
 from inference.training.recipes import Recipe
@@ -70,7 +71,7 @@ def source_recognised(features: Floats, sources: Sequence[str], groups: Sequence
         "by_chance": round(1 / len(names), 4),
     }
     if len(names) == 2:
-        result["auc"] = metrics.interval(lambda i: metrics.auc(chances[i, 1], labels[i] == 1), groups)
+        result["auc"] = metrics.interval(lambda i: auc(chances[i, 1], labels[i] == 1), groups)
     return result
 
 
@@ -123,7 +124,7 @@ def compared(card: ModelCard, before: PredictionBatch, after: PredictionBatch, g
 
     def apart(i: NDArray[np.intp]) -> float:
         both = np.concatenate([scores[0][i], scores[1][i]])
-        value = metrics.auc(both, np.arange(len(both)) < len(i))
+        value = auc(both, np.arange(len(both)) < len(i))
         return max(value, 1 - value)
 
     result["auc_before_against_after"] = metrics.interval(apart, groups)

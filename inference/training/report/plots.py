@@ -10,6 +10,7 @@ from inference.card import Input, ModelCard
 from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.dataset import Example
+from inference.training.fit.ranking import auc
 from inference.training.measure import heatmaps, metrics
 from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
@@ -72,7 +73,7 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
 
 def _area(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch) -> float:
     ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in rows]))
-    return metrics.auc(recipe.score(predictions.chances), ill)
+    return auc(recipe.score(predictions.chances), ill)
 
 
 def _risk(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch, left: float, top: float) -> Panel:

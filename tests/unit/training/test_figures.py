@@ -13,6 +13,7 @@ from PIL import Image
 
 from inference.card import MODELS_DIR, Input, ModelCard, OperatingPoints, ScoreBin, load_card
 from inference.training.data.dataset import Example
+from inference.training.fit.ranking import auc
 from inference.training.measure import calibrate, evaluate, heatmaps, metrics
 from inference.training.predict import PredictionBatch, said
 from inference.training.recipes import Limits
@@ -74,7 +75,7 @@ def test_roc_spans_corners_and_its_area_is_auc() -> None:
     scores = np.round(rng.normal(0, 1, 300) + ill, 1)
     false, true = metrics.roc(scores, ill)
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
-    assert float(np.trapezoid(true, false)) == pytest.approx(metrics.auc(scores, ill))
+    assert float(np.trapezoid(true, false)) == pytest.approx(auc(scores, ill))
 
 
 def test_sensitivity_is_taken_at_the_required_specificity() -> None:

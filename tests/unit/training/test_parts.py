@@ -12,6 +12,7 @@ from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.drawn import outliers
 from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
+from inference.training.fit.ranking import auc
 from inference.training.measure import calibrate, metrics
 from inference.training.predict import probabilities
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR, Limits
@@ -139,9 +140,9 @@ def test_healthy_slices_stay_below_full_heat_scale() -> None:
 def test_auc_knows_best_and_worst_and_halves_ties() -> None:
     ill = np.array([True, True, False, False])
 
-    assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), ill) == 1
-    assert metrics.auc(np.array([0.1, 0.2, 0.8, 0.9]), ill) == 0
-    assert metrics.auc(np.ones(4), ill) == 0.5
+    assert auc(np.array([0.9, 0.8, 0.2, 0.1]), ill) == 1
+    assert auc(np.array([0.1, 0.2, 0.8, 0.9]), ill) == 0
+    assert auc(np.ones(4), ill) == 0.5
 
 
 def test_interval_widens_when_pictures_share_few_groups() -> None:
