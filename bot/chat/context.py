@@ -90,6 +90,7 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
     """Typed access to everything; ``person`` is there after the gatekeeper has let an update in."""
 
     _person: Person | None = None
+    _answers_in: Language | None = None
     _update: Update | None = None
     press: ButtonPress | None = None
     """The button that was pressed, checked."""
@@ -130,8 +131,12 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
 
     @property
     def language(self) -> Language:
-        """What this person speaks."""
-        return self.services.languages.of(self.person.language)
+        """What this person speaks, or what this one message is answered in."""
+        return self._answers_in or self.services.languages.of(self.person.language)
+
+    def answer_in(self, language: Language) -> None:
+        """Speak this language until the update is handled: that of a message, where it is not the chat's."""
+        self._answers_in = language
 
     @property
     def texts(self) -> Texts:

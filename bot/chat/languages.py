@@ -13,6 +13,7 @@ from bot.chat.facts import facts
 from bot.chat.texts import Texts, locale_of, placeholders
 from bot.errors import StartError
 from bot.knowledge import loader
+from bot.knowledge.identification import Identifier, read_everyday_words
 from bot.knowledge.knowledge import Knowledge
 from bot.knowledge.loader import CODE, DEFAULT_LANGUAGE, ORGAN_FILE, ORGANS, ContentError, Folder, codes, read
 from bot.knowledge.organs import with_models
@@ -47,9 +48,15 @@ class Language:
 class Languages(Mapping[str, Language]):
     """The languages that the bot speaks, by their codes; the default one is always among them."""
 
-    def __init__(self, known: Mapping[str, Language], greetings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Language],
+        greetings: Mapping[str, str] | None = None,
+        everyday: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
         self._known = dict(known)
         self._greetings = dict(greetings or {})
+        self._identifier = Identifier({code: one.knowledge for code, one in known.items()}, everyday or {})
 
     def __getitem__(self, code: str) -> Language:
         return self._known[code]
@@ -89,8 +96,12 @@ class Languages(Mapping[str, Language]):
         found = (language for language, known in names if wanted in {name.casefold() for name in known if name})
         return self.spoken(typed.strip()) or next(found, None)
 
+    def written(self, text: str, chat: Language) -> str:
+        """The code of the language that a message of a chat is in: the chat's, unless another one is there clearly."""
+        return self._identifier.language_of(text, chat.code)
+
     def greeting(self, code: str | None) -> str | None:
-        """For whoever uses Telegram in a language that is not ours: a plain sentence, in it if we know one.
+        """For whoever uses Telegram, or writes, in a language that is not ours: a plain sentence, in it if we know one.
 
         None for those whose language we speak, and for those of whom Telegram does not tell it.
         """
@@ -123,7 +134,7 @@ def load_languages(models: Mapping[str, Entry] | None = None, parent: Path | Non
     others = (code for code in codes(parent) if code != DEFAULT_LANGUAGE)
     folders = (reference, *(_with_models(code, models, parent) for code in others))
     known = {folder.code: _opened(folder, reference, models) for folder in folders}
-    return Languages(known, read_greetings(parent))
+    return Languages(known, read_greetings(parent), read_everyday_words(parent))
 
 
 def load_language(

@@ -1,5 +1,6 @@
 """/info, /faq and ordinary messages: answers from the facts that ship with the bot."""
 
+import html
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, Mess
 
 from bot.chat import pages
 from bot.chat.context import BotContext
-from bot.chat.keyboards import Action, says
+from bot.chat.keyboards import Action, language_buttons, says
 from bot.delivery.raw_update import message_of
 from bot.handlers import export, history, language, privacy, report
 from bot.knowledge import cries
@@ -72,11 +73,25 @@ async def forwarded(_: Update, context: BotContext) -> None:
 async def answer(update: Update, context: BotContext, typed: str) -> None:
     """Red flags before anything else, then the answer that fits, or an honest "I don't know that".
 
-    Where the words are those of a command ("send me the report again"), that is what they get.
+    Where the words are those of a command ("send me the report again"), that is what they get. A message in another
+    language than the chat's is answered in its own.
     """
     flag = await heed_red_flags(context, typed)
     if flag and flag.always:
         return  # so grave that even a mere question raises it: nothing may stand below it
+    languages, chat = context.services.languages, context.language
+    written = languages.written(typed, chat)
+    if sentence := languages.greeting(written):
+        if not flag:
+            await context.send(html.escape(sentence, quote=False), language_buttons(languages))
+        return
+    context.answer_in(languages[written])
+    await _answer(update, context, typed, flag)
+    if written != chat.code:
+        await context.say("language.offer", language_buttons({written: languages[written]}))
+
+
+async def _answer(update: Update, context: BotContext, typed: str, flag: RedFlag | None) -> None:
     if match := context.knowledge.search(typed):
         does = COMMANDS.get(match.entry.does) if isinstance(match.entry, Question) else None
         if does is None:

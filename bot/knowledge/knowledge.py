@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from bot.knowledge.loader import SOURCES, Folder
 from bot.knowledge.red_flags import Ear, Listening, Signs
-from bot.knowledge.search import Index, Phrasing
+from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS, Index, Phrasing
 from bot.knowledge.words import WordRules
 
 THRESHOLD = 0.48
@@ -189,6 +189,17 @@ class Knowledge:
         lead = found[0].score - (found[1].score if len(found) > 1 else 0.0)
         needed = 0.0 if found[0].score >= SURE else LEAD if found[0].score >= THRESHOLD else CLEAR_LEAD
         return found[0] if lead >= needed else None
+
+    @property
+    def small_words(self) -> frozenset[str]:
+        """Words that carry little meaning of their own, without accents and endings as they are typed."""
+        return self._words.own_small
+
+    def familiarity(self, text: str) -> float:
+        """Share, 0 to 1, of the words of ``text`` that this language knows as they are."""
+        words = [word for sentence in self._words.sentences(text, MOST_WORDS, LONGEST_TEXT) for word in sentence]
+        known = sum(word in self._index.words or word in self._words.own_small_words for word in words)
+        return known / len(words) if words else 0.0
 
     def suggest(self, text: str, n: int = 3) -> tuple[Match, ...]:
         """Up to ``n`` entries that ``text`` may mean, best first; also below the score that ``search`` asks for."""

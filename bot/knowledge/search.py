@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
@@ -86,7 +87,7 @@ class Index:
         self._vocabulary = [token for token in holders if len(token) >= SHORTEST_TYPO]
         self._total = tuple(sum(self._weight[token] for token in tokens) for tokens in self._tokens)
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """Every folded word that a phrasing uses."""
         return frozenset(self._weight)

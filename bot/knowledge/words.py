@@ -11,7 +11,7 @@ LONGEST_WORD = 40
 
 _MARKS = "".join(chr(code) for code in range(0x300, 0x1B00) if unicodedata.category(chr(code)).startswith("M"))
 """Signs that belong to the letter before them: in many scripts they are vowels, which "\\w" does not know."""
-_WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
 _SENTENCE_END = re.compile("[.?!;\n।॥؟؛۔。？！]+")
 _NEVER = re.compile(r"(?!)")
@@ -77,7 +77,7 @@ class WordRules:
         return (self._fold(self._tidy(text), stems) for text in texts)
 
     def _fold(self, sentence: str, stems: dict[str, str] | None = None) -> tuple[str, ...]:
-        words, stems = _WORD.findall(self._write_out(sentence)), {} if stems is None else stems
+        words, stems = WORD.findall(self._write_out(sentence)), {} if stems is None else stems
         for word in words:
             if word not in stems:
                 stems[word] = self._stem(word[:LONGEST_WORD])
@@ -90,12 +90,24 @@ class WordRules:
         return word
 
     def _stems(self, phrase: str) -> str:
-        return " ".join(self._stem(word) for word in _WORD.findall(self._write_out(bare(phrase))))
+        return " ".join(self._stem(word) for word in WORD.findall(self._write_out(bare(phrase))))
 
     @cached_property
     def small_words(self) -> frozenset[str]:
         """The words that weigh little, folded."""
         return frozenset(word for entry in self.small for word in self._fold(bare(entry)))
+
+    @cached_property
+    def own_small(self) -> frozenset[str]:
+        """The words that weigh little, as they are typed; none of those that another script mixes in."""
+        entries = [word for entry in self.small for word in WORD.findall(bare(entry))]
+        other = [word for word in entries if not word.isascii()]
+        return frozenset(other if 2 * len(other) > len(entries) else entries)
+
+    @cached_property
+    def own_small_words(self) -> frozenset[str]:
+        """As ``own_small``, folded."""
+        return frozenset(folded for word in self.own_small for folded in self._fold(word))
 
     @cached_property
     def subject_words(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.chat.completeness import shortcomings
 from bot.chat.languages import load_language, read_greetings
+from bot.knowledge.identification import read_everyday_words
 from bot.knowledge.loader import DEFAULT_LANGUAGE, ContentError, Folder, codes
 
 
@@ -28,6 +29,7 @@ def check(code: str, parent: Path | None = None) -> list[str]:
         if problems := list(shortcomings(folder, reference)):
             return problems
         read_greetings(parent)
+        read_everyday_words(parent)
         load_language(code, parent=parent)
     except ContentError as error:
         return [str(error)]

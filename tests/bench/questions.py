@@ -1,7 +1,8 @@
 """``python -m tests.bench.questions``: how many questions as worried people type them get the right answer.
 
 Half of each list, by a hash of the text, is kept apart for the end: it is counted with ``--kept-apart`` alone. Whoever
-wrote the second list (``fresh``) wrote phrasings after it, so read it as kind.
+wrote the second list (``fresh``) wrote phrasings after it, so read it as kind. The third one was written before its
+author had seen any phrasing or result; when it was first counted, whole, 58.3 % were right and 5.5 % wrong of 163.
 """
 
 import argparse
@@ -12,7 +13,11 @@ from bot.knowledge.knowledge import Knowledge
 from tests.bench.cries import KEPT_APART, TUNED_ON, half_of, knowledge_of
 from tests.conftest import TESTS
 
-LISTS = {"first": TESTS / "data" / "questions.toml", "fresh": TESTS / "data" / "questions_fresh.toml"}
+LISTS = {
+    "first": TESTS / "data" / "questions.toml",
+    "fresh": TESTS / "data" / "questions_fresh.toml",
+    "third": TESTS / "data" / "questions_third.toml",
+}
 
 
 def outcome(asked: str, expected: str, knowledge: Knowledge) -> str:

@@ -17,6 +17,7 @@ from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
 from tests import pictures
+from tests.integration.chatting import answer_to
 from tests.integration.conftest import RunningBot
 from tests.integration.test_conversation import TOLD_TO_READ, has_pdf, has_photo, pdf_text
 
@@ -202,3 +203,25 @@ async def test_supported_languages_are_told_once_to_other_speakers(
     await jean.press(told[0], f"English{MARK}")
     await jean.wait_for(lambda message: message.id == told[0].id and message.edited)
     assert is_in_the_language(await heard(jean, "/help"))
+
+
+async def test_message_is_answered_in_the_language_it_is_in(bot: RunningBot, anna: Person) -> None:
+    spanish = bot.services.languages["es"]
+    await anna.send_text("¿qué es un meningioma?")
+    await anna.wait_for(lambda message: "meningioma" in message.text and "Meningioma" in message.text)
+    offer = await anna.wait_for(lambda message: message.text == spanish.texts.plain("language.offer"))
+    assert [button.data for row in offer.buttons for button in row] == ["language:es"]
+    assert (await answer_to(anna, "hello")).text.startswith("Hello")  # the chat itself goes on as before
+    await anna.press(offer, "language:es")
+    await anna.wait_for(lambda message: message.text == spanish.texts.plain("language.chosen"))
+
+
+async def test_unknown_question_is_met_in_its_own_language(bot: RunningBot, anna: Person) -> None:
+    told = (await answer_to(anna, "wer hat gestern das Spiel gewonnen, und wie ist das Wetter?")).text
+    assert told.startswith(bot.services.languages["de"].texts.plain("faq.not_known")[:20])
+
+
+async def test_language_that_is_not_spoken_is_named_in_itself(bot: RunningBot, anna: Person) -> None:
+    told = await answer_to(anna, "est-ce que c'est grave docteur ?")
+    assert told.text.startswith("Je ne parle pas encore français.")
+    assert {button.data for row in told.buttons for button in row} == {f"language:{c}" for c in bot.services.languages}
