@@ -39,9 +39,9 @@ BRAIN_MRI = CardTexts(
         "The kind is less sure than whether there are signs; a tumour of another kind is mostly given one of the three "
         "names that it knows.",
         'Of healthy slices one in four to two in five are told "not sure", on places that it knows, too.',
-        "On screens and photos of them the version before was measured, this one was not: of 25 tumours of val 19 were "
-        "told signs from drawn photos of a screen or a film, 20 when sent directly; on twelve drawn styles of screens "
-        "none fewer than directly (python -m inference.training.measure.screens).",
+        "On screens and photos of them: of 25 tumours of val 20 are told signs from drawn photos of a screen, from "
+        "ones of a film, and when sent directly; on twelve drawn styles of screens none of ten fewer than directly "
+        "(python -m inference.training.measure.screens).",
         "Of slices whose tumour was covered by tissue beside it more than one in four is still told signs: it also "
         "goes by what a tumour does around itself, and by where a picture comes from.",
         "Of drawn photos of a framed screen three in ten slices are refused, of photos of a film two in ten.",
