@@ -216,7 +216,7 @@ def _from_deep_jpeg(data: bytes, header: jpeg.FrameHeader, side: int) -> tuple[I
         values = jpeg.decode_deep(data, header)
     except DECODER_ERRORS:
         raise PictureError(Reason.FORM_UNSUPPORTED if jpeg.has_end(data) else Reason.BROKEN, "JPEG") from None
-    if values.ndim == 3:
+    if values.ndim == 3 or header.precision <= 8:
         return _from_pixels(to_levels(values / (2**header.precision - 1)), side)
     return _from_pixels(stretch(values.astype(np.float32)), side)
 

@@ -112,7 +112,8 @@ def _deep(data: bytes, header: FrameHeader) -> NDArray[Any]:
     if header.process == LOSSLESS:
         return np.asarray(imagecodecs.ljpeg_decode(data))
     if header.process == JPEG_LS:
-        return np.asarray(imagecodecs.jpegls_decode(data))
+        # Where a stream lacks its end, CharLS looks for it for ever.
+        return np.asarray(imagecodecs.jpegls_decode(data if has_end(data) else data + END))
     return np.asarray(imagecodecs.jpeg8_decode(data))
 
 

@@ -16,10 +16,12 @@ from tests.fuzz.targets import Target, targets
 
 ROUND = 20
 """Inputs of one target before the next has its turn."""
-ROW = 2000
+ROW = 4000
 """Files of a kind that are opened, without the models, in the same turn."""
-WORDS = 200
+WORDS = 2000
 """Inputs that are no files, in the same turn."""
+SAID_EVERY = 60.0
+"""Seconds from one line about how far it is to the next."""
 JOBS = (*worker_jobs.MODULES, many.MODULE)
 SLOW = 30.0
 """Seconds within which each input must have its answer, whatever it is."""
@@ -59,18 +61,18 @@ async def open_row(
 ) -> Counter[str]:
     """Open a row of files in a worker; where that ends it, halve the row until the file is found that did."""
     try:
-        fed = await executor.run(many.open_many, target.kind, seed, first, count, timeout=count * SLOW)
+        fed = await executor.run(many.open_many, list(target.files), seed, first, count, timeout=count * SLOW)
     except (AnalysisTimeoutError, WorkerDiedError) as error:
         if count == 1:
             if isinstance(error, AnalysisTimeoutError):  # the kernel ended it at its last second, as it should
                 return Counter({"out of time": 1})
-            findings.note(target, many.changed_file(many.small_files(target.kind), seed, first), error)
+            findings.note(target, many.changed_file(target.files, seed, first), error)
             return Counter({"FOUND": 1})
         half = count // 2
         halves = ((first, half), (first + half, count - half))
         return sum([await open_row(executor, target, seed, *part, findings) for part in halves], Counter())
     for number, words in fed.found:
-        findings.note(target, many.changed_file(many.small_files(target.kind), seed, number), AssertionError(words))
+        findings.note(target, many.changed_file(target.files, seed, number), AssertionError(words))
     return Counter(fed.answers)
 
 
@@ -83,10 +85,11 @@ async def fuzz(
     """
     answers: dict[str, Counter[str]] = {target.name: Counter() for target in wanted}
     end, turn = time.monotonic() + seconds, 0
+    told = end - seconds
     while time.monotonic() < end:
-        for target in wanted:
+        for target in wanted if turn == 0 else (one for one in wanted if time.monotonic() < end):
             rng = random.Random(f"{seed} {turn} {target.name}")
-            inputs = [target.make(rng) for _ in range(ROUND if executor is None or target.kind else WORDS)]
+            inputs = [target.make(rng) for _ in range(WORDS if executor is not None and target.is_quick else ROUND)]
             for data in inputs:
                 try:
                     answers[target.name][await feed(target, data)] += 1
@@ -95,9 +98,16 @@ async def fuzz(
                 except BaseException as error:  # noqa: BLE001 - whatever it is, it is what we look for
                     answers[target.name]["FOUND"] += 1
                     findings.note(target, data, error)
-            if executor is not None and target.kind:
+            if executor is not None and target.files:
                 row = f"{seed} {turn} {target.name}"
                 answers[target.name] += await open_row(executor, target, row, 0, ROW, findings)
+            if executor is not None and time.monotonic() - told > SAID_EVERY:
+                told = time.monotonic()
+                total = sum(counted.total() for counted in answers.values())
+                print(
+                    f"{seconds - end + told:.0f} s: {total} inputs, kinds of findings: {len(findings.kinds)}",
+                    flush=True,
+                )
         turn += 1
     return answers
 

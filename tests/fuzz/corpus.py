@@ -99,17 +99,3 @@ def archives(slices: int = 6) -> list[bytes]:
 
 
 FILES: Mapping[str, Callable[[], list[bytes]]] = {"pictures": image_files, "dicom": dicom, "archives": archives}
-SMALL: Mapping[str, Callable[[], list[bytes]]] = {
-    "pictures": lambda: [*image_files(40, 36), *_by_imagecodecs()],
-    "dicom": dicom,
-    "archives": lambda: archives(3),
-}
-"""The same kinds, as small as they are still read."""
-
-
-def _by_imagecodecs() -> list[bytes]:
-    """Formats that Pillow does not write."""
-    import imagecodecs
-
-    rgb = np.asarray(pictures.smear_image(160, 120).resize((40, 36)))
-    return [bytes(imagecodecs.jpegxl_encode(rgb)), bytes(imagecodecs.jpegls_encode(rgb[..., 0].copy()))]

@@ -1,30 +1,44 @@
 """Many changed files in one go inside a confined worker: opened as the bot opens them, without the models' answer.
 
-Reading one file through the models costs a hundred times what opening it does, and what is damaged never gets there.
+Reading one file through the models costs a hundred times what opening it does, and what is damaged never gets there. A
+row of files is opened in a child of the worker, which does itself what the bot does in a child for each file: whatever
+ends that child is tried again alone, as the bot does it.
 """
 
+import os
 import random
 import resource
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
+
+# Decoders are loaded once, before the worker closes its files, and not by every child anew.
+import imagecodecs  # noqa: F401
+import pi_heif  # noqa: F401
+import pydicom  # noqa: F401
+import pypdf  # noqa: F401
+import tifffile  # noqa: F401
+from numpy.typing import NDArray
 
 from inference.analysis import PictureError, Reason
-from inference.decode.budget import LAST_SECONDS, TooCostlyError
+from inference.decode import isolation
+from inference.decode.budget import LAST_SECONDS, STUDY_SECONDS, TooCostlyError
 from inference.decode.imaging import decode
 from inference.study.opening import holds_several, open_study
 from inference.workers.job_table import job
-from tests.fuzz import corpus
+from inference.workers.supervisor import OUT_OF_TIME_STATUSES
 from tests.fuzz.mutator import mutated
 
 MODULE = __name__
-MOST_SECONDS = LAST_SECONDS + 0.5
-"""Of a processor for one file: what the kernel ends it after, and how late it may be."""
+LATE = 0.5
+"""Processor seconds that the kernel may be late by when it ends a decoder."""
 MOST_MEMORY = 400
 """MiB that this worker may ever have had."""
+OUT_OF_TIME = "out of time"
+FOUND = "FOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +50,6 @@ class Fed:
     """The number of a file with no known answer, or over a limit, and what was wrong."""
 
 
-@cache
-def small_files(kind: str) -> tuple[bytes, ...]:
-    """The seeds of a kind, small, so that a change is likelier to hit what decides."""
-    return tuple(corpus.SMALL[kind]())
-
-
 def changed_file(files: Sequence[bytes], seed: str, number: int) -> bytes:
     """One file of a row; the same for the same seed."""
     rng = random.Random(f"{seed} {number}")
@@ -49,35 +57,94 @@ def changed_file(files: Sequence[bytes], seed: str, number: int) -> bytes:
 
 
 @job
-def open_many(kind: str, seed: str, first: int, count: int) -> Fed:
-    """Open the files ``first`` to ``first + count`` of a row, and tell how each was answered."""
+def open_many(files: list[bytes], seed: str, first: int, count: int) -> Fed:
+    """Open ``files``, changed, with the numbers ``first`` to ``first + count``, and tell how each was answered."""
     answers: Counter[str] = Counter()
-    found = []
-    for number in range(first, first + count):
-        used = _used()
-        try:
-            answer = _open(changed_file(small_files(kind), seed, number))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what we look for
-            answer = "FOUND"
-            found.append((number, _told(error)))
-        if (seconds := _used() - used) > MOST_SECONDS:
-            found.append((number, f"{seconds:.1f} s of a processor"))
-        answers[answer] += 1
-    if (most := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) > MOST_MEMORY:
-        found.append((first + count - 1, f"{most} MiB by the end of this row"))
+    found: list[tuple[int, str]] = []
+    number, end = first, first + count
+    while number < end:
+        told, status = _row(files, seed, number, end)
+        for answer, fault in told:
+            answers[answer] += 1
+            found += [(number, fault)] if fault else []
+            number += 1
+        if number < end and status in OUT_OF_TIME_STATUSES:  # ended at its last second, as it should be
+            answers[OUT_OF_TIME] += 1
+            number += 1
+        elif number < end:  # alone and as the bot does it: what ends this worker now would end it there
+            answer, fault = _opened(files, seed, number)
+            answers[answer] += 1
+            found += [(number, fault)] if fault else []
+            number += 1
     return Fed(dict(answers), found)
 
 
-def _open(data: bytes) -> str:
+def _row(files: Sequence[bytes], seed: str, first: int, end: int) -> tuple[list[tuple[str, str]], int]:
+    """(answer, what is wrong with it) of each file until the child ended that opens them; and how that was."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _open_and_leave(files, seed, first, end, writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as pipe:  # noqa: PTH123 - a file descriptor, not a path
+        lines = pipe.read().split("\n")
+    _, status = os.waitpid(child, 0)
+    told = [(answer, fault) for answer, _, fault in (line.partition("\t") for line in lines[:-1])]
+    return told, os.waitstatus_to_exitcode(status)
+
+
+def _open_and_leave(files: Sequence[bytes], seed: str, first: int, end: int, writing: int) -> None:
+    """Tell each file's answer in a line of its own; never return."""
+    status = 1
+    try:
+        isolation._in_a_child = _here
+        with open(writing, "w", buffering=1, encoding="utf-8") as pipe:
+            for number in range(first, end):
+                answer, fault = _opened(files, seed, number)
+                pipe.write(f"{answer}\t{' '.join(fault.split())}\n")
+                if fault.endswith(_SIZE):  # what follows would be blamed for it
+                    break
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _here(decode_: Callable[[], NDArray[Any]], /) -> NDArray[Any]:
+    """What comes of a decoder in a child, without the child."""
+    try:
+        return decode_()
+    except (MemoryError, TooCostlyError):
+        raise
+    except BaseException:  # noqa: BLE001 - as the parent of a child that has failed: it knows nothing more
+        raise ValueError("the decoder did not finish") from None
+
+
+_SIZE = "MiB"
+
+
+def _opened(files: Sequence[bytes], seed: str, number: int) -> tuple[str, str]:
+    """The kind of answer, and what is wrong."""
+    data = changed_file(files, seed, number)
+    used, fault, most = _used(), "", LAST_SECONDS
     try:
         if holds_several(data):
-            return f"{len(open_study(data).slices)} slices" if data else ""
-        decode(data)
+            most = STUDY_SECONDS
+            answer = f"{len(open_study(data).slices)} slices"
+        else:
+            decode(data)
+            answer = "a picture"
     except PictureError as refusal:
-        return f"refused: {Reason(refusal.reason).value}"
+        answer = f"refused: {Reason(refusal.reason).value}"
     except TooCostlyError:
-        return "out of time"
-    return "a picture"
+        answer = OUT_OF_TIME
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what we look for
+        answer, fault = FOUND, _told(error)
+    if (seconds := _used() - used) > most + LATE:
+        fault = f"{seconds:.1f} s of a processor"
+    if (size := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) > MOST_MEMORY:
+        fault = f"{size} {_SIZE}"
+    return answer, fault
 
 
 def _used() -> float:

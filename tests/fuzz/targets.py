@@ -27,6 +27,7 @@ from reports import render
 from storage.records import Scan, ScanFields
 from tests.fuzz import corpus
 from tests.fuzz.mutator import changed_json, mutated, text
+from tests.fuzz.small import SMALL
 from tests.unit.reports.examples import a_report
 from tests.unit.storage.conftest import a_scan
 
@@ -41,13 +42,17 @@ class Target:
     name: str
     make: Make
     feed: Feed
-    kind: str = ""
-    """Of files that ``many`` opens in great numbers; empty where there are none."""
+    files: tuple[bytes, ...] = ()
+    """Small files that ``many`` changes and opens in great numbers; empty where there are none."""
+    is_quick: bool = False
+    """Whether a thousand inputs take no longer than a few pictures through the models."""
 
 
 def targets(executor: LocalExecutor) -> list[Target]:
     """All of them; what decodes does so in the executor's workers, as in the bot."""
-    files = [Target(name, _from(made()), _decoding(executor), name) for name, made in corpus.FILES.items()]
+    files = [
+        Target(name, _from(made()), _decoding(executor), tuple(SMALL[name]())) for name, made in corpus.FILES.items()
+    ]
     models, languages = open_models(MODELS_DIR)
     texts = languages.default.texts
 
@@ -63,10 +68,10 @@ def targets(executor: LocalExecutor) -> list[Target]:
 
     return [
         *files,
-        Target("captions to HTML", _texts, caption),
+        Target("captions to HTML", _texts, caption, is_quick=True),
         Target("captions to PDF", _texts, _to_pdf),
-        Target("callback data", _callback_data, _press),
-        Target("webhook bodies", _bodies, _body),
+        Target("callback data", _callback_data, _press, is_quick=True),
+        Target("webhook bodies", _bodies, _body, is_quick=True),
     ]
 
 

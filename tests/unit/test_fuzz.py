@@ -1,15 +1,22 @@
 """The fuzzer: the same for the same seed, it finds what is wrong, and a few inputs of each kind on every run."""
 
+import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
 
 from bot.scan import worker_jobs
+from inference.analysis import PictureError, Reason
+from inference.decode import isolation
+from inference.decode.imaging import decode
+from inference.study.opening import holds_several, open_study
 from inference.workers.local import LocalExecutor
-from tests.fuzz import corpus
+from tests.fuzz import corpus, many
 from tests.fuzz.__main__ import Findings, fuzz
 from tests.fuzz.mutator import changed_json, mutated, text
+from tests.fuzz.small import SMALL
 from tests.fuzz.targets import Target, targets
 
 
@@ -54,3 +61,52 @@ async def test_few_changed_inputs_of_every_kind_have_their_answer(tmp_path: Path
         answers = await fuzz(wanted, 0.001, 2, findings)  # one round
     assert {name: counted.total() for name, counted in answers.items()} == {target.name: 20 for target in wanted}
     assert not findings.kinds
+
+
+UNREAD = {Reason.BLANK: 2, Reason.DICOM_WITHOUT_PICTURE: 1, Reason.DICOM_DIRECTORY: 1, Reason.DICOM_UNSUPPORTED: 1}
+"""Of the small DICOM files: what comes before the pixels counts in those, or they have none."""
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_small_files_are_read_before_they_are_changed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_in_a_child", many._here)
+    refused: dict[Reason, int] = {}
+    for data in SMALL[kind]():
+        try:
+            assert open_study(data).slices if holds_several(data) else decode(data).rgb.size
+        except PictureError as error:
+            refused[error.reason] = refused.get(error.reason, 0) + 1
+    assert refused == (UNREAD if kind == "dicom" else {})
+
+
+def _rows(monkeypatch: pytest.MonkeyPatch, opened: dict[int, object]) -> many.Fed:
+    """Open nine files; those with these numbers end the process by a signal, raise an error or kill it always."""
+
+    def fake(data: bytes) -> None:
+        what = opened.get(data[0])
+        if isinstance(what, signal.Signals) and isolation._in_a_child is many._here:
+            os.kill(os.getpid(), what)
+        if isinstance(what, Exception):
+            raise what
+
+    monkeypatch.setattr(many, "changed_file", lambda _files, _seed, number: bytes([number]))
+    monkeypatch.setattr(many, "holds_several", lambda _: False)
+    monkeypatch.setattr(many, "decode", fake)
+    return many.open_many([], "", 0, 9)
+
+
+def test_what_ends_a_row_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = _rows(monkeypatch, {2: signal.SIGKILL, 3: signal.SIGKILL, 7: PictureError(Reason.BLANK)})
+    assert fed == many.Fed({"a picture": 8, "refused: blank": 1}, [])
+
+
+def test_what_uses_up_its_seconds_in_a_row_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = _rows(monkeypatch, {0: signal.SIGVTALRM, 8: signal.SIGVTALRM})
+    assert fed == many.Fed({"a picture": 7, "out of time": 2}, [])
+
+
+def test_an_error_in_a_row_is_found_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = _rows(monkeypatch, {4: ZeroDivisionError("four")})
+    assert fed.answers == {"a picture": 8, "FOUND": 1}
+    ((number, words),) = fed.found
+    assert (number, words[:17], words[-4:]) == (4, "ZeroDivisionError", "four")

@@ -183,6 +183,12 @@ def test_a_jpeg_without_its_last_rows_is_damaged(options: dict[str, Any], share:
     assert reason_of(data[: int(share * len(data))]) is Reason.BROKEN
 
 
+def test_a_jpeg_ls_without_its_end_is_read() -> None:
+    data = bytes(imagecodecs.jpegls_encode(BRAIN))
+    assert difference(data[:-2], BRAIN) == 0
+    assert reason_of(data[: len(data) // 2]) is Reason.BROKEN
+
+
 # --- colour profiles ---
 
 
