@@ -185,7 +185,8 @@ def _head(picture: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], P
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     levels = _percentile_by_value(image)
-    left, top, right, bottom = head_box((levels > _TISSUE)[np.asarray(image)])
+    tissue = np.asarray(image) >= np.count_nonzero(levels <= _TISSUE)  # levels rise with the values
+    left, top, right, bottom = head_box(tissue)
     box = letterbox_geometry(right - left, bottom - top, side)
     # In 8 bits Pillow's resampling is several times as fast, and the training pictures are kept so, too.
     small = image.point(np.rint(levels * (255 / MAX_LEVEL)).astype(np.uint8).tolist()).resize(

@@ -125,7 +125,8 @@ def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
 
 def _is_blank(rgb: NDArray[np.uint8]) -> bool:
     step = max(1, min(rgb.shape[:2]) // 96)  # a sample says as much and costs a twentieth
-    return float(rgb[::step, ::step].std(axis=(0, 1)).max()) < _BLANK_DEVIATION
+    sample = rgb[::step, ::step]  # channel by channel: over pixels of three NumPy takes four times as long
+    return max(float(sample[..., channel].std()) for channel in range(3)) < _BLANK_DEVIATION
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -111,7 +111,8 @@ def rim_is_lit(rgb: Rgb) -> bool:
     height, width = rgb.shape[:2]
     wide = max(1, round(0.04 * min(height, width)))
     sides = (rgb[:wide], rgb[-wide:], rgb[:, :wide], rgb[:, -wide:])
-    return float(np.median(np.concatenate([side[::2, ::2].reshape(-1, 3).max(1) for side in sides]))) > _LIT
+    red, green, blue = np.concatenate([side[::2, ::2].reshape(-1, 3) for side in sides]).T
+    return float(np.median(np.maximum(np.maximum(red, green), blue))) > _LIT
 
 
 def _edges(levels: Floats) -> tuple[Floats, Floats]:
