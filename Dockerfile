@@ -2,22 +2,24 @@
 # The bot in a small image that runs as nobody in particular, on a read-only root: see docs/OPERATING.md.
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/tumorscan
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils && python -m venv /opt/tumorscan
 WORKDIR /src
 # requirements-extras.lock has PostgreSQL, Dask and Sentry, too: docker build --build-arg LOCK=requirements-extras.lock .
 ARG LOCK=requirements.lock
 COPY requirements.lock requirements-extras.lock ./
-RUN /opt/tumorscan/bin/pip install --quiet --require-hashes -r ${LOCK}
+RUN /opt/tumorscan/bin/pip install --quiet --no-compile --require-hashes -r ${LOCK}
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY inference inference
 COPY reports reports
 COPY storage storage
-# Tests and type stubs of other packages, what trains models, and pip itself serve nobody here.
-RUN /opt/tumorscan/bin/pip install --quiet --no-deps --no-build-isolation . \
-    && find /opt/tumorscan -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
-    && find /opt/tumorscan \( -name '*.pyi' -o -name '*.pyx' -o -name '*.h' \) -delete \
-    && rm -rf /opt/tumorscan/lib/python3.13/site-packages/pip /opt/tumorscan/lib/python3.13/site-packages/inference/training
+COPY deploy/slim.py deploy/slim.py
+# What builds packages goes, pip itself among it. Then codecs of formats, data of languages and drivers of accelerators
+# that serve nobody here; the build ends there when a sample can't be read without them.
+RUN /opt/tumorscan/bin/pip install --quiet --no-compile --no-deps --no-build-isolation . \
+    && /opt/tumorscan/bin/pip uninstall --quiet --yes \
+        editables hatchling pathspec pluggy tomlkit trove-classifiers pip \
+    && /opt/tumorscan/bin/python deploy/slim.py /opt/tumorscan
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tumorscan \

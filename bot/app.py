@@ -16,6 +16,7 @@ from telegram.ext import Application, ContextTypes, Defaults
 from telegram.request import HTTPXRequest
 
 from bot.chat import menu
+from bot.chat.access import Permission, permission_of
 from bot.chat.context import BotApplication, BotContext, BotData, Services
 from bot.chat.languages import Languages, open_models
 from bot.delivery.background import running_in_background
@@ -339,7 +340,10 @@ async def _send_broadcasts(application: BotApplication, services: Services) -> N
         with suppress(TelegramError, StorageDownError):
             await broadcast.tell_end(bot, services, sent)
 
-    await services.broadcaster.run(bot, ended, alone=services.replica is None)
+    async def may_read(chat_id: int) -> bool:
+        return await permission_of(chat_id, services) is Permission.GRANTED
+
+    await services.broadcaster.run(bot, ended, may_read, alone=services.replica is None)
 
 
 async def _introduce(application: BotApplication, services: Services) -> None:

@@ -1,9 +1,24 @@
 """Messages to everybody: who has them already is kept, so that a killed process goes on where it was."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from storage.columns import names_of
 from storage.records import Broadcast
@@ -15,6 +30,16 @@ LEASE = timedelta(minutes=10)
 SENT, BLOCKED, FAILED = "sent", "blocked", "failed"
 _COLUMNS = tuple(BROADCASTS.c[name] for name in names_of(Broadcast))
 _ONE = BROADCASTS.c.id == bindparam("broadcast")
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Whom a broadcast is for: who may use the bot. Of these, whoever has blocked it or been blocked is left out."""
+
+    chats: frozenset[int] | None = None
+    """Chats that the settings name; None is everybody."""
+    invited: bool = False
+    """Whether those count, too, who were let in by an invitation."""
 
 
 class Broadcasts:
@@ -35,21 +60,23 @@ class Broadcasts:
 
         return Broadcast(*await self._sessions.write(keep))
 
-    async def audience(self) -> tuple[int, int]:
-        """How many would get a message now, and how many have blocked the bot or been blocked."""
-        row = await self._sessions.read(lambda at: at.execute(_AUDIENCE).one())
+    async def audience(self, readers: Readers) -> tuple[int, int]:
+        """How many would get a message now, and how many of the readers have blocked the bot or been blocked."""
+        audience = _audience(readers)
+        row = await self._sessions.read(lambda at: at.execute(audience).one())
         return int(row[0] or 0), int(row[1] or 0)
 
-    async def start(self, broadcast_id: int) -> Broadcast | None:
-        """Begin to send a draft to everybody who is there now; None when it is no draft (any more)."""
+    async def start(self, broadcast_id: int, readers: Readers) -> Broadcast | None:
+        """Begin to send a draft to the readers who are there now; None when it is no draft (any more)."""
+        audience, recipients = _audience(readers), _recipients_of(readers)
 
         def begin(at: Connection) -> Any:
             values = {"broadcast": broadcast_id}
             started = update(BROADCASTS).where(_ONE, BROADCASTS.c.state == "draft").values(state="sending")
             if at.execute(started, values).rowcount != 1:
                 return None
-            skipped = (at.execute(_AUDIENCE).one())[1] or 0
-            at.execute(_RECIPIENTS_OF, values)
+            skipped = (at.execute(audience).one())[1] or 0
+            at.execute(recipients, values)
             total = at.scalar(select(func.count()).where(RECIPIENTS.c.broadcast_id == broadcast_id)) or 0
             counts = {"recipients": total + skipped, "blocked": skipped}
             return at.execute(update(BROADCASTS).where(_ONE).values(**counts).returning(*_COLUMNS), values).one()
@@ -159,15 +186,28 @@ _IS_SHUT_OUT = (
     select(ACCESS.c.id).where(ACCESS.c.chat_id == PEOPLE.c.chat_id, ACCESS.c.blocked_at.is_not(None)).exists()
 )
 _IS_REACHED = and_(PEOPLE.c.blocked.is_(False), ~_IS_SHUT_OUT)
-_AUDIENCE = select(func.sum(case((_IS_REACHED, 1), else_=0)), func.sum(case((_IS_REACHED, 0), else_=1))).select_from(
-    PEOPLE
-)
-_RECIPIENTS_OF = insert(RECIPIENTS).from_select(
-    ["broadcast_id", "person_id", "state"],
-    select(bindparam("broadcast", type_=BROADCASTS.c.id.type), PEOPLE.c.id, literal("waiting"))
-    .where(_IS_REACHED)
-    .order_by(PEOPLE.c.id),
-)
+
+
+def _are(readers: Readers) -> ColumnElement[bool]:
+    """The condition that a person is one of these."""
+    if readers.chats is None:
+        return true()
+    named = PEOPLE.c.chat_id.in_(sorted(readers.chats))
+    was_invited = select(ACCESS.c.id).where(ACCESS.c.chat_id == PEOPLE.c.chat_id, ACCESS.c.invited_at.is_not(None))
+    return or_(named, was_invited.exists()) if readers.invited else named
+
+
+def _audience(readers: Readers) -> Any:
+    reached, left_out = (func.sum(case((_IS_REACHED, one), else_=1 - one)) for one in (1, 0))
+    return select(reached, left_out).select_from(PEOPLE).where(_are(readers))
+
+
+def _recipients_of(readers: Readers) -> Any:
+    people = select(bindparam("broadcast", type_=BROADCASTS.c.id.type), PEOPLE.c.id, literal("waiting"))
+    reached = people.where(_IS_REACHED, _are(readers)).order_by(PEOPLE.c.id)
+    return insert(RECIPIENTS).from_select(["broadcast_id", "person_id", "state"], reached)
+
+
 _NEWEST = select(*_COLUMNS).where(BROADCASTS.c.state != "draft").order_by(BROADCASTS.c.id.desc()).limit(1)
 _STATES = (
     select(RECIPIENTS.c.state, func.count())

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
 
 from sqlalchemy import BigInteger, Boolean, Double, Integer, String, false, text
 
@@ -26,6 +26,16 @@ class Person:
     """Minutes by which this person's clock is ahead of UTC; None until they said so."""
     forgets: Annotated[bool, Kept(Boolean, default=false())] = False
     """Whether this person wants scans to be deleted as soon as they are answered."""
+
+    @classmethod
+    def stranger(cls, chat_id: int, language: str) -> Self:
+        """Somebody of whom nothing is kept: no row has this id."""
+        return cls(0, chat_id, "", language, None, None, blocked=False, created_at=datetime.now(UTC))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the database has a row of this person."""
+        return self.id > 0
 
     @property
     def has_consented(self) -> bool:

@@ -1,9 +1,12 @@
-"""Who may use the bot, by the settings and by what the database knows of their chat."""
+"""Who may use the bot, by the settings and by what the database knows of their chat; nobody else is kept."""
 
 from enum import Enum
 
 from bot.chat.context import BotContext, Services
+from bot.settings import Settings
 from storage.access import Standing
+from storage.broadcasts import Readers
+from storage.records import Person
 
 
 class Permission(Enum):
@@ -29,6 +32,27 @@ async def permission_of(chat_id: int, services: Services) -> Permission:
     if settings.access == "allowlist":
         return Permission.NOT_LISTED
     return Permission.GRANTED if await access.of(chat_id) is Standing.INVITED else Permission.NOT_INVITED
+
+
+async def newcomer(chat_id: int, language: str, services: Services) -> Person:
+    """Somebody who was not known: registered when they may use the bot; else nothing is kept of them."""
+    if await permission_of(chat_id, services) is Permission.GRANTED:
+        return await register(chat_id, language, services)
+    return Person.stranger(chat_id, language)
+
+
+async def register(chat_id: int, language: str, services: Services) -> Person:
+    """Keep somebody new. Without the name: there is no leave to keep it yet, and no use for it."""
+    person = await services.database.people.register(chat_id, "", language)
+    await services.quota.take_over(chat_id, person.id)
+    return person
+
+
+def readers(settings: Settings) -> Readers:
+    """Who gets what is written to everybody: the same people, so that nobody hears from a bot that refused them."""
+    if settings.access == "open":
+        return Readers()
+    return Readers(frozenset({*settings.admin_ids, *settings.allowed_ids}), invited=settings.access == "invite")
 
 
 def contact_line(context: BotContext) -> str:

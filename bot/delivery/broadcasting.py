@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 Ended = Callable[[Broadcast], Awaitable[None]]
 """Tells whoever began a broadcast how it ended."""
+MayRead = Callable[[int], Awaitable[bool]]
+"""Whether a chat may (still) use the bot."""
 
 
 class Broadcaster:
@@ -44,14 +46,14 @@ class Broadcaster:
         """Something was begun: do not wait for the next look."""
         self._news.set()
 
-    async def run(self, bot: ExtBot[Guarantee], ended: Ended, *, alone: bool) -> None:
+    async def run(self, bot: ExtBot[Guarantee], ended: Ended, may_read: MayRead, *, alone: bool) -> None:
         """Send whatever is under way, until cancelled. ``alone``: no other process sends from this database."""
         priority.set(Priority.GROUP)
         if alone:
             await self._storage.persist(self._broadcasts.resume)
         while True:
             self._news.clear()
-            await asyncio.gather(*(self._send_all(bot, ended) for _ in range(SENDERS)))
+            await asyncio.gather(*(self._send_all(bot, ended, may_read) for _ in range(SENDERS)))
             for broadcast in await self._storage.persist(self._broadcasts.end_idle):
                 await ended(broadcast)
             try:
@@ -60,11 +62,11 @@ class Broadcaster:
             except TimeoutError:
                 continue
 
-    async def _send_all(self, bot: ExtBot[Guarantee], ended: Ended) -> None:
+    async def _send_all(self, bot: ExtBot[Guarantee], ended: Ended, may_read: MayRead) -> None:
         failures = 0
         while (taken := await self._storage.persist(self._broadcasts.take)) is not None:
             recipient, chat_id, text = taken
-            state = await self._send(bot, chat_id, text)
+            state = await self._send(bot, chat_id, text, may_read)
             broadcast = await self._settle(recipient, state)
             if broadcast is not None:
                 await ended(broadcast)
@@ -78,8 +80,10 @@ class Broadcaster:
         ended: Broadcast | None = await self._storage.persist(lambda: self._broadcasts.settle(recipient, state))
         return ended
 
-    async def _send(self, bot: ExtBot[Guarantee], chat_id: int, text: str) -> str | None:
+    async def _send(self, bot: ExtBot[Guarantee], chat_id: int, text: str, may_read: MayRead) -> str | None:
         """What became of it; None when it is not the chat's fault, so that it is tried again later."""
+        if not await self._storage.persist(lambda: may_read(chat_id)):  # blocked, or shut out, since it began
+            return BLOCKED
         try:
             await bot.send_message(chat_id, html.escape(text, quote=False))
         except Forbidden:

@@ -36,5 +36,5 @@ async def expire(database: Database, kept: timedelta) -> int:
     scans = await database.retention.expire(now - kept)
     await database.inbox.prune(now - min(kept, DONE_KEPT), now - min(kept, DEAD_KEPT))
     if scans:
-        _log.info("RETENTION_DAYS: %d scans were old and are deleted", scans)
+        _log.info("RETENTION_DAYS: deleted because of their age: %s", f"{scans} scan{'s' * (scans != 1)}")
     return scans

@@ -6,6 +6,7 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
+from bot.chat.access import readers
 from bot.chat.context import BotContext, Services
 from bot.chat.keyboards import Action, button, grid, says
 from bot.chat.texts import Texts
@@ -33,7 +34,7 @@ async def broadcast(update: Update, context: BotContext) -> None:
         await _tell_last(context)
         return
     draft = await context.database.broadcasts.draft(words[0], context.person.chat_id)
-    reached, skipped = await context.database.broadcasts.audience()
+    reached, skipped = await context.database.broadcasts.audience(readers(context.services.settings))
     await context.send(html.escape(draft.text, quote=False))
     buttons = grid(
         (button(context.texts.plain("button.send_broadcast"), Action.SEND_BROADCAST, str(draft.id)),),
@@ -45,7 +46,7 @@ async def broadcast(update: Update, context: BotContext) -> None:
 @for_admins
 async def send(_: Update, context: BotContext) -> None:
     """Begin to send it; a second press finds that it has begun."""
-    started = await context.database.broadcasts.start(int(context.argument))
+    started = await context.database.broadcasts.start(int(context.argument), readers(context.services.settings))
     if started is None:
         await context.replace(context.texts("broadcast.gone"))
         return

@@ -4,7 +4,7 @@ import re
 
 from telegram import Update
 
-from bot.chat.access import Permission, contact_line, permission_of
+from bot.chat.access import Permission, contact_line, permission_of, register
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action
 from bot.delivery.raw_update import brings_picture, message_of
@@ -65,7 +65,11 @@ async def _may_all_the_same(update: Update, context: BotContext, permission: Per
     command, code = typed[1].lower(), typed[2]
     if command != "start" or not code or permission is not Permission.NOT_INVITED:
         return command in WAYS_OUT
-    return await context.database.access.redeem(context.person.chat_id, code)
+    if not await context.database.access.redeem(context.person.chat_id, code):
+        return False
+    if not context.person.is_kept:
+        context.know(await register(context.person.chat_id, context.person.language, context.services))
+    return True
 
 
 async def _turn_away(update: Update, context: BotContext, permission: Permission) -> None:

@@ -13,6 +13,7 @@ from telegram.error import TelegramError
 from telegram.ext import ApplicationHandlerStop, BaseHandler, TypeHandler
 
 from bot.chat import menu
+from bot.chat.access import newcomer
 from bot.chat.context import BotContext
 from bot.chat.keyboards import language_buttons, parse
 from bot.delivery.raw_update import brings_picture, message_of
@@ -106,14 +107,12 @@ async def _answer_press(query: CallbackQuery, context: BotContext) -> None:
 
 
 async def _person(update: Update, user: User, chat_id: int, context: BotContext) -> Person:
-    """Who writes; somebody new is registered, somebody who had blocked the bot is back."""
+    """Who writes; somebody new who may use the bot is registered, somebody who had blocked the bot is back."""
     people = context.database.people
     person = await people.get(chat_id)
     if person is None:
-        # Without the name: there is no leave to keep it yet, and no use for it.
         language = context.services.languages.of(user.language_code)
-        person = await people.register(chat_id, "", language.code)
-        await context.services.quota.take_over(chat_id, person.id)
+        person = await newcomer(chat_id, language.code, context.services)
         if chat_id in context.services.settings.admin_ids:
             await menu.show_menu(context.bot, chat_id, language.texts, admin=True)
         await _greet(user, person, context)

@@ -5,6 +5,7 @@ from typing import Any
 from telegram import Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler
 
+from bot.chat.access import register
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, language_buttons, says
 from bot.chat.languages import Language
@@ -41,5 +42,9 @@ async def chosen(_: Update, context: BotContext) -> None:
 
 async def speak(context: BotContext, language: Language) -> None:
     """Answer in this language from now on; the menu of this chat follows, whatever language Telegram itself is in."""
-    context.know(await context.database.people.set_language(context.person.chat_id, language.code))
-    await show_menu(context.bot, context.person.chat_id, language.texts, admin=context.is_admin)
+    chat_id = context.person.chat_id
+    if context.person.is_kept:
+        context.know(await context.database.people.set_language(chat_id, language.code))
+    else:  # whoever may not use the bot is kept for this wish alone
+        context.know(await register(chat_id, language.code, context.services))
+    await show_menu(context.bot, chat_id, language.texts, admin=context.is_admin)

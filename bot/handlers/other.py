@@ -27,7 +27,7 @@ def handlers() -> list[BaseHandler[Any, BotContext, Any]]:
 
 async def note_blocking(update: Update, context: BotContext) -> None:
     """Remember that a person blocked the bot, or let it in again."""
-    if change := update.my_chat_member:
+    if (change := update.my_chat_member) and context.person.is_kept:
         blocked = change.new_chat_member.status in (change.new_chat_member.BANNED, change.new_chat_member.LEFT)
         await context.database.people.set_blocked(context.person.chat_id, blocked=blocked)
 

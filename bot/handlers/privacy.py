@@ -82,7 +82,8 @@ async def withdraw(_: Update, context: BotContext) -> None:
     """Take the consent back: no further picture is read; what is kept stays until it is deleted."""
     chat_id = context.person.chat_id
     await context.database.inbox.drop(chat_id, *context.services.chat_queues.cancel(chat_id))
-    await context.database.people.withdraw_consent(chat_id)
+    if context.person.is_kept:
+        await context.database.people.withdraw_consent(chat_id)
     delete = button(context.texts.plain("button.delete_all"), Action.ASK_DELETE_ALL)
     await context.replace(context.texts("consent.withdrawn"), grid((delete,)))
 

@@ -27,6 +27,14 @@ def written(text: str, by: int = ANNA, number: int = 1) -> dict[str, Any]:
     return said(text, at=chat(by), by=by, number=number)
 
 
+def gone(chat_id: int) -> dict[str, Any]:
+    """Telegram's note that somebody has blocked the bot."""
+    bot = {"id": 7, "is_bot": True, "first_name": "Bot"}
+    old, new = {"user": bot, "status": "member"}, {"user": bot, "status": "kicked", "until_date": 0}
+    person = {"id": chat_id, "is_bot": False, "first_name": "Anna"}
+    return {"chat": chat(chat_id), "from": person, "date": 1, "old_chat_member": old, "new_chat_member": new}
+
+
 @pytest.fixture
 async def club(tmp_path: Path) -> AsyncIterator[Stage]:
     """A bot for invited people, with an administrator."""
@@ -53,9 +61,24 @@ async def test_who_may_not_use_it_gets_one_sentence_and_nothing_is_fetched(
         assert len(await stage.answers(*album)) == 1
         assert not [endpoint for endpoint, _ in stage.requests if endpoint == "getFile"]
         assert await stage.services.database.inbox.awaiting_consent(ANNA) == 0
-        person = await stage.services.database.people.get(ANNA)
+        assert await stage.services.database.people.get(ANNA) is None, "nothing is kept of whoever is refused"
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["invite", "allowlist"])
+async def test_way_out_of_the_refused_keeps_at_most_their_language(tmp_path: Path, mode: dict[str, Any]) -> None:
+    async with on_stage(tmp_path, **mode) as stage:
+        people = stage.services.database.people
+        for way in (written("/privacy"), written("/export"), written("/delete"), written("/language")):
+            assert "I am here for" not in (await stage.answers(way))[0]
+        for press in ("withdraw", "delete-all", "export"):
+            assert "I am here for" not in (await stage.answers(pressed(press)))[0]
+        await stage.handle(stage.an_update(my_chat_member=gone(ANNA)))
+        assert await people.get(ANNA) is None
+        await stage.answers(pressed("language:de"))
+        assert "Ich bin" in (await stage.answers(written("hello")))[0]
+        person = await people.get(ANNA)
         assert person is not None
-        assert not person.has_consented
+        assert person.language == "de"
 
 
 @pytest.mark.parametrize("mode", [*MODES, {"blocked": True}], ids=["invite", "allowlist", "blocked"])

@@ -3,17 +3,20 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from bot.chat.access import Permission, permission_of
 from bot.delivery.background import running_in_background
 from bot.handlers.broadcast import tell_end
 from bot.sandbox import Person, Sandbox
 from bot.settings import Settings
 from inference.workers.local import LocalExecutor
+from storage.broadcasts import Readers
 from storage.records import Broadcast
 from tests import pictures
 from tests.bench.broadcast import broadcast as send_to_many
@@ -56,7 +59,10 @@ async def all_sent(stage: Stage) -> None:
         await tell_end(stage.application.bot, stage.services, broadcast)
         told.set()
 
-    sending = stage.services.broadcaster.run(stage.application.bot, ended, alone=True)
+    async def may_read(chat_id: int) -> bool:
+        return await permission_of(chat_id, stage.services) is Permission.GRANTED
+
+    sending = stage.services.broadcaster.run(stage.application.bot, ended, may_read, alone=True)
     async with asyncio.timeout(60), running_in_background(sending):
         await told.wait()
 
@@ -91,12 +97,33 @@ async def test_of_crowd_half_of_whom_blocked_bot_others_are_told(tmp_path: Path)
         people, broadcasts = stage.services.database.people, stage.services.database.broadcasts
         for chat_id in (ADMIN, *range(CROWD + 1, CROWD + 201)):
             await people.register(chat_id, "", "en")
-        await broadcasts.start((await broadcasts.draft("Hello", ADMIN)).id)
+        await broadcasts.start((await broadcasts.draft("Hello", ADMIN)).id, Readers())
         await all_sent(stage)
         told = [chat_id or 0 for chat_id, text in stage.told if text == "Hello"]
         assert sorted(told) == [ADMIN, *range(CROWD + 2, CROWD + 201, 2)]
         assert "Sent: 101. Left out, since they blocked me or are blocked: 100." in stage.told[-1][1]
-        assert await broadcasts.audience() == (101, 100)
+        assert await broadcasts.audience(Readers()) == (101, 100)
+
+
+async def test_who_was_refused_gets_no_broadcast(tmp_path: Path) -> None:
+    """Those of the time when the bot was open to all; and whoever is shut out after it has begun."""
+    async with on_stage(tmp_path, admin_ids=str(ADMIN), access="invite") as stage:
+        people, access = stage.services.database.people, stage.services.database.access
+        for chat_id in (ADMIN, ANNA, BORIS, CARLA):
+            await people.register(chat_id, "", "en")
+        invitation = await access.invite(2, datetime.now(UTC) + timedelta(days=1))
+        for invited in (ANNA, BORIS):
+            await access.redeem(invited, invitation.code)
+        shown, question = await stage.answers(written(f"/broadcast {WORDS}"), to=ADMIN)
+        assert "what 3 people would get" in question
+        folder = Path(stage.services.settings.database_url.partition("///")[2]).parent
+        number = int(rows(folder, "SELECT max(id) FROM broadcasts")[0][0])
+        await stage.handle(stage.an_update(**pressed(f"send-broadcast:{number}", ADMIN, ADMIN)))
+        await access.block(BORIS)
+        before = len(stage.told)
+        await all_sent(stage)
+        assert [chat_id for chat_id, text in stage.told[before:] if text == shown] == [ADMIN, ANNA]
+        assert "Sent: 2. Left out, since they blocked me or are blocked: 1." in stage.told[-1][1]
 
 
 async def test_a_draft_that_was_dropped_goes_to_nobody(stage: Stage) -> None:

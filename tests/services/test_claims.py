@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import column, func, select, table, update
 
 from storage import Database, ReceivedUpdate
+from storage.broadcasts import Readers
 from storage.claims import MOST_ADOPTED
 from storage.replicas import DEAD_AFTER, GONE_AFTER, Identity, OtherReplicaError, ReplicaConnections
 from storage.schema import REPLICAS
@@ -255,7 +256,7 @@ async def test_recipients_of_a_dead_replica_wait_again(first: Database, second: 
     for number in range(3):
         await first.people.register(number + 1, "", "en")
     draft = await first.broadcasts.draft("hello", 1)
-    await first.broadcasts.start(draft.id)
+    await first.broadcasts.start(draft.id, Readers())
     one = await first.broadcasts.take()
     two = await second.broadcasts.take()
     assert one is not None

@@ -66,6 +66,17 @@ def test_grey_tiffs_of_every_form_show_the_same(data: bytes) -> None:
     assert difference(data, BRAIN) < 5
 
 
+@pytest.mark.parametrize(
+    ("compression", "options"),
+    [(name, {}) for name in ("lzw", "packbits", "deflate", "lzma", "zstd", "png", "jpegxr")]
+    + [("jpegxl", {"lossless": True}), ("webp", {"lossless": True}), ("jpeg", {"level": 98})],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_tiff_of_every_compression_is_read(compression: str, options: dict[str, Any]) -> None:
+    data = tiff(SMEAR, photometric="rgb", compression=compression, compressionargs=dict(options))
+    assert difference(data, SMEAR) < (2 if compression == "jpeg" else 1e-9)  # it keeps colours at half their size
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("shift", [0, 4, 8])
 def test_deep_colours_keep_their_hue(planar: str, shift: int) -> None:

@@ -132,7 +132,10 @@ NAMES = {
     "NotoSerifTibetan": "བསྟན་འཛིན་རྒྱ་མཚོ",
     "NotoSansThaana": "އިބްރާހިމް މުޙައްމަދު",
 }
-RARE = {"TELUGU SIGN NUKTA", "TELUGU LETTER NAKAARA POLLU", "KANNADA LETTER NAKAARA POLLU"}
+RARE = {
+    "TELUGU SIGN NUKTA", "TELUGU LETTER NAKAARA POLLU", "KANNADA LETTER NAKAARA POLLU",
+    "KANNADA SIGN COMBINING ANUSVARA ABOVE RIGHT",  # Python 3.13 knows it
+}  # fmt: skip
 """Younger than the font and in no living spelling; they are drawn as the placeholder."""
 
 
