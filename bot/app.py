@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ CONNECTIONS = 64
 UNTIL_OPEN = Backoff(0.5, 10.0)
 """Before a database that is full or locked at the start is tried again."""
 UNTIL_SETTLED = 2.0
-"""Seconds after which the start is over, and what is not needed at once may take the processor."""
+"""Seconds after which the start is over, and one thing that is not needed at once may take the processor."""
 
 
 _log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ async def _start_in_background(executor: Executor, shutdown: Shutdown) -> None:
 
 def build(settings: Settings, services: Services) -> BotApplication:
     """The application with all its handlers, not yet started."""
-    tls = create_ssl_context()  # reads all certificates of the world's authorities, so both share it
+    tls = _tls()
     application: BotApplication = (
         Application.builder()
         .token(settings.require_token())
@@ -206,6 +207,12 @@ def build(settings: Settings, services: Services) -> BotApplication:
         application.add_handlers(gatekeeper.behind_gatekeeper(subject.handlers()))
     application.add_error_handler(errors.on_error)
     return application
+
+
+@cache
+def _tls() -> SSLContext:
+    """Read once: all certificates of the world's authorities."""
+    return create_ssl_context()
 
 
 def _requests(tls: SSLContext, **options: Any) -> HTTPXRequest:
@@ -309,9 +316,12 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
 
 
 async def _warm_up(services: Services) -> None:
-    """What the first question would have to wait for is made once those are answered who wrote before the start."""
-    await asyncio.sleep(UNTIL_SETTLED)
+    """What the first question would have to wait for is made once those are answered who wrote before the start.
+
+    One language at a time: together they would keep a core from pictures for seconds.
+    """
     for spoken in services.languages.values():
+        await asyncio.sleep(UNTIL_SETTLED)
         await asyncio.to_thread(spoken.knowledge.warm_up)
 
 
