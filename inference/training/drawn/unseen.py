@@ -63,7 +63,13 @@ KINDS: Final[dict[str, Kind]] = {
 
 def draw_all(seed: int = 11) -> Iterator[tuple[str, Rgb]]:
     """``OF_EACH`` pictures of every kind with its name; always the same for a seed."""
-    for name, kind in KINDS.items():
-        rng = np.random.default_rng([seed, crc32(name.encode())])
-        for _ in range(OF_EACH):
-            yield name, stored(kind(rng, palette(rng)), rng)
+    for name in KINDS:
+        for picture in draw(name, seed):
+            yield name, picture
+
+
+def draw(name: str, seed: int = 11) -> Iterator[Rgb]:
+    """``OF_EACH`` pictures of one kind, the same as among all."""
+    rng = np.random.default_rng([seed, crc32(name.encode())])
+    for _ in range(OF_EACH):
+        yield stored(KINDS[name](rng, palette(rng)), rng)

@@ -186,24 +186,26 @@ def _levelled(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], counted:
     """The same strengths with the offsets of tumours and findings and the temperature of the least log loss."""
     roles = np.array([[c.role == role for role in ROLES] for c in recipe.classes], np.float64)
     targets = recipe.targets()[labels].astype(np.float64) @ roles
-    plain = mixed(recipe, scores, weights)
+    # Classes first, pictures second: this is added up ten thousands of times, over few classes and many pictures.
+    plain, targets = (np.ascontiguousarray(of.T) for of in (mixed(recipe, scores, weights), targets))
 
     def loss(x: Floats) -> tuple[float, Floats]:
-        logits = (plain + roles @ np.array([x[0], x[1], 0.0])) / np.exp(x[2])
-        chances = softmax(logits)
-        by_role = (chances @ roles).clip(1e-9)
-        slopes = counted[:, None] * chances * (1 - (targets / by_role) @ roles.T)
-        offsets = (slopes @ roles).sum(0)[:2] / np.exp(x[2])
-        value = -(counted * (targets * np.log(by_role)).sum(1)).sum()
+        logits = (plain + (roles @ np.array([x[0], x[1], 0.0]))[:, None]) / np.exp(x[2])
+        told = softmax(logits, axis=0)
+        by_role = (roles.T @ told).clip(1e-9)
+        slopes = counted * told * (1 - roles @ (targets / by_role))
+        offsets = (roles.T @ slopes).sum(1)[:2] / np.exp(x[2])
+        value = -(counted * (targets * np.log(by_role)).sum(0)).sum()
         return float(value), np.append(offsets, -(slopes * logits).sum())
 
     x = minimize(loss, np.array([0.0, 0.0, 0.3]), jac=True, method="L-BFGS-B").x
     return replace(weights, offset=roles @ np.array([x[0], x[1], 0.0]), temperature=float(np.exp(x[2])))
 
 
-def softmax(logits: Floats) -> Floats:
-    """Probabilities [N, K]."""
-    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)))
+def softmax(logits: Floats, axis: int = 1) -> Floats:
+    """Probabilities in the shape of ``logits``, together 1 along the classes' ``axis``."""
+    weights = np.exp(logits - logits.max(axis, keepdims=True))
+    return np.asarray(weights / weights.sum(axis, keepdims=True))
 
 
 def _kind_weight(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], weights: Weights) -> float:
