@@ -6,9 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE := .venv/.serve-installed
 CHECK := .venv/.check-installed
 DEV := .venv/.dev-installed
-# A file's tests stay together: what they share, a trained model for one, is made once. One process more than two cores:
-# a third of the tests' time is waiting, for a killed worker's successor or the next poll.
-TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# A file's tests stay together: what they share, a trained model for one, is made once. One process more than two cores
+# where a third of the time is waiting, for a killed worker's successor or the next poll; a training waits for nothing.
+TESTS := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 # Said before anything is installed: pip's own answer to a wrong Python is a wall of text after half a minute.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -38,10 +38,10 @@ run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TEL
 	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
 
 test: $(DEV) lint ## lint, type-check and run every test
-	$(TESTS)
+	$(TESTS) -n 3 --without-training && told=0 || told=$$?; $(TESTS) -n 2 --training-alone && exit $$told
 
 check: lint ## lint, types and the tests that need neither TensorFlow nor JAX (which it does not install)
-	$(TESTS) --without-training
+	$(TESTS) -n 3 --without-training
 
 lint: $(CHECK) ## ruff, mypy strict and the arrows between the packages
 	$(BIN)/ruff format --check .

@@ -1,16 +1,32 @@
 """What every test may ask for, and which tests ``make check`` leaves out."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+# Processes side by side are the parallelism: the threads of BLAS and of TensorFlow in each would only wait for one
+# another, and burn time meanwhile. Before NumPy is imported. (Workers get nothing of this: see ``fork_server``.)
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
 NEED_TRAINING = tuple(
-    TESTS / path for path in ("unit/training", "unit/inference/test_backends.py", "integration/test_third_organ.py")
+    TESTS / path
+    for path in (
+        "unit/training",
+        "unit/inference/test_backends.py",
+        "unit/inference/test_lesion_net.py",
+        "integration/test_third_organ.py",
+    )
 )
-"""Tests that import TensorFlow, JAX or scikit-learn, which serving does without."""
+"""Tests that import TensorFlow, JAX or scikit-learn, which serving does without.
+
+``make test`` gives them processes of their own: one that holds TensorFlow takes many times as long to fork, and every
+picture of a rare format is decoded in a fork.
+"""
 FIRST = tuple(
     TESTS / path
     for path in ("integration/test_third_organ.py", "unit/training", "services", "integration", "unit/inference")
@@ -20,17 +36,29 @@ FIRST = tuple(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without-training", action="store_true", help="leave out the tests that need the extra 'train'")
+    parser.addoption("--training-alone", action="store_true", help="run the tests that need the extra 'train' alone")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     if not config.getoption("--without-training"):
         return None
     left_out = ", ".join(str(path.relative_to(PROJECT)) for path in NEED_TRAINING)
-    return f"left out (they need TensorFlow and JAX; make test runs them): {left_out}"
+    return f"left out (they need TensorFlow and JAX; make test runs them by themselves): {left_out}"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if config.getoption("--training-alone"):
+        needs = any(
+            collection_path.is_relative_to(path) or path.is_relative_to(collection_path) for path in NEED_TRAINING
+        )
+        return None if needs else True
     return True if config.getoption("--without-training") and collection_path in NEED_TRAINING else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Hold NEED_TRAINING against what was imported."""
+    if session.config.getoption("--without-training") and "keras" in sys.modules:
+        raise pytest.UsageError("a test that tests/conftest.py does not name under NEED_TRAINING imports Keras")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def brain_array(side: int = 320, *, tumour: bool = True, seed: int = 1) -> NDArr
     return np.clip(picture + grain, 0, 1).astype(np.float32)
 
 
+@lru_cache(32)
 def brain(side: int = 320, *, tumour: bool = True, seed: int = 1, kind: str = "JPEG") -> bytes:
     """Encode a brain-like slice in grey."""
     return encode(Image.fromarray((brain_array(side, tumour=tumour, seed=seed) * 255).astype(np.uint8)), kind)
@@ -72,11 +74,13 @@ def smear_image(width: int = 400, height: int = 300, *, blasts: bool = True, see
     return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 
+@lru_cache(32)
 def smear(width: int = 400, height: int = 300, *, blasts: bool = True, seed: int = 1) -> bytes:
     """Encode a smear-like field."""
     return encode(smear_image(width, height, blasts=blasts, seed=seed), quality=92)
 
 
+@lru_cache(32)
 def cat(side: int = 400) -> bytes:
     """Draw a ginger cat on a blue sofa."""
     image = Image.new("RGB", (side, side), (70, 110, 170))
@@ -106,6 +110,7 @@ def cat(side: int = 400) -> bytes:
     return encode(_grainy(image, 6), quality=90)
 
 
+@lru_cache(32)
 def screenshot(width: int = 720, height: int = 1280) -> bytes:
     """Draw a phone screen with a chat on it."""
     image = Image.new("RGB", (width, height), (236, 240, 243))
@@ -128,6 +133,7 @@ def screenshot(width: int = 720, height: int = 1280) -> bytes:
     return encode(image, "PNG")
 
 
+@lru_cache(32)
 def chest_xray(side: int = 400, seed: int = 1) -> bytes:
     """Draw a chest-X-ray-like picture: two dark lungs with ribs, a bright heart and spine."""
     random = np.random.default_rng(seed)
@@ -145,6 +151,7 @@ def chest_xray(side: int = 400, seed: int = 1) -> bytes:
     return encode(Image.fromarray((np.clip(_blur(picture.astype(np.float32), 2), 0, 1) * 255).astype(np.uint8)))
 
 
+@lru_cache(32)
 def photo(width: int = 1280, height: int = 960, *, tumour: bool = True) -> bytes:
     """Encode a brain-like slice as a chat sends it: a large colour JPEG with black bars."""
     slice_ = Image.fromarray((brain_array(640, tumour=tumour) * 255).astype(np.uint8)).resize((height, height))
@@ -189,6 +196,7 @@ def huge_png(side: int = 20_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
+@lru_cache(32)
 def largest_png() -> bytes:
     """Encode RGBA with as many pixels as may be decoded: the most memory that one picture can ask for."""
     tile = Image.fromarray((brain_array(300) * 255).astype(np.uint8)).convert("RGBA")

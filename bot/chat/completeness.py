@@ -60,14 +60,13 @@ def _difference(own: Any, model: Any, key: str, place: str, locale: Locale) -> I
         if own != model:
             yield f"{place} must stay {model!r}"
     elif isinstance(model, str) or (is_plural(model) and "." in place):
-        if isinstance(own, str) and own.strip():
-            values = _values(model)
-            if values or "{" in own or "}" in own or "<" in own:  # else there is nothing to compare: most texts
-                yield from _filled(own, values, _tags(model), place, required=values)
-        elif isinstance(own, Mapping):
+        if isinstance(own, Mapping):
             yield from _plural(own, model, place, locale)
-        else:
+            return
+        if not isinstance(own, str) or not own.strip():
             yield f"{place} must be a text"
+        else:
+            yield from _filled(own, _values(model), _tags(model), place, required=_values(model))
     elif isinstance(model, Mapping):
         if isinstance(own, Mapping):
             yield from _differences(own, model, place, locale)
@@ -126,7 +125,7 @@ def _plural(own: Mapping[str, Any], model: Any, place: str, locale: Locale) -> I
 
 @cache
 def _plural_forms(locale: Locale) -> frozenset[str]:
-    return frozenset(map(locale.plural_form, range(_EXAMPLES)))
+    return frozenset(locale.plural_form(number) for number in range(_EXAMPLES))
 
 
 def _filled(
@@ -162,12 +161,16 @@ def _too_long(texts: Texts) -> Iterator[str]:
                 yield f"{key} is {len(text)} characters long: Telegram takes {limit:d}"
 
 
+def _texts(model: Any) -> list[str]:
+    return [model] if isinstance(model, str) else list(model.values())
+
+
 def _values(model: Any) -> frozenset[str]:
-    return _values_of(model) if isinstance(model, str) else frozenset().union(*map(_values_of, model.values()))
+    return frozenset().union(*map(_values_of, _texts(model)))
 
 
 def _tags(model: Any) -> frozenset[str]:
-    return _tags_of(model) if isinstance(model, str) else frozenset().union(*map(_tags_of, model.values()))
+    return frozenset().union(*map(_tags_of, _texts(model)))
 
 
 # Those of the default language are asked for once for every other one.

@@ -4,7 +4,6 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from functools import lru_cache
 from string import Formatter
 from typing import Any, Self, TypeAlias
 
@@ -106,7 +105,7 @@ class Texts:
 
     def percent(self, share: float) -> str:
         """A probability without claiming certainty: nothing is 0 % or 100 %."""
-        bounded = _percent(min(max(share, 0.01), 0.99), self.locale)
+        bounded = format_percent(min(max(share, 0.01), 0.99), locale=self.locale)
         return f"<{bounded}" if share < 0.01 else f">{bounded}" if share > 0.99 else bounded
 
     def _fill(self, key: str, values: Mapping[str, object], *, escape: bool) -> str:
@@ -127,12 +126,6 @@ class Texts:
             return template.format_map(values)
         except KeyError as missing:
             raise TextError(f"{key}: {missing} is missing in {self.language}/{FILE} or among the values") from None
-
-
-@lru_cache(maxsize=4096)
-def _percent(share: float, locale: Locale) -> str:
-    """Most shares that a scan tells are its model's card's, the same each time, and Babel takes 50 µs for one."""
-    return format_percent(share, locale=locale)
 
 
 def locale_of(folder: Folder) -> Locale:

@@ -5,7 +5,6 @@ import json
 import zipfile
 from typing import Any
 
-import jsonschema
 import pytest
 
 from bot.sandbox import Message, Person, Sandbox
@@ -28,6 +27,8 @@ async def opened(person: Person, message: Message) -> zipfile.ZipFile:
 
 def told(archive: zipfile.ZipFile) -> Any:
     """What the JSON says, held against the schema that lies beside it."""
+    import jsonschema  # takes seconds, and every process that collects tests comes by here
+
     said = json.loads(archive.read("scans.json"))
     jsonschema.validate(said, json.loads(archive.read("scans.schema.json")), jsonschema.Draft202012Validator)
     return said

@@ -44,9 +44,8 @@ async def test_compare_shows_dates_and_names_what_it_cannot_tell(two_scans: Pers
     assert picture.height > 900
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
+async def test_what_can_not_be_done_is_said_in_one_sentence(two_scans: Person) -> None:
+    for typed, said in (
         ("/compare 1", "Write the numbers of two"),
         ("/compare 1 99999", "can't find scan 99999"),
         ("/compare 1 1", "Write the numbers of two"),
@@ -62,12 +61,10 @@ async def test_compare_shows_dates_and_names_what_it_cannot_tell(two_scans: Pers
         ("/rename 99 Anna", "can't find that scan"),
         ("/rename 1 \u202e\u200b", "Write the number of a scan"),
         ("/history nobody", "None of your scans"),
-    ],
-)
-async def test_what_can_not_be_done_is_said_in_one_sentence(two_scans: Person, typed: str, said: str) -> None:
-    answer = await answer_to(two_scans, typed)
-    assert said in answer.text
-    assert answer.file is None
+    ):
+        answer = await answer_to(two_scans, typed)
+        assert said in answer.text, typed
+        assert answer.file is None, typed
 
 
 async def test_scan_is_renamed_found_and_reported_by_its_name(bot: RunningBot, two_scans: Person) -> None:
@@ -79,18 +76,18 @@ async def test_scan_is_renamed_found_and_reported_by_its_name(bot: RunningBot, t
     assert "Scans with “a” in the name (1)" in (await answer_to(two_scans, "/history a")).text
 
 
-@pytest.mark.parametrize("label", ODD_LABELS.values(), ids=ODD_LABELS)
-async def test_an_odd_label_does_no_harm(bot: RunningBot, two_scans: Person, label: str) -> None:
-    named = await answer_to(two_scans, f"/rename 1 {label}".encode("utf-8", "replace").decode()[:4096])
-    assert "is now named" in named.text
-    kept = next(scan.patient_label for scan in await scans_of(bot, two_scans) if scan.number == 1)
-    assert kept
-    assert len(kept) <= MAX_LABEL
-    assert not set(kept) & set("\u202e\u202c\x00\ud83e")
-    assert (await answer_to(two_scans, "/history")).labels[1].startswith("Scan 1: ")
-    for command in (f"/history {kept}", f"/report {kept}", "/compare"):
-        await two_scans.send_text(command)
-        await two_scans.wait_for(lambda message: "Scan" in message.text or "scan" in message.text, timeout=60)
+async def test_an_odd_label_does_no_harm(bot: RunningBot, two_scans: Person) -> None:
+    for kind, label in ODD_LABELS.items():
+        named = await answer_to(two_scans, f"/rename 1 {label}".encode("utf-8", "replace").decode()[:4096])
+        assert "is now named" in named.text, kind
+        kept = next(scan.patient_label for scan in await scans_of(bot, two_scans) if scan.number == 1)
+        assert kept, kind
+        assert len(kept) <= MAX_LABEL, kind
+        assert not set(kept) & set("\u202e\u202c\x00\ud83e"), kind
+        assert (await answer_to(two_scans, "/history")).labels[1].startswith("Scan 1: "), kind
+        for command in (f"/history {kept}", f"/report {kept}", "/compare"):
+            await two_scans.send_text(command)
+            await two_scans.wait_for(lambda message: "Scan" in message.text or "scan" in message.text, timeout=60)
 
 
 async def test_the_table_holds_every_scan_and_no_formula(two_scans: Person) -> None:
@@ -166,16 +163,17 @@ async def test_two_taps_on_yes_delete_once_and_say_so(sandbox: Sandbox, bot: Run
     assert await scans_of(bot, two_scans) == (second,)
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
+async def heard(person: Person, typed: str, said: str) -> Message:
+    await person.send_text(typed)
+    return await person.wait_for(lambda message: said in message.text, timeout=60)
+
+
+async def test_a_command_in_words_does_the_thing(two_scans: Person) -> None:
+    for typed, said in (
         ("send me the report again", "Your report on scan 2"),
         ("delete my pictures", "Delete all that I keep about you"),
         ("change the language", "Which language shall I speak?"),
         ("show my history", "Your scans (2)"),
         ("I want to export my data", "Your copy, file 1"),
-    ],
-)
-async def test_a_command_in_words_does_the_thing(two_scans: Person, typed: str, said: str) -> None:
-    await two_scans.send_text(typed)
-    await two_scans.wait_for(lambda message: said in message.text, timeout=60)
+    ):
+        await heard(two_scans, typed, said)
