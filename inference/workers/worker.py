@@ -1,5 +1,6 @@
 """What runs inside a worker process: its limits, its models, its jobs. ``inference.workers.fork_server`` forks it."""
 
+import ctypes
 import os
 import resource
 import select
@@ -41,6 +42,9 @@ KEEPS: Final[Mapping[BackendName, int]] = {"litert": 48 << 20, "tensorflow": 512
 """Bytes that a worker may hold after a job beyond those that it had when it was ready. What decoders and libraries
 keep adds up from file to file, and the largest file needs 240 MiB on top of it: the peak of a job says nothing of
 that, for most of it is given back. What TensorFlow may keep is a guess."""
+_MAPS: Final = Path("/proc/self/maps")
+_DONT_NEED: Final = 4
+"""MADV_DONTNEED (asm-generic/mman-common.h)."""
 _CODE_LINES: Final = 30
 """Lines of a traceback that are told, the innermost ones."""
 
@@ -138,6 +142,23 @@ def _initialise(settings: WorkerSettings) -> None:
     budget.enforce()
     _analyser = Analyser.load(settings.models_dir, settings.backend)
     _analyser.warm_up()
+    forget_files(settings.models_dir)
+
+
+def forget_files(folder: Path) -> None:
+    """Give back what is in memory of files below ``folder`` that are mapped to be read, where the system tells of them.
+
+    LiteRT maps a model's file whole and computes on a packed copy: for a tenth of what a worker would hold there is no
+    use any more. What is asked for again comes from the file.
+    """
+    if not _MAPS.exists():
+        return
+    kernel, below = ctypes.CDLL(None), f"{folder.resolve()}{os.sep}"
+    for line in _MAPS.read_text("utf-8", "surrogateescape").splitlines():
+        where, rights, *_, path = line.split(maxsplit=5)
+        if rights.startswith("r--") and path.startswith(below):
+            start, end = (int(address, 16) for address in where.split("-"))
+            kernel.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONT_NEED)
 
 
 def _confine(settings: WorkerSettings, connection: socket.socket) -> list[str]:
