@@ -5,7 +5,8 @@ behind the pixels is left alone.
 """
 
 import struct
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,9 @@ _JPEG_2000: Final = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 _TILE_PART: Final = b"\xff\x90"
 _CODING: Final = b"\xff\x52"
 _RLE: Final = "1.2.840.10008.1.2.5"
+_UNCOMPRESSED: Final = "1.2.840.10008.1.2.1.98"
+_DEFLATED: Final = "1.2.840.10008.1.2.8.1"
+"""Frames in fragments that are as they would be without (PS3.5, A.4.11), or each deflated (A.4.13)."""
 _RLE_TABLE: Final = 64
 """Bytes."""
 MAY_LACK: Final = 2
@@ -139,6 +143,12 @@ def stored_values(element: Element, layout: Layout, syntax: str, *, as_rgb: bool
             raise PictureError(Reason.BROKEN, "no pixels")
         return Stored(_native(element, layout), None)
     stream = element.fragments[0] if len(element.fragments) == 1 else b"".join(element.fragments)
+    if syntax in (_UNCOMPRESSED, _DEFLATED) and layout.frame_bytes:
+        if syntax == _DEFLATED:
+            stream = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, layout.frame_bytes)
+        return Stored(
+            _native(replace(element, value=stream, fragments=(), in_words=layout.allocated > 8), layout), None
+        )
     if syntax == _RLE or _is_rle(stream, layout):
         return Stored(_rle(stream, layout), None)
     return _by_codec(stream, as_rgb=as_rgb, complete=element.complete)

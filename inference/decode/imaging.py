@@ -32,6 +32,9 @@ JPEG_QUALITY: Final = 88
 _START_OF_SCAN = b"\xff\xda"  # in coded data every 0xff has a 0 behind it, so that this is nothing else
 _SIZES = {"WEBP": webp.size, "BMP": bmp.size}
 """What tells a size that Pillow gives memory to, or refuses as a bomb, before it can be asked."""
+_ANIMATED = ("GIF", "PNG", "WEBP")
+_MOST_BLANK_FRAMES = 64
+_SAMPLED_SIDE = 64
 _BLANK_DEVIATION = 2.0  # grey levels
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -184,6 +187,8 @@ def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, 
                 raise PictureError(Reason.FORM_UNSUPPORTED, "scans")
             image.draft(None, reduced_size(*size, side))
         image.load()
+        if kind in _ANIMATED and getattr(image, "is_animated", False):
+            _skip_blank_frames(image)
         if kind == "TIFF":
             size = image.size  # Pillow has turned it already
         turn = _TURNS.get(_orientation(image))
@@ -193,6 +198,18 @@ def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, 
         if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
             size = (size[1], size[0])
     return rgb, size
+
+
+def _skip_blank_frames(image: Image.Image) -> None:
+    """Go to the first frame of an animation that shows something: some fade in, or begin above the head."""
+    for number in range(1, _MOST_BLANK_FRAMES):
+        sample = image.resize((_SAMPLED_SIDE, _SAMPLED_SIDE), Image.Resampling.NEAREST).convert("RGB")
+        if not _is_blank(np.asarray(sample)):
+            return
+        try:
+            image.seek(number)
+        except EOFError:
+            return
 
 
 def _by_other_means(data: bytes, kind: str, side: int) -> tuple[Image.Image, tuple[int, int]]:

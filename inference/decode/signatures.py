@@ -25,6 +25,11 @@ _FILM_STARTS: Final = (
     b"FLV\x01",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
 )
+_FILM_BOXES: Final = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+"""What a QuickTime film begins with that has no box for its brand."""
+_VOLUME_STARTS: Final = (b"\x89HDF\r\n\x1a\n", b"CDF\1", b"CDF\2", b"# === DATA DESCRIPTION FILE", b"\x93NUMPY")
+"""MINC and other arrays, Philips' PAR, NumPy."""
+_LINKS: Final = (b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html", b"mime-version:")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OFFICE: Final = (b"word/", b"ppt/", b"xl/", b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
 _ARCHIVES: Final = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"LZIP")
@@ -75,8 +80,10 @@ def way_out(data: bytes) -> Reason:
     """Why these bytes are no picture, as far as their beginning tells."""
     if data.startswith(_RAW_STARTS):
         return Reason.RAW_PHOTO
-    if data.startswith(_FILM_STARTS):
+    if data.startswith(_FILM_STARTS) or data[4:8] in _FILM_BOXES:
         return Reason.FILM
+    if data.startswith(_VOLUME_STARTS):
+        return Reason.VOLUME_UNSUPPORTED
     if data.startswith(b"%PDF-"):
         return Reason.PDF_FILE
     if data.startswith(_OLE) or (data.startswith(b"PK\x03\x04") and any(name in data[:4096] for name in _OFFICE)):
@@ -86,6 +93,15 @@ def way_out(data: bytes) -> Reason:
     if data[_CD_SECTOR : _CD_SECTOR + 5] == b"CD001":
         return Reason.CD_COPY
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith((b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html")):
+    if start.startswith(_LINKS) or _is_saved_page(start):
         return Reason.WEB_LINK
+    if start.startswith(b"{\\rtf"):
+        return Reason.OFFICE_FILE
     return Reason.UNKNOWN_FORMAT
+
+
+def _is_saved_page(start: bytes) -> bool:
+    """Whether a file begins as a mail, a page with all that is on it, or a link as macOS keeps it (in lower case)."""
+    if start.startswith((b"from:", b"received:", b"return-path:", b"date:", b"subject:", b"delivered-to:")):
+        return b"\nmime-version:" in start or b"\nreceived:" in start or b"\nsubject:" in start
+    return start.startswith((b"<?xml", b"bplist")) and b"url" in start and b"http" in start

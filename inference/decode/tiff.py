@@ -18,6 +18,7 @@ _MOST_VALUES: Final = 65536
 _SIZES: Final = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_ORIENTATION: Final = 274
 _STRIPS, _STRIP_BYTES, _SAMPLES, _TILES, _TILE_BYTES, _FORMAT, _DNG = 273, 279, 277, 324, 325, 339, 50706
 _RAW_COLOURS: Final = (32803, 34892)
 _PLAIN_COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
@@ -82,9 +83,20 @@ def read_odd(data: bytes, page: Directory) -> NDArray[np.uint8]:
         raise PictureError(Reason.BROKEN, "TIFF")
     try:
         values = run_isolated(lambda: _values(data, page.index))
-        return _shown(values, page)
+        return upright(_shown(values, page), page.first(_ORIENTATION, 1))
     except DECODER_ERRORS:
         raise PictureError(Reason.FORM_UNSUPPORTED, "TIFF") from None
+
+
+def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn pixels (H x W, or H x W x 3) as an orientation of TIFF or EXIF (1 to 8) says; by any other not at all."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _values(data: bytes, index: int) -> NDArray[Any]:

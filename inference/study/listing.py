@@ -15,9 +15,10 @@ from inference.analysis import PictureError, Reason
 from inference.decode import dicom, dicom_signature
 from inference.decode.limits import MOST_ELEMENTS, dicom_errors
 from inference.decode.signatures import recognise
-from inference.study import archives, frames, tags, volumes
+from inference.study import archives, frames, pdf, tags, volumes
 from inference.study.limits import MAX_DEPTH, MAX_UNPACKED, Budget
 from inference.study.study import SetAside
+from inference.study.volume_pairs import Pairs
 
 HEAD: Final = 256 << 10
 """Bytes of a file that are read to find out what it is; the tags of nearly all DICOM files lie within them."""
@@ -43,6 +44,8 @@ class Contents:
     volumes: list[Load] = field(default_factory=list)
     pictures: list[tuple[str, Load]] = field(default_factory=list)
     """(folder, what gives the file), in the order of their names."""
+    documents: list[Load] = field(default_factory=list)
+    """PDFs, whose pictures count where there is nothing else."""
     aside: Counter[SetAside] = field(default_factory=Counter)
     people: set[str] = field(default_factory=set)
     refused: Counter[Reason] = field(default_factory=Counter)
@@ -86,12 +89,16 @@ def walk(data: bytes, kind: str, contents: Contents, budget: Budget, depth: int)
         else:
             add(archives.Member("", len(inner), lambda size: inner[:size]), contents, budget, depth)
         return
-    for entry in sorted(archives.entries(data, kind, budget), key=lambda entry: natural_order(entry.path)):
-        add(entry, contents, budget, depth)
+    found = sorted(archives.entries(data, kind, budget), key=lambda entry: natural_order(entry.path))
+    pairs = Pairs({entry.path: entry for entry in found})
+    for entry in found:
+        add(entry, contents, budget, depth, pairs)
 
 
-def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) -> None:
-    """Find out what a file of an archive is by its first bytes, never by its name."""
+def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int, pairs: Pairs | None = None) -> None:
+    """Find out what a file of an archive is by its first bytes, never by its name; ``pairs`` knows those beside it."""
+    if pairs is not None and pairs.is_taken(entry.path):
+        return
     try:
         head = entry.read(HEAD)
         nested = archives.kind_of(head)
@@ -99,6 +106,9 @@ def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) 
         contents.refuse(error.reason)
         return
     load = partial(entry.read, entry.size)
+    if pairs is not None and (joined := pairs.join(entry, head, budget)) is not None:
+        contents.volumes.append(joined)
+        return
     if volumes.looks_like(head):
         contents.volumes.append(load)
     elif nested:
@@ -111,12 +121,25 @@ def add(entry: archives.Member, contents: Contents, budget: Budget, depth: int) 
     elif dicom_signature.looks_like(head):
         add_dicom(head if len(head) < entry.size else load(), load, contents)
     else:
-        try:
-            recognise(head)
-        except PictureError:
-            contents.aside[SetAside.OTHER_FILE] += 1
-        else:
-            contents.pictures.append((entry.path.rpartition("/")[0], load))
+        _add_picture(entry, head, load, contents)
+
+
+def _add_picture(entry: archives.Member, head: bytes, load: Load, contents: Contents) -> None:
+    if pdf.looks_like(head):
+        contents.documents.append(load)
+        return
+    try:
+        kind = recognise(head)
+    except PictureError:
+        contents.aside[SetAside.OTHER_FILE] += 1
+        return
+    pages = len(frames.tiff_pages(load())) if kind == "TIFF" else 0
+    folder = entry.path.rpartition("/")[0]
+    contents.pictures += [(folder, partial(_page, load, number)) for number in range(pages)] or [(folder, load)]
+
+
+def _page(load: Load, number: int) -> bytes:
+    return frames.tiff_pages(load())[number]()
 
 
 def add_dicom(head: bytes, load: Load, contents: Contents, *, strict: bool = False) -> None:

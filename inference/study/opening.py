@@ -22,6 +22,7 @@ from inference.study import archives, frames, pdf, volumes
 from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, Budget
 from inference.study.listing import HEAD, Contents, Found, Load, add, add_dicom, natural_order, parse_dicom, walk
 from inference.study.study import Kind, Series, SetAside, Slice, Study
+from inference.study.volume_pairs import Pairs
 
 _SMALL_SIDE: Final = 320
 """Long side below which slices are not made smaller, however many there are: what models read is smaller."""
@@ -82,7 +83,7 @@ def _open_study(data: bytes) -> Study:
         walk(data, archive, contents, Budget(), 1)
     elif pdf.looks_like(data):
         kind = Kind.PDF
-        return _finished(kind, [_pdf_series(data, contents)], contents, data)
+        return _finished(kind, [_pdf_series(lambda: data, contents)], contents, data)
     elif dicom_signature.looks_like(data):
         kind = Kind.DICOM
         if isinstance(said := subject(parse_dicom(data, whole=False)), Reason):
@@ -102,15 +103,19 @@ def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
     contents = Contents()
     if len(files) > MAX_ENTRIES:
         raise PictureError(Reason.ARCHIVE_TOO_MANY)
-    for name, path in sorted(files, key=lambda file: natural_order(file[0])):
+    found = sorted(files, key=lambda file: natural_order(file[0]))
+    members = {name: archives.Member(name, path.stat().st_size, partial(_from_disk, path)) for name, path in found}
+    pairs = Pairs(members)
+    for name, path in found:
         size = path.stat().st_size
         if size > MAX_UNPACKED:
             contents.refuse(Reason.ARCHIVE_TOO_LARGE)
             continue
-        add(archives.Member(name, size, partial(_from_disk, path)), contents, Budget(), 1)
+        add(members[name], contents, Budget(), 1, pairs)
     digest = hashlib.sha256()
     for name, path in files:
-        digest.update(name.encode("utf-8", "surrogateescape") + hashlib.file_digest(path.open("rb"), "sha256").digest())
+        with path.open("rb") as file:
+            digest.update(name.encode("utf-8", "surrogateescape") + hashlib.file_digest(file, "sha256").digest())
     return _finished(Kind.FOLDER, _decoded(contents), contents, digest.digest())
 
 
@@ -163,11 +168,15 @@ def _decoded(contents: Contents) -> list[Series]:
     if len(contents.people) > 1:
         raise PictureError(Reason.ARCHIVE_SEVERAL_PEOPLE)
     if contents.files:
-        contents.aside[SetAside.OTHER_FILE] += len(contents.volumes) + len(contents.pictures)
+        others = len(contents.volumes) + len(contents.pictures) + len(contents.documents)
+        contents.aside[SetAside.OTHER_FILE] += others
         return _dicom_series(contents)
     if contents.volumes:
-        contents.aside[SetAside.OTHER_FILE] += len(contents.pictures)
+        contents.aside[SetAside.OTHER_FILE] += len(contents.pictures) + len(contents.documents)
         return _volume_series(contents)
+    contents.aside[SetAside.OTHER_FILE] += len(contents.documents) if contents.pictures else 0
+    if contents.documents and not contents.pictures:
+        return _document_series(contents)
     folders: dict[str, list[Load]] = defaultdict(list)
     for folder, load in contents.pictures:
         folders[folder].append(load)
@@ -255,8 +264,24 @@ def _volume_series(contents: Contents) -> list[Series]:
     return series
 
 
-def _pdf_series(data: bytes, contents: Contents) -> Series:
-    return Series(tuple(_decode_all([partial(bytes, file) for _, file in pdf.pictures(data)], contents)))
+def _pdf_series(load: Load, contents: Contents) -> Series:
+    return Series(tuple(_decode_all([partial(bytes, file) for _, file in pdf.pictures(load())], contents)))
+
+
+def _document_series(contents: Contents) -> list[Series]:
+    """The pictures of the PDFs of an archive that holds nothing else. Raises PictureError when it is the only one."""
+    series: list[Series] = []
+    for load in contents.documents:
+        if sum(len(one.slices) for one in series) >= MAX_SLICES:
+            contents.aside[SetAside.THINNED] += 1
+            continue
+        try:
+            series.append(_pdf_series(load, contents))
+        except PictureError as error:
+            if len(contents.documents) == 1:
+                raise
+            contents.refuse(error.reason)
+    return series
 
 
 def _stride(count: int) -> int:

@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage: a strict reader of what a scanner's volume needs, without the libraries' generality.
+"""NIfTI, NRRD, MetaImage and MGH: a strict reader of what a scanner's volume needs, without the libraries' generality.
 
 The header says how many bytes of voxels there must be, and is believed only where it fits the limits; nothing is
 unpacked before that.
@@ -43,6 +43,9 @@ _META_TYPES: Final = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
     "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
+_MGH_HEAD: Final = struct.Struct(">7ih15f")
+_MGH_START: Final = 284
+_MGH_TYPES: Final = {0: "u1", 1: "i4", 3: "f4", 4: "i2", 10: "u2"}
 _TEXT_FAULTS: Final = (ValueError, KeyError, IndexError, OverflowError)
 _FINEST, _COARSEST = 1e-6, 1e6
 """Millimetres of a voxel: beyond these it is no place in a body, and squares of such numbers are none any more."""
@@ -78,7 +81,7 @@ class VolumeSlice:
 def looks_like(data: bytes) -> bool:
     """Whether the bytes begin as a volume does, packed by gzip or not."""
     head = _peek(data)
-    return _nifti_order(head) is not None or head.startswith(b"NRRD000") or _is_meta(head)
+    return _nifti_order(head) is not None or head.startswith(b"NRRD000") or _is_meta(head) or _is_mgh(head)
 
 
 def read(data: bytes) -> Volume:
@@ -87,6 +90,8 @@ def read(data: bytes) -> Volume:
     try:
         if _nifti_order(head) is not None:
             return _nifti(data, head)
+        if _is_mgh(head):
+            return _mgh(data, head)
         return _nrrd(data, head) if head.startswith(b"NRRD000") else _meta(data, head)
     except _TEXT_FAULTS:
         raise PictureError(Reason.VOLUME_BROKEN, "header") from None
@@ -284,14 +289,27 @@ def _nrrd(data: bytes, head: bytes) -> Volume:
         raise PictureError(Reason.VOLUME_UNSUPPORTED, "header and voxels in two files")
     encoding = fields.get("encoding", "raw").lower()
     code = _NRRD_TYPES.get(fields["type"].lower())
-    if encoding not in ("raw", "gzip", "gz") or code is None:
+    if encoding not in ("raw", "gzip", "gz", "bzip2", "bz2") or code is None:
         raise PictureError(Reason.VOLUME_UNSUPPORTED, "encoding or type")
     shape = [int(side) for side in fields["sizes"].split()]
     needed = _bytes_needed(shape, code)
-    body, skipped = _skip(data[start:], fields, needed, packed=encoding != "raw")
-    raw = _load(body, encoding != "raw", skipped, needed)
+    packed = encoding in ("gzip", "gz")
+    body = _unpacked_bzip2(data[start:], needed + _HEAD) if encoding in ("bzip2", "bz2") else data[start:]
+    body, skipped = _skip(body, fields, needed, packed=packed)
+    raw = _load(body, packed, skipped, needed)
     order = ">" if fields.get("endian", "little").lower() == "big" else "<"
     return Volume(_array(raw, code, order, shape), _nrrd_affine(fields))
+
+
+def _unpacked_bzip2(body: bytes, most: int) -> bytes:
+    try:
+        from bz2 import BZ2Decompressor
+    except ImportError:  # a Python built without it
+        raise PictureError(Reason.VOLUME_UNSUPPORTED, "bzip2") from None
+    try:
+        return BZ2Decompressor().decompress(body, most)
+    except (OSError, EOFError):
+        raise PictureError(Reason.VOLUME_BROKEN, "packed voxels") from None
 
 
 def _skip(body: bytes, fields: Mapping[str, str], needed: int, *, packed: bool) -> tuple[bytes, int]:
@@ -354,6 +372,25 @@ def _meta(data: bytes, head: bytes) -> Volume:
     turned = np.array([float(v) for v in fields.get("transformmatrix", "1 0 0 0 1 0 0 0 1").split()], np.float64)
     affine = turned.reshape(3, 3).T * sizes * np.array([-1.0, -1.0, 1.0])[:, None]  # LPS to RAS
     return Volume(_array(raw, code, ">" if big else "<", shape), affine)
+
+
+def _is_mgh(head: bytes) -> bool:
+    if len(head) < _MGH_START or not head.startswith(b"\0\0\0\1"):
+        return False
+    _, *sides, kind, _, has_axes, _, _, _ = _MGH_HEAD.unpack_from(head)[:11]
+    return all(0 < side < 1 << 15 for side in sides) and kind in _MGH_TYPES and has_axes in (0, 1)
+
+
+def _mgh(data: bytes, head: bytes) -> Volume:
+    """Read MGH or MGZ, the first volume of several (surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat)."""
+    _, *shape, _, kind, _, has_axes = _MGH_HEAD.unpack_from(head)[:8]
+    code = _MGH_TYPES[kind]
+    raw = _load(data, data.startswith(b"\x1f\x8b"), _MGH_START, _bytes_needed(shape, code))
+    numbers = np.array(_MGH_HEAD.unpack_from(head)[8:20], np.float64)
+    # Where a file has no axes the standard has: to the left, to the feet, to the front.
+    axes = numbers[3:] if has_axes else np.array([-1, 0, 0, 0, 0, -1, 0, 1, 0], np.float64)
+    steps = numbers[:3] if has_axes else np.ones(3)
+    return Volume(_array(raw, code, ">", shape), axes.reshape(3, 3).T * steps)
 
 
 def _fields(head: bytes, separator: str, comment: str = "\0") -> dict[str, str]:

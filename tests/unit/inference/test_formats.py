@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,29 @@ def test_deep_colours_keep_their_hue(planar: str, shift: int) -> None:
     pixels = SMEAR.astype(np.uint16) << shift
     pixels = np.moveaxis(pixels, -1, 0) if planar == "separate" else pixels
     assert difference(tiff(np.ascontiguousarray(pixels), photometric="rgb", planarconfig=planar), SMEAR) < 3
+
+
+TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda shown: shown,
+    2: np.fliplr,
+    3: lambda shown: np.rot90(shown, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda shown: np.rot90(shown, 1),
+    7: lambda shown: np.rot90(np.transpose(shown), 2),
+    8: lambda shown: np.rot90(shown, -1),
+}
+"""How an upright picture is stored, by the orientation that the file then states."""
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_deep_tiff_is_turned_as_it_says(orientation: int) -> None:
+    stored = np.ascontiguousarray(TURNS[orientation](DEEP[:, :120]))
+    upright = decode(tiff(DEEP[:, :120], photometric="minisblack")).rgb
+    data = tiff(stored, photometric="minisblack", extratags=[(274, "H", 1, orientation, True)])
+    picture = decode(data)
+    assert (picture.width, picture.height) == (120, 160)
+    assert (picture.rgb == upright).all()
 
 
 def test_of_several_pages_the_largest_is_read() -> None:
@@ -281,6 +305,14 @@ def test_a_heic_is_bounded_by_its_header() -> None:
     assert reason_of(boxes[:-8] + struct.pack(">II", 300, 300)) is Reason.BROKEN
 
 
+@pytest.mark.parametrize(("kind", "options"), [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})])
+def test_an_animation_that_begins_blank_is_read(kind: str, options: dict[str, Any]) -> None:
+    frames = [Image.new("L", (160, 160), level) for level in (0, 1)] + [Image.fromarray(BRAIN)]
+    rgb = [frame.convert("RGB") for frame in frames]
+    assert difference(pictures.encode(rgb[0], kind, save_all=True, append_images=rgb[1:], **options), BRAIN) < 5
+    assert reason_of(pictures.encode(rgb[0], kind, save_all=True, append_images=rgb[1:2], **options)) is Reason.BLANK
+
+
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
 def test_half_of_a_newer_format_is_damaged(kind: str) -> None:
     data = pictures.encode(Image.fromarray(SMEAR), kind)
@@ -296,6 +328,15 @@ def test_half_of_a_newer_format_is_damaged(kind: str) -> None:
         (b"PK\x03\x04" + bytes(22) + b"word/document.xml", Reason.OFFICE_FILE),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(60), Reason.OFFICE_FILE),
         (b"\0\0\0\x20ftypisom" + bytes(60), Reason.FILM),
+        (b"\0\0\0\x14moov" + bytes(60), Reason.FILM),
+        (b"\x89HDF\r\n\x1a\n" + bytes(60), Reason.VOLUME_UNSUPPORTED),
+        (b"CDF\1" + bytes(60), Reason.VOLUME_UNSUPPORTED),
+        (b"{\\rtf1\\ansi{\\pict\\pngblip}}", Reason.OFFICE_FILE),
+        (b"Received: by mail\r\nSubject: scan\r\nMIME-Version: 1.0\r\n", Reason.WEB_LINK),
+        (
+            b'<?xml version="1.0"?><plist><dict><key>URL</key><string>https://x.org</string></dict></plist>',
+            Reason.WEB_LINK,
+        ),
         (b"\x1a\x45\xdf\xa3" + bytes(60), Reason.FILM),
         (b"RIFF\0\0\0\0AVI LIST", Reason.FILM),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", Reason.RAW_PHOTO),

@@ -1,6 +1,7 @@
 """A sound DICOM with odd tags is shown as other viewers show it, and one that says what it is is believed."""
 
 import io
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -301,3 +302,16 @@ def test_jpeg_xl_in_a_dicom_is_read(pixels: NDArray[Any]) -> None:
 def test_a_jpeg_xl_canvas_in_a_dicom_is_bounded() -> None:
     header = b"\xff\x0a" + (3 << 1 | (30_000 - 1) << 3 | 1 << 33).to_bytes(5, "little") + bytes(20)
     assert reason_of(by_jpeg_xl(GREY, header)) is Reason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("built_of", [DEEP, GREY, np.stack([GREY] * 3, -1)], ids=["16 bits", "8 bits", "RGB"])
+def test_uncompressed_and_deflated_frames_in_fragments_are_read(built_of: NDArray[Any]) -> None:
+    plain, known = decode(dicom_files.native(built_of)).rgb, "1.2.840.10008.1.2.4.80"
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = packer.compress(built_of.tobytes()) + packer.flush()
+    for stream, syntax in ((built_of.tobytes(), "1.2.840.10008.1.2.1.98"), (deflated, "1.2.840.10008.1.2.8.1\0")):
+        # pydicom does not know both, and writes one whose name is as long.
+        data = dicom_files.encapsulated(built_of, stream, known).replace(known.encode(), syntax.encode())
+        assert (decode(data).rgb == plain).all()
+        cut = dicom_files.encapsulated(built_of, stream[:-400], known).replace(known.encode(), syntax.encode())
+        assert reason_of(cut) is Reason.BROKEN
