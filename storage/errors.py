@@ -1,8 +1,15 @@
 """What storage raises, and how a driver's error becomes one line that names the setting and the fix."""
 
 import sqlite3
+from typing import Final
 
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
+
+INSTALL_EXTRAS: Final = (
+    "pip install --require-hashes -r requirements-extras.lock, in the project's folder "
+    "(an image: docker build --build-arg LOCK=requirements-extras.lock .)"
+)
+"""How the packages of all extras get there."""
 
 
 class StorageError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage.errors import StorageBusyError, StorageError
+from storage.errors import INSTALL_EXTRAS, StorageBusyError, StorageError
 
 EXAMPLE = "sqlite+aiosqlite:///data/tumorscan.db"
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def parse(text: str) -> Address:
     url = url.set(drivername=driver)
     if driver.startswith("postgresql"):
         if find_spec("asyncpg") is None:
-            raise StorageError("DATABASE_URL: PostgreSQL needs one more package: pip install 'tumorscan-bot[postgres]'")
+            raise StorageError(f"DATABASE_URL: PostgreSQL needs one more package: {INSTALL_EXTRAS}")
         return Address(url, None)
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise StorageError(f"DATABASE_URL: a file is needed, since memory forgets: write it like {EXAMPLE}")

@@ -190,6 +190,8 @@ ANSWERS: tuple[Answer, ...] = (
            "inference/workers/cluster_worker.py", 'models {fingerprint(models_dir)}, {backend}"', '{backend}"'),
     Answer("tests/unit/inference/test_wire.py::test_a_frame_that_makes_no_sense_is_refused",
            "inference/workers/wire.py", "raise FrameError(type(error).__name__) from None", 'return "done", None'),
+    Answer("tests/unit/inference/test_dask_messages.py::test_pickle_in_a_message_runs_nothing_in_a_bot",
+           "inference/workers/dask_messages.py", "if (module, name) in KNOWN else Nothing", ""),
     Answer("tests/unit/inference/test_wire.py::test_json_of_worker_may_not_fill_the_bots_memory",
            "inference/workers/wire.py", " or text_length > most_text:", ":"),
     Answer("tests/integration/test_access.py::test_two_who_open_last_link_at_once_do_not_both_get_in", *LAST_USE),

@@ -14,6 +14,7 @@ from bot.errors import StartError
 from bot.logs import discreet_message, is_ours, without_tokens
 from bot.operations import trace
 from bot.settings import Settings
+from storage.errors import INSTALL_EXTRAS
 
 AGAIN_AFTER: Final = 60.0
 """Seconds until the same line of code is told of again: a database that is away would fill anybody's quota."""
@@ -46,7 +47,7 @@ def telling_sentry(settings: Settings) -> Iterator[None]:
         yield
         return
     if find_spec("sentry_sdk") is None:
-        raise StartError("SENTRY_DSN: Sentry needs one more package: pip install 'tumorscan-bot[sentry]'")
+        raise StartError(f"SENTRY_DSN: Sentry needs one more package: {INSTALL_EXTRAS}")
     import sentry_sdk
 
     # That the library sends personal data of its own is off unless asked for; what leaves is listed in _KEPT anyway.

@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.scan.study import StudyRead
 from inference.analysis import Analysis
-from inference.card import ModelCard
+from inference.card import OTHER, ModelCard
 from inference.registry import Entry
 
 _SIDES: Final = range(1, 2**31)
@@ -28,6 +28,8 @@ def can_be_true(analysis: Analysis, models: Mapping[str, Entry], study: StudyRea
     return (
         entry is not None
         and _is_of(analysis, entry.card)
+        # The gate tells all that it lets in, and "other", apart; it is not asked where the organ was given.
+        and set(analysis.gate or {}) <= {*models, OTHER}
         and _is_a_picture(analysis)
         and (study is None or _is_a_study(study))
     )
@@ -43,8 +45,6 @@ def _is_of(analysis: Analysis, card: ModelCard) -> bool:
         and bool(analysis.probabilities)
         and named <= set(card.class_names)
         and len(analysis.prediction_set) <= len(card.class_names)
-        and len(gate) <= _MOST_SERIES
-        and all(len(name) <= _LONGEST_SERIES for name in gate)
         and _are_shares((*analysis.probabilities.values(), *gate.values(), analysis.confidence or 0.0))
     )
 

@@ -8,6 +8,7 @@ from bot.settings import Settings, is_cluster
 from inference.card import ModelError
 from inference.workers.executor import Executor, WorkerDiedError
 from inference.workers.local import LocalExecutor
+from storage.errors import INSTALL_EXTRAS
 
 
 def local_executor(settings: Settings, workers: int | None = None) -> LocalExecutor:
@@ -33,7 +34,7 @@ def executor_of(settings: Settings) -> Executor:
 def require_cluster() -> None:
     """Raise StartError where Dask is not installed."""
     if find_spec("distributed") is None:
-        raise StartError("EXECUTOR: a cluster needs one more package: pip install 'tumorscan-bot[cluster]'")
+        raise StartError(f"EXECUTOR: a cluster needs one more package: {INSTALL_EXTRAS}")
 
 
 async def start_executor(executor: Executor) -> None:

@@ -45,7 +45,7 @@ def load_backend(name: BackendName, folder: Path, card: ModelCard) -> Backend:
         module = import_module(f"inference.backends.{name}")
     except ModuleNotFoundError as error:
         extra = (
-            "install it with: pip install 'tumorscan-bot[train]'" if name == "tensorflow" else "reinstall the package"
+            "pip install --require-hashes -r requirements-dev.lock" if name == "tensorflow" else "reinstall the package"
         )
         raise ModelError(f"the {name} backend needs the package {error.name}: {extra}") from None
     load: Callable[[Path, ModelCard], Backend] = module.load

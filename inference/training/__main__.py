@@ -13,7 +13,7 @@ from pathlib import Path
 # Before TensorFlow is loaded: no banner in between the progress lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if os.environ.get("KERAS_BACKEND") == "jax" and not find_spec("jax"):
-    sys.exit("error: KERAS_BACKEND is jax, and JAX is missing: pip install 'tumorscan-bot[accelerator]'")
+    sys.exit("error: KERAS_BACKEND is jax, and JAX is missing: pip install --require-hashes -r requirements-dev.lock")
 
 import keras
 

@@ -35,6 +35,7 @@ from inference.workers.cluster_worker import (
     kind_of,
     tame_dask,
 )
+from inference.workers.dask_messages import limit_messages
 from inference.workers.executor import WorkerDiedError
 from inference.workers.job_queue import QueuedJob
 from inference.workers.queued import TIMEOUT, QueuedExecutor
@@ -99,6 +100,7 @@ class ClusterExecutor(QueuedExecutor):
         check_models(self._models_dir)
         self._kind = kind_of(self._models_dir, self._backend)
         tame_dask()
+        limit_messages()
         self._queue.open()
         self._thread.start()
         await asyncio.wrap_future(self._started)

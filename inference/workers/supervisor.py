@@ -9,7 +9,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import cache
@@ -19,6 +19,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from inference.analysis import PictureError, Reason
+from inference.backends import BackendName
 from inference.decode import budget
 from inference.workers.executor import AnalysisTimeoutError, JobFailedError, WorkerDiedError
 from inference.workers.fork_server import FORK_SERVER, Forked, ForkServerError
@@ -26,8 +27,8 @@ from inference.workers.job_queue import JobQueue, QueuedJob, Signal
 from inference.workers.wire import MOST_TEXT, Channel, FrameError, Wait, encode
 from inference.workers.worker import DONE, FAILED, FULL, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
 
-START_TIMEOUT: Final = 60.0
-"""Seconds until a worker must have its models open."""
+START_TIMEOUT: Final[Mapping[BackendName, float]] = {"litert": 60.0, "tensorflow": 180.0}
+"""Seconds until a worker must have its models open; TensorFlow alone takes many on a busy processor."""
 TAKE_UP: Final = 5.0
 """Seconds within which an idle worker must take up the job that it is given, unless it only waits for a processor."""
 LOOKS: Final = 6
@@ -91,7 +92,7 @@ class Worker:
     def make_ready(self) -> None:
         """Wait until it has its models open. Raises WorkerLostError."""
         try:
-            wait = self._deadline(START_TIMEOUT)
+            wait = self._deadline(START_TIMEOUT[self._settings.backend])
             self._channel.send(encode("settings", self._settings), wait)
             kind, value = self._channel.receive(wait)
         except (OSError, EOFError, FrameError):

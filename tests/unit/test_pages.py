@@ -56,6 +56,15 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             assert not heading or heading in headings(place), link
 
 
+def test_messages_name_lock_files_that_are_there() -> None:
+    """The package is in no registry: its extras are had from a lock file, or from the project's folder."""
+    sources = {file: file.read_text("utf-8") for room in FOLDERS[:4] for file in (PROJECT / room).rglob("*.py")}
+    named = {name for text in sources.values() for name in re.findall(r"requirements[\w-]*\.lock\b", text)}
+    assert {"requirements-dev.lock", "requirements-extras.lock"} <= named
+    assert all((PROJECT / name).is_file() for name in named)
+    assert not [file for file, text in sources.items() if "tumorscan-bot[" in text]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=id_of)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     named = {word for word in code_in(page) if re.fullmatch(rf"[\w./<>-]+(\.({ENDINGS})|/)", word)}

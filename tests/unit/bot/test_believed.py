@@ -38,6 +38,7 @@ LIES: dict[str, dict[str, Any]] = {
     "chances beyond one": {"confidence": 7.0},
     "a gate of a thousand": {"gate": {str(number): 0.0 for number in range(2000)}},
     "a gate of long names": {"gate": {"A" * 1_000_000: 1.0}},
+    "a gate of a kind that is none": {"gate": {"brain_mri": 0.98, "Anna": 0.02}},
     "another version": {"model": ModelIdentity(CARD.name, "9999", WEIGHTS)},
     "other weights": {"model": ModelIdentity(CARD.name, CARD.version, "c" * 64)},
     "a hash that is words": {"picture_sha256": "Anna Quixotria"},

@@ -108,7 +108,7 @@ def test_missing_extra_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sentry, "find_spec", lambda _: None)
     given = settings(sentry_dsn="https://abc@sentry.example.org/1")
     with (
-        pytest.raises(StartError, match=r"^SENTRY_DSN: .*pip install 'tumorscan-bot\[sentry\]'$"),
+        pytest.raises(StartError, match=r"^SENTRY_DSN: .*-r requirements-extras\.lock\b"),
         telling_sentry(given),
     ):
         pass

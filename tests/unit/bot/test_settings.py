@@ -225,5 +225,5 @@ def test_other_executors_are_refused_with_an_example(monkeypatch: pytest.MonkeyP
 def test_cluster_without_its_extra_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "find_spec", lambda _: None)
     monkeypatch.setenv("EXECUTOR", "tcp://scheduler:8786")
-    with pytest.raises(StartError, match=r"^EXECUTOR: .*pip install 'tumorscan-bot\[cluster\]'$"):
+    with pytest.raises(StartError, match=r"^EXECUTOR: .*-r requirements-extras\.lock\b"):
         executors.executor_of(load_settings())
