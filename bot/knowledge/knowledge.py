@@ -13,14 +13,14 @@ from bot.knowledge.red_flags import Ear, Listening, Signs
 from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS, Index, Phrasing
 from bot.knowledge.words import WordRules
 
-THRESHOLD = 0.48
+THRESHOLD = 0.59
 """Search scores below this are answered with an honest "I don't know that"."""
-SURE, LEAD = 0.6, 0.1
+SURE, LEAD = 0.95, 0.045
 """Below ``SURE`` an entry must also lead the next one by so much, or both are offered: to answer another question as if
 sure does more harm than to ask back."""
-CLEAR, CLEAR_LEAD = 0.4, 0.15
+CLEAR, CLEAR_LEAD = 0.55, 0.18
 """Below ``THRESHOLD`` too an entry is answered that leads the next one by so much: nothing else is meant by far."""
-SUGGESTION_THRESHOLD = 0.25
+SUGGESTION_THRESHOLD = 0.42
 SECTION_KEYS = ("what", "symptoms", "causes", "diagnosis", "treatment", "help", "questions")
 
 

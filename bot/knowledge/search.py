@@ -1,8 +1,13 @@
-"""Finds the entry that a typed message asks for: rare words count more than common ones, typos are forgiven."""
+"""Finds the entry that a typed message asks for: rare words count more than common ones, typos are forgiven.
+
+Two signals count. The best phrasing of an entry says how nearly it was asked in these words before (Dice's
+coefficient of the words' weights); all of its phrasings together say how much the words speak for it, in whatever
+sentence they stand (a naive Bayes classifier). Their shares were chosen by leaving out one phrasing at a time.
+"""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +22,8 @@ UNKNOWN_WEIGHT = 0.85
 """What a word that no entry uses weighs, as a share of the rarest known word: it speaks against every entry."""
 OFF_SUBJECT = 0.75
 """What a fit counts that shares no word of the subject (tumour, picture, report ...) with the message."""
+NEARLY = 4
+"""How fast that comes into force as a message moves away from a phrasing: in full from a fit of 1 - 1 / 4 down."""
 SMALL_REST = 0.5
 """Weight of other words that a greeting may hold and still be only a greeting."""
 LONG = 9
@@ -34,6 +41,14 @@ MOST_WORDS = 60
 MOST_TYPOS = 12
 CLOSEST = 12
 """Phrasings that are compared letter by letter after the word count."""
+EVIDENCE = 0.7
+"""What full evidence for an entry takes off what its best phrasing lacks of a fit."""
+SMALL_EVIDENCE = 0.35
+"""What a small word weighs in that evidence: "how many" and "who" say more there than in a phrasing of few words."""
+MOST_PHRASINGS = 25
+"""As many phrasings as an entry may count with: those of a topic's sections are made by rule, and are hundreds."""
+LEAST_WEIGHT = 0.5
+"""Weight of words from which evidence counts in full: one small word alone shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,11 @@ class Phrasing:
     key: str
     text: str
     whole: bool = False
+
+    @property
+    def entry(self) -> str:
+        """The key without its section: all sections of a topic are one entry."""
+        return self.key.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,7 @@ class Index:
             token: SMALL_WEIGHT if token in words.small_words else math.log1p(entries / len(keys)) / rarest
             for token, keys in holders.items()
         }
+        self._evidence = _Evidence(self._weight, words.small_words, self._phrasings, self._tokens)
         self._vocabulary = [token for token in holders if len(token) >= SHORTEST_TYPO]
         self._total = tuple(sum(self._weight[token] for token in tokens) for tokens in self._tokens)
 
@@ -147,21 +168,29 @@ class Index:
         asked = sum(heard.weight for heard in words.values()) + sum(h.weight for h in passage if not h.word)
         shared = self._shared(words.values())
         subject = self._on_subject(words)
-        ranked = sorted(
+        speaks = self._evidence.of(passage)
+        best: dict[tuple[str, bool], tuple[float, int]] = {}
+        for number, weight in shared.items():
+            phrasing = self._phrasings[number]
+            if phrasing.whole and (not whole or asked - weight > SMALL_REST):
+                continue
+            found = 2 * weight / (asked + self._total[number]), number
+            place = phrasing.key, number in subject
+            best[place] = max(found, best.get(place, found))
+        closest = sorted(
             (
-                (2 * weight / (asked + self._total[number]) * (1 if number in subject else OFF_SUBJECT), number)
-                for number, weight in shared.items()
+                (_with(speaks, self._phrasings[number], fit) * _on(is_on, fit), fit, number)
+                for (_, is_on), (fit, number) in best.items()
             ),
             reverse=True,
         )
-        hits = []
         said = " ".join(words)
-        for overlap, number in ranked[:CLOSEST]:
+        hits = []
+        for _, overlap, number in closest[:CLOSEST]:
             phrasing = self._phrasings[number]
-            if phrasing.whole and (not whole or asked - shared[number] > SMALL_REST):
-                continue
             order = fuzz.ratio(said, " ".join(self._tokens[number])) / 100
-            hits.append(Hit(phrasing.key, (0.85 + 0.15 * order) * overlap, phrasing.text))
+            score = _with(speaks, phrasing, (0.85 + 0.15 * order) * overlap) * _on(number in subject, overlap)
+            hits.append(Hit(phrasing.key, score, phrasing.text))
         return hits
 
     def _parts(self, message: list[_Heard]) -> list[Hit]:
@@ -173,11 +202,13 @@ class Index:
             ((weight / self._total[number], number) for number, weight in shared.items() if weight >= PART_WEIGHT),
             reverse=True,
         )
-        return [
-            Hit(self._phrasings[number].key, PART * self._best_run(message, number), self._phrasings[number].text)
+        speaks = self._evidence.of(message)
+        parts = (
+            (self._phrasings[number], PART * self._best_run(message, number))
             for _, number in ranked[: 2 * CLOSEST]
             if number in subject and not self._phrasings[number].whole
-        ]
+        )
+        return [Hit(phrasing.key, _with(speaks, phrasing, fit), phrasing.text) for phrasing, fit in parts]
 
     def _best_run(self, message: list[_Heard], number: int) -> float:
         """The best Dice's coefficient of the phrasing and any run of words that starts and ends with one of its own."""
@@ -212,3 +243,55 @@ class Index:
     def _on_subject(self, words: Iterable[str]) -> set[int]:
         """Phrasings that share a word of the subject with the words."""
         return {number for word in words if word in self._words.subject_words for number in self._postings[word]}
+
+
+class _Evidence:
+    """How much words speak for each entry, by all of its phrasings: naive Bayes against what any phrasing holds."""
+
+    def __init__(
+        self,
+        weight: Mapping[str, float],
+        small: frozenset[str],
+        phrasings: Sequence[Phrasing],
+        tokens: Sequence[Sequence[str]],
+    ) -> None:
+        self._weight = {word: SMALL_EVIDENCE if word in small else heavy for word, heavy in weight.items()}
+        holders: dict[str, Counter[str]] = defaultdict(Counter)
+        asked: Counter[str] = Counter()
+        for phrasing, words in zip(phrasings, tokens, strict=True):
+            if not phrasing.whole:
+                asked[phrasing.entry] += 1
+                for word in words:
+                    holders[word][phrasing.entry] += 1
+        share = {entry: min(1.0, MOST_PHRASINGS / count) for entry, count in asked.items()}
+        total = sum(share[entry] * count for entry, count in asked.items()) + 1
+        self._absent = {entry: -math.log1p(share[entry] * count) for entry, count in asked.items()}
+        self._present: dict[str, list[tuple[str, float]]] = {}
+        for word, counts in holders.items():
+            anywhere = sum(share[entry] * count for entry, count in counts.items()) + 0.5
+            self._present[word] = [
+                (entry, math.log1p(share[entry] * count * total / anywhere)) for entry, count in counts.items()
+            ]
+
+    def of(self, message: Iterable[_Heard]) -> Mapping[str, float]:
+        """Entry -> 0 to 1; 0.5 where the words are as likely in any phrasing."""
+        found: dict[str, float] = defaultdict(float)
+        words = {heard.word or str(number): heard for number, heard in enumerate(message)}
+        weight = 0.0
+        for heard in words.values():
+            heavy = self._weight.get(heard.word, SMALL_EVIDENCE if heard.weight == SMALL_WEIGHT else heard.weight)
+            weight += heavy
+            for entry, gain in self._present.get(heard.word, ()):
+                found[entry] += heavy * heard.likeness * gain
+        weight = max(weight, LEAST_WEIGHT)
+        return {entry: 1 / (1 + math.exp(-(self._absent[entry] + gain / weight) / 2)) for entry, gain in found.items()}
+
+
+def _with(speaks: Mapping[str, float], phrasing: Phrasing, fit: float) -> float:
+    """A fit, raised by what the words say for the entry, never above the phrasing itself; small talk is not raised."""
+    return fit if phrasing.whole else fit + (1 - fit) * EVIDENCE * speaks.get(phrasing.entry, 0.0)
+
+
+def _on(subject: bool, fit: float) -> float:
+    """What a fit counts that may share no word of the subject; a phrasing as it stands needs none."""
+    return 1.0 if subject else 1 - (1 - OFF_SUBJECT) * min(1.0, NEARLY * (1 - fit))
