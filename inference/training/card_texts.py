@@ -101,7 +101,8 @@ GATE = CardTexts(
         "Angiograms by MRI show brains, too: some are taken for a slice. A sheet of many slices is told from a slice "
         "by its lines, not here.",
         "Of sets with many pictures of one place 250 are learned from: what is rare in them may be missing.",
-        "Photos of screens and films were simulated, not taken.",
+        "Photos of screens and films were simulated, not taken: with a room around the screen it refuses one scan in "
+        "three, photos of films of brains one in four.",
         "What it says that a refused picture looks like is its likeliest kind, now and then a wrong one.",
         "21 CT slices that the web sets call MRI were left out of its training and of its figures; 15 pictures of val "
         "and test that have a near copy in the training (second visits of five children, one X-ray in two files, and "
