@@ -99,13 +99,12 @@ class Inbox:
 
         ``also`` is done in the same transaction. Returns the ids of those that were not known already.
         """
-        insert = _insert(self._sessions.sqlite)
-        now = datetime.now(UTC)
+        insert, now = _insert(self._sessions.sqlite), datetime.now(UTC)
         rows = [self._seal.values(_row(update, now)) for update in updates]
 
         def insert_all(at: Connection) -> frozenset[int]:
-            # One by one, since of several rows at once a driver does not tell which were new.
-            fresh = frozenset(row["update_id"] for row in rows if at.execute(insert, row).rowcount == 1)
+            # A batch of Telegram's, up to a hundred, in one statement, which returns those that are new.
+            fresh = frozenset(at.scalars(insert, rows if len(rows) > 1 else rows[0])) if rows else frozenset()
             if also is not None:
                 also(at)
             return fresh
@@ -281,8 +280,10 @@ _FINISH = _OPEN.values(**BARE, finished_at=bindparam("now"))
 
 
 @cache
+@cache
 def _insert(on_sqlite: bool) -> Any:
-    return insert_into(INBOX, on_sqlite=on_sqlite).on_conflict_do_nothing(index_elements=["update_id"])
+    insert = insert_into(INBOX, on_sqlite=on_sqlite).on_conflict_do_nothing(index_elements=["update_id"])
+    return insert.returning(_COLUMN.update_id)
 
 
 def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
