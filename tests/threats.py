@@ -42,6 +42,8 @@ OF_PERSON = (
 )
 ADMINS = ("bot/handlers/admins.py", "if context.is_admin:", "if True:")
 NOT_LET_IN = (GATE, "if not context.is_let_in:", "if False:")
+SENDER = "bot/delivery/broadcasting.py"
+ASKED_AGAIN = (SENDER, "if not await self._storage.persist(lambda: may_read(chat_id)):", "if False:")
 LAST_USE = (ACCESS_OF, 'bindparam("typed"), *_IS_OPEN)', 'bindparam("typed"))')
 
 ANSWERS: tuple[Answer, ...] = (
@@ -194,6 +196,9 @@ ANSWERS: tuple[Answer, ...] = (
            "inference/workers/dask_messages.py", "if (module, name) in KNOWN else Nothing", ""),
     Answer("tests/unit/inference/test_wire.py::test_json_of_worker_may_not_fill_the_bots_memory",
            "inference/workers/wire.py", " or text_length > most_text:", ":"),
+    Answer("tests/integration/test_broadcast.py::test_who_was_refused_gets_no_broadcast",
+           "bot/chat/access.py", 'if settings.access == "open":\n        return Readers()', "return Readers()",
+           (ASKED_AGAIN,)),
     Answer("tests/integration/test_access.py::test_two_who_open_last_link_at_once_do_not_both_get_in", *LAST_USE),
     Answer("tests/unit/test_deploy.py::test_the_image_runs_as_nobody_in_particular",
            "Dockerfile", "USER 10001", "USER 0"),
