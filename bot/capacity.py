@@ -1,19 +1,21 @@
 """What this machine lends us of processors and memory, also where a container or a service manager grants less."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from inference.backends import BackendName
+
 FOR_THE_BOT: Final = 256 << 20
 """Bytes for the bot itself and what forks its workers."""
-FOR_A_WORKER: Final = 400 << 20
-"""Bytes that a worker may need while it opens the largest file."""
+FOR_A_WORKER: Final[Mapping[BackendName, int]] = {"litert": 400 << 20, "tensorflow": 1400 << 20}
+"""Bytes that a worker may need while it opens the largest file, for which 240 MiB are needed beside the models."""
 _CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_GROUP: Final = Path("/proc/self/cgroup")
 
 
-def workers_that_fit(groups: Path = _CONTROL_GROUPS, own: Path = _OWN_GROUP) -> int:
+def workers_that_fit(backend: BackendName = "litert", *, groups: Path = _CONTROL_GROUPS, own: Path = _OWN_GROUP) -> int:
     """One worker for each processor, as many as the memory allows; 1 at least."""
     processors, memory = float(available_cores()), _memory_of_the_machine()
     for group in _groups(groups, own):
@@ -23,7 +25,7 @@ def workers_that_fit(groups: Path = _CONTROL_GROUPS, own: Path = _OWN_GROUP) -> 
         most = _read(group / "memory.max") or _read(group / "memory.limit_in_bytes")
         if most.isdigit():
             memory = min(memory, int(most))
-    return max(1, min(int(processors), (memory - FOR_THE_BOT) // FOR_A_WORKER))
+    return max(1, min(int(processors), (memory - FOR_THE_BOT) // FOR_A_WORKER[backend]))
 
 
 def available_cores() -> int:

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.capacity import workers_that_fit
 from bot.errors import StartError
+from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from storage.vault import derived_key, read_keys
 
@@ -134,8 +135,11 @@ class Settings(BaseSettings):
     report_key: DataKey | None = None
     paper: Literal["a4", "letter"] | None = None
     executor: Annotated[str, AfterValidator(_executor)] = "local"
-    workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: workers_that_fit())
-    model_backend: Literal["litert", "tensorflow"] = "litert"
+    model_backend: BackendName = "litert"
+    # After the backend, which is what it depends on.
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default_factory=lambda given: workers_that_fit(given.get("model_backend", "litert"))
+    )
     models_dir: Path = MODELS_DIR
     access: Literal["open", "invite", "allowlist"] = "open"
     admin_ids: Ids = frozenset()

@@ -27,7 +27,7 @@ from inference.workers.job_queue import JobQueue, QueuedJob, Signal
 from inference.workers.wire import MOST_TEXT, Channel, FrameError, Wait, encode
 from inference.workers.worker import DONE, FAILED, FULL, OUT_OF_TIME, READY, REFUSED, TAKEN, WorkerSettings
 
-START_TIMEOUT: Final[Mapping[BackendName, float]] = {"litert": 60.0, "tensorflow": 180.0}
+START_TIMEOUT: Final[Mapping[BackendName, float]] = {"litert": 60.0, "tensorflow": 300.0}
 """Seconds until a worker must have its models open; TensorFlow alone takes many on a busy processor."""
 TAKE_UP: Final = 5.0
 """Seconds within which an idle worker must take up the job that it is given, unless it only waits for a processor."""

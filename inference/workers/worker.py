@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -38,10 +37,10 @@ REFUSED: Final = "refused"
 FAILED: Final = "failed"
 """Kinds of frames that a worker sends: the first once, the second and one of the last four for each job, with the third
 before it when the worker holds so much memory that it is better replaced."""
-KEEPS: Final[Mapping[BackendName, int]] = {"litert": 48 << 20, "tensorflow": 512 << 20}
+KEEPS: Final = 48 << 20
 """Bytes that a worker may hold after a job beyond those that it had when it was ready. What decoders and libraries
 keep adds up from file to file, and the largest file needs 240 MiB on top of it: the peak of a job says nothing of
-that, for most of it is given back. What TensorFlow may keep is a guess."""
+that, for most of it is given back. TensorFlow keeps 4 MB (``python -m tests.bench.kept --backend tensorflow``)."""
 _MAPS: Final = Path("/proc/self/maps")
 _DONT_NEED: Final = 4
 """MADV_DONTNEED (asm-generic/mman-common.h)."""
@@ -96,7 +95,7 @@ def main(connection: socket.socket) -> None:
     except Exception as error:  # noqa: BLE001 - told to the one who can do something about it
         channel.send(encode(FAILED, f"{type(error).__name__}: {error}"))
         return
-    most = memory.held() + KEEPS[settings.backend]
+    most = memory.held() + KEEPS
     channel.send(encode(READY, missing))
     orders = TypeAdapter(Order)
     while True:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bot import capacity
+from bot.settings import Settings
+from inference.backends import BackendName
 
 GIB = 1 << 30
 
@@ -22,9 +24,9 @@ def group(folder: Path, **limits: str) -> Path:
     return folder
 
 
-def fit(folder: Path, own: str = "0::/bot/run\n") -> int:
+def fit(folder: Path, own: str = "0::/bot/run\n", backend: BackendName = "litert") -> int:
     (folder / "own").write_text(own)
-    return capacity.workers_that_fit(folder / "groups", folder / "own")
+    return capacity.workers_that_fit(backend, groups=folder / "groups", own=folder / "own")
 
 
 def test_a_machine_without_limits_gives_each_processor_a_worker(tmp_path: Path) -> None:
@@ -35,6 +37,14 @@ def test_a_machine_without_limits_gives_each_processor_a_worker(tmp_path: Path) 
 def test_memory_of_a_unit_bounds_the_workers(tmp_path: Path) -> None:
     group(tmp_path / "groups" / "bot" / "run", memory_max=str(2 * GIB))
     assert fit(tmp_path) == 4
+
+
+def test_memory_bounds_workers_of_tensorflow_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group(tmp_path / "groups" / "bot" / "run", memory_max=str(5 * GIB))
+    assert fit(tmp_path, backend="tensorflow") == 3
+    monkeypatch.setattr("bot.settings.workers_that_fit", {"litert": 12, "tensorflow": 3}.__getitem__)
+    assert Settings(_env_file=None, model_backend="tensorflow").workers == 3
+    assert Settings(_env_file=None).workers == 12
 
 
 def test_limits_of_an_outer_group_hold_too(tmp_path: Path) -> None:
