@@ -118,7 +118,7 @@ def _page(rows: Sequence[Row]) -> str:
             f"- Versions: Python {platform.python_version()}, {versions}",
             f"- When: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             f"- In the chat: {SCANS} scans of each kind, each by somebody else, the sandbox (which takes its share of"
-            " the same cores) over HTTP",
+            " the same cores) over HTTP; modules are compiled before the start, as those of an installed bot are",
             f"- Without network: Telegram is answered inside the process, its limit on messages lifted; {CROWD} scans",
             f"- The careless way: the same picture and networks, {naive.SCANS} scans, in a process without any bot",
             "- Memory: the bot as a process of its own, the sandbox over HTTP, its limit on messages lifted",
