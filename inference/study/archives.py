@@ -92,7 +92,7 @@ def _zip(data: bytes, budget: Budget) -> list[Member]:
     names = _Names()
     listed = []
     for info in found:
-        if info.is_dir():
+        if info.filename.endswith("/"):  # as is_dir() says, which fails on a name without a letter
             budget.take(0)
             continue
         if info.flag_bits & _LOCKED:

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from inference.analysis import PictureError, Reason
 from inference.decode.limits import DECODER_ERRORS, MAX_PIXELS, MIN_SIDE
 from inference.study.limits import MAX_PAGES, MAX_PDF_PICTURES
@@ -31,7 +33,7 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
     from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").disabled = True  # it quotes the file
-    faults = (*DECODER_ERRORS, PyPdfError, RecursionError, NotImplementedError)
+    faults = (*DECODER_ERRORS, PyPdfError, RecursionError, NotImplementedError, Image.DecompressionBombError)
     try:
         reader = PdfReader(io.BytesIO(data), strict=False)
         is_locked = reader.is_encrypted and not reader.decrypt("")

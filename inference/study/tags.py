@@ -9,6 +9,7 @@ import numpy as np
 
 from inference.analysis import Reason
 from inference.decode.dicom_subject import Subject, subject
+from inference.decode.dicom_tags import integer
 from inference.decode.limits import dicom_errors
 from inference.study.study import SetAside
 
@@ -74,8 +75,8 @@ def read(dataset: "Dataset", frame: int | None = None) -> Tags:
         group=(
             str(_get(dataset, "SeriesInstanceUID") or ""),
             tuple(round(v, 1) for v in normal),
-            _get(dataset, "Rows"),
-            _get(dataset, "Columns"),
+            integer(dataset, "Rows"),
+            integer(dataset, "Columns"),
             kinds[2:4],
             echo,
             _number(_get(dataset, "DiffusionBValue")),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from inference.analysis import PictureError, Reason
 from inference.decode import isolation
-from inference.decode.budget import LAST_SECONDS, STUDY_SECONDS, TooCostlyError
+from inference.decode.budget import LAST_SECONDS, MEMORY, STUDY_SECONDS, TooCostlyError
 from inference.decode.imaging import decode
 from inference.study.opening import holds_several, open_study
 from inference.workers.job_table import job
@@ -35,8 +35,8 @@ from tests.fuzz.mutator import mutated
 MODULE = __name__
 LATE = 0.5
 """Processor seconds that the kernel may be late by when it ends a decoder."""
-MOST_MEMORY = 400
-"""MiB that this worker may ever have had."""
+MOST_GROWTH = (MEMORY >> 20) + 8
+"""MiB that may come to what a process has at its start, the decoders among them."""
 OUT_OF_TIME = "out of time"
 FOUND = "FOUND"
 
@@ -64,28 +64,32 @@ def open_many(files: list[bytes], seed: str, first: int, count: int) -> Fed:
     number, end = first, first + count
     while number < end:
         told, status = _row(files, seed, number, end)
+        if number + len(told) < end and status not in OUT_OF_TIME_STATUSES:
+            alone, status = _row(files, seed, number + len(told), number + len(told) + 1, alone=True)
+            told += alone
+        if number + len(told) < end and status in OUT_OF_TIME_STATUSES:  # ended at its last second, as it should be
+            told.append((OUT_OF_TIME, ""))
+        elif number + len(told) < end and status:
+            told.append((FOUND, f"its process ended with status {status}"))
         for answer, fault in told:
-            answers[answer] += 1
-            found += [(number, fault)] if fault else []
-            number += 1
-        if number < end and status in OUT_OF_TIME_STATUSES:  # ended at its last second, as it should be
-            answers[OUT_OF_TIME] += 1
-            number += 1
-        elif number < end:  # alone and as the bot does it: what ends this worker now would end it there
-            answer, fault = _opened(files, seed, number)
             answers[answer] += 1
             found += [(number, fault)] if fault else []
             number += 1
     return Fed(dict(answers), found)
 
 
-def _row(files: Sequence[bytes], seed: str, first: int, end: int) -> tuple[list[tuple[str, str]], int]:
-    """(answer, what is wrong with it) of each file until the child ended that opens them; and how that was."""
+def _row(
+    files: Sequence[bytes], seed: str, first: int, end: int, *, alone: bool = False
+) -> tuple[list[tuple[str, str]], int]:
+    """(answer, what is wrong with it) of each file until the child ended that opens them; and how that was.
+
+    ``alone``: the child decodes in children of its own, as a worker of the bot does.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _open_and_leave(files, seed, first, end, writing)
+        _open_and_leave(files, seed, range(first, end), writing, alone=alone)
     os.close(writing)
     with open(reading, encoding="utf-8", errors="replace") as pipe:  # noqa: PTH123 - a file descriptor, not a path
         lines = pipe.read().split("\n")
@@ -94,20 +98,29 @@ def _row(files: Sequence[bytes], seed: str, first: int, end: int) -> tuple[list[
     return told, os.waitstatus_to_exitcode(status)
 
 
-def _open_and_leave(files: Sequence[bytes], seed: str, first: int, end: int, writing: int) -> None:
+def _open_and_leave(files: Sequence[bytes], seed: str, numbers: range, writing: int, *, alone: bool) -> None:
     """Tell each file's answer in a line of its own; never return."""
     status = 1
     try:
-        isolation._in_a_child = _here
+        if not alone:
+            isolation._in_a_child = _here
+        start = _size(resource.RUSAGE_SELF)
         with open(writing, "w", buffering=1, encoding="utf-8") as pipe:
-            for number in range(first, end):
+            for number in numbers:
                 answer, fault = _opened(files, seed, number)
+                size = max(_size(resource.RUSAGE_SELF), _size(resource.RUSAGE_CHILDREN)) - start
+                if size > MOST_GROWTH:
+                    if not alone:  # files before it may be to blame
+                        break
+                    fault = f"{size} MiB more"
                 pipe.write(f"{answer}\t{' '.join(fault.split())}\n")
-                if fault.endswith(_SIZE):  # what follows would be blamed for it
-                    break
         status = 0
     finally:
         os._exit(status)
+
+
+def _size(whose: int) -> int:
+    return resource.getrusage(whose).ru_maxrss >> 10
 
 
 def _here(decode_: Callable[[], NDArray[Any]], /) -> NDArray[Any]:
@@ -118,9 +131,6 @@ def _here(decode_: Callable[[], NDArray[Any]], /) -> NDArray[Any]:
         raise
     except BaseException:  # noqa: BLE001 - as the parent of a child that has failed: it knows nothing more
         raise ValueError("the decoder did not finish") from None
-
-
-_SIZE = "MiB"
 
 
 def _opened(files: Sequence[bytes], seed: str, number: int) -> tuple[str, str]:
@@ -142,8 +152,6 @@ def _opened(files: Sequence[bytes], seed: str, number: int) -> tuple[str, str]:
         answer, fault = FOUND, _told(error)
     if (seconds := _used() - used) > most + LATE:
         fault = f"{seconds:.1f} s of a processor"
-    if (size := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) > MOST_MEMORY:
-        fault = f"{size} {_SIZE}"
     return answer, fault
 
 

@@ -88,6 +88,8 @@ def _rows(monkeypatch: pytest.MonkeyPatch, opened: dict[int, object]) -> many.Fe
             os.kill(os.getpid(), what)
         if isinstance(what, Exception):
             raise what
+        if isinstance(what, int) and not isinstance(what, signal.Signals):
+            os._exit(what)
 
     monkeypatch.setattr(many, "changed_file", lambda _files, _seed, number: bytes([number]))
     monkeypatch.setattr(many, "holds_several", lambda _: False)
@@ -103,6 +105,12 @@ def test_what_ends_a_row_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_uses_up_its_seconds_in_a_row_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     fed = _rows(monkeypatch, {0: signal.SIGVTALRM, 8: signal.SIGVTALRM})
     assert fed == many.Fed({"a picture": 7, "out of time": 2}, [])
+
+
+def test_what_ends_its_process_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = _rows(monkeypatch, {5: 77})
+    assert fed.answers == {"a picture": 8, "FOUND": 1}
+    assert fed.found == [(5, "its process ended with status 77")]
 
 
 def test_an_error_in_a_row_is_found_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

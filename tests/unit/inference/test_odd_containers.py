@@ -147,3 +147,25 @@ def test_a_pdf_in_an_archive_counts_where_nothing_else_does() -> None:
     assert len(beside.slices) == 1
     assert sum(beside.set_aside.values()) == 1
     assert reason(studies.pack({"a.pdf": b"%PDF-1.7 damaged"})) is Reason.PDF_FILE
+
+
+def test_a_file_without_a_name_is_a_file() -> None:
+    archive = bytearray(studies.pack({"a": pictures.encode(Image.fromarray(HEAD[2]), "PNG")}))
+    for at in (archive.index(b"PK\3\4") + 26, archive.index(b"PK\1\2") + 28):
+        struct.pack_into("<2H", archive, at, 0, 1)  # its name becomes a note on it
+    assert len(open_study(bytes(archive)).slices) == 1
+
+
+def test_a_picture_of_a_pdf_that_says_it_is_huge_is_left_out() -> None:
+    whole = studies.pages(HEAD, "PDF")
+    at = whole.index(b"\xff\xc0") + 5
+    assert len(open_study(whole[:at] + b"\xff\xdc" * 2 + whole[at + 4 :]).slices) == 3
+
+
+def test_rows_that_are_many_numbers_are_no_fault_of_ours() -> None:
+    def changed(data: bytes) -> bytes:
+        at = data.index(b"\x28\0\x10\0US\2\0") + 6
+        return data[:at] + b"\4\0" + data[at + 2 : at + 4] * 2 + data[at + 4 :]
+
+    files = {name: changed(data) for name, data in studies.series_files(HEAD).items()}
+    assert len(open_study(studies.pack(files)).slices) == 4
