@@ -99,7 +99,7 @@ class Analyser:
         prediction = model.read(picture.rgb)
         if prediction.outline is not None and not prediction.outline.cells:
             raise PictureError(Reason.NO_WHITE_CELLS)
-        decision = decide(prediction.chances, model.card, prediction.tta_disagreement)
+        decision = decide(prediction.probabilities, model.card, prediction.tta_disagreement)
         shown = Image.fromarray(picture.rgb)
         heat_map = draw_heat(model, prediction, shown.size)
         return Analysis(
@@ -108,7 +108,7 @@ class Analyser:
             reason=decision.reason,
             label=decision.label,
             confidence=decision.confidence,
-            probabilities=prediction.chances,
+            probabilities=prediction.probabilities,
             prediction_set=decision.prediction_set,
             withheld={},
             gate=scores,
@@ -131,7 +131,7 @@ class Analyser:
             confidence=None,
             probabilities={},
             prediction_set=(),
-            withheld=self.experts[admission.nearest].read(picture.rgb).chances,
+            withheld=self.experts[admission.nearest].read(picture.rgb).probabilities,
             gate=admission.scores,
             model=self.gate.model.identity,
             picture_sha256=digest,
@@ -154,7 +154,7 @@ def tumor_heat(model: Model, prediction: Prediction, kind: str | None = None) ->
 
     The scale alone decides what is seen. Raises ValueError for a class that the model has not.
     """
-    index = model.card.class_names.index(kind or likeliest_tumor(prediction.chances, model.card))
+    index = model.card.class_names.index(kind or likeliest_tumor(prediction.probabilities, model.card))
     return heat(prediction.evidence[..., index], model.card.heatmap_full_scale)
 
 

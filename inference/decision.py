@@ -25,7 +25,7 @@ class Decision:
     """What can't be ruled out, likeliest first, and ``label`` in any case: what is named must not count as unlikely."""
 
 
-def probabilities(logits: "NDArray[np.float32]", card: ModelCard) -> dict[str, float]:
+def probabilities_of(logits: "NDArray[np.float32]", card: ModelCard) -> dict[str, float]:
     """Class name -> calibrated probability: softmax(logits / temperature) (Guo et al. 2017)."""
     import numpy as np
 
@@ -34,25 +34,25 @@ def probabilities(logits: "NDArray[np.float32]", card: ModelCard) -> dict[str, f
     return {name: float(p) for name, p in zip(card.class_names, powers / powers.sum(), strict=True)}
 
 
-def prediction_set(chances: Mapping[str, float], card: ModelCard) -> tuple[str, ...]:
+def prediction_set(probabilities: Mapping[str, float], card: ModelCard) -> tuple[str, ...]:
     """Give the classes that can't be ruled out (class-conditional conformal prediction), likeliest first."""
-    possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]
-    return tuple(sorted(possible, key=lambda name: -chances[name]))
+    possible = [name for name, p in probabilities.items() if p >= 1 - card.conformal.get(name, 1.0)]
+    return tuple(sorted(possible, key=lambda name: -probabilities[name]))
 
 
-def any_tumor(chances: Mapping[str, float], card: ModelCard) -> float:
+def any_tumor(probabilities: Mapping[str, float], card: ModelCard) -> float:
     """Probability of any tumour class."""
-    return sum(chances[c.name] for c in card.classes if c.tumor)
+    return sum(probabilities[c.name] for c in card.classes if c.tumor)
 
 
-def other_finding(chances: Mapping[str, float], card: ModelCard) -> float:
+def other_finding(probabilities: Mapping[str, float], card: ModelCard) -> float:
     """Probability of a finding of another kind, given that there is no tumour; 0 for a card without such classes."""
-    finding = sum(chances[c.name] for c in card.classes if c.role == "finding")
-    clear = sum(chances[c.name] for c in card.classes if c.role == "clear")
+    finding = sum(probabilities[c.name] for c in card.classes if c.role == "finding")
+    clear = sum(probabilities[c.name] for c in card.classes if c.role == "clear")
     return finding / (finding + clear) if finding else 0.0
 
 
-def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
+def decide(probabilities: Mapping[str, float], card: ModelCard, tta_disagreement: float = 0.0) -> Decision:
     """Give the verdict that a model's probabilities allow.
 
     Signs are reported when the probability of any tumour is at or above the positive operating point and nothing clear
@@ -62,38 +62,38 @@ def decide(chances: Mapping[str, float], card: ModelCard, tta_disagreement: floa
     the way, or one is likeliest, that is told as the reason.
     """
     role = {c.name: c.role for c in card.classes}
-    possible = prediction_set(chances, card)
-    roles = _possible_roles(chances, card, possible)
+    possible = prediction_set(probabilities, card)
+    roles = _possible_roles(probabilities, card, possible)
     agree = tta_disagreement <= card.max_tta_disagreement
-    points, tumor = card.operating_points, any_tumor(chances, card)
-    unusual = other_finding(chances, card) > points.finding
+    points, tumor = card.operating_points, any_tumor(probabilities, card)
+    unusual = other_finding(probabilities, card) > points.finding
     absent = agree and roles == {"clear"} and tumor <= points.negative
-    verdict, candidates = Verdict.NOT_SURE, list(chances)
+    verdict, candidates = Verdict.NOT_SURE, list(probabilities)
     if agree and roles == {"tumor"} and tumor >= points.positive:
-        verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in chances if role[name] == "tumor"]
+        verdict, candidates = Verdict.TUMOR_SIGNS, [name for name in probabilities if role[name] == "tumor"]
     elif absent and unusual:
-        candidates = [name for name in chances if role[name] == "finding"]
+        candidates = [name for name in probabilities if role[name] == "finding"]
     elif absent:
-        verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in chances if role[name] == "clear"]
-    label = max(candidates, key=lambda name: chances[name])
+        verdict, candidates = Verdict.NO_TUMOR_SIGNS, [name for name in probabilities if role[name] == "clear"]
+    label = max(candidates, key=lambda name: probabilities[name])
     reason = Reason.READ
     if verdict is Verdict.NOT_SURE:
         reason = Reason.UNUSUAL_FINDING if role[label] == "finding" else Reason.UNDECIDED
-    named = sorted({*possible, label}, key=lambda name: -chances[name])
-    return Decision(verdict, reason, label, chances[label], tuple(named))
+    named = sorted({*possible, label}, key=lambda name: -probabilities[name])
+    return Decision(verdict, reason, label, probabilities[label], tuple(named))
 
 
-def _possible_roles(chances: Mapping[str, float], card: ModelCard, possible: tuple[str, ...]) -> set[str]:
+def _possible_roles(probabilities: Mapping[str, float], card: ModelCard, possible: tuple[str, ...]) -> set[str]:
     """Which of tumour and clear can't be ruled out: by quantiles of their own, else by the classes still ``possible``.
 
     A class that few calibration pictures have can't say what it rules out, a role can.
     """
     if not card.role_conformal:
         return {c.role for c in card.classes if c.name in possible and c.role != "finding"}
-    by_role = {kind: sum(chances[c.name] for c in card.classes if c.role == kind) for kind in card.role_conformal}
+    by_role = {kind: sum(probabilities[c.name] for c in card.classes if c.role == kind) for kind in card.role_conformal}
     return {kind for kind, quantile in card.role_conformal.items() if by_role[kind] >= 1 - quantile}
 
 
-def likeliest_tumor(chances: Mapping[str, float], card: ModelCard) -> str:
+def likeliest_tumor(probabilities: Mapping[str, float], card: ModelCard) -> str:
     """Name the tumour class whose map is shown, whatever the verdict."""
-    return max((c.name for c in card.classes if c.tumor), key=lambda name: chances[name])
+    return max((c.name for c in card.classes if c.tumor), key=lambda name: probabilities[name])

@@ -28,7 +28,7 @@ def draw_kind_maps(
     shown, prediction = Image.fromarray(rgb), model.read(rgb)
     heats = {kind: draw_heat(model, prediction, shown.size, kind) for kind in titles}
     black = Image.fromarray(np.zeros_like(rgb))
-    panels = [(alone, overlay(black, heats[likeliest_tumor(prediction.chances, model.card)]))]
+    panels = [(alone, overlay(black, heats[likeliest_tumor(prediction.probabilities, model.card)]))]
     if len(heats) > 1:
         panels += [(titles[kind], overlay(shown, heat_map)) for kind, heat_map in heats.items()]
     return sheet(panels, words, font)

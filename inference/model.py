@@ -13,7 +13,7 @@ from inference.card import ModelCard, ModelError
 from inference.cells.finder import Field, Outline, find
 from inference.cells.measures import CHANNELS, cell_tensor, own_evidence
 from inference.cells.textures import TEXTURES, TEXTURES_FILE, TextureReader
-from inference.decision import any_tumor, probabilities
+from inference.decision import any_tumor, probabilities_of
 from inference.preprocess import Placement, place
 from inference.registry import Entry
 
@@ -22,7 +22,7 @@ from inference.registry import Entry
 class Prediction:
     """What a model says about one picture."""
 
-    chances: dict[str, float]
+    probabilities: dict[str, float]
     """Class name -> calibrated probability."""
     outputs: Outputs
     """The mean over the card's views, seen from the plain one."""
@@ -79,10 +79,12 @@ class Model:
         if not np.isfinite(outputs.logits).all():
             raise ModelError(f"the model {self.card.name} {self.card.version} gives no numbers: export it again")
         tumor = (
-            [any_tumor(probabilities(view.logits, self.card), self.card) for view in views] if len(views) > 1 else [0.0]
+            [any_tumor(probabilities_of(view.logits, self.card), self.card) for view in views]
+            if len(views) > 1
+            else [0.0]
         )
-        chances = probabilities(outputs.logits, self.card)
-        return Prediction(chances, outputs, max(tumor) - min(tumor), field.outline if field else None, placement)
+        probabilities = probabilities_of(outputs.logits, self.card)
+        return Prediction(probabilities, outputs, max(tumor) - min(tumor), field.outline if field else None, placement)
 
     def _views(self, plain: NDArray[np.float32]) -> list[Outputs]:
         """Run every view of a tensor [1, side, side, channels]; the maps lie as in the plain one."""

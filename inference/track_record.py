@@ -46,7 +46,7 @@ class TrainingPictures:
     names none."""
 
 
-def scored_alike(chances: Mapping[str, float], card: ModelCard) -> Rate | None:
+def scored_alike(probabilities: Mapping[str, float], card: ModelCard) -> Rate | None:
     """How often a score like this one meant a tumour in tests, of as many pictures with one as without.
 
     In a set where nearly all pictures show a tumour nearly every score "means" one, so each side counts by its own
@@ -54,7 +54,7 @@ def scored_alike(chances: Mapping[str, float], card: ModelCard) -> Rate | None:
     ratio of both shares (Katz et al. 1978). None where fewer than ``LEAST_ALIKE`` pictures had such a score, which
     says too little.
     """
-    score = any_tumor(chances, card)
+    score = any_tumor(probabilities, card)
     place = next((n for n in reversed(range(len(card.reliability))) if score >= card.reliability[n].low), None)
     return None if place is None else of_bin(card, place)
 
@@ -93,9 +93,9 @@ def wilson(hits: int, of: int) -> Rate:
     return Rate(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def certainty(chances: Mapping[str, float], card: ModelCard) -> float:
+def certainty(probabilities: Mapping[str, float], card: ModelCard) -> float:
     """How sure a model is that there is something or nothing, 0.5 to 1: as sure of either where both are alike."""
-    score = any_tumor(chances, card)
+    score = any_tumor(probabilities, card)
     return max(score, 1 - score)
 
 

@@ -83,10 +83,11 @@ def a_scan(organ: str, entry: Entry, **changes: Any) -> Scan:
         "verdict": "tumor_signs", "reason": "read", "probabilities": smear, "label": "leukemia",
         "patient_label": None, "study": None, **changes,
     }  # fmt: skip
-    chances = fields["probabilities"] = dict.fromkeys(entry.card.class_names, 0.0) | fields["probabilities"]
+    probabilities = fields["probabilities"] = dict.fromkeys(entry.card.class_names, 0.0) | fields["probabilities"]
     return Scan(
         id=1, person_id=1, public_id="A7K2-Q9", number=12, source_key="1:a", organ=organ,
-        confidence=chances[fields["label"]], prediction_set=tuple(n for n in chances if chances[n] > 0.1), gate={},
+        confidence=probabilities[fields["label"]], gate={},
+        prediction_set=tuple(name for name, probability in probabilities.items() if probability > 0.1),
         model_name=entry.card.name, model_version=entry.card.version,
         model_sha256=next(iter(entry.card.sha256.values())), picture_sha256="b" * 64, received_as="document",
         width=640, height=640, cells=(), created_at=datetime(2026, 3, 29, 14, 7, 9, tzinfo=UTC), **fields,

@@ -47,8 +47,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 KNOWN: Mapping[str, Mapping[tuple[str, str], str]] = {
     "inference/decision.py": {
         (
-            "possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 1.0)]",
-            "possible = [name for name, p in chances.items() if p >= 1 - card.conformal.get(name, 2.0)]",
+            "possible = [name for name, p in probabilities.items() if p >= 1 - card.conformal.get(name, 1.0)]",
+            "possible = [name for name, p in probabilities.items() if p >= 1 - card.conformal.get(name, 2.0)]",
         ): "no chance is below 0, nor below -1",
         (
             "scaled = logits.astype(np.float64) / card.temperature",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from inference.analysis import Reason
 from inference.backends import BackendName
 from inference.card import ModelError
-from inference.decision import probabilities
+from inference.decision import probabilities_of
 from inference.gate.brightness import too_dark
 from inference.gate.ood_detector import DETECTOR_FILE, OodDetector
 from inference.gate.screen_finder import find_frames, is_photo, lay_flat, rim_is_lit
@@ -91,7 +91,7 @@ class Gate:
         """The probabilities by both signals of the detector, and the likeliest organ."""
         card = self.model.card
         logits = np.append(self.detector.scores(prediction.outputs.features[None])[0], np.float32(0))
-        scores = probabilities(logits, card)
+        scores = probabilities_of(logits, card)
         return scores, max(card.organs, key=lambda organ: scores[organ])
 
     def _why(self, rgb: Rgb, prediction: Prediction) -> Reason:

@@ -279,10 +279,10 @@ def _pooled(series: SeriesFindings, slices: Sequence[int], card: ModelCard, *, a
         for name in card.class_names
     }
     total = sum(powers.values())
-    chances = {name: power / total for name, power in powers.items()}
+    probabilities = {name: power / total for name, power in powers.items()}
     doubt = sum(f.tta_disagreement for f in findings) / len(findings)
-    decision = decide(chances, card, doubt)
-    return Window(tuple(slices), agree, decision, chances, any_tumor(chances, card))
+    decision = decide(probabilities, card, doubt)
+    return Window(tuple(slices), agree, decision, probabilities, any_tumor(probabilities, card))
 
 
 def _grown(series: SeriesFindings, indices: Sequence[int], window: Window, rule: StudyRule) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def judge(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFindi
         )
     model = analyser.experts[organ]
     prediction = model.read(seen)
-    decision = decide(prediction.chances, model.card, prediction.tta_disagreement)
+    decision = decide(prediction.probabilities, model.card, prediction.tta_disagreement)
     heat = draw_heat(model, prediction, shown.size)
     heat.thumbnail((HEAT_SIDE, HEAT_SIDE))
     buffer = io.BytesIO()
@@ -50,8 +50,8 @@ def judge(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFindi
         organ=organ,
         reason=decision.reason,
         verdict=decision.verdict,
-        probabilities=prediction.chances,
-        score=any_tumor(prediction.chances, model.card),
+        probabilities=prediction.probabilities,
+        score=any_tumor(prediction.probabilities, model.card),
         tta_disagreement=prediction.tta_disagreement,
         place=_strongest(model, prediction, shown.size),
         gate=gate,

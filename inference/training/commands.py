@@ -35,7 +35,7 @@ from inference.training.measure import (
     shortcuts,
     studies,
 )
-from inference.training.predict import probabilities, read_files
+from inference.training.predict import probabilities_of, read_files
 from inference.training.recipes import BRAIN_MRI, Recipe
 from inference.training.report import plots
 from inference.training.report.model_card import write_model_card
@@ -187,27 +187,27 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         card = card.model_copy(update={"temperature": heat})
         if len(card.views) > 1:  # how far views differ depends on the temperature
             answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
-    chances = probabilities(scored.logits, heat)
+    probabilities = probabilities_of(scored.logits, heat)
     weights = calibrate.by_source(scored.sources) if placed is None else placed
     changes: dict[str, Any] = {
-        "conformal": calibrate.conformal(chances, scored.labels, recipe.class_names, weights),
+        "conformal": calibrate.conformal(probabilities, scored.labels, recipe.class_names, weights),
         "temperature": heat,
         "views": card.views,
     }
-    tumor, ill = recipe.score(chances), recipe.positive(scored.labels)
+    tumor, ill = recipe.score(probabilities), recipe.positive(scored.labels)
     points = calibrate.verdict_points(tumor, ill, scored.sources, recipe.limits, placed)
     bins = calibrate.reliability(tumor, ill, (points.negative, points.positive))
     changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
     roles = np.array([ROLES.index(c.role) for c in recipe.classes])
     if ROLES.index("finding") in roles:
         of_role = roles[scored.labels].astype(np.int32)
-        by_role = np.stack([chances[:, roles == k].sum(1) for k in range(len(ROLES))], axis=1)
+        by_role = np.stack([probabilities[:, roles == k].sum(1) for k in range(len(ROLES))], axis=1)
         quantiles = calibrate.conformal(by_role, of_role, ROLES, weights)
         changes["role_conformal"] = {name: q for name, q in quantiles.items() if name != "finding"}
         without = by_role[:, [ROLES.index("finding"), ROLES.index("clear")]]
         point = calibrate.finding_point(without[:, 0] / without.sum(1), of_role == ROLES.index("clear"), weights)
         changes["operating_points"] = changes["operating_points"].model_copy(update={"finding": point})
-    right = (recipe.score(answer.chances) >= 0.5) == recipe.positive(labels)
+    right = (recipe.score(answer.probabilities) >= 0.5) == recipe.positive(labels)
     changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
     scales = [calibrate.full_scale(answer.evidence, labels, recipe.tumors, p) for p in calibrate.PEAK_PERCENTILES]
     changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, chosen, scales)

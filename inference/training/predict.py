@@ -35,7 +35,7 @@ class PredictionBatch:
 
     logits: NDArray[np.float32]
     """[N, K]."""
-    chances: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
     """[N, K], calibrated by the card."""
     maps: NDArray[np.float32]
     """[N, h, w, K]."""
@@ -94,27 +94,27 @@ def gather(card: ModelCard, predictions: Iterable[Prediction]) -> PredictionBatc
     rows = list(predictions)
     return PredictionBatch(
         logits=np.stack([row.outputs.logits for row in rows]),
-        chances=np.array([[row.chances[name] for name in card.class_names] for row in rows]),
+        probabilities=np.array([[row.probabilities[name] for name in card.class_names] for row in rows]),
         maps=np.stack([row.outputs.maps for row in rows]),
         evidence=np.stack([row.evidence for row in rows]),
         features=np.stack([row.outputs.features for row in rows]),
         tta_disagreement=np.array([row.tta_disagreement for row in rows]),
-        said=np.array([MEANING.get(decide(row.chances, card, row.tta_disagreement).verdict, 0) for row in rows]),
+        said=np.array([MEANING.get(decide(row.probabilities, card, row.tta_disagreement).verdict, 0) for row in rows]),
     )
 
 
 def said(
-    card: ModelCard, chances: NDArray[np.float64], tta_disagreement: NDArray[np.float64] | None = None
+    card: ModelCard, probabilities: NDArray[np.float64], tta_disagreement: NDArray[np.float64] | None = None
 ) -> NDArray[np.int_]:
     """What serving says to each row of probabilities [N, K] under ``card``: 1 signs, -1 no signs, 0 not sure."""
-    tta_disagreement = np.zeros(len(chances)) if tta_disagreement is None else tta_disagreement
-    rows = (dict(zip(card.class_names, row, strict=True)) for row in chances.tolist())
+    tta_disagreement = np.zeros(len(probabilities)) if tta_disagreement is None else tta_disagreement
+    rows = (dict(zip(card.class_names, row, strict=True)) for row in probabilities.tolist())
     return np.array(
         [MEANING.get(decide(row, card, far).verdict, 0) for row, far in zip(rows, tta_disagreement, strict=True)]
     )
 
 
-def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+def probabilities_of(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
     """Softmax of ``logits / temperature``: [N, K], rows sum to 1."""
     scaled = logits.astype(np.float64) / temperature
     raised = np.exp(scaled - scaled.max(1, keepdims=True))

@@ -117,14 +117,14 @@ class Recipe:
         """Which labels [N] are tumours (for the gate: scans)."""
         return self.tumors[labels] if self.organ else labels != self.tumor_free
 
-    def score(self, chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probability [N] of any tumour (for the gate: of any scan) from those of the classes [N, K]."""
-        return chances[:, self.tumors].sum(1) if self.organ else 1 - chances[:, self.tumor_free]
+        return probabilities[:, self.tumors].sum(1) if self.organ else 1 - probabilities[:, self.tumor_free]
 
-    def member_score(self, chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    def member_score(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probability [N] of any tumour that the second net gives [N, J]."""
         tumors = {c.name for c in self.classes if c.tumor}
-        return np.asarray(chances[:, [name in tumors for name in self.member_classes]].sum(1))
+        return np.asarray(probabilities[:, [name in tumors for name in self.member_classes]].sum(1))
 
     def targets(self) -> NDArray[np.float32]:
         """What each label stands for, smoothed [K, K]: row = label."""

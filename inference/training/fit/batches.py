@@ -33,7 +33,7 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
     rng = np.random.default_rng(seed)
     weights = np.array([e.weight for e in arrays.examples])
     members = [np.flatnonzero(arrays.labels == k) for k in range(len(recipe.classes))]
-    chances = [weights[m] / weights[m].sum() for m in members]
+    probabilities = [weights[m] / weights[m].sum() for m in members]
     # Somebody's own pictures need not hold every class.
     shares = np.array([share * bool(len(m)) for share, m in zip(recipe.shares, members, strict=True)])
     movable = tuple(recipe.class_names.index(name) for name in recipe.movable)
@@ -41,11 +41,11 @@ def draw_batches(arrays: Arrays, recipe: Recipe, seed: int) -> Iterator[Batch]:
     ellipses = lesions.strip_ellipses(arrays) if recipe.slices else np.zeros((len(arrays.labels), 4), np.float32)
     while True:
         labels = rng.choice(len(members), recipe.batch, p=shares / shares.sum())
-        chosen = np.array([rng.choice(members[k], p=chances[k]) for k in labels])
+        chosen = np.array([rng.choice(members[k], p=probabilities[k]) for k in labels])
         masks, masked = arrays.masks[chosen][..., None], arrays.masked[chosen]
         cut = ellipses[chosen]
         if recipe.slices and len(members[recipe.tumor_free]):
-            hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=chances[recipe.tumor_free])
+            hosts = rng.choice(members[recipe.tumor_free], recipe.batch, p=probabilities[recipe.tumor_free])
             pictures, mended = lesions.transplant(arrays, recipe.tumor_free, movable, chosen, hosts, rng)
             cut[mended] = 0
             for i in np.flatnonzero(np.isin(labels, unusual) & (rng.random(recipe.batch) < recipe.painted)):

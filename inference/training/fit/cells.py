@@ -197,9 +197,11 @@ def fit(means: Floats, ill: NDArray[np.bool_], domains: NDArray[np.str_], streng
             share[chosen] = 0.5 / len(names) / chosen.sum()
     weights = np.zeros(means.shape[1])
     for _ in range(STEPS):
-        chances = 1 / (1 + np.exp(-np.clip(means @ weights, -30, 30)))
-        slope = means.T @ (share * (chances - ill)) + strength * weights
-        bend = (means * (share * chances * (1 - chances))[:, None]).T @ means + strength * np.eye(len(weights))
+        probabilities = 1 / (1 + np.exp(-np.clip(means @ weights, -30, 30)))
+        slope = means.T @ (share * (probabilities - ill)) + strength * weights
+        bend = (means * (share * probabilities * (1 - probabilities))[:, None]).T @ means + strength * np.eye(
+            len(weights)
+        )
         weights -= np.linalg.solve(bend, slope)
     return weights
 

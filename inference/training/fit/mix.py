@@ -159,12 +159,12 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     def worth(plain: Weights) -> tuple[float, float, Weights]:
         levelled = _levelled(recipe, scores, labels, counted, plain)
         # As served: the sum over the tumours ranks pictures otherwise at another temperature.
-        chances = softmax(mixed(recipe, scores, levelled) / levelled.temperature)
-        told = recipe.score(chances)
+        probabilities = softmax(mixed(recipe, scores, levelled) / levelled.temperature)
+        told = recipe.score(probabilities)
         within = auc(told[inside], ill[inside]) if wanted else 1.0
         areas = [auc(told[here], ill[here]) for here in places] or [within]
         if 0 < found.sum() < len(found):
-            share = chances[~ill] @ of_role["finding"] / (chances[~ill] @ unlike_tumors)
+            share = probabilities[~ill] @ of_role["finding"] / (probabilities[~ill] @ unlike_tumors)
             areas.append(auc(share, found))
         return min(within - wanted, 0.0), float(np.mean(areas)), levelled
 

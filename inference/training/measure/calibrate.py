@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.card import OperatingPoints, ScoreBin
-from inference.training.predict import probabilities
+from inference.training.predict import probabilities_of
 from inference.training.recipes import Limits
 
 COVERAGE = 0.95
@@ -59,7 +59,7 @@ def temperature(scored: Scored, weights: Floats | None = None) -> float:
     candidates = np.exp(np.linspace(np.log(0.3), np.log(8), 160))
 
     def loss(value: float) -> float:
-        chosen = probabilities(scored.logits, value)[np.arange(len(scored.labels)), scored.labels]
+        chosen = probabilities_of(scored.logits, value)[np.arange(len(scored.labels)), scored.labels]
         each = -np.log(chosen.clip(1e-12))
         if weights is not None:
             return float((each * weights).sum() / weights.sum())
@@ -69,7 +69,7 @@ def temperature(scored: Scored, weights: Floats | None = None) -> float:
 
 
 def conformal(
-    chances: Floats, labels: NDArray[np.int32], names: tuple[str, ...], weights: Floats | None = None
+    probabilities: Floats, labels: NDArray[np.int32], names: tuple[str, ...], weights: Floats | None = None
 ) -> dict[str, float]:
     """Class-conditional split-conformal quantiles of ``1 - p(true class)`` (Vovk 2012), at least ``LEAST_QUANTILE``.
 
@@ -79,7 +79,7 @@ def conformal(
     quantiles = {}
     for k, name in enumerate(names):
         chosen = labels == k
-        scores, own = 1 - chances[chosen, k], counted[chosen]
+        scores, own = 1 - probabilities[chosen, k], counted[chosen]
         order = np.argsort(scores)
         # A new picture weighs as much as a mean one and may score worse than all.
         reached = np.cumsum(own[order]) / (own.sum() + own.mean()) if len(scores) else np.zeros(0)

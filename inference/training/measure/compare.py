@@ -80,8 +80,8 @@ def _row(
     order = [*names, *sorted({*labels} - {*names})]
     true = np.array([order.index(label) for label in labels], np.int32)
     ill = roles == "tumor"
-    score = predictions.chances[:, [role.get(name, "clear") == "tumor" for name in names]].sum(1)
-    predicted = predictions.chances.argmax(1).astype(np.int32)
+    score = predictions.probabilities[:, [role.get(name, "clear") == "tumor" for name in names]].sum(1)
+    predicted = predictions.probabilities.argmax(1).astype(np.int32)
     return Row(
         auc=auc(score[here], ill[here]),
         macro_f1=metrics.macro_f1(predicted[here], true[here], len(order)),

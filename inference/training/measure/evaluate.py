@@ -18,7 +18,7 @@ from inference.training.fit import baselines
 from inference.training.fit.ranking import auc
 from inference.training.measure import heatmaps, metrics
 from inference.training.measure.calibrate import Scored
-from inference.training.predict import PredictionBatch, Rgb, open_picture, probabilities, read_files, said
+from inference.training.predict import PredictionBatch, Rgb, open_picture, probabilities_of, read_files, said
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -74,12 +74,12 @@ def organ_figures(
         thresholds = heat.get("thresholds_chosen_on_val")
         result[part] = {
             "pictures": dict(sorted(Counter(e.label for e in rows).items())),
-            "model": table(recipe, predictions.chances, labels, rows),
+            "model": table(recipe, predictions.probabilities, labels, rows),
             **{name: table(recipe, fitted(seen[name]), labels, rows) for name, fitted in known.items()},
             "verdicts": verdicts(recipe, predictions, labels, rows),
             "breakdown": breakdown(recipe, predictions, labels, rows),
             "doubtful_labels": doubtful_labels(recipe, predictions, labels, rows),
-            "prediction_sets": prediction_sets(card, predictions.chances, labels, rows),
+            "prediction_sets": prediction_sets(card, predictions.probabilities, labels, rows),
             "doubt": doubt(recipe, card, predictions, labels, rows),
             "heat_map": heat,
         }
@@ -93,12 +93,14 @@ def organ_figures(
     return result
 
 
-def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]) -> dict[str, Any]:
+def table(
+    recipe: Recipe, probabilities: Floats, labels: NDArray[np.int32], examples: Sequence[Example]
+) -> dict[str, Any]:
     """Accuracy, F1, AUC and calibration with 95 % intervals over groups, and recall by class."""
     groups = [e.group for e in examples]
-    predicted = chances.argmax(1).astype(np.int32)
+    predicted = probabilities.argmax(1).astype(np.int32)
     names = recipe.class_names
-    confidence, correct = chances.max(1), predicted == labels
+    confidence, correct = probabilities.max(1), predicted == labels
     error = metrics.interval(lambda i: metrics.calibration_error(confidence[i], correct[i]), groups)
     result: dict[str, Any] = {
         "accuracy": metrics.share(correct, groups),
@@ -106,12 +108,12 @@ def table(recipe: Recipe, chances: Floats, labels: NDArray[np.int32], examples: 
         "recall": {
             names[k]: metrics.share(correct[labels == k], of(groups, labels == k)) for k in np.unique(labels).tolist()
         },
-        "log_loss": round(float(-np.log(chances[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
+        "log_loss": round(float(-np.log(probabilities[np.arange(len(labels)), labels].clip(1e-12)).mean()), 4),
         "calibration_error": error | {"if_perfect": round(metrics.calibration_error_by_chance(confidence), 4)},
     }
     ill = recipe.positive(labels)
     if len(np.unique(ill)) == 2:
-        score = recipe.score(chances)
+        score = recipe.score(probabilities)
         what = "tumor" if recipe.organ else "scan"
         result[f"auc_{what}"] = metrics.interval(lambda i: auc(score[i], ill[i]), groups)
         result[f"sensitivity_at_specificity_{SPECIFICITY}"] = metrics.interval(
@@ -146,7 +148,7 @@ def breakdown(
     recipe: Recipe, predictions: PredictionBatch, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """AUC and what people are told by sequence, plane and finding, where ``LEAST_ROWS`` or more pictures are known."""
-    ill, score = recipe.positive(labels), recipe.score(predictions.chances)
+    ill, score = recipe.positive(labels), recipe.score(predictions.probabilities)
     result: dict[str, Any] = {}
     for name, values in (
         ("sequence", [e.detail for e in examples]),
@@ -179,7 +181,7 @@ def doubtful_labels(
     recipe: Recipe, predictions: PredictionBatch, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> list[dict[str, Any]]:
     """Pictures that the model is sure to be labelled wrong, by file: what somebody should look at again."""
-    score, ill = recipe.score(predictions.chances), recipe.positive(labels)
+    score, ill = recipe.score(predictions.probabilities), recipe.positive(labels)
     wrong = np.where(ill, 1 - score, score)
     order = [int(i) for i in np.argsort(-wrong)[:MOST_DOUBTFUL] if wrong[i] > SURE_WRONG]
     return [
@@ -194,10 +196,10 @@ def doubtful_labels(
 
 
 def prediction_sets(
-    card: ModelCard, chances: Floats, labels: NDArray[np.int32], examples: Sequence[Example]
+    card: ModelCard, probabilities: Floats, labels: NDArray[np.int32], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """Coverage in each class, and how large the sets are."""
-    inside = np.array([chances[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
+    inside = np.array([probabilities[:, k] >= 1 - card.conformal[n] for k, n in enumerate(card.class_names)]).T
     held = inside[np.arange(len(labels)), labels]
     groups = [e.group for e in examples]
     return {
@@ -220,9 +222,9 @@ def doubt(
     """How well the model knows when it does not know: wrong answers among those given, and among the surest 90 %."""
     groups = [e.group for e in examples]
     ill = recipe.positive(labels)
-    score = recipe.score(predictions.chances)
+    score = recipe.score(predictions.probabilities)
     sure, right = np.maximum(score, 1 - score), (score >= 0.5) == ill
-    top, kind = predictions.chances.max(1), predictions.chances.argmax(1) == labels
+    top, kind = predictions.probabilities.max(1), predictions.probabilities.argmax(1) == labels
     wrong = ((predictions.said == 1) & ~ill) | ((predictions.said == -1) & ill)
     answered = predictions.said != 0
     result = {
@@ -241,9 +243,9 @@ def doubt(
 
 def domains_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
     """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
-    chances = probabilities(unseen.logits, card.temperature)
-    told = said(card, chances)
-    predicted, domains = chances.argmax(1), np.array(unseen.sources)
+    probabilities = probabilities_of(unseen.logits, card.temperature)
+    told = said(card, probabilities)
+    predicted, domains = probabilities.argmax(1), np.array(unseen.sources)
     result: dict[str, Any] = {}
     for domain in np.unique(domains):
         chosen = domains == domain

@@ -43,11 +43,11 @@ def figures(
         rows = [e for e in examples if e.part == part]
         if not rows:
             continue
-        chances, taken_for = admit(recipe, gate, rows, progress)
+        probabilities, taken_for = admit(recipe, gate, rows, progress)
         labels = labels_of(recipe, rows)
         result[part] = {
             "pictures": dict(sorted(Counter(e.label for e in rows).items())),
-            "model": table(recipe, chances, labels, rows),
+            "model": table(recipe, probabilities, labels, rows),
             "gate": refusals(recipe, taken_for, rows),
         }
     result["drawn"] = {"drawings": drawings(gate), "other": other_kinds(gate)}
@@ -63,14 +63,14 @@ def admit(
     recipe: Recipe, gate: Gate, examples: Sequence[Example], progress: Callable[[], None] | None
 ) -> tuple[Floats, NDArray[np.int_]]:
     """The gate's probabilities [N, K] and the class it takes each picture for ("other" when it refuses) [N]."""
-    chances, taken_for = [], []
+    probabilities, taken_for = [], []
     for example in examples:
         admission = gate.admit(open_picture(example.path))
-        chances.append([admission.scores[name] for name in recipe.class_names])
+        probabilities.append([admission.scores[name] for name in recipe.class_names])
         taken_for.append(recipe.class_names.index(admission.organ or OTHER))
         if progress:
             progress()
-    return np.array(chances), np.array(taken_for)
+    return np.array(probabilities), np.array(taken_for)
 
 
 def refusals(recipe: Recipe, taken_for: NDArray[np.int_], examples: Sequence[Example]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ BLOB = 0.5
 def shown(card: ModelCard, predictions: PredictionBatch) -> Heats:
     """The heat [N, S, S] in 0..1 that people see: the likeliest tumour class, on the card's scale, in 8 bits."""
     tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-    likeliest = np.array(tumors)[predictions.chances[:, tumors].argmax(1)]
+    likeliest = np.array(tumors)[predictions.probabilities[:, tumors].argmax(1)]
     size = (card.input.side, card.input.side)
     rows = []
     for class_maps, k in zip(predictions.evidence, likeliest, strict=True):
@@ -164,7 +164,9 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
 
     def maps(net: Any) -> NDArray[np.float64]:
         tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-        found = net.predict(tensors, batch_size=8, verbose=0)[MAPS][..., tumors]
+        # Batch by batch: what ``predict`` does about it takes longer than a small net.
+        batches = [net.predict_on_batch(tensors[i : i + 8])[MAPS] for i in range(0, len(tensors), 8)]
+        found = np.concatenate(batches)[..., tumors]
         flat = np.moveaxis(found, -1, 1).reshape(len(tensors) * len(tumors), -1).astype(np.float64)
         if card.input.normalisation == "cells":
             counted = np.repeat(tensors[..., -1].reshape(len(tensors), -1) > 0, len(tumors), axis=0)

@@ -163,8 +163,8 @@ def _organ_row(
         admission = analyser.gate.admit(picture)
         admitted.append(admission.organ == organ)
         prediction = model.read(admission.picture)
-        right.append((any_tumor(prediction.chances, model.card) >= 0.5) == is_ill)
-        told.append(MEANING.get(decide(prediction.chances, model.card, prediction.tta_disagreement).verdict, 0))
+        right.append((any_tumor(prediction.probabilities, model.card) >= 0.5) == is_ill)
+        told.append(MEANING.get(decide(prediction.probabilities, model.card, prediction.tta_disagreement).verdict, 0))
     correct, said, let_in = np.array(right), np.array(told), np.array(admitted)
     before = correct if clean is None else clean
     wrong = let_in & (((said == 1) & ~ill) | ((said == -1) & ill))

@@ -55,12 +55,12 @@ def source_recognised(features: Floats, sources: Sequence[str], groups: Sequence
     names, labels = np.unique(np.array(sources), return_inverse=True)
     _, people = np.unique(np.array(groups), return_inverse=True)
     fold = np.random.default_rng(SEED).permutation(people.max() + 1)[people] % FOLDS
-    chances = np.zeros((len(labels), len(names)))
+    probabilities = np.zeros((len(labels), len(names)))
     for f in range(FOLDS):
         rest, here = fold != f, fold == f
         if here.any() and len(np.unique(labels[rest])) == len(names):
-            chances[here] = linear_classifier(features[rest], labels[rest].astype(np.int32))(features[here])
-    hit = chances.argmax(1) == labels
+            probabilities[here] = linear_classifier(features[rest], labels[rest].astype(np.int32))(features[here])
+    hit = probabilities.argmax(1) == labels
 
     def balanced(i: NDArray[np.intp]) -> float:
         return float(np.mean([hit[i][labels[i] == k].mean() for k in np.unique(labels[i])]))
@@ -71,7 +71,7 @@ def source_recognised(features: Floats, sources: Sequence[str], groups: Sequence
         "by_chance": round(1 / len(names), 4),
     }
     if len(names) == 2:
-        result["auc"] = metrics.interval(lambda i: auc(chances[i, 1], labels[i] == 1), groups)
+        result["auc"] = metrics.interval(lambda i: auc(probabilities[i, 1], labels[i] == 1), groups)
     return result
 
 
@@ -114,7 +114,7 @@ def tumors_put_in(recipe: Recipe, arrays: dataset.Arrays) -> tuple[list[int], li
 def compared(card: ModelCard, before: PredictionBatch, after: PredictionBatch, groups: Sequence[str]) -> dict[str, Any]:
     """What is said of the same pictures before and after one change; ``auc``: how well the score tells them apart."""
     tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-    scores = [predictions.chances[:, tumors].sum(1) for predictions in (before, after)]
+    scores = [predictions.probabilities[:, tumors].sum(1) for predictions in (before, after)]
     result: dict[str, Any] = {"pictures": len(groups)}
     for name, predictions in (("before", before), ("after", after)):
         result[name] = {

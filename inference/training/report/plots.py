@@ -52,12 +52,12 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
     sure.line([(0, 0), (1, 1)], "c")
     for (rows, predictions), kind in zip(drawn_parts.values(), ("b", "a"), strict=True):
         labels = np.array([recipe.class_names.index(e.label) for e in rows])
-        ill, score = recipe.positive(labels), recipe.score(predictions.chances)
+        ill, score = recipe.positive(labels), recipe.score(predictions.probabilities)
         if ill.any() and not ill.all():
             roc.line(list(zip(*(v.tolist() for v in metrics.roc(score, ill)), strict=True)), kind)
             for point in (card.operating_points.positive, card.operating_points.negative):
                 roc.dot(float((score[~ill] >= point).mean()), float((score[ill] >= point).mean()), 4, f"f{kind}")
-        confidence, right = predictions.chances.max(1), predictions.chances.argmax(1) == labels
+        confidence, right = predictions.probabilities.max(1), predictions.probabilities.argmax(1) == labels
         bins = metrics.reliability(confidence, right)
         sure.line([(x, y) for x, y, count in bins if count >= FEW], kind)
         for x, y, count in bins:
@@ -73,14 +73,14 @@ def plots(recipe: Recipe, card: ModelCard, parts: dict[str, tuple[list[Example],
 
 def _area(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch) -> float:
     ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in rows]))
-    return auc(recipe.score(predictions.chances), ill)
+    return auc(recipe.score(predictions.probabilities), ill)
 
 
 def _risk(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch, left: float, top: float) -> Panel:
     labels = np.array([recipe.class_names.index(e.label) for e in rows])
-    score = recipe.score(predictions.chances)
+    score = recipe.score(predictions.probabilities)
     binary = metrics.risk_coverage(np.maximum(score, 1 - score), (score >= 0.5) == recipe.positive(labels))
-    kind = metrics.risk_coverage(predictions.chances.max(1), predictions.chances.argmax(1) == labels)
+    kind = metrics.risk_coverage(predictions.probabilities.max(1), predictions.probabilities.argmax(1) == labels)
     later = binary[0] >= 0.1  # of the first few pictures one wrong answer is all
     ceiling = float(np.ceil(20 * max(0.05, binary[1][later].max(), kind[1][later].max())) / 20)
     panel = Panel(left, top, SIDE, ys=(0, ceiling))
@@ -97,7 +97,7 @@ def _risk(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch,
 def _confusion(recipe: Recipe, rows: Sequence[Example], predictions: PredictionBatch, panel: Panel) -> list[str]:
     names = recipe.class_names
     labels = np.array([names.index(e.label) for e in rows])
-    predicted, n = predictions.chances.argmax(1), len(names)
+    predicted, n = predictions.probabilities.argmax(1), len(names)
     cell = panel.side / n
     parts = [words(panel.left, panel.top - 9, "Confusion (test): rows are true", "title")]
     for i in range(n):
@@ -165,9 +165,9 @@ def _tile(
     else:
         contours = [svg.outline(heat[::4, ::4], level, left, top, TILE) for level in (0.25, 0.5)]
         parts += [f'<path class="b" d="{contour}"/>' for contour in contours]
-    best = int(predictions.chances[i].argmax())
+    best = int(predictions.probabilities[i].argmax())
     parts.append(words(left, top + TILE + 14, f"true: {example.label}", "small"))
-    answer = f"said: {card.class_names[best]} {100 * predictions.chances[i, best]:.0f}"
+    answer = f"said: {card.class_names[best]} {100 * predictions.probabilities[i, best]:.0f}"
     parts.append(words(left, top + TILE + 28, answer, "small"))
     parts.append(words(left, top + TILE + 42, example.detail[:22] or example.source, "small fc"))
     return parts

@@ -28,11 +28,11 @@ def answers(entry: Entry, verdict: str, label: str, **changes: object) -> Iterat
     """A scan that was told ``verdict``, at scores of all kinds, with few and many answers that fit."""
     names = entry.card.class_names
     for number in range(0, 101, 10):
-        chances = dict.fromkeys(names, (1 - number / 100) / (len(names) - 1)) | {label: number / 100}
+        probabilities = dict.fromkeys(names, (1 - number / 100) / (len(names) - 1)) | {label: number / 100}
         for fitting in (names, names[:2], names[-2:]):
             scan = a_scan(
-                organ=entry.card.organ, verdict=verdict, label=label, probabilities=chances, prediction_set=fitting,
-                model_sha256=next(iter(entry.card.sha256.values())), number=999,
+                organ=entry.card.organ, verdict=verdict, label=label, probabilities=probabilities,
+                prediction_set=fitting, model_sha256=next(iter(entry.card.sha256.values())), number=999,
             )  # fmt: skip
             yield replace(scan, **changes)  # type: ignore[arg-type]
 
@@ -75,9 +75,9 @@ def test_sixty_words_hold_all_in_every_language(organ: str, verdict: str, langua
 
 def test_a_finding_that_fits_is_named_beside_none_that_fits(language: Language) -> None:
     entry = MODELS["brain_mri"]
-    chances = dict.fromkeys(entry.card.class_names, 0.0) | BRAIN | {"no_tumor": 0.005}
+    probabilities = dict.fromkeys(entry.card.class_names, 0.0) | BRAIN | {"no_tumor": 0.005}
     scan = a_scan(
-        verdict="not_sure", reason="undecided", probabilities=chances,
+        verdict="not_sure", reason="undecided", probabilities=probabilities,
         prediction_set=("glioma", "meningioma", "pituitary", "no_tumor"),
         model_sha256=next(iter(entry.card.sha256.values())),
     )  # fmt: skip

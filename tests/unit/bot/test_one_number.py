@@ -37,9 +37,9 @@ def scored(card: ModelCard, score: float, verdict: str) -> Scan:
     """A scan whose probability of any finding is ``score``."""
     ill = [c.name for c in card.classes if c.tumor]
     well = [c.name for c in card.classes if not c.tumor]
-    chances = dict.fromkeys(well, (1 - score) / len(well)) | dict.fromkeys(ill, score / len(ill))
+    probabilities = dict.fromkeys(well, (1 - score) / len(well)) | dict.fromkeys(ill, score / len(ill))
     return a_scan(
-        organ=card.organ, verdict=verdict, label=ill[0], probabilities=chances,
+        organ=card.organ, verdict=verdict, label=ill[0], probabilities=probabilities,
         prediction_set=card.class_names, model_name=card.name, model_version=card.version,
         model_sha256=next(iter(card.sha256.values())),
     )  # fmt: skip

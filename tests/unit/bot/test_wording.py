@@ -106,9 +106,9 @@ def tested_model() -> Entry:
 def test_an_answer_tells_what_such_scores_showed_in_tests(
     tested_model: Entry, no_tumor: float, verdict: str, words: str
 ) -> None:
-    chances = dict.fromkeys(tested_model.card.class_names, 0.0) | {"glioma": 1 - no_tumor, "no_tumor": no_tumor}
+    probabilities = dict.fromkeys(tested_model.card.class_names, 0.0) | {"glioma": 1 - no_tumor, "no_tumor": no_tumor}
     own = tested_model.card.sha256["model.tflite"]
-    scan = a_scan(verdict=verdict, probabilities=chances, model_sha256=own)
+    scan = a_scan(verdict=verdict, probabilities=probabilities, model_sha256=own)
     assert words in shown(picture_caption(scan, english, [tested_model]))
     assert words in report_data(scan, Pictures(b"", b""), language, [tested_model]).explanation
     assert "In tests" not in picture_caption(replace(scan, model_sha256="c" * 64), english, [tested_model])
@@ -131,9 +131,9 @@ def test_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
         names = entry.card.class_names
         for label in names:
             for number in range(0, 101, 4):
-                chances = dict.fromkeys(names, (1 - number / 100) / (len(names) - 1)) | {label: number / 100}
+                probabilities = dict.fromkeys(names, (1 - number / 100) / (len(names) - 1)) | {label: number / 100}
                 scan = a_scan(
-                    organ=organ, verdict=verdict, reason=reason, label=label, probabilities=chances,
+                    organ=organ, verdict=verdict, reason=reason, label=label, probabilities=probabilities,
                     prediction_set=names, patient_label="W" * MAX_LABEL, number=999_999,
                     model_sha256=next(iter(entry.card.sha256.values())), study=study.to_json() if study else None,
                     cells=() if study or organ != "blood_smear" else SIXTEEN,

@@ -58,7 +58,7 @@ def test_heat_map_shows_likeliest_tumour_on_card_scale(analyser: Analyser) -> No
     analysis = analyser.analyse(data, "brain_mri")
     expert = analyser.experts["brain_mri"]
     reading = expert.read(decode(data).rgb)
-    index = expert.card.class_names.index(likeliest_tumor(reading.chances, expert.card))
+    index = expert.card.class_names.index(likeliest_tumor(reading.probabilities, expert.card))
     strongest = float(np.clip(reading.outputs.maps[..., index].max() / expert.card.heatmap_full_scale, 0, 1))
     shown = np.asarray(Image.open(io.BytesIO(analysis.heatmap or b"")))
     assert abs(int(shown.max()) - strongest * 255) <= 26  # the smooth enlargement moves peaks by a tenth at most

@@ -39,8 +39,8 @@ def pairs(both: tuple[Analyser, Analyser]) -> Iterator[tuple[Model, Model]]:
 
 def assert_same(one: Model, other: Model, rgb: NDArray[np.uint8]) -> None:
     a, b = one.read(rgb), other.read(rgb)
-    for name, chance in a.chances.items():
-        assert abs(chance - b.chances[name]) <= 2e-4  # sums of a hundred layers, in another order
+    for name, chance in a.probabilities.items():
+        assert abs(chance - b.probabilities[name]) <= 2e-4  # sums of a hundred layers, in another order
     for index in range(a.outputs.maps.shape[-1]):
         # Where a map stays far below the scale that it is drawn at, it is dark: what it holds there is rounding.
         strongest = max(float(outputs.maps[..., index].max()) for outputs in (a.outputs, b.outputs))

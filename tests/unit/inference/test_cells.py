@@ -120,8 +120,8 @@ def test_no_nuclei_mean_no_evidence_and_no_verdict(expert: Model) -> None:
 
     assert reading.outline is not None
     assert not reading.outline.cells
-    assert list(reading.chances.values()) == [0.5, 0.5]
-    assert decide(reading.chances, expert.card, reading.tta_disagreement).verdict is Verdict.NOT_SURE
+    assert list(reading.probabilities.values()) == [0.5, 0.5]
+    assert decide(reading.probabilities, expert.card, reading.tta_disagreement).verdict is Verdict.NOT_SURE
     assert not np.asarray(draw_heat(expert, reading, (300, 300))).any()
 
 
@@ -204,7 +204,9 @@ def test_textures_without_a_checksum_are_refused() -> None:
 def test_smear_orientation_does_not_change_the_answer(expert: Model, way: str) -> None:
     held = {"turned": np.rot90(FIVE), "mirrored": FIVE[:, ::-1], "upside down": FIVE[::-1]}[way]
 
-    assert expert.read(np.ascontiguousarray(held)).chances == pytest.approx(expert.read(FIVE).chances, abs=0.05)
+    assert expert.read(np.ascontiguousarray(held)).probabilities == pytest.approx(
+        expert.read(FIVE).probabilities, abs=0.05
+    )
 
 
 def test_the_heat_lies_on_the_nuclei_and_nowhere_else(expert: Model) -> None:
@@ -257,7 +259,7 @@ def test_any_picture_gives_bounded_work_and_finite_measures(expert: Model, name:
     assert len(field.cells) <= MOST
     assert tensor.shape == (1, GRID, GRID, CHANNELS)
     assert np.isfinite(tensor).all()
-    assert sum(reading.chances.values()) == pytest.approx(1)
+    assert sum(reading.probabilities.values()) == pytest.approx(1)
     assert draw_heat(expert, reading, (70, 50)).size == (70, 50)
 
 

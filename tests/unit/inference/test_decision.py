@@ -8,7 +8,7 @@ import pytest
 
 from inference.analysis import Reason, Verdict
 from inference.card import ModelCard, ModelClass, OperatingPoints, load_card
-from inference.decision import decide, likeliest_tumor, other_finding, prediction_set, probabilities
+from inference.decision import decide, likeliest_tumor, other_finding, prediction_set, probabilities_of
 from inference.registry import check_models
 
 _, EXPERTS = check_models()
@@ -37,41 +37,45 @@ def card(positive: float = 0.7, negative: float = 0.2, quantile: float = 0.8) ->
     )
 
 
-def chances(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
+def probabilities(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
     return {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
 
 
 def test_probabilities_sum_to_one_and_soften_with_temperature() -> None:
     logits = np.array([2.0, 1.0, 0.0, -1.0], np.float32)
-    sharp = probabilities(logits, card())
-    soft = probabilities(logits, card().model_copy(update={"temperature": 2.0}))
+    sharp = probabilities_of(logits, card())
+    soft = probabilities_of(logits, card().model_copy(update={"temperature": 2.0}))
     assert math.isclose(sum(sharp.values()), 1)
     assert math.isclose(sharp["glioma"] / sharp["meningioma"], math.e, rel_tol=1e-6)
     assert math.isclose(soft["glioma"] / soft["meningioma"], math.exp(0.5), rel_tol=1e-6)
 
 
 def test_huge_logits_do_not_overflow() -> None:
-    said = probabilities(np.array([4000, 0, 0, -4000], np.float32), card())
+    said = probabilities_of(np.array([4000, 0, 0, -4000], np.float32), card())
     assert said["glioma"] == 1.0
 
 
 def test_prediction_set_holds_every_class_not_ruled_out() -> None:
-    assert prediction_set(chances(0.5, 0.3, 0.15, 0.05), card(quantile=0.8)) == ("glioma", "meningioma")
+    assert prediction_set(probabilities(0.5, 0.3, 0.15, 0.05), card(quantile=0.8)) == ("glioma", "meningioma")
 
 
 def test_a_class_without_a_quantile_is_never_ruled_out() -> None:
     bare = card().model_copy(update={"conformal": {}})
-    assert len(prediction_set(chances(1, 0, 0, 0), bare)) == 4
+    assert len(prediction_set(probabilities(1, 0, 0, 0), bare)) == 4
 
 
 @pytest.mark.parametrize(
     ("said", "verdict", "label"),
     [
-        (chances(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS, "glioma"),
-        (chances(0.40, 0.35, 0.24, 0.01), Verdict.TUMOR_SIGNS, "glioma"),  # any tumour counts, not one alone
-        (chances(0.02, 0.02, 0.02, 0.94), Verdict.NO_TUMOR_SIGNS, "no_tumor"),
-        (chances(0.45, 0.05, 0.05, 0.45), Verdict.NOT_SURE, "glioma"),  # both kinds possible
-        (chances(0.60, 0.05, 0.05, 0.30), Verdict.NOT_SURE, "glioma"),  # above the point, yet "none" not ruled out
+        (probabilities(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS, "glioma"),
+        (probabilities(0.40, 0.35, 0.24, 0.01), Verdict.TUMOR_SIGNS, "glioma"),  # any tumour counts, not one alone
+        (probabilities(0.02, 0.02, 0.02, 0.94), Verdict.NO_TUMOR_SIGNS, "no_tumor"),
+        (probabilities(0.45, 0.05, 0.05, 0.45), Verdict.NOT_SURE, "glioma"),  # both kinds possible
+        (
+            probabilities(0.60, 0.05, 0.05, 0.30),
+            Verdict.NOT_SURE,
+            "glioma",
+        ),  # above the point, yet "none" not ruled out
     ],
 )
 def test_the_verdict_follows_the_operating_points_and_the_set(
@@ -85,15 +89,15 @@ def test_the_verdict_follows_the_operating_points_and_the_set(
 
 def test_between_the_operating_points_nobody_is_sure() -> None:
     strict = card(positive=0.99, negative=0.01)
-    assert decide(chances(0.90, 0.05, 0.03, 0.02), strict).verdict is Verdict.NOT_SURE
-    assert decide(chances(0.01, 0.01, 0.01, 0.97), strict).verdict is Verdict.NOT_SURE
+    assert decide(probabilities(0.90, 0.05, 0.03, 0.02), strict).verdict is Verdict.NOT_SURE
+    assert decide(probabilities(0.01, 0.01, 0.01, 0.97), strict).verdict is Verdict.NOT_SURE
 
 
 @pytest.mark.parametrize(
     ("said", "verdict"),
     [
-        (chances(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS),
-        (chances(0.01, 0.01, 0.01, 0.97), Verdict.NO_TUMOR_SIGNS),
+        (probabilities(0.90, 0.05, 0.03, 0.02), Verdict.TUMOR_SIGNS),
+        (probabilities(0.01, 0.01, 0.01, 0.97), Verdict.NO_TUMOR_SIGNS),
     ],
 )
 def test_views_that_disagree_allow_neither_answer(said: dict[str, float], verdict: Verdict) -> None:
@@ -104,30 +108,30 @@ def test_views_that_disagree_allow_neither_answer(said: dict[str, float], verdic
 
 def test_a_score_on_the_point_itself_is_told() -> None:
     exact = card(positive=0.875, negative=0.125)
-    assert decide(chances(0.875, 0, 0, 0.125), exact).verdict is Verdict.TUMOR_SIGNS
-    assert decide(chances(0.125, 0, 0, 0.875), exact).verdict is Verdict.NO_TUMOR_SIGNS
+    assert decide(probabilities(0.875, 0, 0, 0.125), exact).verdict is Verdict.TUMOR_SIGNS
+    assert decide(probabilities(0.125, 0, 0, 0.875), exact).verdict is Verdict.NO_TUMOR_SIGNS
 
 
 def test_logits_of_another_number_of_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="argument"):
-        probabilities(np.zeros(3, np.float32), card())
+        probabilities_of(np.zeros(3, np.float32), card())
 
 
 def test_class_on_its_quantile_is_still_possible() -> None:
-    halves = chances(0.5, 0.25, 0.25, 0.0)
+    halves = probabilities(0.5, 0.25, 0.25, 0.0)
     assert prediction_set(halves, card(quantile=0.5)) == ("glioma",)
     assert prediction_set(halves, card(quantile=0.75)) == ("glioma", "meningioma", "pituitary")
 
 
 def test_role_on_its_quantile_is_still_possible() -> None:
     told = card().model_copy(update={"role_conformal": {"tumor": 0.75, "clear": 0.75}})
-    assert decide(chances(0.75, 0, 0, 0.25), told).verdict is Verdict.NOT_SURE
-    assert decide(chances(0.8125, 0, 0, 0.1875), told).verdict is Verdict.TUMOR_SIGNS
+    assert decide(probabilities(0.75, 0, 0, 0.25), told).verdict is Verdict.NOT_SURE
+    assert decide(probabilities(0.8125, 0, 0, 0.1875), told).verdict is Verdict.TUMOR_SIGNS
 
 
 def test_pictures_seen_once_disagree_with_nothing() -> None:
     never = card().model_copy(update={"max_tta_disagreement": 0.0})
-    assert decide(chances(0.90, 0.05, 0.03, 0.02), never).verdict is Verdict.TUMOR_SIGNS
+    assert decide(probabilities(0.90, 0.05, 0.03, 0.02), never).verdict is Verdict.TUMOR_SIGNS
 
 
 def test_share_of_findings_leaves_tumors_out_of_account() -> None:
@@ -144,7 +148,11 @@ def test_finding_on_its_point_does_not_stand_in_the_way() -> None:
 
 
 def test_the_set_names_the_likeliest_class_first() -> None:
-    assert prediction_set(chances(0.25, 0.45, 0.3, 0.0), card(quantile=0.8)) == ("meningioma", "pituitary", "glioma")
+    assert prediction_set(probabilities(0.25, 0.45, 0.3, 0.0), card(quantile=0.8)) == (
+        "meningioma",
+        "pituitary",
+        "glioma",
+    )
 
 
 def test_card_without_views_reads_once_and_never_disagrees() -> None:
@@ -152,11 +160,11 @@ def test_card_without_views_reads_once_and_never_disagrees() -> None:
         ("plain",),
         1.0,
     )
-    assert decide(chances(0.90, 0.05, 0.03, 0.02), card(), tta_disagreement=1.0).verdict is Verdict.TUMOR_SIGNS
+    assert decide(probabilities(0.90, 0.05, 0.03, 0.02), card(), tta_disagreement=1.0).verdict is Verdict.TUMOR_SIGNS
 
 
 def test_an_empty_set_is_not_sure() -> None:
-    nothing_is_possible = chances(0.4, 0.3, 0.2, 0.1), card(quantile=0.1)
+    nothing_is_possible = probabilities(0.4, 0.3, 0.2, 0.1), card(quantile=0.1)
     assert prediction_set(*nothing_is_possible) == ()
     assert decide(*nothing_is_possible).verdict is Verdict.NOT_SURE
 
@@ -166,7 +174,7 @@ def test_what_an_answer_names_never_counts_as_unlikely() -> None:
     strict = card().model_copy(
         update={"role_conformal": {"tumor": 0.8, "clear": 0.8}, "conformal": {"meningioma": 0.4, "no_tumor": 0.4}}
     )
-    judgement = decide(chances(0.41, 0.5, 0.08, 0.01), strict)
+    judgement = decide(probabilities(0.41, 0.5, 0.08, 0.01), strict)
     assert (judgement.verdict, judgement.label) == (Verdict.TUMOR_SIGNS, "meningioma")
     assert judgement.prediction_set == ("meningioma", "glioma", "pituitary")
 
@@ -208,12 +216,12 @@ def test_roles_are_ruled_out_by_quantiles_of_their_own() -> None:
 
 
 def test_a_card_without_findings_never_sees_one() -> None:
-    assert other_finding(chances(0.2, 0.0, 0.0, 0.8), card()) == 0.0
+    assert other_finding(probabilities(0.2, 0.0, 0.0, 0.8), card()) == 0.0
     assert other_finding(unusual(1.0, 0.0, 0.0), card().model_copy(update={"classes": (*KINDS, FINDING)})) == 0.0
 
 
 def test_shown_map_is_always_a_tumour_class() -> None:
-    assert likeliest_tumor(chances(0.1, 0.2, 0.05, 0.65), card()) == "meningioma"
+    assert likeliest_tumor(probabilities(0.1, 0.2, 0.05, 0.65), card()) == "meningioma"
 
 
 def test_the_shipped_cards_are_whole(shipped: Path) -> None:

@@ -46,14 +46,14 @@ def test_two_views_average_with_mirrored_map_turned_back(expert: Model) -> None:
 def test_mirrored_picture_gets_same_answer_from_two_views(expert: Model) -> None:
     picture = lopsided()
     one, other = (read(expert, np.ascontiguousarray(p), "plain", "mirrored") for p in (picture, picture[:, ::-1]))
-    assert one.chances == pytest.approx(other.chances, abs=1e-4)
+    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
     assert one.tta_disagreement == pytest.approx(other.tta_disagreement, abs=1e-4)
 
 
 def test_the_views_are_as_far_apart_as_their_answers(expert: Model) -> None:
     picture = lopsided()
     alone = [read(expert, picture, "plain"), read(expert, np.ascontiguousarray(picture[:, ::-1]), "plain")]
-    tumor = [any_tumor(reading.chances, expert.card) for reading in alone]
+    tumor = [any_tumor(reading.probabilities, expert.card) for reading in alone]
     assert read(expert, picture, "plain", "mirrored").tta_disagreement == pytest.approx(
         abs(tumor[0] - tumor[1]), abs=1e-4
     )

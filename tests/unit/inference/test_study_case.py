@@ -29,10 +29,10 @@ def card() -> ModelCard:
 def finding(card: ModelCard, score: float, place: tuple[float, float] = HERE) -> SliceFinding:
     free = [c.name for c in card.classes if c.role == "clear"]
     ill = [c.name for c in card.classes if c.tumor]
-    chances = dict.fromkeys(card.class_names, 0.0) | {free[0]: 1 - score, ill[0]: score}
-    answer = decide(chances, card)
+    probabilities = dict.fromkeys(card.class_names, 0.0) | {free[0]: 1 - score, ill[0]: score}
+    answer = decide(probabilities, card)
     return SliceFinding(
-        "brain_mri", answer.reason, answer.verdict, chances, score, 0.0, place, None, None, b"", b"", 256, 256
+        "brain_mri", answer.reason, answer.verdict, probabilities, score, 0.0, place, None, None, b"", b"", 256, 256
     )
 
 

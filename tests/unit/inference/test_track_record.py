@@ -13,7 +13,7 @@ def card(**changes: object) -> ModelCard:
     return MODELS["brain_mri"].card.model_copy(update=changes)
 
 
-def chances(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
+def probabilities(glioma: float, meningioma: float, pituitary: float, no_tumor: float) -> dict[str, float]:
     said = {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary, "no_tumor": no_tumor}
     return dict.fromkeys(MODELS["brain_mri"].card.class_names, 0.0) | said
 
@@ -29,18 +29,18 @@ def test_pictures_scored_alike_are_told_at_an_even_base() -> None:
     bins = (ScoreBin(low=0, high=0.5, pictures=60, tumors=0), ScoreBin(low=0.5, high=1, pictures=400, tumors=360))
     told = card(reliability=bins)
     ill, healthy = (0 + 0.5) / (360 + 1), (60 + 0.5) / (100 + 1)
-    assert share(chances(0.1, 0.1, 0.1, 0.7), told) == pytest.approx(ill / (ill + healthy))
+    assert share(probabilities(0.1, 0.1, 0.1, 0.7), told) == pytest.approx(ill / (ill + healthy))
     ill, healthy = (360 + 0.5) / (360 + 1), (40 + 0.5) / (100 + 1)  # 9 of 10 in the set, but 7 of 10 at an even base
-    assert share(chances(0.2, 0.2, 0.1, 0.5), told) == pytest.approx(ill / (ill + healthy))
-    assert share(chances(1, 0, 0, 0), told) == pytest.approx(ill / (ill + healthy))
+    assert share(probabilities(0.2, 0.2, 0.1, 0.5), told) == pytest.approx(ill / (ill + healthy))
+    assert share(probabilities(1, 0, 0, 0), told) == pytest.approx(ill / (ill + healthy))
 
 
 def test_nothing_is_told_of_fewer_than_fifty_pictures() -> None:
     bins = (ScoreBin(low=0, high=0.5, pictures=49, tumors=0), ScoreBin(low=0.5, high=1, pictures=50, tumors=45))
     told = card(reliability=bins)
-    assert scored_alike(chances(0.1, 0.1, 0.1, 0.7), told) is None
-    assert scored_alike(chances(1, 0, 0, 0), told) is not None
-    assert scored_alike(chances(1, 0, 0, 0), card(reliability=())) is None
+    assert scored_alike(probabilities(0.1, 0.1, 0.1, 0.7), told) is None
+    assert scored_alike(probabilities(1, 0, 0, 0), told) is not None
+    assert scored_alike(probabilities(1, 0, 0, 0), card(reliability=())) is None
 
 
 def test_ten_times_as_many_pictures_make_the_interval_narrower() -> None:

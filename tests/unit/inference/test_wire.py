@@ -22,7 +22,7 @@ class Parcel:
     verdict: Verdict
     moment: datetime
     pictures: tuple[bytes, ...]
-    chances: Mapping[str, float]
+    probabilities: Mapping[str, float]
     missing: bytes | None
     file: Path
 

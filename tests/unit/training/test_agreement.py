@@ -42,10 +42,12 @@ def agree(organ: str, paths: list[Path], told: list[dict[str, Any]], heatmaps_to
     heats = heatmaps.shown(card, predictions)
     assert len(told) == len(paths)
     for i, line in enumerate(told):
-        chances = [line["probabilities"][name] for name in card.class_names]
-        assert chances == pytest.approx(predictions.chances[i].tolist(), abs=1e-6)
+        probabilities = [line["probabilities"][name] for name in card.class_names]
+        assert probabilities == pytest.approx(predictions.probabilities[i].tolist(), abs=1e-6)
         assert {"tumor_signs": 1, "no_tumor_signs": -1, "not_sure": 0}[line["verdict"]] == predictions.said[i]
-        inside = {name for name, p in zip(card.class_names, chances, strict=True) if p >= 1 - card.conformal[name]}
+        inside = {
+            name for name, p in zip(card.class_names, probabilities, strict=True) if p >= 1 - card.conformal[name]
+        }
         assert set(line["prediction_set"]) == inside
         with Image.open(io.BytesIO(heatmaps_told[i])) as heat:
             seen = np.asarray(heat, np.float32) / 255

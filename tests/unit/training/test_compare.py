@@ -17,10 +17,10 @@ def example(label: str, part: str, source: str = "cheng") -> Example:
     return Example(Path("x"), label, part, source, "g")
 
 
-def predictions(chances: list[list[float]], said: list[int]) -> PredictionBatch:
+def predictions(probabilities: list[list[float]], said: list[int]) -> PredictionBatch:
     n = len(said)
     maps = np.zeros((n, 1, 1, 1), np.float32)
-    array = np.array(chances)
+    array = np.array(probabilities)
     return PredictionBatch(
         array.astype(np.float32), array, maps, maps, np.zeros((n, 1), np.float32), np.zeros(n), np.array(said)
     )

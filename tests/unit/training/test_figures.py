@@ -34,23 +34,23 @@ CARD = load_card(MODELS_DIR / "brain_mri").model_copy(
 
 
 def predictions(
-    chances: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None
+    probabilities: np.ndarray, card: ModelCard = CARD, hot: Sequence[tuple[int, int]] | None = None
 ) -> PredictionBatch:
     """Readings with the given probabilities [N, 4]; the glioma map is at full scale in one cell each."""
-    n = len(chances)
+    n = len(probabilities)
     maps = np.zeros((n, 20, 20, 4), np.float32)
     for i, (y, x) in enumerate(hot or []):
         maps[i, y, x] = card.heatmap_full_scale
     tta_disagreement = np.zeros(n)
-    logits = np.log(chances.clip(1e-9)).astype(np.float32)
+    logits = np.log(probabilities.clip(1e-9)).astype(np.float32)
     return PredictionBatch(
         logits,
-        chances,
+        probabilities,
         maps,
         maps,
         np.zeros((n, 3), np.float32),
         tta_disagreement,
-        said(card, chances, tta_disagreement),
+        said(card, probabilities, tta_disagreement),
     )
 
 
@@ -183,22 +183,24 @@ def test_views_may_differ_as_far_as_right_answers_do() -> None:
 
 def test_a_small_source_speaks_in_a_quantile_too() -> None:
     scores = np.concatenate([np.full(900, 0.95), np.full(36, 0.2)])  # 36 pictures of another place are hard
-    chances = np.stack([scores, 1 - scores], 1)
+    probabilities = np.stack([scores, 1 - scores], 1)
     labels = np.zeros(936, np.int32)
-    alike = calibrate.conformal(chances, labels, ("a", "b"))["a"]
-    by_source = calibrate.conformal(chances, labels, ("a", "b"), calibrate.by_source(("x",) * 900 + ("y",) * 36))["a"]
+    alike = calibrate.conformal(probabilities, labels, ("a", "b"))["a"]
+    by_source = calibrate.conformal(probabilities, labels, ("a", "b"), calibrate.by_source(("x",) * 900 + ("y",) * 36))[
+        "a"
+    ]
     assert alike == calibrate.LEAST_QUANTILE
     assert by_source == pytest.approx(0.8)
 
 
 def test_only_heat_on_the_tumor_counts_as_pointing(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "glioma"])
-    chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
+    probabilities = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     on, beside = (
         heatmaps.figures(
             RECIPE,
             CARD,
-            predictions(chances, hot=[place] * 2),
+            predictions(probabilities, hot=[place] * 2),
             rows,
             {"heat_map": 0.2, "own_peak": 0.5, "middle_of_the_head": 0.5},
         )
@@ -215,8 +217,8 @@ def test_only_heat_on_the_tumor_counts_as_pointing(tmp_path: Path) -> None:
 
 def test_a_healthy_picture_with_a_hot_place_is_counted(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["no_tumor"] * 4)
-    chances = np.array([[0.01, 0.01, 0.01, 0.97]] * 4)
-    found = heatmaps.figures(RECIPE, CARD, predictions(chances, hot=[(5, 5)]), rows)
+    probabilities = np.array([[0.01, 0.01, 0.01, 0.97]] * 4)
+    found = heatmaps.figures(RECIPE, CARD, predictions(probabilities, hot=[(5, 5)]), rows)
     assert found["healthy_with_a_bright_spot"]["value"] == 0.25
 
 
@@ -258,8 +260,11 @@ def test_outline_closes_around_what_exceeds_the_level() -> None:
 def test_drawn_figures_are_small_svg_without_pictures(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "meningioma", "pituitary", "no_tumor"] * 5)
     rng = np.random.default_rng(0)
-    chances = rng.dirichlet(np.ones(4) / 2, len(rows))
-    parts = {"val": (rows, predictions(chances)), "test": (rows, predictions(chances, hot=[(6, 6)] * len(rows)))}
+    probabilities = rng.dirichlet(np.ones(4) / 2, len(rows))
+    parts = {
+        "val": (rows, predictions(probabilities)),
+        "test": (rows, predictions(probabilities, hot=[(6, 6)] * len(rows))),
+    }
     plots.write(RECIPE, CARD, tmp_path, parts)
     for name in (plots.PLOTS, plots.GALLERY):
         root = ElementTree.fromstring((tmp_path / name).read_bytes())  # noqa: S314 - written a moment ago
@@ -270,11 +275,13 @@ def test_drawn_figures_are_small_svg_without_pictures(tmp_path: Path) -> None:
 
 def test_doubt_counts_answers_and_view_disagreement_where_wrong(tmp_path: Path) -> None:
     rows = examples(tmp_path, ["glioma", "glioma", "no_tumor", "no_tumor"])
-    chances = np.array(
+    probabilities = np.array(
         [[0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.01, 0.97], [0.01, 0.01, 0.01, 0.97], [0.3, 0.1, 0, 0.6]]
     )
     two = CARD.model_copy(update={"views": ("plain", "mirrored"), "max_tta_disagreement": 0.2})
-    read = replace(predictions(chances, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0]))
+    read = replace(
+        predictions(probabilities, two), tta_disagreement=np.array([0, 0.9, 0, 0]), said=np.array([1, -1, -1, 0])
+    )
     labels = np.array([0, 0, 3, 3], np.int32)
     found = evaluate.doubt(RECIPE, two, read, labels, rows)
     assert found["answered"]["value"] == 0.75
@@ -326,6 +333,6 @@ def test_page_of_smears_speaks_of_no_tumours() -> None:
 
 def test_what_is_said_of_a_row_follows_the_views() -> None:
     strict = CARD.model_copy(update={"max_tta_disagreement": 0.2})
-    chances = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
-    assert said(strict, chances, np.array([0.1, 0.3])).tolist() == [1, 0]
-    assert replace(predictions(chances), tta_disagreement=np.ones(2)).said.tolist() == [1, 1]
+    probabilities = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
+    assert said(strict, probabilities, np.array([0.1, 0.3])).tolist() == [1, 0]
+    assert replace(predictions(probabilities), tta_disagreement=np.ones(2)).said.tolist() == [1, 1]

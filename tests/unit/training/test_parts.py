@@ -14,7 +14,7 @@ from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
 from inference.training.fit.ranking import auc
 from inference.training.measure import calibrate, metrics
-from inference.training.predict import probabilities
+from inference.training.predict import probabilities_of
 from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR, Limits
 
 
@@ -88,7 +88,7 @@ def test_the_scale_bar_corner_is_painted_over() -> None:
 def test_temperature_brings_back_honest_probabilities() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (6000, 3)).astype(np.float32)
-    labels = np.array([rng.choice(3, p=p) for p in probabilities(logits, 1.0)], np.int32)
+    labels = np.array([rng.choice(3, p=p) for p in probabilities_of(logits, 1.0)], np.int32)
 
     found = calibrate.temperature(calibrate.Scored(logits * 3, labels, ("",) * len(labels)))
 
@@ -98,11 +98,11 @@ def test_temperature_brings_back_honest_probabilities() -> None:
 def test_prediction_sets_hold_true_class_19_of_20_times() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 2)).astype(np.float32)
-    chances = probabilities(logits, 1.0)
-    labels = (rng.random(4000) < chances[:, 1]).astype(np.int32)
-    quantiles = calibrate.conformal(chances[:2000], labels[:2000], ("a", "b"))
+    probabilities = probabilities_of(logits, 1.0)
+    labels = (rng.random(4000) < probabilities[:, 1]).astype(np.int32)
+    quantiles = calibrate.conformal(probabilities[:2000], labels[:2000], ("a", "b"))
     for k, name in enumerate(("a", "b")):
-        fresh = chances[2000:][labels[2000:] == k, k]
+        fresh = probabilities[2000:][labels[2000:] == k, k]
 
         assert (fresh >= 1 - quantiles[name]).mean() == pytest.approx(0.95, abs=0.03)
 
@@ -202,7 +202,7 @@ def test_what_a_label_stands_for_adds_up_to_one() -> None:
 
 
 def test_finding_of_another_kind_is_no_tumor_in_score() -> None:
-    chances = np.array([[0.1, 0.1, 0.1, 0.1, 0.5, 0.1]])
+    probabilities = np.array([[0.1, 0.1, 0.1, 0.1, 0.5, 0.1]])
 
-    assert BRAIN.score(chances) == pytest.approx(0.4)
+    assert BRAIN.score(probabilities) == pytest.approx(0.4)
     assert BRAIN.positive(np.arange(6, dtype=np.int32)).tolist() == [True] * 4 + [False] * 2

@@ -100,8 +100,8 @@ def trained(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def log_loss(weights: Path, examples: list[dataset.Example]) -> float:
     outputs = train.restore(TINY, weights)(dataset.tensors(examples, SMALL.input))[LOGITS].numpy()
     labels = [SMALL.class_names.index(e.label) for e in examples]
-    chances = predict.probabilities(outputs, 1.0)[np.arange(len(labels)), labels]
-    return float(np.mean([-np.log(chances[np.array(labels) == k]).mean() for k in range(4)]))
+    probabilities = predict.probabilities_of(outputs, 1.0)[np.arange(len(labels)), labels]
+    return float(np.mean([-np.log(probabilities[np.array(labels) == k]).mean() for k in range(4)]))
 
 
 def small_model(seed: int = 0, recipe: Recipe = SMALL) -> keras.Model:
@@ -140,11 +140,11 @@ def test_other_weights_give_another_map() -> None:
 def test_centred_maps_keep_probabilities_and_sum_to_zero() -> None:
     model = small_model()
     model.get_layer(LOGITS).bias.assign([0.5, -1, 2, 0])
-    before = predict.probabilities(model(pictures(3))[LOGITS].numpy(), 1.0)
+    before = predict.probabilities_of(model(pictures(3))[LOGITS].numpy(), 1.0)
     export.centre_maps(model)
     after = model(pictures(3))
 
-    assert np.abs(predict.probabilities(after[LOGITS].numpy(), 1.0) - before).max() < 1e-5
+    assert np.abs(predict.probabilities_of(after[LOGITS].numpy(), 1.0) - before).max() < 1e-5
     assert np.abs(after[MAPS].numpy().sum(-1)).max() < 1e-4
 
 
