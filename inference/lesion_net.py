@@ -126,18 +126,9 @@ def build_lesion_net(
     Its outputs are those of every model and, to train by, ``CLASS_LOGITS``, ``CLASS_MAPS``, ``LESION`` [B, 1] and
     ``LESION_MAP`` [B, h, w, 1], and where the architecture says so ``ABNORMAL`` and ``ABNORMAL_MAP`` likewise.
     """
-    width = architecture.width
     picture = keras.Input((side, side, channels), name="picture")
     stages = efficientnet_lite0(Levels(name="levels")(picture), fixed=fixed)
-    fine, middle, coarse = stages[2], stages[4], stages[6]
-    x = conv(middle, "l5", width, relu6=False, bias=False)
-    y = layers.UpSampling2D(2, name="l7_up")(conv(coarse, "l7", width, relu6=False))
-    x = layers.UpSampling2D(2, name="l5_up")(layers.Add(name="l5_add")([x, y]))
-    x = layers.Add(name="l3_add")([conv(fine, "l3", width, relu6=False, bias=False), x])
-    x = layers.ReLU(name="fused")(x)
-    y = conv(depthwise(x, "dw", 5, relu6=False, bias=False), "pw", width, relu6=False)
-    x = layers.ReLU(name="refined")(layers.Add(name="pw_add")([y, x]))
-    x = layers.Activation("linear", dtype="float32", name=ACTIVATIONS)(x)
+    x = _fused(stages[2], stages[4], stages[6], architecture.width)
     dropped = layers.SpatialDropout2D(DROPOUT, name="dropped")(x)
     maps = layers.Conv2D(classes, 1, use_bias=False, dtype="float32", name=CLASS_MAPS)(dropped)
     lesion_map = layers.Conv2D(1, 1, use_bias=False, dtype="float32", name=LESION_MAP)(x)
@@ -168,6 +159,18 @@ def build_lesion_net(
     if architecture.member:
         outputs[f"{MEMBER}{LOGITS}"] = scores[-1]
     return keras.Model(picture, outputs)
+
+
+def _fused(fine: Any, middle: Any, coarse: Any, width: int) -> Any:
+    """Activations [B, h, w, width] of three stages, each half as fine as the one before, on the finest one's grid."""
+    x = conv(middle, "l5", width, relu6=False, bias=False)
+    y = layers.UpSampling2D(2, name="l7_up")(conv(coarse, "l7", width, relu6=False))
+    x = layers.UpSampling2D(2, name="l5_up")(layers.Add(name="l5_add")([x, y]))
+    x = layers.Add(name="l3_add")([conv(fine, "l3", width, relu6=False, bias=False), x])
+    x = layers.ReLU(name="fused")(x)
+    y = conv(depthwise(x, "dw", 5, relu6=False, bias=False), "pw", width, relu6=False)
+    x = layers.ReLU(name="refined")(layers.Add(name="pw_add")([y, x]))
+    return layers.Activation("linear", dtype="float32", name=ACTIVATIONS)(x)
 
 
 def _member(picture: Any, member: Member) -> tuple[Any, Any, Any]:

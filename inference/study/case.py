@@ -163,9 +163,7 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
     organ = _organ([finding for one in series for finding in one.findings])
     card = cards[organ]
     rule = card.study
-    taken = {n: [i for i, f in enumerate(one.findings) if f.organ == organ] for n, one in enumerate(series)}
-    most = max(len(indices) for indices in taken.values())
-    counted = {n: i for n, i in taken.items() if i and (len(i) > MAX_SMALL or most < MIN_FULL)}
+    counted = _counted(series, organ)
     windows = {n: _windows(series[n], indices, card) for n, indices in counted.items()}
     suspicious = {n: _most_suspicious(found) for n, found in windows.items()}
     signs = [n for n, window in suspicious.items() if window.agree and _is(window, Verdict.TUMOR_SIGNS)]
@@ -179,9 +177,8 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
         for n, indices in counted.items()
         for i in indices
     )
-    enough = max(1, math.ceil(rule.series_share * len(counted)))
     quiet = lone <= rule.lone_share * judged and len(unsure) <= rule.series_share * (len(counted) - 1)
-    if len(signs) >= enough:
+    if len(signs) >= max(1, math.ceil(rule.series_share * len(counted))):
         verdict = Verdict.TUMOR_SIGNS
     elif not signs and quiet and _is(window, Verdict.NO_TUMOR_SIGNS):
         verdict = Verdict.NO_TUMOR_SIGNS
@@ -228,6 +225,13 @@ def _organ(findings: Sequence[SliceFinding]) -> str:
         refused = Counter(finding.reason for finding in findings if finding.organ is None)
         raise PictureError(refused.most_common(1)[0][0] if refused else Reason.NOT_A_SCAN)
     return organ
+
+
+def _counted(series: Sequence[SeriesFindings], organ: str) -> dict[int, list[int]]:
+    """Which slices of which series count: those of the organ, but for a few slices beside a whole series."""
+    taken = {n: [i for i, f in enumerate(one.findings) if f.organ == organ] for n, one in enumerate(series)}
+    most = max(len(indices) for indices in taken.values())
+    return {n: i for n, i in taken.items() if i and (len(i) > MAX_SMALL or most < MIN_FULL)}
 
 
 def _is(window: Window, verdict: Verdict) -> bool:

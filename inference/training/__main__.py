@@ -29,6 +29,30 @@ ON_ANY_BACKEND = ("data", "train")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it worked, 2 with one clear line when the data or the model folder did not."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        own = {recipe.name: recipe for recipe in map(read_recipe, args.recipe)}
+    except RecipeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    recipes = RECIPES | own
+    unknown = set(args.model) - set(recipes)
+    if unknown:
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(recipes)}")
+    backend = keras.backend.backend()
+    if backend != "tensorflow" and args.command not in ON_ANY_BACKEND:
+        parser.error(f"{args.command} needs Keras on tensorflow, not on {backend}: leave KERAS_BACKEND out")
+    try:
+        for name in args.model or own or RECIPES:
+            commands.COMMANDS[args.command](recipes[name], args)
+    except (BackboneError, DataError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference.training", description=__doc__)
     parser.add_argument("command", choices=tuple(commands.COMMANDS))
     parser.add_argument("model", nargs="*", metavar="MODEL", help=f"which of {', '.join(RECIPES)} (default: all)")
@@ -57,26 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         "--against", type=Path, default=MODELS_DIR, help="compare: other model folders (default: the shipped ones)"
     )
     parser.add_argument("--version", default=time.strftime("%Y.%m"), help="version that export writes into the card")
-    args = parser.parse_args(argv)
-    try:
-        own = {recipe.name: recipe for recipe in map(read_recipe, args.recipe)}
-    except RecipeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    recipes = RECIPES | own
-    unknown = set(args.model) - set(recipes)
-    if unknown:
-        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose from {', '.join(recipes)}")
-    backend = keras.backend.backend()
-    if backend != "tensorflow" and args.command not in ON_ANY_BACKEND:
-        parser.error(f"{args.command} needs Keras on tensorflow, not on {backend}: leave KERAS_BACKEND out")
-    try:
-        for name in args.model or own or RECIPES:
-            commands.COMMANDS[args.command](recipes[name], args)
-    except (BackboneError, DataError, ModelError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from inference.training.measure import (
     shortcuts,
     studies,
 )
-from inference.training.predict import probabilities_of, read_files
+from inference.training.predict import PredictionBatch, probabilities_of, read_files
 from inference.training.recipes import BRAIN_MRI, Recipe
 from inference.training.report import plots
 from inference.training.report.model_card import write_model_card
@@ -109,18 +109,20 @@ def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
         elif recipe.organ is None:
             best = gate_fit.train(recipe, examples, folder, progress, log)
         else:
-            arrays, validation = train.prepare(recipe, root, log)
-            plan = train.Plan(
-                folder,
-                steps=args.steps,
-                epoch=args.epoch,
-                seed=args.seed,
-                start=args.start,
-                resume=args.resume,
-                progress=progress,
-            )
-            best = train.fit(recipe, arrays, validation, plan, log)
+            best = train.fit(recipe, *train.prepare(recipe, root, log), _plan(folder, args, progress), log)
     say(f"{recipe.name}: {best}")
+
+
+def _plan(folder: Path, args: argparse.Namespace, progress: Callable[[float], None]) -> train.Plan:
+    return train.Plan(
+        folder,
+        steps=args.steps,
+        epoch=args.epoch,
+        seed=args.seed,
+        start=args.start,
+        resume=args.resume,
+        progress=progress,
+    )
 
 
 def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -173,46 +175,67 @@ def run_calibrate(recipe: Recipe, args: argparse.Namespace) -> None:
         calibrate_gate(recipe, args)
         return
     card = load_card(folder).model_copy(update={"views": recipe.views})
-    examples = dataset.examples_for(recipe, dataset.data_root(args.data))
-    chosen = choosing(examples)
+    chosen = choosing(dataset.examples_for(recipe, dataset.data_root(args.data)))
     labels = evaluate.labels_of(recipe, chosen)
+    placed = mix.place_weights(chosen) if any(e.part == LEFT_OUT for e in chosen) else None
+    card, answer, scored = _read_at_temperature(recipe, args, card, chosen, placed)
+    right = (recipe.score(answer.probabilities) >= 0.5) == recipe.positive(labels)
+    scales = [calibrate.full_scale(answer.evidence, labels, recipe.tumors, p) for p in calibrate.PEAK_PERCENTILES]
+    changes = _points(recipe, scored, card.temperature, placed) | {
+        "temperature": card.temperature,
+        "views": card.views,
+        "max_tta_disagreement": calibrate.max_tta_disagreement(answer.tta_disagreement, right),
+        "heatmap_full_scale": heatmaps.clearest(card, answer, chosen, scales),
+    }
+    export.write_card(card.model_copy(update=changes), folder)
+    say(f"{recipe.name}: " + ", ".join(f"{name} {value}" for name, value in changes.items()))
+
+
+def _read_at_temperature(
+    recipe: Recipe,
+    args: argparse.Namespace,
+    card: ModelCard,
+    chosen: Sequence[Example],
+    placed: calibrate.Floats | None,
+) -> tuple[ModelCard, PredictionBatch, calibrate.Scored]:
+    """The card with its temperature, what the model then says of the pictures, and the logits that it is chosen on."""
+    folder, paths = Path(args.models) / recipe.name, [e.path for e in chosen]
     with bar(len(chosen) * len(card.views), recipe.name) as progress:
-        answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
+        answer = read_files(Model.load(Entry(folder, card)), paths, progress)
         sources = tuple(e.part if e.part == LEFT_OUT else e.source for e in chosen)
-        scored = calibrate.Scored(answer.logits, labels, sources)
+        scored = calibrate.Scored(answer.logits, evaluate.labels_of(recipe, chosen), sources)
         if recipe.of_cells:
             scored = unseen_domains(recipe, args) or scored
-        placed = mix.place_weights(chosen) if LEFT_OUT in sources else None
-        heat = calibrate.temperature(scored, placed)
-        card = card.model_copy(update={"temperature": heat})
+        card = card.model_copy(update={"temperature": calibrate.temperature(scored, placed)})
         if len(card.views) > 1:  # how far views differ depends on the temperature
-            answer = read_files(Model.load(Entry(folder, card)), [e.path for e in chosen], progress)
-    probabilities = probabilities_of(scored.logits, heat)
+            answer = read_files(Model.load(Entry(folder, card)), paths, progress)
+    return card, answer, scored
+
+
+def _points(
+    recipe: Recipe, scored: calibrate.Scored, temperature: float, placed: calibrate.Floats | None
+) -> dict[str, Any]:
+    """The fields of the card that say what is told at which probability."""
+    probabilities = probabilities_of(scored.logits, temperature)
     weights = calibrate.by_source(scored.sources) if placed is None else placed
-    changes: dict[str, Any] = {
-        "conformal": calibrate.conformal(probabilities, scored.labels, recipe.class_names, weights),
-        "temperature": heat,
-        "views": card.views,
-    }
     tumor, ill = recipe.score(probabilities), recipe.positive(scored.labels)
     points = calibrate.verdict_points(tumor, ill, scored.sources, recipe.limits, placed)
     bins = calibrate.reliability(tumor, ill, (points.negative, points.positive))
-    changes["operating_points"], changes["reliability"] = calibrate.agreeing(points, bins), bins
+    told: dict[str, Any] = {
+        "conformal": calibrate.conformal(probabilities, scored.labels, recipe.class_names, weights),
+        "operating_points": calibrate.agreeing(points, bins),
+        "reliability": bins,
+    }
     roles = np.array([ROLES.index(c.role) for c in recipe.classes])
     if ROLES.index("finding") in roles:
         of_role = roles[scored.labels].astype(np.int32)
         by_role = np.stack([probabilities[:, roles == k].sum(1) for k in range(len(ROLES))], axis=1)
         quantiles = calibrate.conformal(by_role, of_role, ROLES, weights)
-        changes["role_conformal"] = {name: q for name, q in quantiles.items() if name != "finding"}
+        told["role_conformal"] = {name: q for name, q in quantiles.items() if name != "finding"}
         without = by_role[:, [ROLES.index("finding"), ROLES.index("clear")]]
         point = calibrate.finding_point(without[:, 0] / without.sum(1), of_role == ROLES.index("clear"), weights)
-        changes["operating_points"] = changes["operating_points"].model_copy(update={"finding": point})
-    right = (recipe.score(answer.probabilities) >= 0.5) == recipe.positive(labels)
-    changes["max_tta_disagreement"] = calibrate.max_tta_disagreement(answer.tta_disagreement, right)
-    scales = [calibrate.full_scale(answer.evidence, labels, recipe.tumors, p) for p in calibrate.PEAK_PERCENTILES]
-    changes["heatmap_full_scale"] = heatmaps.clearest(card, answer, chosen, scales)
-    export.write_card(card.model_copy(update=changes), folder)
-    say(f"{recipe.name}: " + ", ".join(f"{name} {value}" for name, value in changes.items()))
+        told["operating_points"] = told["operating_points"].model_copy(update={"finding": point})
+    return told
 
 
 def calibrate_gate(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -260,19 +283,7 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
         card, found = card.model_copy(update={"study": rule}), {"studies": told}
         print("\n".join(studies.card_lines(found["studies"])))
     else:
-        with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
-            if recipe.organ:
-                organ_model = Model.load(Entry(folder, card))
-                parts = evaluate.read_parts(organ_model, examples, progress)
-                found = evaluate.organ_figures(recipe, organ_model, folder, examples, parts)
-                plots.write(recipe, card, folder, parts)
-            else:
-                gate = Analyser.load(args.models).gate
-                found = gate_figures.figures(recipe, gate, folder, examples, run_folder(recipe, args), progress)
-        if recipe.of_cells and (unseen := unseen_domains(recipe, args)):
-            found["domains_left_out"] = evaluate.domains_left_out(recipe, card, unseen)
-            sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
-            found["pairs_left_out"] = cells_compare.figures(sheets, cells_compare.IN_CARD)
+        found = _figures(recipe, args, card, examples)
     if audited := audit.kept(args.runs, recipe, examples):
         found["data_audit"] = audited
     updated = card.model_copy(
@@ -286,6 +297,24 @@ def run_evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     export.write_card(updated, folder)
     write_model_card(updated, folder)
     say(f"{recipe.name}: figures written to {folder}")
+
+
+def _figures(recipe: Recipe, args: argparse.Namespace, card: ModelCard, examples: Sequence[Example]) -> dict[str, Any]:
+    """What the pictures of all parts but the training's show; the plots are drawn, too."""
+    folder = Path(args.models) / recipe.name
+    with bar(sum(e.part != "train" for e in examples), recipe.name) as progress:
+        if not recipe.organ:
+            gate = Analyser.load(args.models).gate
+            return gate_figures.figures(recipe, gate, folder, examples, run_folder(recipe, args), progress)
+        organ_model = Model.load(Entry(folder, card))
+        parts = evaluate.read_parts(organ_model, examples, progress)
+        found = evaluate.organ_figures(recipe, organ_model, folder, examples, parts)
+        plots.write(recipe, card, folder, parts)
+    if recipe.of_cells and (unseen := unseen_domains(recipe, args)):
+        found["domains_left_out"] = evaluate.domains_left_out(recipe, card, unseen)
+        sheets = cells.load(run_folder(recipe, args) / cells.SHEETS_FILE)
+        found["pairs_left_out"] = cells_compare.figures(sheets, cells_compare.IN_CARD)
+    return found
 
 
 def run_shortcuts(recipe: Recipe, args: argparse.Namespace) -> None:

@@ -52,6 +52,22 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
     is no class; a mask that is missing, broken, empty or of another size; a group (person, field) on two sides; a
     class with fewer than two groups to learn from, or without any picture to choose the model by.
     """
+    _check_rows(recipe, examples)
+    _check_groups(recipe, examples)
+    known: dict[bytes, Example] = {}
+    for example in examples:
+        picture = read_picture(example.path, example.where)
+        first = known.setdefault(sha256(example.path.read_bytes()).digest(), example)
+        if (first.label, first.part) != (example.label, example.part):
+            raise DataError(
+                f"{first.path} ({first.label}, {first.part}) and {example.path} ({example.label}, {example.part}) are "
+                "the same picture"
+            )
+        if example.mask:
+            _check_mask(read_picture(example.mask), picture, example)
+
+
+def _check_rows(recipe: Recipe, examples: Sequence[Example]) -> None:
     seen: dict[Path, str] = {}
     for example in examples:
         if example.label not in recipe.class_names:
@@ -59,6 +75,9 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
         if example.path in seen:
             raise DataError(f"{example.where} is listed twice, as {seen[example.path]} and as {example.label}")
         seen[example.path] = example.label
+
+
+def _check_groups(recipe: Recipe, examples: Sequence[Example]) -> None:
     for name in recipe.class_names:
         for part, least in (("train", 2), ("val", 1)):
             groups = {e.group: e for e in examples if e.label == name and e.part == part}
@@ -75,24 +94,16 @@ def check(recipe: Recipe, examples: Sequence[Example]) -> None:
                 f"group {example.group} is on two sides: {first.where} in {first.part}, {example.where} in "
                 f"{example.part}"
             )
-    known: dict[bytes, Example] = {}
-    for example in examples:
-        picture = read_picture(example.path, example.where)
-        first = known.setdefault(sha256(example.path.read_bytes()).digest(), example)
-        if (first.label, first.part) != (example.label, example.part):
-            raise DataError(
-                f"{first.path} ({first.label}, {first.part}) and {example.path} ({example.label}, {example.part}) are "
-                "the same picture"
-            )
-        if example.mask:
-            mask = read_picture(example.mask)
-            if mask.shape != picture.shape:
-                sizes = " and ".join(f"{p.shape[1]} x {p.shape[0]}" for p in (picture, mask))
-                raise DataError(f"{example.mask} is no mask of {example.where}: they are {sizes} pixels large")
-            if mask.max() <= 96:
-                raise DataError(
-                    f"{example.mask}, the mask of {example.where}, is empty: leave it out where nothing is outlined"
-                )
+
+
+def _check_mask(mask: NDArray[np.uint8], picture: NDArray[np.uint8], example: Example) -> None:
+    if mask.shape != picture.shape:
+        sizes = " and ".join(f"{p.shape[1]} x {p.shape[0]}" for p in (picture, mask))
+        raise DataError(f"{example.mask} is no mask of {example.where}: they are {sizes} pixels large")
+    if mask.max() <= 96:
+        raise DataError(
+            f"{example.mask}, the mask of {example.where}, is empty: leave it out where nothing is outlined"
+        )
 
 
 def leaks(examples: Sequence[Example]) -> list[str]:

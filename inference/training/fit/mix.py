@@ -141,45 +141,66 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     knows less of other places, counts as little as can be. How much it counts for the kind is what has the least log
     loss over tumours of known kind.
     """
-    labels = np.array([recipe.class_names.index(e.label) for e in examples])
-    ill = recipe.tumors[labels]
-    sources, strange = np.array([e.source for e in examples]), strangers(examples)
-    places = [strange & (sources == name) for name in np.unique(sources[strange])]
-    places = [here for here in places if 0 < ill[here].sum() < here.sum()]
-    inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~strange
-
+    judged = _Judged.of(recipe, scores, examples)
     has_member = scores.member.shape[1] > 0
-    wanted = 0.0
-    if has_member and 0 < ill[inside].sum() < inside.sum():
-        wanted = auc(recipe.member_score(softmax(scores.member))[inside], ill[inside]) - LEAST_INSIDE
-    counted = place_weights(examples)
-    of_role = {role: np.array([c.role == role for c in recipe.classes], np.float64) for role in ROLES}
-    found, unlike_tumors = of_role["finding"][labels[~ill]] > 0, of_role["finding"] + of_role["clear"]
+    members = MEMBER_STEPS if has_member else (0.0,)
+    chosen = judged.best(LESION_STEPS, members, (0.0,))
+    if scores.abnormal is not None:  # two strengths at a time: all three together take minutes
+        chosen = judged.best(LESION_STEPS, (chosen.member_any,), ABNORMAL_STEPS)
+        chosen = judged.best((chosen.lesion,), members, (chosen.abnormal,))
+    return replace(chosen, member_kind=_kind_weight(recipe, scores, judged.labels, chosen)) if has_member else chosen
 
-    def worth(plain: Weights) -> tuple[float, float, Weights]:
-        levelled = _levelled(recipe, scores, labels, counted, plain)
-        # As served: the sum over the tumours ranks pictures otherwise at another temperature.
-        probabilities = softmax(mixed(recipe, scores, levelled) / levelled.temperature)
-        told = recipe.score(probabilities)
-        within = auc(told[inside], ill[inside]) if wanted else 1.0
-        areas = [auc(told[here], ill[here]) for here in places] or [within]
-        if 0 < found.sum() < len(found):
-            share = probabilities[~ill] @ of_role["finding"] / (probabilities[~ill] @ unlike_tumors)
-            areas.append(auc(share, found))
-        return min(within - wanted, 0.0), float(np.mean(areas)), levelled
 
-    def best(*steps: tuple[float, ...]) -> Weights:
-        tried = [worth(Weights.of(recipe, *step)) for step in product(*steps)]
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Pictures on which strengths are judged, and what of them is asked."""
+
+    recipe: Recipe
+    scores: Scores
+    labels: NDArray[np.int_]
+    counted: Floats
+    """How much each picture [N] counts."""
+    inside: NDArray[np.bool_]
+    """Which are of the places of the training."""
+    wanted: float
+    """The AUC that has to be reached there; 0 where there is no member to say which."""
+    places: tuple[NDArray[np.bool_], ...]
+    """Which are of each of the strangers' places that has pictures with and without a tumour."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> "_Judged":
+        labels = np.array([recipe.class_names.index(e.label) for e in examples])
+        ill = recipe.tumors[labels]
+        sources, strange = np.array([e.source for e in examples]), strangers(examples)
+        places = [strange & (sources == name) for name in np.unique(sources[strange])]
+        inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~strange
+        wanted = 0.0
+        if scores.member.shape[1] and 0 < ill[inside].sum() < inside.sum():
+            wanted = auc(recipe.member_score(softmax(scores.member))[inside], ill[inside]) - LEAST_INSIDE
+        told = tuple(here for here in places if 0 < ill[here].sum() < here.sum())
+        return cls(recipe, scores, labels, place_weights(examples), inside, wanted, told)
+
+    def best(self, *steps: tuple[float, ...]) -> Weights:
+        """The strengths that ``fit`` describes, of every combination of steps."""
+        tried = [self.worth(Weights.of(self.recipe, *step)) for step in product(*steps)]
         kept, area = max(one[:2] for one in tried)
         good = [one for one in tried if one[0] == kept and one[1] >= area - AS_GOOD]
         return max(good, key=lambda one: (-one[2].member_any, one[1]))[2]
 
-    members = MEMBER_STEPS if has_member else (0.0,)
-    chosen = best(LESION_STEPS, members, (0.0,))
-    if scores.abnormal is not None:  # two strengths at a time: all three together take minutes
-        chosen = best(LESION_STEPS, (chosen.member_any,), ABNORMAL_STEPS)
-        chosen = best((chosen.lesion,), members, (chosen.abnormal,))
-    return replace(chosen, member_kind=_kind_weight(recipe, scores, labels, chosen)) if has_member else chosen
+    def worth(self, plain: Weights) -> tuple[float, float, Weights]:
+        """By how much the AUC inside falls short (0 or less), the mean of the others, and the weights levelled."""
+        ill = self.recipe.tumors[self.labels]
+        levelled = _levelled(self.recipe, self.scores, self.labels, self.counted, plain)
+        # As served: the sum over the tumours ranks pictures otherwise at another temperature.
+        probabilities = softmax(mixed(self.recipe, self.scores, levelled) / levelled.temperature)
+        told = self.recipe.score(probabilities)
+        within = auc(told[self.inside], ill[self.inside]) if self.wanted else 1.0
+        areas = [auc(told[here], ill[here]) for here in self.places] or [within]
+        finding, clear = (np.array([c.role == role for c in self.recipe.classes]) for role in ("finding", "clear"))
+        found, healthy = finding[self.labels[~ill]], probabilities[~ill]
+        if 0 < found.sum() < len(found):
+            areas.append(auc(healthy @ finding / (healthy @ (finding | clear)), found))
+        return min(within - self.wanted, 0.0), float(np.mean(areas)), levelled
 
 
 def _levelled(recipe: Recipe, scores: Scores, labels: NDArray[np.int_], counted: Floats, weights: Weights) -> Weights:
