@@ -49,9 +49,7 @@ async def invited(stage: Stage, words: str = "") -> str:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["invite", "allowlist"])
-async def test_who_may_not_use_it_gets_one_sentence_and_nothing_is_fetched(
-    tmp_path: Path, mode: dict[str, Any]
-) -> None:
+async def test_refused_person_gets_one_sentence_and_nothing_is_fetched(tmp_path: Path, mode: dict[str, Any]) -> None:
     async with on_stage(tmp_path, operator_contact=CONTACT, **mode) as stage:
         for content in (written("hello"), written("/start"), written("/scan"), photo(3), pressed("agree")):
             [answer] = await stage.answers(content)
@@ -109,7 +107,7 @@ async def test_a_link_lets_as_many_in_as_it_says(club: Stage) -> None:
     assert "I am here for" in (await club.answers(written("/scan", CARLA), to=CARLA))[0]
 
 
-async def test_two_who_open_last_link_at_once_do_not_both_get_in(club: Stage) -> None:
+async def test_last_link_opened_twice_at_once_admits_one(club: Stage) -> None:
     code = await invited(club)
     await club.handle(*(club.an_update(**written(f"/start {code}", chat_id)) for chat_id in (ANNA, BORIS, CARLA)))
     let_in = {chat_id for chat_id, text in club.told if "I am TumorScan" in text}
@@ -164,7 +162,7 @@ async def test_audit_log_names_commands_of_administrators(club: Stage, tmp_path:
     assert noted == ["command: block", "command: invites", "command: scan", "text", "text"]
 
 
-async def test_blocked_person_is_told_so_and_can_still_delete_everything(tmp_path: Path) -> None:
+async def test_blocked_person_is_told_and_can_delete_everything(tmp_path: Path) -> None:
     async with on_stage(tmp_path, admin_ids=str(ADMIN)) as stage:
         people, access = stage.services.database.people, stage.services.database.access
         await stage.answers(photo(1))

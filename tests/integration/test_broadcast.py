@@ -67,7 +67,7 @@ async def all_sent(stage: Stage) -> None:
         await told.wait()
 
 
-async def test_it_is_shown_first_and_sent_to_everybody_once_it_is_confirmed(stage: Stage) -> None:
+async def test_broadcast_is_shown_first_and_sent_once_confirmed(stage: Stage) -> None:
     number = await draft(stage)
     assert [text for chat_id, text in stage.told if chat_id != ADMIN] == []
     for _ in range(2):
@@ -90,7 +90,7 @@ class HalfBlocked(Listening):
         return await super().do_request(*arguments, **named)
 
 
-async def test_of_crowd_half_of_whom_blocked_bot_others_are_told(tmp_path: Path) -> None:
+async def test_others_are_told_though_half_blocked_the_bot(tmp_path: Path) -> None:
     async with on_stage(tmp_path, admin_ids=str(ADMIN), messages_per_second=1000) as stage:
         telegram = HalfBlocked(stage)
         stage.application.bot._request = (telegram, telegram)

@@ -34,9 +34,7 @@ def told(archive: zipfile.ZipFile) -> Any:
     return said
 
 
-async def test_copy_holds_all_that_is_kept_of_person_and_of_no_other(
-    sandbox: Sandbox, bot: RunningBot, agreed: Person
-) -> None:
+async def test_copy_holds_all_of_one_person_and_nobody_else(sandbox: Sandbox, bot: RunningBot, agreed: Person) -> None:
     await one_scan(bot, agreed, "Left <side> & März")
     await agreed.send_document(studies.pack(studies.hospital_cd(studies.head(8))))
     await agreed.wait_for(is_report, timeout=60)
@@ -67,7 +65,7 @@ async def test_copy_holds_all_that_is_kept_of_person_and_of_no_other(
     assert not any(message.text.startswith("I pack") for message in await agreed.messages())
 
 
-async def test_one_scan_is_named_by_number_and_only_ones_own(sandbox: Sandbox, bot: RunningBot, agreed: Person) -> None:
+async def test_only_ones_own_scan_is_exported_by_number(sandbox: Sandbox, bot: RunningBot, agreed: Person) -> None:
     await one_scan(bot, agreed, "first")
     await one_scan(bot, agreed, "second")
     first = (await scans_of(bot, agreed))[1]
@@ -80,9 +78,7 @@ async def test_one_scan_is_named_by_number_and_only_ones_own(sandbox: Sandbox, b
     assert "can't find" in (await answer_to(boris, f"/export {first.public_id}")).text
 
 
-async def test_what_is_larger_than_file_may_be_comes_in_parts(
-    bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_large_copy_comes_in_parts(bot: RunningBot, agreed: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 1)
     for _ in range(2):
         await one_scan(bot, agreed)

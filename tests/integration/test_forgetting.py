@@ -19,9 +19,7 @@ from tests.unit.storage.test_deleting import on_disk
 LABEL = "Zimmerspringbrunnen"
 
 
-async def test_who_wants_nothing_kept_is_answered_and_nothing_is_kept(
-    bot: RunningBot, agreed: Person, tmp_path: Path
-) -> None:
+async def test_forgetful_mode_answers_and_keeps_nothing(bot: RunningBot, agreed: Person, tmp_path: Path) -> None:
     await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
     await agreed.wait_for(lambda message: "From now on I forget" in message.text)
 

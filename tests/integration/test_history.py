@@ -44,7 +44,7 @@ async def test_compare_shows_dates_and_names_what_it_cannot_tell(two_scans: Pers
     assert picture.height > 900
 
 
-async def test_what_can_not_be_done_is_said_in_one_sentence(two_scans: Person) -> None:
+async def test_impossible_request_gets_one_sentence(two_scans: Person) -> None:
     for typed, said in (
         ("/compare 1", "Write the numbers of two"),
         ("/compare 1 99999", "can't find scan 99999"),

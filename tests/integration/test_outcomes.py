@@ -46,7 +46,7 @@ async def test_outcome_is_told_changed_and_taken_back_by_buttons(stage: Stage) -
     assert "nothing noted" in (await stage.answers(pressed(f"remove-outcome:{scan.public_id}")))[0]
 
 
-async def test_no_hands_nothing_on_and_yes_can_be_taken_back(stage: Stage) -> None:
+async def test_no_hands_nothing_on_yes_is_revocable(stage: Stage) -> None:
     scan, outcomes = await a_kept_scan(stage), stage.services.database.outcomes
     await stage.answers(pressed(f"found:{scan.public_id}/glioma"))
     await stage.answers(pressed(f"keep-outcome:{scan.public_id}"))

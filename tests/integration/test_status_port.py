@@ -138,7 +138,7 @@ async def test_the_page_asks_nothing_of_anybody_else(watched: Watched) -> None:
         assert outside not in answer.text
 
 
-async def test_what_is_not_there_is_404_and_nothing_can_be_posted(watched: Watched) -> None:
+async def test_unknown_path_is_404_and_posting_is_refused(watched: Watched) -> None:
     assert (await watched.get("/secrets")).status_code == 404
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.post(watched.url + "/healthz")).status_code == 405

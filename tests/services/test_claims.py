@@ -174,7 +174,7 @@ async def test_who_leaves_hands_on_without_blame(first: Database, second: Databa
     assert (one.update.update_id, one.update.attempts, one.update.kills) == (1, 0, 0)
 
 
-async def test_an_idle_chats_lease_goes_back_and_a_busy_ones_does_not(first: Database, second: Database) -> None:
+async def test_only_an_idle_chats_lease_goes_back(first: Database, second: Database) -> None:
     await first.claims.put(an_update(1, chat_id=5), an_update(2, chat_id=6), an_update(3, chat_id=7))
     await claimed(first)
     await first.inbox.done(1, 2)
@@ -191,7 +191,7 @@ async def test_claims_that_were_never_heard_of_are_made_again(first: Database) -
     assert await claimed(first) == [2]
 
 
-async def test_what_awaits_a_yes_is_released_by_whoever_hears_it(first: Database, second: Database) -> None:
+async def test_waiting_picture_is_released_by_whoever_hears_yes(first: Database, second: Database) -> None:
     await first.claims.put(an_update(1))
     await claimed(first)
     await first.inbox.await_consent(1)

@@ -225,9 +225,7 @@ async def test_with_tls_nobody_joins_without_the_certificate(
                 assert await read_many(friend, 2) == ["brain_mri"] * 2
 
 
-async def test_picture_over_which_two_machines_are_lost_is_given_up(
-    cluster: Cluster, executor: ClusterExecutor
-) -> None:
+async def test_picture_that_lost_two_machines_is_abandoned(cluster: Cluster, executor: ClusterExecutor) -> None:
     cluster.start_scheduler()
     cluster.start_worker()
     await executor.start()

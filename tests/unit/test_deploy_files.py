@@ -114,7 +114,7 @@ def test_manifests_fit_together() -> None:
     }
 
 
-def test_manifests_of_replicas_fit_together_and_set_what_they_need() -> None:
+def test_replica_manifests_fit_together_and_are_complete() -> None:
     parts = {manifest["kind"]: manifest for manifest in REPLICAS}
     data = parts["ConfigMap"]["data"]
     assert set(data) <= KNOWN
@@ -160,7 +160,7 @@ def test_prometheus_asks_the_job_that_the_alerts_look_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["haproxy/replicas.cfg", "caddy/Caddyfile"])
-def test_proxies_pass_on_to_the_ports_of_the_bot_and_ask_whether_it_is_ready(name: str) -> None:
+def test_proxies_name_the_bots_ports_and_ask_for_readiness(name: str) -> None:
     text = "\n".join(
         line for line in (DEPLOY / name).read_text("utf-8").splitlines() if not line.strip().startswith("#")
     )
@@ -184,7 +184,7 @@ def test_composed_replicas_are_reached_by_their_balancer() -> None:
     assert f"server replica:{environment['WEBHOOK_PORT']}" in balancer
 
 
-def test_composed_cluster_is_where_the_example_says_and_has_its_extra() -> None:
+def test_composed_cluster_has_the_examples_address_and_extra() -> None:
     services = COMPOSE["services"]
     scheduler, worker = services["scheduler"], services["worker"]
     address = f"tcp://scheduler:{scheduler['entrypoint'][scheduler['entrypoint'].index('--port') + 1]}"
@@ -208,7 +208,7 @@ def test_pod_has_no_right_that_it_does_not_need() -> None:
     }  # fmt: skip
 
 
-def test_render_sets_only_settings_that_exist_and_keeps_no_token() -> None:
+def test_render_sets_known_settings_and_no_token() -> None:
     (service,) = yaml.safe_load((DEPLOY / "render.yaml").read_text("utf-8"))["services"]
     settings = {pair["key"]: pair.get("value") for pair in service["envVars"]}
     assert set(settings) <= KNOWN

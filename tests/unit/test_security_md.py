@@ -30,7 +30,7 @@ def test_every_answer_names_a_test_that_is_there(row: str) -> None:
         assert test in names_in(PROJECT / file), f"{file} has no {test}"
 
 
-def test_what_is_taken_out_is_an_answer_of_the_page() -> None:
+def test_removed_line_is_an_answer_of_the_page() -> None:
     assert threats.tried() <= threats.named()
 
 

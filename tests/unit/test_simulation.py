@@ -7,7 +7,7 @@ from tests.bench.simulation import Cost, Stage, simulate, smallest
 COST = Cost(worker=0.2, loop=0.02, messages=3)
 
 
-def test_what_is_used_is_what_comes_times_what_it_costs() -> None:
+def test_usage_is_arrivals_times_cost() -> None:
     outcome = simulate(3600, COST, Stage(1, 2))
     assert outcome.workers_used == pytest.approx(0.2 / 2, rel=0.1)
     assert outcome.loop_used == pytest.approx(0.02, rel=0.1)

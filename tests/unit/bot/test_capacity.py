@@ -58,7 +58,7 @@ def test_memory_of_the_first_version_bounds_them(tmp_path: Path) -> None:
     assert fit(tmp_path, "4:memory:/bot\n") == 1
 
 
-def test_memory_of_a_unit_of_the_first_version_bounds_them(tmp_path: Path) -> None:
+def test_memory_limit_of_cgroup_v1_bounds_workers(tmp_path: Path) -> None:
     (group(tmp_path / "groups" / "memory" / "bot") / "memory.limit_in_bytes").write_text(str(2 * GIB))
     assert fit(tmp_path, "9:cpu:/\n4:memory:/bot\n") == 4
 

@@ -73,7 +73,7 @@ def test_sixty_words_hold_all_in_every_language(organ: str, verdict: str, langua
                 assert [part for part in parts(scan, language, entry) if part not in caption] == [], caption
 
 
-def test_a_finding_that_fits_is_named_beside_none_that_fits(language: Language) -> None:
+def test_fitting_finding_is_named_beside_a_fitting_none(language: Language) -> None:
     entry = MODELS["brain_mri"]
     probabilities = dict.fromkeys(entry.card.class_names, 0.0) | BRAIN | {"no_tumor": 0.005}
     scan = a_scan(

@@ -81,7 +81,7 @@ def test_retried_dead_letter_is_found_at_next_start(url: str, capsys: pytest.Cap
     assert "2: received" not in capsys.readouterr().out
 
 
-def test_rekey_seals_what_was_plain_and_says_how_far_it_is(
+def test_rekey_seals_plain_data_and_tells_its_progress(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     asyncio.run(fill(url, "an error"))
@@ -110,7 +110,7 @@ def test_rekey_seals_what_was_plain_and_says_how_far_it_is(
     assert main(["db", "upgrade"]) == 0
 
 
-def test_a_copy_to_a_place_that_cannot_be_looked_at_is_refused_in_one_line(
+def test_copy_to_unreadable_place_is_refused_in_one_line(
     url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     asyncio.run(fill(url))

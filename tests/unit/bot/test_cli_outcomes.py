@@ -93,7 +93,7 @@ def test_with_a_key_people_keep_their_groups_across_exports(
     assert "calls people otherwise" not in capsys.readouterr().out
 
 
-def test_who_has_export_and_program_can_not_count_out_people(
+def test_export_and_program_reveal_no_number_of_people(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asyncio.run(fill(url, 3))
@@ -105,9 +105,7 @@ def test_who_has_export_and_program_can_not_count_out_people(
     assert one.isdisjoint(other)
 
 
-def test_order_of_an_export_does_not_tell_who_came_first(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_export_order_hides_who_came_first(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPORT_KEY", "A" * 43)
     asyncio.run(fill(url, 8))
     assert main(["outcomes", "export", str(tmp_path / "export")]) == 0

@@ -63,7 +63,7 @@ def test_odd_texts_are_heard_without_harm(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["qué es una convulsión", "nunca tuve una convulsión", "unterschied zwischen ohnmacht und krampfanfall"]
 )
-def test_word_of_two_languages_is_asked_and_denied_in_either(text: str) -> None:
+def test_question_or_denial_in_either_language_is_no_cry(text: str) -> None:
     assert cries.hear(text) is None
 
 

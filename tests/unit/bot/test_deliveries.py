@@ -202,7 +202,7 @@ async def test_what_awaited_a_yes_is_accepted_until_its_end(desk: Desk) -> None:
     assert not desk.deliveries.was_accepted(update)
 
 
-async def test_what_was_parked_is_in_work_again_when_taken_up(desk: Desk) -> None:
+async def test_parked_update_is_in_work_when_resumed(desk: Desk) -> None:
     rows = desk.deliveries.rows
     await rows.put(ReceivedUpdate(1, ANNA, a_text().to_json()))
     delivery = Delivery(1, rows)
@@ -221,7 +221,7 @@ async def test_what_was_finished_meanwhile_is_not_handled_again(desk: Desk) -> N
     assert (desk.attempts, desk.figures.endings) == ([], [])
 
 
-async def test_what_failed_too_often_in_earlier_processes_is_not_begun(desk: Desk) -> None:
+async def test_update_that_failed_too_often_is_not_begun(desk: Desk) -> None:
     update, rows = a_text(), desk.deliveries.rows
     await rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
     for _ in range(MOST_ATTEMPTS):

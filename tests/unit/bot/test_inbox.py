@@ -206,7 +206,7 @@ async def test_suspects_are_handled_one_by_one_before_all_others(database: Datab
     await gate.leave(2)
 
 
-async def test_what_was_alone_at_a_kill_is_handled_before_others(database: Database) -> None:
+async def test_update_alone_at_a_kill_goes_first(database: Database) -> None:
     await put(database, 1, 2)
     await killed_in_company(database, 1, 2)
     deliveries = deliveries_of(database)

@@ -103,7 +103,7 @@ def everything(language: Language) -> dict[str, str]:
     return {name: filled(text, language.texts) for name, text in texts.items()}
 
 
-def test_what_texts_say_of_training_is_cards_and_never_typed(english: Language) -> None:
+def test_training_facts_in_texts_are_the_cards(english: Language) -> None:
     known = training_pictures(MODELS["blood_smear"].card)
     counts = f"{known.pictures:,} pictures, {known.with_finding:,} of them with leukaemia"
     told = [name for name, text in everything(english).items() if "learned from" in text and "leukaemia" in text]

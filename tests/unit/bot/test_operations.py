@@ -158,7 +158,7 @@ async def test_a_folder_that_cannot_be_looked_at_is_said(
                 await asyncio.sleep(0.01)
 
 
-async def test_work_that_fails_in_the_background_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_background_work_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
         raise LookupError
 

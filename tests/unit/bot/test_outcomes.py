@@ -46,7 +46,7 @@ def test_wilsons_interval_is_that_of_the_books(hits: int, of: int, low: float, h
     assert rate.share == hits / of
 
 
-def test_not_sure_counts_as_not_told_and_something_else_apart() -> None:
+def test_not_sure_and_something_else_are_counted_apart() -> None:
     counts = [
         outcome("tumor_signs", "glioma", "glioma", 6),
         outcome("tumor_signs", "meningioma", "glioma", 2),

@@ -26,7 +26,7 @@ def test_what_telegram_sends_is_read_and_kept(update: Raw) -> None:
     assert as_received(found).unreadable is None
 
 
-def test_origin_of_new_kind_is_set_aside_and_can_be_kept() -> None:
+def test_unknown_kind_of_origin_is_set_aside_and_kept() -> None:
     origin = {**FORWARDED["message"]["forward_origin"], "type": "a kind to come"}
     found = read(changed(FORWARDED, forward_origin=origin), BOT)
     assert isinstance(found, UnparsableUpdate)

@@ -170,7 +170,7 @@ async def test_a_repeated_text_is_known_by_its_message(desk: Desk) -> None:
     assert numbers[0] == numbers[1]
 
 
-async def test_a_named_step_is_noted_at_once_and_never_withheld(desk: Desk) -> None:
+async def test_named_step_is_noted_and_never_withheld(desk: Desk) -> None:
     async def show(bot: Any, delivery: Delivery) -> None:
         with sent_as("status"):
             await bot.send_message(ANNA, "looking")

@@ -64,7 +64,7 @@ def handle_badly(name: str, chat_id: int) -> None:
         raise KeyError(f"{name} in {chat_id}") from error
 
 
-def test_envelope_holds_the_error_and_nobodys_name_token_or_chat(mailbox: HTTPServer) -> None:
+def test_envelope_holds_error_without_name_token_or_chat(mailbox: HTTPServer) -> None:
     given = settings(sentry_dsn=DSN.format(port=mailbox.server_port))
     configure("INFO")
     told = trace.update.set(4711)

@@ -86,7 +86,7 @@ def test_a_slice_says_whether_its_neighbours_agree() -> None:
     assert "Nothing in this slice" in said("not_sure", agrees=False)
 
 
-def test_the_large_slice_of_a_study_is_called_by_its_number() -> None:
+def test_large_slice_of_a_study_has_its_number() -> None:
     words = slice_words(english, 14, 60)
     assert words.sent == "Slice 14 of 60"
     assert replace(words, sent="") == replace(picture_words(english), sent="")

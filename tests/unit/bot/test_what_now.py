@@ -16,7 +16,7 @@ english = load_language("en", MODELS)
 VERDICTS = ("tumor_signs", "no_tumor_signs", "not_sure")
 
 
-def test_red_flags_come_first_and_how_sure_it_is_last() -> None:
+def test_red_flags_come_first_and_certainty_last() -> None:
     text = shown(what_now_page(SCANS["signs"], english.texts, english.knowledge, MODELS.values()))
     places = [text.index(english.texts(f"now.{part}")) for part in ("help", "who", "bring", "ask", "sure")]
     assert places == sorted(places)
@@ -42,7 +42,7 @@ def test_it_is_one_message_in_every_language(code: str, organ: str) -> None:
 
 @pytest.mark.parametrize("code", codes())
 @pytest.mark.parametrize("organ", [*MODELS, "no_such_organ"])
-def test_result_that_was_not_kept_is_told_what_to_do(code: str, organ: str) -> None:
+def test_unkept_result_is_told_what_to_do(code: str, organ: str) -> None:
     language = load_language(code, MODELS)
     for verdict in VERDICTS:
         text = shown(what_now_of(verdict, organ, language.texts, language.knowledge, MODELS))
@@ -52,14 +52,14 @@ def test_result_that_was_not_kept_is_told_what_to_do(code: str, organ: str) -> N
         assert language.texts(f"who.{verdict}") in text
 
 
-def test_organ_without_words_of_its_own_is_told_what_holds_for_all() -> None:
+def test_organ_without_own_words_gets_those_for_all() -> None:
     text = shown(what_now_page(SCANS["another organ"], english.texts, english.knowledge, ()))
     assert english.texts("faq.very_unwell") in text
     assert english.texts("who.tumor_signs") in text
 
 
 @pytest.mark.parametrize("asked", ["who won the football world cup", "my uncle and gliomas and trips to Spain", ""])
-def test_every_i_do_not_know_ends_with_one_line_on_emergencies(asked: str) -> None:
+def test_every_unknown_answer_ends_with_emergency_line(asked: str) -> None:
     page = pages.not_known(english.knowledge.suggest(asked, 3), english.texts)
     *_, (text, buttons) = page.messages()
     assert text.endswith("call 112, 911 or 999 first.")

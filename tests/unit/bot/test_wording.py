@@ -38,7 +38,7 @@ def test_probability_is_said_as_number_out_of_hundred(probability: float, words:
     assert wording.chance_words(probability, english) == words
 
 
-def test_signs_are_told_with_their_kind_and_report_tells_score() -> None:
+def test_signs_name_their_kind_and_report_the_score() -> None:
     text = shown(picture_caption(SCANS["signs"], english, ()))
     assert text.startswith("Signs of a tumour found")
     assert "looks most like this: glioma" in text
@@ -124,9 +124,7 @@ def words(text: str) -> int:
 @pytest.mark.parametrize("study", [None, STUDY, replace(STUDY, agreeing=())], ids=["picture", "study", "lone slice"])
 @pytest.mark.parametrize("reason", ["read", "read_part", "undecided", "unusual_finding"])
 @pytest.mark.parametrize("verdict", ALL_VERDICTS)
-def test_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
-    verdict: str, reason: str, study: StudyFacts | None
-) -> None:
+def test_caption_keeps_sixty_words_and_telegrams_limit(verdict: str, reason: str, study: StudyFacts | None) -> None:
     for organ, entry in check_models()[1].items():
         names = entry.card.class_names
         for label in names:
@@ -143,7 +141,7 @@ def test_caption_has_at_most_sixty_words_and_fits_telegrams_limit(
                 assert len(caption) <= MessageLimit.CAPTION_LENGTH
 
 
-def test_what_tests_showed_is_told_in_every_caption_that_has_room(tested_model: Entry) -> None:
+def test_every_caption_with_room_tells_what_tests_showed(tested_model: Entry) -> None:
     scan = a_scan(model_sha256=tested_model.card.sha256["model.tflite"])
     for verdict in ALL_VERDICTS:
         assert "In tests" in picture_caption(replace(scan, verdict=verdict), english, [tested_model])
@@ -158,7 +156,7 @@ def test_something_unusual_is_told_as_neither_tumour_nor_none() -> None:
     assert "something unusual in this picture that is not one of the kinds that I know" in told
 
 
-def test_signs_of_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -> None:
+def test_signs_of_an_unknown_kind_name_no_kind(tested_model: Entry) -> None:
     kind = ModelClass(name="tumor_other", words="tumour of another kind", role="tumor", unknown_kind=True)
     classes = (*(c for c in tested_model.card.classes if c.name in BRAIN), kind)
     model = replace(tested_model, card=tested_model.card.model_copy(update={"classes": classes}))
@@ -173,7 +171,7 @@ def test_signs_of_kind_that_it_does_not_know_name_no_kind(tested_model: Entry) -
 
 
 @pytest.mark.parametrize("kind", SCANS)
-def test_every_caption_says_what_it_is_and_report_names_model(kind: str) -> None:
+def test_every_caption_introduces_itself_and_report_names_model(kind: str) -> None:
     text = shown(picture_caption(SCANS[kind], english, ()))
     for part in ("I am a program and can be wrong", "Not a diagnosis", "doctor", "A7K2-Q9"):
         assert part in text

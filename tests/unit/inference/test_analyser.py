@@ -114,7 +114,7 @@ def test_bytes_that_are_no_picture_raise_their_reason(analyser: Analyser) -> Non
     assert caught.value.reason is Reason.BROKEN
 
 
-def test_logit_that_is_mean_is_its_bias_plus_mean_of_its_map(analyser: Analyser) -> None:
+def test_mean_logit_is_bias_plus_mean_of_map(analyser: Analyser) -> None:
     drawn = [pictures.brain(), pictures.brain(tumour=False), pictures.smear(), pictures.cat(), pictures.photo()]
     for model in (analyser.gate.model, *analyser.experts.values()):
         if isinstance(model.card.architecture, LesionArchitecture):

@@ -52,7 +52,7 @@ def test_timed_out_bomb_is_not_retried(executor: LocalExecutor) -> None:
         asyncio.run(executor.analyse(bombs.progressive_jpeg(85, 7000)))
 
 
-def test_half_done_work_does_not_stay_in_a_workers_memory(executor: LocalExecutor) -> None:
+def test_half_done_work_leaves_a_workers_memory(executor: LocalExecutor) -> None:
     before = asyncio.run(executor.run(usage))
     with pytest.raises(AnalysisTimeoutError):
         asyncio.run(executor.run(open_within, study_bombs.slow_pictures(10), SECONDS, timeout=120.0))

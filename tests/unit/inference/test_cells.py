@@ -263,7 +263,7 @@ def test_any_picture_gives_bounded_work_and_finite_measures(expert: Model, name:
     assert draw_heat(expert, reading, (70, 50)).size == (70, 50)
 
 
-def test_every_cell_is_told_where_it_lies_with_its_heat(expert: Model) -> None:
+def test_every_cell_has_its_place_and_heat(expert: Model) -> None:
     prediction = expert.read(FIVE)
     told = judged_cells(expert, prediction)
 

@@ -85,7 +85,7 @@ def test_samples_or_bits_that_cannot_be_follow_from_length(pixels: NDArray[Any],
     assert np.abs(decode(dicom_files.native(pixels, **tags)).rgb - expected).max() <= 1
 
 
-def test_half_of_the_pixels_is_not_taken_for_fewer_bits() -> None:
+def test_half_the_pixels_are_not_fewer_bits() -> None:
     whole = dicom_files.native(DEEP)
     assert reason_of(whole[: -DEEP.nbytes // 2]) is Reason.BROKEN
     assert reason_of(dicom_files.native(DEEP, PixelData=DEEP.tobytes()[: DEEP.nbytes // 2])) is Reason.BROKEN

@@ -140,7 +140,7 @@ def test_share_of_findings_leaves_tumors_out_of_account() -> None:
     assert other_finding(unusual(0.0, 0.25, 0.75), told) == 0.25
 
 
-def test_finding_on_its_point_does_not_stand_in_the_way() -> None:
+def test_finding_exactly_on_its_point_is_no_obstacle() -> None:
     points = card().operating_points.model_copy(update={"finding": 0.25})
     told = card().model_copy(update={"classes": (*KINDS, FINDING), "operating_points": points})
     assert decide(unusual(0.0, 0.25, 0.75), told).verdict is Verdict.NO_TUMOR_SIGNS

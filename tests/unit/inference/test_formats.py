@@ -154,7 +154,7 @@ def test_bit_fields_of_a_bmp_are_read(masks: tuple[int, int, int], bits: int) ->
 
 
 @pytest.mark.parametrize(("offset", "value"), [(18, -127), (18, 0), (22, 0)])
-def test_a_bmp_of_a_size_that_cannot_be_is_damaged(offset: int, value: int) -> None:
+def test_bmp_of_impossible_size_is_damaged(offset: int, value: int) -> None:
     data = bytearray(pictures.encode(Image.fromarray(SMEAR), "BMP"))
     struct.pack_into("<i", data, offset, value)
     assert reason_of(bytes(data)) is Reason.BROKEN
@@ -183,7 +183,7 @@ def with_chunk(name: bytes, body: bytes, *, crc: int | None = None) -> bytes:
     ],
     ids=["a note", "a bomb of a note", "a profile", "no frames", "Exif", "unknown"],
 )
-def test_damage_beside_the_pixels_of_a_png_is_left_out(data: bytes) -> None:
+def test_damage_beside_a_pngs_pixels_is_ignored(data: bytes) -> None:
     assert difference(data, SMEAR) == 0
 
 

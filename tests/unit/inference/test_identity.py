@@ -17,7 +17,7 @@ TAGS = {
 }  # fmt: skip
 
 
-def test_identifiers_are_read_from_a_file_and_from_an_archive() -> None:
+def test_identifiers_are_read_from_file_and_archive() -> None:
     file = dicom_files.native(PIXELS, **TAGS)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

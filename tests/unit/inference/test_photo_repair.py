@@ -37,7 +37,7 @@ def photographed(*, moire: float = 0.0, slant: float = 0.0, black: float = 0.0) 
 @pytest.mark.parametrize(
     "shot", [{"moire": 0.2}, {"slant": 0.25}, {"black": 0.2}, {"moire": 0.2, "black": 0.1, "slant": 0.1}]
 )
-def test_tint_light_and_stripes_of_a_photo_are_taken_back(shot: dict[str, float]) -> None:
+def test_tint_light_and_stripes_of_photo_are_removed(shot: dict[str, float]) -> None:
     photo = photographed(**shot)
     mended = repaired(photo)
     assert mended.shape == photo.shape
@@ -46,7 +46,7 @@ def test_tint_light_and_stripes_of_a_photo_are_taken_back(shot: dict[str, float]
     assert mended.max() == 255
 
 
-def test_a_slice_without_a_fault_stays_nearly_as_it_is() -> None:
+def test_faultless_slice_stays_nearly_unchanged() -> None:
     assert away(repaired(SLICE)) < 0.03
     assert repaired(np.zeros((40, 50, 3), np.uint8)).shape == (40, 50, 3)
 

@@ -69,13 +69,13 @@ def test_a_leftward_title_begins_on_the_right() -> None:
     assert box[0] > 240
 
 
-def test_a_long_title_goes_on_below_and_is_cut_at_last() -> None:
+def test_long_title_wraps_and_is_cut_at_last() -> None:
     lines = typeset("second look after the third course of treatment in the other hospital", 40, 300, 2)
     assert len(lines) == 2
     assert lines[-1][-1][1].endswith("…")
 
 
-def test_dates_of_a_pair_do_not_run_into_each_other() -> None:
+def test_dates_of_a_pair_do_not_overlap() -> None:
     drawn = Image.open(io.BytesIO(side_by_side([panel(640, 640)] * 4, ["Anna", "29 Nov 2026, 07:52 UTC"] * 2, typeset)))
     head = drawn.convert("L").crop((0, 0, drawn.width, 60)).point(lambda value: 255 * (value > 100))
     lit = [column for column in range(drawn.width) if head.crop((column, 0, column + 1, 60)).getbbox()]

@@ -172,7 +172,7 @@ def test_links_may_be_printed_and_have_no_hidden_face() -> None:
         assert not int(note["/F"]) & 0b100011  # and neither hidden, invisible nor without a view
 
 
-def test_pictures_and_the_square_have_words_for_who_cannot_see() -> None:
+def test_pictures_and_square_code_have_alternative_texts() -> None:
     alternatives = [
         bytes.fromhex(found.decode()).decode("utf-16")
         for page in READER.pages

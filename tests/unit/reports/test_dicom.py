@@ -31,7 +31,7 @@ DATA = DicomData(
 REPORT, PICTURE = (pydicom.dcmread(io.BytesIO(file)) for file in as_dicom(DATA))
 
 
-def test_both_files_belong_to_the_patient_and_study_of_the_source() -> None:
+def test_both_files_keep_the_sources_patient_and_study() -> None:
     for made in (REPORT, PICTURE):
         for keyword, value in IDENTITY.items():
             if not keyword.startswith("SOP"):
@@ -42,7 +42,7 @@ def test_both_files_belong_to_the_patient_and_study_of_the_source() -> None:
         assert source.ReferencedSOPInstanceUID == IDENTITY["SOPInstanceUID"]
 
 
-def test_each_file_is_an_instance_and_series_of_its_own() -> None:
+def test_each_file_has_its_own_instance_and_series() -> None:
     names = {made[tag].value for made in (REPORT, PICTURE) for tag in ("SOPInstanceUID", "SeriesInstanceUID")}
     assert len(names) == 4
     assert not names & set(IDENTITY.values())
@@ -60,7 +60,7 @@ def test_heat_map_comes_out_as_it_was() -> None:
     assert np.array_equal(PICTURE.pixel_array, np.asarray(Image.open(io.BytesIO(OVERLAY))))
 
 
-def test_same_data_make_the_same_files_and_another_report_others() -> None:
+def test_same_data_make_same_files_other_data_others() -> None:
     assert as_dicom(DATA) == as_dicom(DATA)
     other = pydicom.dcmread(io.BytesIO(as_dicom(replace(DATA, title="TumorScan report B7K2-Q9"))[0]))
     assert other.SOPInstanceUID != REPORT.SOPInstanceUID

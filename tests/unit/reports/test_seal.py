@@ -25,7 +25,7 @@ def a_sealed_report(sealer: Sealer = SEALER) -> bytes:
 REPORT = a_sealed_report()
 
 
-def test_a_report_as_it_was_made_is_confirmed_with_its_day() -> None:
+def test_unchanged_report_is_confirmed_with_its_day() -> None:
     assert is_report(REPORT)
     assert SEALER.check(REPORT) == Check(State.UNALTERED, DAY)
     assert a_sealed_report() == REPORT
@@ -42,7 +42,7 @@ def test_no_changed_byte_of_a_report_goes_unnoticed() -> None:
         assert SEALER.check(bytes(changed)).state is not State.UNALTERED, place
 
 
-def test_a_digit_of_the_seal_in_small_letters_is_a_change() -> None:
+def test_seal_in_small_letters_counts_as_a_change() -> None:
     start = REPORT.rindex(b"><") + 2
     seal = REPORT[start : start + 64]
 
@@ -68,7 +68,7 @@ def test_another_bots_report_is_foreign_and_tells_no_day() -> None:
     assert SEALER.check(a_sealed_report(Sealer([OTHER]))) == Check(State.FOREIGN)
 
 
-def test_a_forged_seal_around_a_real_code_is_a_change() -> None:
+def test_forged_seal_around_real_code_is_a_change() -> None:
     forged = Sealer([OTHER]).seal(REPORT)
 
     assert SEALER.check(forged) == Check(State.CHANGED)
@@ -90,7 +90,7 @@ def test_what_an_older_key_has_sealed_stays_known() -> None:
     assert both.code("A7K2-Q9", DAY) == Sealer([OTHER]).code("A7K2-Q9", DAY)
 
 
-def test_a_file_of_nothing_but_seals_is_soon_done_with() -> None:
+def test_file_full_of_seals_is_checked_fast() -> None:
     trailer = REPORT[REPORT.rindex(b"[<") :]
 
     assert SEALER.check(REPORT[:200] + trailer * 20_000).state is State.CHANGED

@@ -21,7 +21,7 @@ async def test_code_lets_in_as_many_as_it_has_uses(db: Database) -> None:
     assert await db.access.invitations(9) == ()
 
 
-async def test_last_use_is_taken_by_one_of_many_at_once(db: Database, file: Path) -> None:
+async def test_last_use_goes_to_one_of_many(db: Database, file: Path) -> None:
     """Through two openings of the file, as two processes have them."""
     other = await Database.open(f"sqlite+aiosqlite:///{file}")
     invitation = await db.access.invite(3, TOMORROW)
@@ -46,7 +46,7 @@ async def test_a_made_up_code_lets_nobody_in(db: Database, code: str) -> None:
     assert await db.access.of(ANNA) is Standing.UNKNOWN
 
 
-async def test_code_that_ran_out_or_was_taken_back_lets_nobody_in(db: Database) -> None:
+async def test_expired_or_withdrawn_code_lets_nobody_in(db: Database) -> None:
     old = await db.access.invite(5, datetime.now(UTC) - timedelta(seconds=1))
     withdrawn = await db.access.invite(5, TOMORROW)
     assert await db.access.withdraw(withdrawn.id)
@@ -96,7 +96,7 @@ async def test_a_block_does_not_end_by_deleting_everything(db: Database) -> None
     assert await db.access.of(ANNA) is Standing.UNKNOWN
 
 
-async def test_block_counts_at_once_here_and_soon_in_another_process(
+async def test_block_counts_here_at_once_elsewhere_soon(
     db: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await Database.open(f"sqlite+aiosqlite:///{file}")

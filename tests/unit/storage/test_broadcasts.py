@@ -63,7 +63,7 @@ async def test_two_processes_never_take_the_same_recipient(db: Database, file: P
     assert sorted(chats) == list(range(1, 31))
 
 
-async def test_only_what_a_killed_process_had_not_noted_is_resent(db: Database, file: Path) -> None:
+async def test_only_unnoted_messages_of_killed_process_are_resent(db: Database, file: Path) -> None:
     await people(db, 6)
     await db.broadcasts.start((await db.broadcasts.draft("Hello", ADMIN)).id, Readers())
     for _ in range(3):

@@ -25,7 +25,7 @@ async def test_a_hidden_scan_is_in_no_list(db: Database, anna: Person) -> None:
     assert await db.scans.hide(anna.id, hidden.public_id) is None
 
 
-async def test_hidden_scan_comes_back_whole_and_only_to_its_owner(db: Database, anna: Person, boris: Person) -> None:
+async def test_hidden_scan_returns_whole_to_its_owner_alone(db: Database, anna: Person, boris: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     assert await db.scans.restore(anna.id, scan.public_id) is None
     await db.scans.hide(anna.id, scan.public_id)

@@ -258,7 +258,7 @@ def came_long_ago(raw: sqlite3.Connection, *update_ids: int) -> None:
     raw.commit()
 
 
-async def test_what_is_dropped_is_a_bare_id_and_nobody_elses(db: Database, raw: sqlite3.Connection) -> None:
+async def test_dropped_update_is_a_bare_id_of_its_own(db: Database, raw: sqlite3.Connection) -> None:
     await put(db, 1, 2, 3, 4)
     await put(db, 9, chat_id=BORIS)
     for update_id in (1, 2, 9):
@@ -300,7 +300,7 @@ async def test_dead_letters_are_told_oldest_first_and_tried_again(db: Database, 
     assert [one.update_id for one in await db.inbox.dead_letters()] == [5]
 
 
-async def test_what_has_ended_is_changed_by_nothing_that_comes_late(db: Database) -> None:
+async def test_ended_update_is_unchanged_by_latecomers(db: Database) -> None:
     await put(db, 1, 2)
     await db.inbox.done(1)
     await db.inbox.dead_letter(2, "first")
@@ -316,7 +316,7 @@ async def test_what_has_ended_is_changed_by_nothing_that_comes_late(db: Database
     assert await db.inbox.recover() == ()
 
 
-async def test_a_failed_attempt_is_not_counted_again_at_a_kill(db: Database) -> None:
+async def test_failed_attempt_is_counted_once_despite_a_kill(db: Database) -> None:
     await put(db, 1)
     await db.inbox.begin(1)
     await db.inbox.fail(1)
@@ -341,9 +341,7 @@ async def test_who_came_through_is_not_blamed_for_earlier_kills(db: Database, wa
     assert (left.update_id, left.attempts, left.kills) == (1, 0, 0)
 
 
-async def test_merged_update_is_a_bare_id_and_an_unreadable_one_set_aside(
-    db: Database, raw: sqlite3.Connection
-) -> None:
+async def test_merged_update_is_bare_id_unreadable_one_set_aside(db: Database, raw: sqlite3.Connection) -> None:
     merged = ReceivedUpdate(1, ANNA, "update 1", is_merged=True)
     unreadable = ReceivedUpdate(2, ANNA, "update 2", unreadable="Traceback \0 of it")
     assert await db.inbox.put(merged, unreadable) == {1, 2}

@@ -104,7 +104,7 @@ async def test_inbox_of_an_older_version_survives_migration(tmp_path: Path) -> N
     await database.close()
 
 
-async def test_database_that_tests_begin_with_is_what_a_start_makes(tmp_path: Path) -> None:
+async def test_test_database_equals_what_a_start_makes(tmp_path: Path) -> None:
     def schema(file: Path) -> list[tuple[object, ...]]:
         with closing(sqlite3.connect(file)) as connection:
             return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()

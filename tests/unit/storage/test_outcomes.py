@@ -31,7 +31,7 @@ async def test_nobody_tells_of_another_persons_scan(db: Database, anna: Person, 
     assert await db.outcomes.shared() == ()
 
 
-async def test_picture_is_handed_on_only_after_yes_to_just_that(db: Database, anna: Person) -> None:
+async def test_picture_is_handed_on_only_after_consent_to_that(db: Database, anna: Person) -> None:
     scan, study = (
         await add(db, anna.id, a_scan("1")),
         await add(db, anna.id, replace(a_scan("2"), study={"kind": "zip"})),

@@ -98,5 +98,5 @@ async def test_strangers_are_forgotten_unless_something_is_theirs(db: Database) 
     assert [await db.people.get(chat_id) is not None for chat_id in range(1, 4)] == [True, True, False]
 
 
-async def test_a_language_code_is_kept_no_longer_than_any_is(db: Database) -> None:
+async def test_overlong_language_code_is_cut(db: Database) -> None:
     assert (await db.people.register(ANNA, "Anna", "x" * 99)).language == "x" * 35

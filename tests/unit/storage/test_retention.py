@@ -21,7 +21,7 @@ def age(raw: sqlite3.Connection, days: int, *scan_ids: int) -> None:
     raw.commit()
 
 
-async def test_old_scans_go_with_their_pictures_and_leave_no_trace(
+async def test_old_scans_and_pictures_leave_no_trace(
     db: Database, file: Path, anna: Person, raw: sqlite3.Connection
 ) -> None:
     mark = os.urandom(64)
@@ -90,7 +90,7 @@ async def test_receipts_go_with_their_person(db: Database, anna: Person, raw: sq
     assert raw.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
 
 
-async def test_only_old_copies_of_ours_are_pruned_and_one_in_use_is_none(db: Database, tmp_path: Path) -> None:
+async def test_only_our_old_unused_copies_are_pruned(db: Database, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     await db.backup(folder / "old.db")
     (folder / "notes.txt").write_text("mine")

@@ -273,7 +273,7 @@ async def test_messages_and_file_ids_are_recorded_step_by_step(db: Database, ann
     assert kept.file_ids == {"picture": "file-picture", "report": "file-report"}
 
 
-async def test_new_label_forgets_the_report_that_shows_the_old_one(db: Database, anna: Person) -> None:
+async def test_new_label_drops_the_report_with_the_old(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     for number, step in enumerate(("picture", "report")):
         await db.scans.record_message(scan.id, step, number, f"file-{step}")
@@ -303,7 +303,7 @@ async def test_what_is_done_to_one_scan_changes_no_other(db: Database, anna: Per
         assert await db.scans.pictures(scan.id) == a_scan().pictures
 
 
-async def test_files_of_one_step_are_kept_under_their_own_keys(db: Database, anna: Person) -> None:
+async def test_each_file_of_a_step_has_its_key(db: Database, anna: Person) -> None:
     scan = await add(db, anna.id, a_scan())
     await db.scans.record_message(scan.id, "picture", 1, "first", "picture 1")
     await db.scans.record_message(scan.id, "picture", 2, "second", "picture 2")

@@ -72,7 +72,7 @@ def found(data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("keys", [(), (NEW,)], ids=["plain", "sealed"])
-async def test_with_key_nothing_sent_is_found_in_files_or_backup(file: Path, keys: tuple[bytes, ...]) -> None:
+async def test_sealed_data_shows_in_no_file_or_backup(file: Path, keys: tuple[bytes, ...]) -> None:
     database = await Database.open(url(file), keys=keys)
     await fill(database)
     await read_all(database)
@@ -170,7 +170,7 @@ async def test_bot_that_writes_meanwhile_loses_nothing_by_rekeying(file: Path) -
     await database.close()
 
 
-async def test_bot_that_goes_on_with_an_old_key_is_noticed_later(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bot_continuing_with_an_old_key_is_noticed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.sessions.NOTE_EVERY", 0.0)
     bot = await Database.open(url(file), keys=[OLD])
     scan = await fill(bot)
@@ -314,7 +314,7 @@ def test_all_tables_that_hold_something_sealed_are_rekeyed() -> None:
     assert {table.name for table in TABLES} == {"people", "scans", "pictures", "slices", "outcomes", "inbox"}
 
 
-def test_a_key_for_another_use_is_derived_as_rfc_5869_says() -> None:
+def test_key_for_another_use_is_derived_by_rfc_5869() -> None:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

@@ -30,7 +30,7 @@ def noticed(label: str, lit: str) -> dict[str, float]:
     return {name: float(value) for name, value in parts(true, said).items()}
 
 
-def test_outlined_finding_is_drawn_as_unusual_and_never_as_tumor() -> None:
+def test_outlined_finding_is_unusual_and_never_tumor() -> None:
     as_tumor, as_unusual = (noticed("other_finding", m) for m in (lesion_net.LESION_MAP, lesion_net.ABNORMAL_MAP))
 
     assert as_unusual["noticing"] < 0.5 * as_tumor["noticing"]

@@ -32,7 +32,7 @@ def test_each_picture_counts_in_the_set_of_its_place() -> None:
     assert found == ["val", "archive", LEFT_OUT, EXTRA_TEST, None]
 
 
-def test_models_with_other_classes_are_told_apart_on_same_pictures() -> None:
+def test_models_with_other_classes_are_compared_on_pictures() -> None:
     labels = ["glioma", "tumor_other", "no_tumor", "other_finding"]
     shown = [example(label, "test") for label in labels]
     four = predictions([[0.9, 0.1, 0, 0], [0.2, 0.2, 0.1, 0.5], [0.1, 0, 0, 0.9], [0.6, 0, 0, 0.4]], [1, -1, -1, 1])

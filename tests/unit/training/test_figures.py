@@ -121,7 +121,7 @@ def test_reliability_says_what_pictures_with_such_a_score_showed() -> None:
     assert sum(b.pictures for b in bins) == 3000
 
 
-def test_nothing_of_place_is_lost_in_points_of_larger_one() -> None:
+def test_small_place_is_not_drowned_by_a_larger() -> None:
     tumor = np.concatenate([np.full(400, 0.1), np.full(40, 0.9)])  # without a tumour: a strange place looks ill
     ill = np.zeros(440, bool)
     alike = np.concatenate([np.full(400, 1 / 400), np.full(40, 1 / 40)])

@@ -123,7 +123,7 @@ def test_veiled_tumor_is_hosts_tissue_and_nothing_beside_it() -> None:
     assert lesions.veil(mask, np.zeros_like(host), rng) is None
 
 
-def test_some_gliomas_are_veiled_in_other_slices_and_nothing_else() -> None:
+def test_only_some_gliomas_are_veiled_in_other_slices() -> None:
     stored = arrays([BRAIN.class_names.index("glioma")] * 60 + [1] * 30 + [FREE] * 10)
     chosen = np.arange(len(stored.labels))
     pictures, mended = lesions.transplant(stored, FREE, (), chosen, np.full(100, 95), np.random.default_rng(3))

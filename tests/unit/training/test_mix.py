@@ -47,7 +47,7 @@ def test_parts_together_tell_more_than_class_maps_alone() -> None:
     assert right(weights) > right(Weights.of(BRAIN, 0.0, 0.0)) + 0.05
 
 
-def test_member_has_no_say_where_it_adds_next_to_nothing() -> None:
+def test_member_that_adds_nothing_has_no_say() -> None:
     def asked(lesion: float, hint: float) -> float:
         scores, examples = drawn(900, 1.0, lesion, 0.0)
         ill = BRAIN.tumors[[NAMES.index(e.label) for e in examples]]
@@ -65,7 +65,7 @@ def test_member_that_knows_kind_is_asked_for_it() -> None:
     assert mix.fit(BRAIN, scores, examples).member_kind > mix.fit(BRAIN, blind, examples).member_kind + 0.2
 
 
-def test_member_counts_for_kinds_without_saying_that_there_is_tumor() -> None:
+def test_member_weighs_kinds_without_raising_tumor_score() -> None:
     one = Weights(0.0, 2.0, 0.0, np.zeros(len(NAMES)), 1.0)
     scores = Scores(np.zeros((1, len(NAMES))), np.zeros(1), np.array([[3.0, 0.0, 0.0, -3.0]]))
     logits = mix.mixed(BRAIN, scores, one)[0]
@@ -94,7 +94,7 @@ def test_abnormal_map_that_knows_findings_is_listened_to() -> None:
     assert heard.abnormal > ignored.abnormal + 0.2
 
 
-def test_places_count_alike_and_strangers_as_much_as_all_others() -> None:
+def test_places_count_alike_strangers_as_much_as_others() -> None:
     _, examples = drawn(90, 1, 1, 1)
     examples += [replace(e, source="btp", part="val") for e in examples[:10]]
     weights = mix.place_weights(examples)

@@ -36,7 +36,7 @@ def test_the_distance_that_tells_people_apart_is_found(card: ModelCard) -> None:
     assert study_rule.verdict(well, told) is not Verdict.TUMOR_SIGNS
 
 
-def test_a_rule_stays_where_no_other_is_better_for_sure(card: ModelCard) -> None:
+def test_rule_stays_unless_another_is_surely_better(card: ModelCard) -> None:
     quiet, sure = person(card, 0.0, 0), person(card, 0.0, 5)
     fitted = study_rule.fit([(sure, True), (quiet, False)], {ORGAN: card}, ORGAN, lambda: None)
     assert fitted.worth == fitted.best == 0.75

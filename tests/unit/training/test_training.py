@@ -303,7 +303,7 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(toy_data: Path, tm
     assert not list((tmp_path / BACKUP_FOLDER).iterdir())
 
 
-def test_what_is_kept_are_averaged_weights_that_were_judged_best(toy_data: Path, trained: Path) -> None:
+def test_best_judged_averaged_weights_are_kept(toy_data: Path, trained: Path) -> None:
     _, validation = train.prepare(TINY, toy_data)
 
     judged = float((trained / "best.txt").read_text())
@@ -349,7 +349,7 @@ def pointing(maps: NDArray[np.float32], masks: NDArray[np.float32], label: int) 
     return float(losses.pointing(maps, masks, np.array([label]), has, clear, TUMORS))
 
 
-def test_pointing_is_cheaper_on_tumor_than_beside_it_or_nowhere() -> None:
+def test_pointing_at_the_tumor_costs_least() -> None:
     masks = np.zeros((1, 32, 32, 1), np.float32)
     masks[0, 8:16, 8:16] = 1
     on, beside, none = (np.full((1, 4, 4, 4), -3, np.float32) for _ in range(3))
