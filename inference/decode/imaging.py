@@ -267,7 +267,8 @@ def _to_rgb(image: Image.Image, side: int) -> Image.Image:
     if image.mode in ("1", "P"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     profile = image.info.get("icc_profile")
-    return to_srgb(_reduce(image, side), profile).convert("RGB")
+    reduced = to_srgb(_reduce(image, side), profile)
+    return reduced if reduced.mode == "RGB" else reduced.convert("RGB")  # which would copy what is RGB already
 
 
 def _reduce_deep(image: Image.Image, side: int) -> Image.Image:
