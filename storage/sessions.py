@@ -318,4 +318,7 @@ def _settle(engine: Engine, *, write: bool, foreign_keys: bool) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once: a transaction that upgrades from reading can fail at any step.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        # Said to the driver: as a statement of SQLAlchemy's it costs a tenth of all that the writer does.
+        cursor = connection.connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        cursor.close()
