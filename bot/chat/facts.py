@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from babel.numbers import format_decimal
 
+from bot.chat.direction import LEFT_TO_RIGHT
 from bot.chat.texts import Texts
 from inference import track_record
 from inference.card import ModelCard
@@ -64,7 +65,8 @@ def records_words(told: Iterable[str], texts: Texts) -> str:
 def span_words(rate: Rate, texts: Texts) -> str:
     """A share of a hundred with its interval, such as "95 (93 to 97)"; none and all are said of nothing else."""
     number, low, high = (round(100 * share) for share in (rate.share, rate.low, rate.high))
-    said = "<1" if number == 0 < rate.share else ">99" if number == 100 > 100 * rate.share else number
+    sign = LEFT_TO_RIGHT if texts.locale.text_direction == "rtl" else ""  # or the sign lands behind its number
+    said = f"{sign}<1" if number == 0 < rate.share else f"{sign}>99" if number == 100 > 100 * rate.share else number
     return texts.plain("facts.span", number=said, low=low, high=high)
 
 

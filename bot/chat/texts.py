@@ -17,6 +17,7 @@ from bot.knowledge.organs import OrganTexts, load_organs
 FILE = "interface.toml"
 COUNT = "count"
 """The value that a text's plural forms are chosen by."""
+NO_BREAK = "\u00a0"
 PLURALS = ("zero", "one", "two", "few", "many", "other")
 """Unicode's plural categories; which of them a language has is in its locale."""
 Template: TypeAlias = str | Mapping[str, str]
@@ -89,15 +90,16 @@ class Texts:
     def moment(self, when: datetime, utc_offset: int | None = None, *, short: bool = False) -> str:
         """A date and time as this language writes them, on a clock that is ``utc_offset`` minutes ahead of UTC.
 
-        ``short`` is for a narrow place: the month is cut short or a number, as the language does it.
+        ``short`` is for a narrow place: the month is cut short or a number, as the language does it, and the time
+        stands in a second line. Time and zone are never parted by the end of a line.
         """
         there = when.astimezone(timezone(timedelta(minutes=utc_offset or 0)))
         # Figures stay those of the scan numbers and of "UTC", and the clock has 24 hours, in every language.
-        day = format_date(there, "medium" if short else "long", locale=self.locale)
-        return (
-            str(get_datetime_format("medium", locale=self.locale)).format(f"{there:%H:%M}", day)
-            + f" {zone_name(utc_offset or 0)}"
-        )
+        time = f"{there:%H:%M}{NO_BREAK}{zone_name(utc_offset or 0)}"
+        if short:
+            return f"{format_date(there, 'medium', locale=self.locale)}\n{time}"
+        day = format_date(there, "long", locale=self.locale)
+        return str(get_datetime_format("medium", locale=self.locale)).format(time, day)
 
     def day(self, when: date) -> str:
         """A day as this language writes it."""

@@ -67,7 +67,7 @@ async def test_the_next_day_is_named_in_the_refusal(tmp_path: Path) -> None:
         await stage.services.database.usage.count_on(person_id, 1)
         told = " ".join(await stage.answers(photo(1)))
         assert "You have had 1 scan today" in told
-        assert "00:00 UTC on" in told
+        assert "00:00\u00a0UTC on" in told
 
 
 async def test_a_limit_is_told_beforehand(tmp_path: Path) -> None:

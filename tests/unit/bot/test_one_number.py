@@ -147,3 +147,7 @@ def test_a_model_without_figures_is_said_to_have_none(english: Language) -> None
     bare: Entry = replace(MODELS["brain_mri"], card=MODELS["brain_mri"].card.model_copy(update={"figures": {}}))
     texts = load_language("en", {"brain_mri": bare}).texts
     assert filled("{records}", texts) == texts.plain("facts.unknown")
+
+
+def test_a_sign_stands_before_its_number_in_arabic_too() -> None:
+    assert span_words(Rate(0.0036, 0.0, 0.01), load_language("ar").texts).startswith("\u200e<1 ")

@@ -76,7 +76,7 @@ def test_long_title_wraps_and_is_cut_at_last() -> None:
 
 
 def test_dates_of_a_pair_do_not_overlap() -> None:
-    drawn = Image.open(io.BytesIO(side_by_side([panel(640, 640)] * 4, ["Anna", "29 Nov 2026, 07:52 UTC"] * 2, typeset)))
+    drawn = Image.open(io.BytesIO(side_by_side([panel(640, 640)] * 4, ["Anna", "29 Nov 2026\n07:52 UTC"] * 2, typeset)))
     head = drawn.convert("L").crop((0, 0, drawn.width, 60)).point(lambda value: 255 * (value > 100))
     lit = [column for column in range(drawn.width) if head.crop((column, 0, column + 1, 60)).getbbox()]
     left, right = max(c for c in lit if c < drawn.width / 2), min(c for c in lit if c > drawn.width / 2)
