@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import app
 from bot.app import running
 from bot.chat.context import BotApplication, Services
 from bot.cli.demo import FONTS
@@ -37,6 +38,20 @@ def _chats_without_a_pace(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """
     if request.node.get_closest_marker("telegrams_pace") is None:
         monkeypatch.setattr(rate_limiter, "BURST", 10_000)
+
+
+@pytest.fixture(autouse=True)
+def _bots_without_a_menu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bot sets no menu and no descriptions at its start: in six languages they cost more than all else of a start.
+
+    Tests of them are marked ``introduced``; a bot in a process of its own sets them anyway.
+    """
+
+    async def not_now(application: BotApplication, services: Services) -> None:
+        """Leave it out."""
+
+    if request.node.get_closest_marker("introduced") is None:
+        monkeypatch.setattr(app, "_introduce", not_now)
 
 
 @pytest.fixture(scope="session")

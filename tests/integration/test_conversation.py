@@ -131,6 +131,7 @@ async def test_new_persons_whole_conversation_stays_hidden_from_others(
     assert known is None or not known.has_consented
 
 
+@pytest.mark.introduced
 async def test_menu_help_and_description_come_from_one_list(bot: RunningBot, anna: Person) -> None:
     helped = await says(anna, "/help", "/start")
     profile = await anna.bot()

@@ -144,6 +144,7 @@ async def test_what_goes_wrong_is_told_in_the_persons_language(polyglot: Running
         assert is_in_the_language(answer)
 
 
+@pytest.mark.introduced
 async def test_menu_and_descriptions_are_set_in_each_language(polyglot: RunningBot, xenia: Person) -> None:
     profile = await xenia.bot()
     assert all(MARK in command["description"] for command in profile["commands"])
@@ -151,6 +152,7 @@ async def test_menu_and_descriptions_are_set_in_each_language(polyglot: RunningB
     assert MARK in profile["short_description"]
 
 
+@pytest.mark.introduced
 async def test_a_person_chooses_another_language_and_keeps_it(polyglot: RunningBot, sandbox: Sandbox) -> None:
     anna = await sandbox.person("Anna", "en")
     offered = await heard(anna, "/language")
