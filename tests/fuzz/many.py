@@ -8,6 +8,7 @@ ends that child is tried again alone, as the bot does it.
 import os
 import random
 import resource
+import signal
 import time
 import traceback
 from collections import Counter
@@ -37,6 +38,8 @@ LATE = 0.5
 """Processor seconds that the kernel may be late by when it ends a decoder."""
 MOST_GROWTH = (MEMORY >> 20) + 8
 """MiB that may come to what a process has at its start, the decoders among them."""
+MOST_WAITING = 60
+"""Seconds by the clock for one file, though no processor may be used: what is found so ends by a signal."""
 OUT_OF_TIME = "out of time"
 FOUND = "FOUND"
 
@@ -104,9 +107,11 @@ def _open_and_leave(files: Sequence[bytes], seed: str, numbers: range, writing: 
     try:
         if not alone:
             isolation._in_a_child = _here
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         start = _size(resource.RUSAGE_SELF)
         with open(writing, "w", buffering=1, encoding="utf-8") as pipe:
             for number in numbers:
+                signal.alarm(MOST_WAITING)
                 answer, fault = _opened(files, seed, number)
                 size = max(_size(resource.RUSAGE_SELF), _size(resource.RUSAGE_CHILDREN)) - start
                 if size > MOST_GROWTH:
