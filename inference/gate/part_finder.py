@@ -11,10 +11,11 @@ from PIL import Image
 
 from inference.analysis import PictureError, Reason
 from inference.decode.film_sheet import Panel, cut_out, find_regions
-from inference.decode.limits import SHOWN_SIDE, reduced_size
+from inference.decode.limits import MIN_SIDE, SHOWN_SIDE, reduced_size
 from inference.gate.gate import FRAMED_POSITIVE, Admission, Gate
 from inference.gate.photo_repair import is_of_one_hue, repaired
 from inference.gate.screen_finder import area, find_frames, is_photo, lay_flat, rim_is_lit
+from inference.gate.surround import without_surround
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
@@ -56,7 +57,18 @@ def admit(
         if found.scores[found.organ] >= FRAMED_POSITIVE:
             return found
         best = max(best or found, found, key=lambda one: one.scores[one.nearest])
-    return best or whole
+    return best or (whole if whole.organ is not None else _in_black(gate, rgb, finer) or whole)
+
+
+def _in_black(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
+    """What the gate says of a picture that lies in much black, without that; None where it is no organ for sure."""
+    if without_surround(rgb) is None:
+        return None
+    part = without_surround(rgb if finer is None else finer())
+    if part is None or min(part.shape[:2]) < MIN_SIDE:
+        return None
+    found = gate.admit(reduced(part))
+    return found if found.organ is not None and found.scores[found.organ] >= FRAMED_POSITIVE else None
 
 
 def _in_photo(
