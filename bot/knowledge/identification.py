@@ -20,6 +20,8 @@ FAMILIAR = 0.6
 """Share of a message's words that another language must know to be what the message is in."""
 LEAD = 0.4
 """By how much that share must be more than that of the chat's language."""
+LEAD_BY_SOUND = 0.5
+"""The same for a language that is written in another script: short words ("won", "game") sound like some of its own."""
 MANY = 3
 """Small words more than the chat's language has of the message, which show the other language too."""
 WELL_KNOWN = 0.85
@@ -68,7 +70,8 @@ class Identifier:
         if script not in ("LATIN", _SCRIPT_OF.get(expected)):
             return best if shares[best] > own else SCRIPTS[script]
         more = self._common_in(words, best) - (self._common_in(words, expected) if expected in self._known else 0)
-        if shares[best] < FAMILIAR or (shares[best] - own < LEAD and more < MANY):
+        lead = LEAD if _SCRIPT_OF.get(best, "LATIN") == script else LEAD_BY_SOUND
+        if shares[best] < FAMILIAR or (shares[best] - own < lead and more < MANY):
             return expected
         chat = self._known.get(expected)
         return expected if len(words) <= FEW and chat and chat.suggest(text) else best
