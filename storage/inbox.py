@@ -280,7 +280,6 @@ _FINISH = _OPEN.values(**BARE, finished_at=bindparam("now"))
 
 
 @cache
-@cache
 def _insert(on_sqlite: bool) -> Any:
     insert = insert_into(INBOX, on_sqlite=on_sqlite).on_conflict_do_nothing(index_elements=["update_id"])
     return insert.returning(_COLUMN.update_id)

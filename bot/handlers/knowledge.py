@@ -1,5 +1,6 @@
 """/info, /faq and ordinary messages: answers from the facts that ship with the bot."""
 
+import asyncio
 import html
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -80,7 +81,7 @@ async def answer(update: Update, context: BotContext, typed: str) -> None:
     if flag and flag.always:
         return  # so grave that even a mere question raises it: nothing may stand below it
     languages, chat = context.services.languages, context.language
-    written = languages.written(typed, chat)
+    written = await asyncio.to_thread(languages.written, typed, chat)  # may make the words of all languages ready
     if sentence := languages.greeting(written):
         if not flag:
             await context.send(html.escape(sentence, quote=False), language_buttons(languages))

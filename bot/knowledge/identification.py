@@ -62,8 +62,10 @@ class Identifier:
         script = _script(words)
         if script not in SHARED_SCRIPTS:
             return SCRIPTS.get(script, expected)
+        own = self._known[expected].familiarity(text) if expected in self._known else 0.0
+        if script in ("LATIN", _SCRIPT_OF.get(expected)) and self._is_surely(expected, words, own):
+            return expected
         shares = {code: knowledge.familiarity(text) for code, knowledge in self._known.items()}
-        own = shares.get(expected, 0.0)
         if other := self._without_folder(words, shares, expected):
             return other
         best = max(shares, key=lambda code: (shares[code], code == expected))
@@ -76,12 +78,25 @@ class Identifier:
         chat = self._known.get(expected)
         return expected if len(words) <= FEW and chat and chat.suggest(text) else best
 
+    def _is_surely(self, expected: str, words: tuple[str, ...], own: float) -> bool:
+        """Whether none of the rules below can find another language: the words of the others need not be made ready.
+
+        That takes a third of a second for each, and most messages are in their chat's language.
+        """
+        if own <= 1 - LEAD or max(self._everyday_in(words).values(), default=0) > own * len(words):
+            return False
+        common = self._common_in(words, expected)
+        return all(self._common_in(words, code) - common < MANY for code in self._known)
+
+    def _everyday_in(self, words: tuple[str, ...]) -> dict[str, int]:
+        return {code: sum(word in common for word in words) for code, common in self._everyday.items()}
+
     def _without_folder(self, words: tuple[str, ...], shares: Mapping[str, float], expected: str) -> str | None:
         """A language without a folder that has more of the words among its commonest than each that has one.
 
         One word alone, such as "bonjour", is enough where none of those that have one knows any.
         """
-        hits = {code: sum(word in common for word in words) for code, common in self._everyday.items()}
+        hits = self._everyday_in(words)
         best = max(hits, key=lambda code: hits[code], default="")
         if not best or hits[best] < EVERYDAY * len(words) or hits[best] <= shares.get(expected, 0.0) * len(words):
             return None
