@@ -31,6 +31,13 @@ def test_no_question_in_the_chats_language_is_taken_for_another(spoken: Language
     assert [text for text in asked if spoken.written(text, spoken[language]) != language] == []
 
 
+def test_a_plain_question_makes_no_other_language_ready() -> None:
+    fresh = load_languages()
+    assert fresh.written("What is a meningioma?", fresh["en"]) == "en"
+    ready = [code for code, language in fresh.items() if "_index" in vars(language.knowledge)]
+    assert ready == ["en"]  # the words of each take a third of a second
+
+
 @pytest.mark.parametrize("language", [code for code in codes() if code != "en"])
 def test_nine_of_ten_questions_are_known_in_an_english_chat(spoken: Languages, language: str) -> None:
     asked = list(people_type(language))
