@@ -109,7 +109,8 @@ async def heed_red_flags(context: BotContext, typed: str) -> RedFlag | None:
     """Say what to do when somebody writes of something that needs help, in any language; returns what was heard."""
     if not typed.strip():  # a picture without words: what hears them takes a while to be made
         return None
-    flag = context.knowledge.red_flag(typed) or cries.hear(typed)
+    knowledge = context.knowledge
+    flag = await asyncio.to_thread(lambda: knowledge.red_flag(typed) or cries.hear(typed))  # what hears may be made now
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))
     return flag

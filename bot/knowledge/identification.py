@@ -12,10 +12,10 @@ from pathlib import Path
 from bot.knowledge import loader
 from bot.knowledge.knowledge import Knowledge
 from bot.knowledge.loader import CODE, ContentError, read
+from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS
 from bot.knowledge.words import LONGEST_WORD, WORD, bare
 
 EVERYDAY_WORDS = "everyday_words.toml"
-LONGEST_TEXT, MOST_WORDS = 800, 40
 FAMILIAR = 0.6
 """Share of a message's words that another language must know to be what the message is in."""
 LEAD = 0.4

@@ -4,8 +4,7 @@ First along the flat strips between them (a recursive X-Y cut: Nagy & Seth 1984)
 grid whose cells resemble one another. A slice alone stays whole. NumPy and Pillow only.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,21 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inference.decode.film_grid import LEAST_CONTRAST, LEAST_SIDE, Box, Floats, correlation, regular_grid, thumbnail
 from inference.decode.masks import dilated
 
 Rgb = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Box = tuple[int, int, int, int]
-"""Top, bottom, left, right in a picture made small."""
 
 MOST_PANELS: Final = 128
 _SIDE: Final = 288
 """Long side of the picture that strips are looked for in."""
-_LEAST_SIDE: Final = 20
-"""Sides of a panel, in pixels of that picture."""
 _FLAT: Final = 0.11
 """A strip is flat when its levels differ by less than so much of the contrast of the picture."""
-_LEAST_FLAT: Final = 12.0
 _DEPTH: Final = 7
 _ASPECTS: Final = (0.55, 1.75)
 """A head is so wide for its height."""
@@ -41,11 +35,6 @@ _MOST_OF_SCREEN: Final = 0.5
 _LEAST_OTHERS: Final = 0.003
 """A screen shows at least so much beside the slice, as a share of what lies around it."""
 _LIGHT: Final = 128.0
-_MOST_ROWS: Final = 9
-_THUMB: Final = 24
-"""Side of the small copies by which the panels of a grid are compared."""
-_SHARED: Final = 0.5
-"""Correlation of neighbouring panels of a grid: that of any two heads is higher, that of parts of one is lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +82,7 @@ def find_regions(rgb: Rgb, unevenness: float = 1.0) -> Regions:
     panels = _heads(grey, boxes)
     alone = panels[0] if len(panels) == 1 else None
     if len(panels) < 2 or _are_halves(grey, panels):
-        panels = _grid(grey)
+        panels = regular_grid(grey)
     if len(panels) < 2:
         viewport = alone and _is_among_others(grey, alone) and _at_full_size(alone, grey.shape, rgb.shape, scale, 0)
         return Regions(viewport=viewport or None)
@@ -128,7 +117,7 @@ def _head_and_letters(part: Rgb, ground: Rgb) -> tuple[NDArray[np.bool_], NDArra
     scale = min(1.0, _LETTERS_SIDE / max(height, width))
     size = max(4, round(width * scale)), max(4, round(height * scale))
     small = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BOX), np.int16)
-    lit = np.abs(small - ground.astype(np.int16)).max(-1) > 2 * _LEAST_FLAT
+    lit = np.abs(small - ground.astype(np.int16)).max(-1) > 2 * LEAST_CONTRAST
     head = np.zeros_like(lit)
     rows, columns = slice(size[1] // 4, -(size[1] // 4)), slice(size[0] // 4, -(size[0] // 4))
     head[rows], head[:, columns] = lit[rows], lit[:, columns]
@@ -151,7 +140,7 @@ def _is_among_others(grey: Floats, box: Box) -> bool:
     margin = 6
     around[max(0, box[0] - margin) : box[1] + margin, max(0, box[2] - margin) : box[3] + margin] = np.nan
     others = around[np.isfinite(around)]
-    return float((np.abs(others - np.median(others)) > 2 * _LEAST_FLAT).mean()) > _LEAST_OTHERS
+    return float((np.abs(others - np.median(others)) > 2 * LEAST_CONTRAST).mean()) > _LEAST_OTHERS
 
 
 def _small(rgb: Rgb) -> tuple[Floats, float]:
@@ -165,7 +154,7 @@ def _small(rgb: Rgb) -> tuple[Floats, float]:
 
 def _leaves(grey: Floats, unevenness: float = 1.0) -> list[Box]:
     """What is left when a picture is cut along its flat strips, again and again."""
-    flat = unevenness * max(_LEAST_FLAT, _FLAT * float(np.ptp(_percentiles(grey, (1, 99)))))
+    flat = unevenness * max(LEAST_CONTRAST, _FLAT * float(np.ptp(_percentiles(grey, (1, 99)))))
     leaves: list[Box] = []
     todo: list[tuple[Box, int]] = [((0, grey.shape[0], 0, grey.shape[1]), 0)]
     while todo:
@@ -197,7 +186,7 @@ def _cut(grey: Floats, box: Box, flat: float) -> list[Box]:
         (top + first, top + last, left + start, left + end)
         for first, last in rows
         for start, end in columns
-        if min(last - first, end - start) >= _LEAST_SIDE
+        if min(last - first, end - start) >= LEAST_SIDE
     ]
 
 
@@ -217,9 +206,8 @@ def _runs(busy: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _heads(grey: Floats, boxes: list[Box]) -> list[Box]:
     """The boxes that are shaped and shaded as slices, and as large as the others."""
     shaped = [box for box in boxes if _is_head(grey, box)]
-    if (
-        _percentiles(grey, (50,))[0] > _LIGHT
-    ):  # a page or a smear: on it a slice is a dark rectangle, not a patch of marks
+    # On a page or a smear a slice is a dark rectangle, not a patch of marks.
+    if _percentiles(grey, (50,))[0] > _LIGHT:
         shaped = [box for box in shaped if _has_dark_corners(grey, box)]
     largest = max((_area(box) for box in shaped), default=0)
     return [box for box in shaped if _area(box) >= _ALIKE * largest]
@@ -227,7 +215,7 @@ def _heads(grey: Floats, boxes: list[Box]) -> list[Box]:
 
 def _is_head(grey: Floats, box: Box) -> bool:
     height, width = box[1] - box[0], box[3] - box[2]
-    if min(height, width) < _LEAST_SIDE or not _ASPECTS[0] <= width / height <= _ASPECTS[1]:
+    if min(height, width) < LEAST_SIDE or not _ASPECTS[0] <= width / height <= _ASPECTS[1]:
         return False
     between = _between(grey, box)
     # A head is lit in its middle, not along its rim alone.
@@ -257,15 +245,15 @@ def _between(grey: Floats, box: Box) -> Floats:
     """The levels of a box from its dark (0) to its light (1); all 0 where there is no contrast."""
     part = grey[box[0] : box[1], box[2] : box[3]]
     low, high = (np.float32(level) for level in _percentiles(part, (2, 98)))
-    return (part - low) / (high - low) if high - low >= 2 * _LEAST_FLAT else np.zeros_like(part)
+    return (part - low) / (high - low) if high - low >= 2 * LEAST_CONTRAST else np.zeros_like(part)
 
 
 def _are_halves(grey: Floats, boxes: list[Box]) -> bool:
     """Whether two boxes side by side are the two halves of one head: mirrored they are far more alike."""
     if len(boxes) != 2:
         return False
-    one, other = (_thumb(grey, box) for box in boxes)
-    return _correlation(one, other[:, ::-1]) > _correlation(one, other) + 0.15
+    one, other = (thumbnail(grey, box) for box in boxes)
+    return correlation(one, other[:, ::-1]) > correlation(one, other) + 0.15
 
 
 def _completed(grey: Floats, panels: list[Box], boxes: list[Box]) -> list[Box]:
@@ -293,95 +281,6 @@ def _middles(places: list[float], apart: float) -> list[float]:
     ordered = np.sort(places)
     groups = np.split(ordered, np.nonzero(np.diff(ordered) > apart)[0] + 1)
     return [float(group.mean()) for group in groups]
-
-
-def _grid(grey: Floats) -> list[Box]:
-    """The finest regular grid over the picture whose cells resemble their neighbours; empty when there is none."""
-    rough = grey[::2, ::2]
-    rows, columns = (_repeats(np.ascontiguousarray(part)) for part in (rough, rough.T))
-    best: list[Box] = []
-    for down in rows:
-        for across in columns:
-            if down * across <= max(len(best), 3):  # two or three that touch can't be told from one
-                continue
-            cells = _cells(grey, down, across)
-            if cells and _resemble(grey, cells, down, across):
-                best = [box for row in cells for box in row if _is_lit(grey, box)]
-    return best
-
-
-def _repeats(grey: Floats) -> list[int]:
-    """Into how many like parts a picture may be cut from top to bottom: 1, and as often as it repeats itself."""
-    height = grey.shape[0]
-    alike = _alike_when_moved(grey)
-    counts = [1]
-    for count in range(2, _MOST_ROWS + 1):
-        pitch = height / count
-        moved, between = round(pitch), round(pitch / 2)
-        if between < 4:
-            break
-        once = alike(moved)
-        if once > _SHARED / 2 and once > alike(between):
-            counts.append(count)
-    return counts
-
-
-def _alike_when_moved(grey: Floats) -> Callable[[int], float]:
-    """The correlation of a picture with itself moved down by so many rows, where both lie.
-
-    Means and spreads of both come from sums of rows, so that each correlation is one product: every picture that is
-    let in asks for up to sixteen.
-    """
-    level = grey - grey.mean()
-    sums, squares = (
-        np.concatenate([[0.0], np.cumsum(rows, dtype=np.float64)])
-        for rows in (level.sum(1), np.einsum("ij,ij->i", level, level))
-    )
-
-    def alike(moved: int) -> float:
-        one, other = level[moved:], level[:-moved]
-        mean, other_mean = (sums[-1] - sums[moved]) / one.size, sums[-1 - moved] / one.size
-        spread = (squares[-1] - squares[moved] - one.size * mean**2) * (squares[-1 - moved] - one.size * other_mean**2)
-        size = math.sqrt(max(spread, 0.0))
-        return (float(np.vdot(one, other)) - one.size * mean * other_mean) / size if size > 1e-3 else 0.0
-
-    return alike
-
-
-def _cells(grey: Floats, rows: int, columns: int) -> list[list[Box]]:
-    height, width = grey.shape
-    cell = width / columns / (height / rows)
-    if min(height / rows, width / columns) < _LEAST_SIDE or not 0.7 <= cell <= 1.45:
-        return []
-    ys, xs = (
-        np.rint(np.linspace(0, height, rows + 1)).astype(int),
-        np.rint(np.linspace(0, width, columns + 1)).astype(int),
-    )
-    return [[(int(ys[i]), int(ys[i + 1]), int(xs[j]), int(xs[j + 1])) for j in range(columns)] for i in range(rows)]
-
-
-def _resemble(grey: Floats, cells: list[list[Box]], rows: int, columns: int) -> bool:
-    """Whether neighbours in the grid look alike where they lie, and not as mirrored or inner halves of one head do."""
-    thumbs = [[_thumb(grey, box) for box in row] for row in cells]
-    alike = [_correlation(thumbs[i][j], thumbs[i][j + 1]) for i in range(rows) for j in range(columns - 1)]
-    alike += [_correlation(thumbs[i][j], thumbs[i + 1][j]) for i in range(rows - 1) for j in range(columns)]
-    return float(np.median(alike)) > _SHARED and float(np.mean(np.array(alike) > 0.25)) > 0.75
-
-
-def _is_lit(grey: Floats, box: Box) -> bool:
-    part = grey[box[0] : box[1], box[2] : box[3]]
-    return float(np.percentile(part, 90)) > float(np.percentile(grey, 1)) + 2 * _LEAST_FLAT
-
-
-def _thumb(grey: Floats, box: Box) -> Floats:
-    part = Image.fromarray(grey[box[0] : box[1], box[2] : box[3]])
-    return np.asarray(part.resize((_THUMB, _THUMB), Image.Resampling.BOX), np.float32)
-
-
-def _correlation(one: Floats, other: Floats) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    size = float(np.sqrt(np.vdot(one, one) * np.vdot(other, other)))
-    return float(np.vdot(one, other)) / size if size > 1e-3 else 0.0
 
 
 def _area(box: Box) -> int:

@@ -36,6 +36,8 @@ _ANIMATED = ("GIF", "PNG", "WEBP")
 _MOST_BLANK_FRAMES = 64
 _SAMPLED_SIDE = 64
 _BLANK_DEVIATION = 2.0  # grey levels
+_FIRST_ON_ITS_SIDE = 5
+"""From this orientation on width and height are exchanged."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -154,7 +156,7 @@ def _from_tiff(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
             if error.reason is not Reason.BROKEN or not page.is_within(len(data)):
                 raise
     try:
-        return _from_pixels(tiff.read_odd(data, page), side)
+        return _turned(*_from_pixels(tiff.read_odd(data, page), side), page.orientation)
     except PictureError as error:
         if error.reason is not Reason.FORM_UNSUPPORTED or not page.is_of_inks:
             raise
@@ -191,13 +193,15 @@ def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, 
             _skip_blank_frames(image)
         if kind == "TIFF":
             size = image.size  # Pillow has turned it already
-        turn = _TURNS.get(_orientation(image))
-        rgb = _to_rgb(image, side)
-    if turn is not None:
-        rgb = rgb.transpose(turn)
-        if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
-            size = (size[1], size[0])
-    return rgb, size
+        return _turned(_to_rgb(image, side), size, _orientation(image))
+
+
+def _turned(rgb: Image.Image, size: tuple[int, int], orientation: int) -> tuple[Image.Image, tuple[int, int]]:
+    """A picture and its full size as an orientation of EXIF or TIFF (1 to 8) says; by any other they stay."""
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return rgb, size
+    return rgb.transpose(turn), size[::-1] if orientation >= _FIRST_ON_ITS_SIDE else size
 
 
 def _skip_blank_frames(image: Image.Image) -> None:

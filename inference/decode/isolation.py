@@ -23,10 +23,6 @@ def run_isolated(decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     A child costs some ten milliseconds. Raises ValueError when it raised, crashed or took too long, MemoryError when it
     had too little of that, and TooCostlyError when it used up its budget.
     """
-    return _in_a_child(decode)
-
-
-def _in_a_child(decode: Callable[[], NDArray[Any]], /) -> NDArray[Any]:
     reading, writing = os.pipe()
     seconds = budget.left()
     child = os.fork()

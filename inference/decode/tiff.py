@@ -39,6 +39,11 @@ class Directory:
         return next(iter(self.tags.get(tag, ())), default)
 
     @property
+    def orientation(self) -> int:
+        """How it is to be turned, 1 to 8 as in EXIF."""
+        return self.first(_ORIENTATION, 1)
+
+    @property
     def is_plain(self) -> bool:
         """Whether Pillow reads it rightly: eight bits or fewer, unsigned, one of the old compressions."""
         shallow = max(self.tags.get(_BITS, (1,)), default=1) <= 8
@@ -77,26 +82,18 @@ def largest_page(data: bytes) -> Directory:
 
 
 def read_odd(data: bytes, page: Directory) -> NDArray[np.uint8]:
-    """Decode a page that Pillow can't to H x W or H x W x 3, in a process of its own. Raises PictureError."""
+    """Decode a page that Pillow can't to H x W or H x W x 3, not turned yet, in a process of its own.
+
+    Raises PictureError.
+    """
     check_size(page.width, page.height)
     if not page.is_within(len(data)):
         raise PictureError(Reason.BROKEN, "TIFF")
     try:
         values = run_isolated(lambda: _values(data, page.index))
-        return upright(_shown(values, page), page.first(_ORIENTATION, 1))
+        return _shown(values, page)
     except DECODER_ERRORS:
         raise PictureError(Reason.FORM_UNSUPPORTED, "TIFF") from None
-
-
-def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn pixels (H x W, or H x W x 3) as an orientation of TIFF or EXIF (1 to 8) says; by any other not at all."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _values(data: bytes, index: int) -> NDArray[Any]:

@@ -9,11 +9,13 @@ import os
 import random
 import resource
 import signal
+import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 # Decoders are loaded once, before the worker closes its files, and not by every child anew.
@@ -25,9 +27,9 @@ import tifffile  # noqa: F401
 from numpy.typing import NDArray
 
 from inference.analysis import PictureError, Reason
-from inference.decode import isolation
 from inference.decode.budget import LAST_SECONDS, MEMORY, STUDY_SECONDS, TooCostlyError
 from inference.decode.imaging import decode
+from inference.decode.isolation import run_isolated
 from inference.study.opening import holds_several, open_study
 from inference.workers.job_table import job
 from inference.workers.supervisor import OUT_OF_TIME_STATUSES
@@ -106,7 +108,8 @@ def _open_and_leave(files: Sequence[bytes], seed: str, numbers: range, writing: 
     status = 1
     try:
         if not alone:
-            isolation._in_a_child = _here
+            for module in decoding_modules():
+                module.run_isolated = _here
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         start = _size(resource.RUSAGE_SELF)
         with open(writing, "w", buffering=1, encoding="utf-8") as pipe:
@@ -126,6 +129,12 @@ def _open_and_leave(files: Sequence[bytes], seed: str, numbers: range, writing: 
 
 def _size(whose: int) -> int:
     return resource.getrusage(whose).ru_maxrss >> 10
+
+
+def decoding_modules() -> list[Any]:
+    """The modules that decode in a child where a damaged file may end the process."""
+    loaded = [module for module in sys.modules.values() if isinstance(module, ModuleType)]
+    return [module for module in loaded if vars(module).get("run_isolated") is run_isolated]
 
 
 def _here(decode_: Callable[[], NDArray[Any]], /) -> NDArray[Any]:

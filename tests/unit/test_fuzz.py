@@ -69,7 +69,8 @@ UNREAD = {Reason.BLANK: 2, Reason.DICOM_WITHOUT_PICTURE: 1, Reason.DICOM_DIRECTO
 
 @pytest.mark.parametrize("kind", SMALL)
 def test_small_files_are_read_before_they_are_changed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "_in_a_child", many._here)
+    for module in many.decoding_modules():
+        monkeypatch.setattr(module, "run_isolated", many._here)
     refused: dict[Reason, int] = {}
     for data in SMALL[kind]():
         try:
@@ -84,7 +85,7 @@ def _rows(monkeypatch: pytest.MonkeyPatch, opened: dict[int, object]) -> many.Fe
 
     def fake(data: bytes) -> None:
         what = opened.get(data[0])
-        if isinstance(what, signal.Signals) and isolation._in_a_child is many._here:
+        if isinstance(what, signal.Signals) and isolation.run_isolated is many._here:
             os.kill(os.getpid(), what)
         if isinstance(what, Exception):
             raise what
