@@ -17,6 +17,7 @@ _OFFSET, _REGULAR, _HISTORY, _MAGIC = 108, 38, 252, 344
 _ALONE, _PAIR = b"n+1\0", b"ni1\0"
 _GZIP: Final = b"\x1f\x8b\x08"
 _META_FILE: Final = re.compile(rb"(?im)^(\s*ElementDataFile\s*=\s*)([^\r\n]+?)\s*$")
+_NRRD_GZIP: Final = re.compile(rb"(?im)^encoding:[ \t]*(gzip|gz)[ \t\r]*$")
 _NRRD_FILE: Final = re.compile(rb"(?im)^data ?file:[ \t]*([^\r\n]+?)[ \t\r]*$\n?")
 
 
@@ -42,7 +43,7 @@ class Pairs:
         for name in (wanted.casefold(), f"{wanted}.gz".casefold()):
             if (voxels := self._members.get(name)) is not None and voxels is not header:
                 self._taken.add(name)
-                return lambda: _joined(_plain(header, budget), _plain(voxels, budget))
+                return lambda: _read_and_joined(header, voxels, budget)
         return None
 
 
@@ -66,18 +67,23 @@ def _name_of_voxels(path: str, head: bytes) -> str | None:
     return None if said.upper() in ("", "LOCAL", "LIST") else folder + said
 
 
-def _plain(member: Member, budget: Budget) -> bytes:
-    data = member.read(member.size)
+def _read_and_joined(header: Member, voxels: Member, budget: Budget) -> bytes:
+    head, body = header.read(header.size), voxels.read(voxels.size)
+    return _joined(_plain(head, budget), _plain(body, budget), is_unpacked=body.startswith(_GZIP))
+
+
+def _plain(data: bytes, budget: Budget) -> bytes:
     return gunzip(data, MAX_UNPACKED, budget) if data.startswith(_GZIP) else data
 
 
-def _joined(head: bytes, body: bytes) -> bytes:
+def _joined(head: bytes, body: bytes, *, is_unpacked: bool) -> bytes:
     if (order := _order_of_analyze(head)) is not None:
         return _as_nifti(head, body, order)
     if head.startswith(b"NRRD000"):
-        without = _NRRD_FILE.sub(b"", head.replace(b"\r\n", b"\n"), count=1)
-        # NRRD packs its voxels by itself: a file that was packed as a whole is plain by now.
-        return without.strip() + b"\n\n" + body
+        alone = _NRRD_FILE.sub(b"", head.replace(b"\r\n", b"\n"), count=1)
+        if is_unpacked:  # here already, which the header can't know
+            alone = _NRRD_GZIP.sub(b"encoding: raw", alone, count=1)
+        return alone.strip() + b"\n\n" + body
     if (found := _META_FILE.search(head)) is not None:
         return head[: found.start(2)] + b"LOCAL\n" + body
     raise PictureError(Reason.VOLUME_UNSUPPORTED, "two files")

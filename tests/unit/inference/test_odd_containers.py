@@ -73,6 +73,11 @@ def test_header_and_voxels_side_by_side_are_one_volume(files: dict[str, bytes]) 
         {"a.nhdr": NRRD_HEADER + b"\ndata file: a.raw\n", "a.raw": HEAD.tobytes()},
         {"a.nhdr": NRRD_HEADER + b"\ndatafile: ./a.raw\r\n\r\n", "a.raw": HEAD.tobytes()},
         {
+            "a.nhdr": NRRD_HEADER.replace(b"encoding: raw", b"encoding: gzip") + b"\ndata file: a.raw.gz\n",
+            "a.raw.gz": gzip.compress(HEAD.tobytes()),
+        },
+        {"a.nhdr": NRRD_HEADER + b"\ndata file: a.raw\n", "a.raw.gz": gzip.compress(HEAD.tobytes())},
+        {
             "a.nhdr": NRRD_HEADER.replace(b"encoding: raw", b"encoding: bzip2") + b"\ndata file: a.bz2\n",
             "a.bz2": bz2.compress(HEAD.tobytes()),
         },
@@ -82,7 +87,7 @@ def test_header_and_voxels_side_by_side_are_one_volume(files: dict[str, bytes]) 
             "a.zraw": zlib.compress(HEAD.tobytes()),
         },
     ],
-    ids=["NRRD", "NRRD, a path", "NRRD in bzip2", "MetaImage", "packed MetaImage"],
+    ids=["NRRD", "NRRD, a path", "NRRD in gzip", "packed NRRD", "NRRD in bzip2", "MetaImage", "packed MetaImage"],
 )
 def test_a_header_names_the_file_of_its_voxels(files: dict[str, bytes]) -> None:
     assert (shown(studies.pack(files)) == shown(studies.nrrd(HEAD, "raw"))).all()
