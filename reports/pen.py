@@ -3,13 +3,14 @@
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from reportlab import rl_config
 from reportlab.lib.colors import Color
+from reportlab.lib.rl_accel import fp_str
 from reportlab.pdfbase.pdfdoc import PDFString
 from reportlab.pdfbase.pdfutils import readJPEGInfo
 from reportlab.pdfgen.canvas import Canvas
@@ -21,6 +22,8 @@ from reports.typefaces import GLYPH_TEXTS, load
 # As text (ASCII85) every picture and font would be a quarter larger and take many times as long to write.
 rl_config.useA85 = 0
 
+_FAINT = 0.01
+"""Thousandths of a font size that nobody sees."""
 _PRINTED = 4
 """Flag of an annotation (ISO 32000-1, table 165)."""
 Colour = tuple[float, float, float]
@@ -119,36 +122,45 @@ class Pen:
             load(run.font)
             pen.setFont(run.font, style.size)
             if run.glyphs:
-                self._shaped(pen, run, x, baseline, style.size / 1000)
+                self._shaped(pen, run, style)
             else:
                 pen.textOut(run.text)
             x += run.width(bold=style.bold) * style.size
+            if run.glyphs:
+                pen.setTextOrigin(x, baseline)
         self._canvas.drawText(pen)
 
-    def _shaped(self, pen: Any, run: Run, x: float, baseline: float, scale: float) -> None:
-        """Write glyphs, each where shaping has put it; a reader who copies them is given the text itself."""
-        texts, widths = self._texts[run.font], load(run.font).face.charWidths
-        pen._code.append(f"/Span <</ActualText <{_utf16(run.text)}>>> BDC")
-        start, together = x, ""
+    def _shaped(self, pen: Any, run: Run, style: Style) -> None:
+        """Write glyphs, each where shaping has put it; a reader who copies them is given the text itself.
+
+        Glyphs of one height are one operator, their distances between them (TJ: ISO 32000-1, 9.4.3).
+        """
+        font, document, size = load(run.font), self._canvas._doc, style.size
+        texts, widths = self._texts[run.font], font.face.charWidths
         for glyph in run.glyphs:
             texts.setdefault(glyph.char, glyph.text or INVISIBLE)
-            if glyph.is_moved and together:
-                _put(pen, start, baseline, together)
-                start, together = x, ""
-            if glyph.is_moved:
-                _put(pen, x + glyph.x * scale, baseline + glyph.y * scale, glyph.char)
-            else:
-                together += glyph.char
-            x += glyph.advance * scale
-            if together and (glyph.is_moved or abs(glyph.advance - widths[ord(glyph.char)]) > 0.01):
-                _put(pen, start, baseline, together)
-                together = ""
-            if not together:
-                start = x
-        if together:
-            _put(pen, start, baseline, together)
+        codes = (
+            (subset, bytes((code,)))
+            for subset, part in font.splitString("".join(glyph.char for glyph in run.glyphs), document)
+            for code in part
+        )
+        height, current, shown, gap = 0.0, -1, _Shown(self._canvas._escape), 0.0
+        pen._code.append(f"/Span <</ActualText <{_utf16(run.text)}>>> BDC")
+        for glyph, (subset, code) in zip(run.glyphs, codes, strict=True):
+            if subset != current or glyph.y != height:
+                pen._code.extend(shown.ended())
+            if subset != current:
+                pen._code.append(f"{font.getSubsetInternalName(subset, document)} {fp_str(size)} Tf")
+                current = subset
+            if glyph.y != height:
+                pen._code.append(f"{fp_str(glyph.y * size / 1000)} Ts")
+                height = glyph.y
+            shown.add(gap + glyph.x, code)
+            gap = glyph.advance - widths[ord(glyph.char)] - glyph.x
+        pen._code.extend(shown.ended())
+        if height:
+            pen._code.append("0 Ts")
         pen._code.append("EMC")
-        pen.setTextOrigin(x, baseline)
 
     def box(self, x: float, y: float, width: float, height: float, colour: Colour, radius: float = 0) -> None:
         """Fill a rectangle with its lower left corner at (x, y)."""
@@ -226,9 +238,31 @@ class Pen:
             self._canvas.linkURL(url, area, relative=0, thickness=0, F=_PRINTED, Contents=PDFString(url))
 
 
-def _put(pen: Any, x: float, y: float, chars: str) -> None:
-    pen.setTextOrigin(x, y)
-    pen.textOut(chars)
+class _Shown:
+    """The operand of one TJ: codes of glyphs, and how far apart they are set beyond their widths."""
+
+    def __init__(self, escape: Callable[[bytes], str]) -> None:
+        self._escape = escape
+        self._parts: list[str] = []
+        self._codes = b""
+
+    def add(self, gap: float, code: bytes) -> None:
+        """One more glyph, ``gap`` thousandths of the font size beyond the one before it."""
+        if abs(gap) > _FAINT:
+            self._close()
+            self._parts.append(fp_str(-gap))
+        self._codes += code
+
+    def ended(self) -> list[str]:
+        """The operator, if there is anything to show; the next one begins empty."""
+        self._close()
+        parts, self._parts = self._parts, []
+        return [f"[{' '.join(parts)}] TJ"] if parts else []
+
+    def _close(self) -> None:
+        if self._codes:
+            self._parts.append(f"({self._escape(self._codes)})")
+            self._codes = b""
 
 
 def _utf16(text: str) -> str:

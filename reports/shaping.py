@@ -28,11 +28,6 @@ class Glyph:
     x: float
     y: float
 
-    @property
-    def is_moved(self) -> bool:
-        """Whether it does not simply stand behind the one before it."""
-        return bool(self.x or self.y)
-
 
 @lru_cache(maxsize=4096)
 def shape(font: str, text: str, *, right_to_left: bool) -> tuple[Glyph, ...]:

@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from reports import bidi
@@ -191,12 +191,34 @@ def _line(text: str, levels: list[int], size: float, *, bold: bool) -> Line:
     for start, end, level in bidi.visual_runs(levels[: len(bare)] or [0] * len(bare)):
         backwards = bool(level & 1)
         parts = runs(bare[start:end], bold=bold)
+        seen: list[Run] = []
         for name, part in reversed(parts) if backwards else parts:
             if is_shaped(name):
-                found.append(Run(name, part, shape(name, part, right_to_left=backwards)))
+                seen.append(Run(name, part, shape(name, part, right_to_left=backwards)))
             else:
-                found.append(Run(name, bidi.turned(part) if backwards else part))
+                seen.append(Run(name, bidi.turned(part) if backwards else part))
+        found.extend(_joined(seen, backwards=backwards, bold=bold))
     return Line(tuple(found), size * sum(run.width(bold=bold) for run in found))
+
+
+def _joined(words: Sequence[Run], *, backwards: bool, bold: bool) -> Iterator[Run]:
+    """Bring shaped words of one font together with the spaces between them, which keep the width that they have."""
+    kept: Run | None = None
+    for number, run in enumerate(words):
+        if kept and run.text == " " and number + 1 < len(words) and words[number + 1].font == kept.font:
+            (space,) = shape(kept.font, " ", right_to_left=backwards)
+            run = Run(kept.font, " ", (replace(space, advance=1000 * ADVANCES[bold][" "]),))
+        if kept and run.font == kept.font:
+            text = run.text + kept.text if backwards else kept.text + run.text
+            kept = Run(kept.font, text, kept.glyphs + run.glyphs)
+        else:
+            if kept:
+                yield kept
+            kept = run if run.glyphs else None
+            if not kept:
+                yield run
+    if kept:
+        yield kept
 
 
 def _cut(text: str, width: float, *, bold: bool) -> str:

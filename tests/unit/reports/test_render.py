@@ -109,6 +109,14 @@ def test_shaped_label_is_stored_in_file_as_typed() -> None:
     assert "हिन्दी".encode("utf-16-be").hex().upper().encode() in page.get_data()
 
 
+@pytest.mark.parametrize("label", ["हिन्दी के क्षत्रिय", "مرحبا بكم جميعا"])
+def test_shaped_words_are_copied_with_the_spaces_between_them(label: str) -> None:
+    page = PdfReader(io.BytesIO(render(replace(a_report(), patient_label=label)))).pages[0].get_contents()
+
+    assert page is not None
+    assert label.encode("utf-16-be").hex().upper().encode() in page.get_data()
+
+
 def test_a_language_that_runs_leftward_has_its_page_mirrored() -> None:
     def lefts(data: ReportData) -> dict[str, float]:
         found: dict[str, float] = {}

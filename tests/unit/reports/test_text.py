@@ -266,6 +266,14 @@ def test_a_shaped_text_is_as_wide_as_its_glyphs() -> None:
         assert line.width == pytest.approx(12 * measure(text, bold=False), rel=1e-3)
 
 
+def test_a_space_between_shaped_words_is_as_wide_as_any_other() -> None:
+    for words in (("हिन्दी", "के"), ("مرحبا", "بكم")):
+        (line,) = wrap(" ".join(words), 12, 500, bold=True)
+        assert len(line.runs) == 1
+        alone = sum(measure(word, bold=True) for word in words)
+        assert line.width == pytest.approx(12 * (alone + measure(" ", bold=True)), rel=1e-6)
+
+
 @pytest.mark.parametrize("text", ["हिन्दीक्षत्रिय" * 30, "မြန်မာ" * 40, "สวัสดีน้ำ" * 30, "مرحبا" * 60, "தமிழ்" * 50])
 def test_a_long_word_is_never_parted_within_a_letter(text: str) -> None:
     lines = wrap(text, 10, 90)
