@@ -76,12 +76,19 @@ class Analyser:
         """
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
-        admission = part_finder.admit(self.gate, decoded.rgb, self._in_slices, finer)
+        admission = self.admit(decoded.rgb, finer)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
         admitted = replace(decoded, rgb=admission.picture)
         answer = self._answer(admission.organ, admission.scores, admitted, digest, bare_map)
         return answer if admission.picture is decoded.rgb else replace(answer, reason=Reason.READ_PART)
+
+    def admit(self, rgb: NDArray[np.uint8], finer: Callable[[], NDArray[np.uint8]] | None = None) -> Admission:
+        """What is to be read of a picture (H x W x 3), or why nothing is; ``finer`` gives it with more pixels.
+
+        Raises PictureError (SEVERAL_SLICES) for a sheet of slices.
+        """
+        return part_finder.admit(self.gate, rgb, self._in_slices, finer)
 
     def _in_slices(self, organ: str) -> bool:
         return self.experts[organ].card.slices

@@ -66,7 +66,7 @@ def film_photo(picture: Rgb, rng: np.random.Generator, shot: Shot = FRAMED, side
     pixels = np.asarray(image, np.float32) / 255
     black = (np.array([0.05, 0.06, 0.09]) * rng.uniform(0.5, 1.8)).astype(np.float32)
     pixels = black + (1 - black) * pixels * rng.uniform(0.75, 1.0)
-    white = rng.uniform(0.85, 1.0) * (0.9 + 0.1 * _field(rng, side, side, 3).repeat(3, -1))
+    white = rng.uniform(0.85, 1.0) * (0.9 + 0.1 * smooth_noise(rng, side, side, 3).repeat(3, -1))
     without_moire = Shot(shot.room, shot.tilt, shot.glare, 0.0, shot.cast, shot.blur)
     return _photograph(pixels.astype(np.float32), white.astype(np.float32), rng, without_moire)
 
@@ -104,7 +104,7 @@ def _moire(rng: np.random.Generator, height: int, width: int) -> NDArray[np.floa
     angle, period = rng.uniform(0, np.pi), rng.uniform(4, 22)
     for _channel in range(3):
         turn = angle + rng.normal(0, 0.04)
-        bend = 6 * _field(rng, height, width, 3)[..., 0]
+        bend = 6 * smooth_noise(rng, height, width, 3)[..., 0]
         phase = 2 * np.pi * (xs * np.cos(turn) + ys * np.sin(turn)) / (period * rng.uniform(0.97, 1.03)) + bend
         planes.append(np.sin(phase))
     return np.stack(planes, -1).astype(np.float32) * np.float32(rng.uniform(0.04, 0.16))
@@ -113,7 +113,7 @@ def _moire(rng: np.random.Generator, height: int, width: int) -> NDArray[np.floa
 def _room(rng: np.random.Generator, side: int, bright: float) -> NDArray[np.float32]:
     """A desk or a wall out of focus: [side, side, 3] in 0..1."""
     tint = np.array([rng.uniform(0.8, 1.1), rng.uniform(0.75, 1.0), rng.uniform(0.6, 1.0)], np.float32)
-    room = bright * tint * (0.7 + 0.6 * _field(rng, side, side, int(rng.integers(3, 9))))
+    room = bright * tint * (0.7 + 0.6 * smooth_noise(rng, side, side, int(rng.integers(3, 9))))
     if rng.random() < 0.6:
         room[int(side * rng.uniform(0.6, 0.95)) :] *= np.float32(rng.uniform(0.4, 1.5))
     return room.clip(0, 1).astype(np.float32)
@@ -124,7 +124,7 @@ def _photograph(thing: NDArray[np.float32], around: NDArray[np.float32], rng: np
     side = around.shape[0]
     corners = _corners(thing.shape[1] / thing.shape[0], rng, shot, side)
     source = Image.fromarray((thing.clip(0, 1) * 255).astype(np.uint8))
-    matrix = _projection(corners, source.width, source.height)
+    matrix = projection(corners, source.width, source.height)
     size = (side, side)
     laid = source.transform(size, Image.Transform.PERSPECTIVE, matrix, Image.Resampling.BICUBIC)
     covered = Image.new("L", source.size, 255).transform(size, Image.Transform.PERSPECTIVE, matrix)
@@ -165,7 +165,7 @@ def _corners(ratio: float, rng: np.random.Generator, shot: Shot, side: int) -> l
     return corners
 
 
-def _projection(corners: list[Point], width: int, height: int) -> tuple[float, ...]:
+def projection(corners: list[Point], width: int, height: int) -> tuple[float, ...]:
     """Pillow's eight numbers that take the photo's ``corners`` to those of a picture of ``width`` x ``height``."""
     rows, ends = [], []
     for (x, y), (u, v) in zip(corners, ((0, 0), (width, 0), (width, height), (0, height)), strict=True):
@@ -174,7 +174,7 @@ def _projection(corners: list[Point], width: int, height: int) -> tuple[float, .
     return tuple(float(n) for n in np.linalg.solve(np.array(rows, float), np.array(ends, float)))
 
 
-def _field(rng: np.random.Generator, height: int, width: int, grains: int) -> NDArray[np.float32]:
+def smooth_noise(rng: np.random.Generator, height: int, width: int, grains: int) -> NDArray[np.float32]:
     """Smooth noise [height, width, 1] in 0..1."""
     coarse = Image.fromarray(rng.random((grains, grains)).astype(np.float32))
     return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.float32).clip(0, 1)[..., None]

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from inference.analyser import Analyser
+from inference.analysis import PictureError
 from inference.card import OTHER
 from inference.decision import any_tumor, decide
 from inference.training.data.dataset import Example
+from inference.training.drawn import unseen_photos
 from inference.training.drawn.screen_photos import CLOSE, FRAMED, film_photo, screen_photo
 from inference.training.measure import metrics
 from inference.training.predict import MEANING, open_picture
@@ -24,6 +26,8 @@ SAMPLE = 240
 """Pictures of val and test, each class alike."""
 LEEWAY = 0.02
 """How many answers may turn wrong before a change counts as not stood."""
+SHEET = "sheet"
+"""What a picture is taken for whose parts are taken for slices."""
 TELEGRAM_SIDE, TELEGRAM_QUALITY = 1280, 87
 
 
@@ -96,6 +100,7 @@ CHANGES: dict[str, Change] = {
     "photo of a screen, close": lambda rgb, rng: screen_photo(rgb, rng, CLOSE),
     "photo of a screen, framed": lambda rgb, rng: screen_photo(rgb, rng, FRAMED),
     "photo of a film": lambda rgb, rng: film_photo(rgb, rng, FRAMED),
+    **{f"unseen style of photo: {name.replace('_', ' ')}": style for name, style in unseen_photos.STYLES.items()},
 }
 
 
@@ -160,9 +165,9 @@ def _organ_row(
     ill = recipe.positive(np.array([recipe.class_names.index(e.label) for e in examples]))
     right, told, admitted = [], [], []
     for picture, is_ill in zip(pictures, ill, strict=True):
-        admission = analyser.gate.admit(picture)
-        admitted.append(admission.organ == organ)
-        prediction = model.read(admission.picture)
+        found, part = _admitted(analyser, picture)
+        admitted.append(found == organ)
+        prediction = model.read(part)
         right.append((any_tumor(prediction.probabilities, model.card) >= 0.5) == is_ill)
         told.append(MEANING.get(decide(prediction.probabilities, model.card, prediction.tta_disagreement).verdict, 0))
     correct, said, let_in = np.array(right), np.array(told), np.array(admitted)
@@ -182,9 +187,8 @@ def _gate_row(
     recipe: Recipe, analyser: Analyser, examples: Sequence[Example], pictures: Sequence[Rgb]
 ) -> dict[str, Any]:
     """Share of the scans of each organ that is refused, and of other pictures that is let in."""
-    organs = [analyser.gate.admit(picture).organ for picture in pictures]
     labels = np.array([e.label for e in examples])
-    taken = np.array([organ or "" for organ in organs])
+    taken = np.array([_admitted(analyser, picture)[0] or "" for picture in pictures])
     row: dict[str, Any] = {}
     for name in recipe.class_names:
         here = labels == name
@@ -193,6 +197,18 @@ def _gate_row(
         else:
             row["others_let_in"] = round(float((taken[here] != "").mean()), 4)
     return row
+
+
+def _admitted(analyser: Analyser, picture: Rgb) -> tuple[str | None, Rgb]:
+    """The organ that a picture is taken for and what its model reads, as served; ``SHEET`` where it is cut into many.
+
+    A sheet is no organ of any class: a scan among them counts as refused, another picture as let in.
+    """
+    try:
+        admission = analyser.admit(picture)
+    except PictureError:
+        return SHEET, picture
+    return admission.organ, admission.picture
 
 
 def _encoded(image: Image.Image, quality: int) -> Rgb:

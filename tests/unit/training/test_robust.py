@@ -1,5 +1,6 @@
 """The changes that robustness is tried on: each does what it says, and the figures count what people would get."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from inference.analyser import Analyser
 from inference.training.data.dataset import Example
+from inference.training.drawn.screen_photos import screen_photo
 from inference.training.measure import robust
 from inference.training.recipes import BRAIN, GATE
 from tests import pictures
@@ -107,3 +109,21 @@ def test_gates_table_counts_refused_scans_and_admitted_others(tmp_path: Path, mo
     row = found["changes"]["as it is"]
     assert set(row) == {"brain_mri_refused", "blood_smear_refused", "others_let_in"}
     assert row["others_let_in"] == 0
+
+
+def test_a_photo_counts_as_it_is_served_and_not_by_the_first_look_alone() -> None:
+    """Bots mend what a photo shows before the gate looks again: what people get read must not count as refused."""
+    analyser, slice_rgb = Analyser.load(), np.asarray(Image.open(io.BytesIO(pictures.brain())).convert("RGB"))
+    photos = [screen_photo(slice_rgb, np.random.default_rng(seed)) for seed in range(3, 6)]
+    served = [robust._admitted(analyser, photo)[0] for photo in photos]
+    at_first = [analyser.gate.admit(photo).organ for photo in photos]
+    assert served.count("brain_mri") > at_first.count("brain_mri")
+
+
+def test_what_is_cut_into_many_slices_is_no_organ() -> None:
+    tiles = np.asarray(Image.open(io.BytesIO(pictures.brain())).convert("RGB").resize((240, 240)))
+    sheet = np.zeros((520, 780, 3), np.uint8)
+    for row in range(2):
+        for column in range(3):
+            sheet[10 + 260 * row : 250 + 260 * row, 10 + 260 * column : 250 + 260 * column] = tiles
+    assert robust._admitted(Analyser.load(), sheet)[0] == robust.SHEET
