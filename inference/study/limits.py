@@ -22,6 +22,8 @@ MAX_PIXEL_BYTES: Final = 48 << 20
 MAX_PAGES: Final = 200
 """Pages of a PDF."""
 MAX_PDF_PICTURES: Final = 400
+MAX_PDF_STRIPS: Final = 4_000
+"""Pictures of a PDF with each strip counted: some programs store a page in strips of a few rows."""
 
 
 @dataclass(slots=True)

@@ -1,15 +1,17 @@
-"""The pictures on the pages of a PDF, as they were put there; the pages themselves are not drawn."""
+"""The pictures on the pages of a PDF, turned as they lie there, their strips put together; no page is drawn."""
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
 from inference.decode.limits import DECODER_ERRORS, MAX_PIXELS, MIN_SIDE
-from inference.study.limits import MAX_PAGES, MAX_PDF_PICTURES
+from inference.study import pdf_page
+from inference.study.limits import MAX_PAGES, MAX_PDF_PICTURES, MAX_PDF_STRIPS
+from inference.study.pdf_page import Name, Place
 
 if TYPE_CHECKING:
     from pypdf import PageObject
@@ -49,29 +51,73 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
         raise PictureError(Reason.OWN_REPORT)
     if pages > MAX_PAGES:
         raise PictureError(Reason.PDF_TOO_LONG)
-    given = 0
+    drawing = pdf_page.Drawing()
+    given = stored = 0
     for number in range(pages):
         try:
             page = reader.pages[number]
-            names = list(page.images.keys())
+            names = _names(page, faults)
         except faults:
             continue
-        for name in names:
-            given += 1
-            if given > MAX_PDF_PICTURES:
-                raise PictureError(Reason.PDF_TOO_LONG)
+        try:
+            lie = drawing.places(page) if names else {}
+            groups = _groups(page, names, lie)
+        except faults:
+            lie, groups = {}, [(name,) for name in names]
+        given, stored = given + len(groups), stored + len(names)
+        if given > MAX_PDF_PICTURES or stored > MAX_PDF_STRIPS:
+            raise PictureError(Reason.PDF_TOO_LONG)
+        for group in groups:
             try:
-                yield number + 1, _picture(page, name)
+                yield number + 1, _picture(page, group, lie)
             except faults:
                 yield number + 1, b""
 
 
-def _picture(page: "PageObject", name: str | list[str]) -> bytes:
-    """One picture of a page, with its size looked at before it is unpacked; b"" for rules, logos and masks."""
-    if isinstance(name, str) and name.startswith("/"):
-        resources: Any = page["/Resources"]
-        found = resources["/XObject"][name]
-        width, height = int(found.get("/Width", 0)), int(found.get("/Height", 0))
-        if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-            return b""
-    return bytes(page.images[name].data)
+def _names(page: "PageObject", faults: tuple[type[Exception], ...]) -> list[Name]:
+    try:
+        names = page.images.keys()
+    except faults:
+        # pypdf gives a whole page up when one picture that stands among its drawing is odd.
+        vars(page)["_content_stream_images"] = {}
+        names = page.images.keys()
+    return [name if isinstance(name, str) else tuple(name) for name in names]
+
+
+def _groups(page: "PageObject", names: Sequence[Name], lie: Mapping[Name, Place]) -> list[tuple[Name, ...]]:
+    """The names as they come, those of strips of one picture together."""
+    sizes = {name: size for name in names if (size := _stored_size(page, name))}
+    first = {run[0]: run for run in pdf_page.strips(lie, sizes)}
+    others = {name for run in first.values() for name in run[1:]}
+    return [first.get(name, (name,)) for name in names if name not in others]
+
+
+def _picture(page: "PageObject", group: Sequence[Name], lie: Mapping[Name, Place]) -> bytes:
+    """A picture as it lies on its page, its size looked at before it is unpacked; b"" for rules, logos and masks."""
+    sizes = [size for name in group if (size := _stored_size(page, name))]
+    width, height = max((size[0] for size in sizes), default=0), sum(size[1] for size in sizes)
+    if sizes and (width * height > MAX_PIXELS or min(width, height) < MIN_SIDE):
+        return b""
+    turn = lie[group[0]].turn if group[0] in lie else None
+    if len(group) == 1 and turn is None:
+        return bytes(_image(page, group[0]).data)
+    parts = [part for name in group if (part := _image(page, name).image) is not None]
+    whole = pdf_page.stacked(parts)
+    file = io.BytesIO()
+    (whole if turn is None else whole.transpose(turn)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _image(page: "PageObject", name: Name) -> Any:
+    return page.images[name if isinstance(name, str) else list(name)]
+
+
+def _stored_size(page: "PageObject", name: Name) -> tuple[int, int] | None:
+    """Pixels of a picture (width, height) as its own words say; None where it has none."""
+    if isinstance(name, str) and not name.startswith("/"):  # among the drawing, and unpacked with it
+        image = _image(page, name).image
+        return image.size if image else None
+    found: Any = page
+    for part in (name,) if isinstance(name, str) else name:
+        found = found["/Resources"]["/XObject"][part]
+    return int(found.get("/Width", 0)), int(found.get("/Height", 0))

@@ -258,25 +258,33 @@ def _nifti_2() -> bytes:
 
 
 def _flate_pdf() -> bytes:
-    """A page with a picture as raw rows, packed, and an index without faults."""
+    """A turned page: a picture as raw rows, packed, drawn by itself and in a form, and one in strips; no fault in it."""
     body = zlib.compress(_grey().tobytes())
     picture = (
         b"<</Type/XObject/Subtype/Image/Width %d/Height %d/ColorSpace/DeviceGray/BitsPerComponent 8"
         b"/Filter/FlateDecode/Length %d>>stream\n" % (WIDTH, HEIGHT, len(body))
     )
+    strips = b"".join(
+        b"q 90 0 0 9 0 %d cm BI/W 24/H 2/BPC 8/CS/G/F/AHx ID %s> EI Q " % (row, b"80" * 48) for row in (9, 0)
+    )
+    drawing = b"q 0 40 -40 0 90 30 cm/a Do Q/f Do " + strips
+    form = b"<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Matrix[1 0 0 -1 0 99]/Resources<</XObject<</a 4 0 R>>>>"
     parts = (
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Resources<</XObject<</a 4 0 R>>>>>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Rotate 90/Contents 5 0 R"
+        b"/Resources<</XObject<</a 4 0 R/f 6 0 R>>>>>>",
         picture + body + b"\nendstream",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(drawing), drawing),
+        form + b"/Length 6>>stream\n/a Do \nendstream",
     )
     out, places = b"%PDF-1.4\n", []
     for number, part in enumerate(parts, start=1):
         places.append(len(out))
         out += b"%d 0 obj%sendobj\n" % (number, part)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    end = b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(out)
-    return out + b"xref\n0 5\n0000000000 65535 f \n" + table + end
+    end = b"trailer<</Size 7/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(out)
+    return out + b"xref\n0 7\n0000000000 65535 f \n" + table + end
 
 
 SMALL: Mapping[str, Callable[[], list[bytes]]] = {
