@@ -258,7 +258,7 @@ def _nifti_2() -> bytes:
 
 
 def _flate_pdf() -> bytes:
-    """A turned page: a picture as raw rows, packed, drawn by itself and in a form, and one in strips; no fault in it."""
+    """A turned page: a picture as raw rows, packed, drawn by itself and in a form, and one in strips."""
     body = zlib.compress(_grey().tobytes())
     picture = (
         b"<</Type/XObject/Subtype/Image/Width %d/Height %d/ColorSpace/DeviceGray/BitsPerComponent 8"
