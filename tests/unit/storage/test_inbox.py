@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from storage import Database, Person, ReceivedUpdate, StorageError
+from storage.inbox import TEXT_STEP
 from tests.conftest import PROJECT
 from tests.unit.storage.conftest import ANNA, BORIS
 
@@ -70,9 +71,11 @@ async def test_only_the_receipt_waits_for_the_disk(db: Database) -> None:
     def level(at: Connection) -> object:
         return at.scalar(text("PRAGMA synchronous"))
 
-    levels = [await db._sessions.write(level, durable=durable) for durable in (True, False)]
     full, normal = 2, 1
-    assert levels == [full, normal]
+    assert [await db._sessions.write(level, durable=durable) for durable in (True, False)] == [full, normal]
+    levels: list[object] = []
+    await db.inbox.put(ReceivedUpdate(1, ANNA, "update 1"), also=lambda at: levels.append(level(at)))
+    assert levels == [full]
 
 
 async def test_failures_are_counted_and_finished_updates_are_not_begun(db: Database) -> None:
@@ -180,6 +183,7 @@ async def test_only_what_was_finished_long_ago_is_forgotten(db: Database, raw: s
     before = datetime.now(UTC) - timedelta(days=1)
     assert await db.inbox.prune(before, before) == 0
     assert await db.inbox.prune(LATER, before) == 1
+    assert [one.update_id for one in await db.inbox.dead_letters()] == [2]
     assert await db.inbox.prune(before, LATER) == 1
     assert raw.execute("SELECT update_id FROM inbox").fetchall() == [(3,), (4,)]
 
@@ -298,6 +302,16 @@ async def test_dead_letters_are_told_oldest_first_and_tried_again(db: Database, 
     assert (kept.update_id, kept.payload, kept.attempts, kept.kills) == (3, "update 3", 0, 0)
     assert raw.execute("SELECT error, finished_at FROM inbox WHERE update_id = 3").fetchone() == (None, None)
     assert [one.update_id for one in await db.inbox.dead_letters()] == [5]
+
+
+async def test_a_dead_letter_that_is_tried_again_says_its_own_texts_anew(db: Database) -> None:
+    await put(db, 1, 2)
+    for update_id in (1, 2):
+        await db.inbox.record(update_id, f"{TEXT_STEP}hello", 40 + update_id)
+        await db.inbox.record(update_id, "picture", 50 + update_id)
+    await db.inbox.dead_letter(2, "broken")
+    assert await db.inbox.try_again(2)
+    assert await db.inbox.recorded(1, 2) == {1: {f"{TEXT_STEP}hello": 41, "picture": 51}, 2: {"picture": 52}}
 
 
 async def test_ended_update_is_unchanged_by_latecomers(db: Database) -> None:

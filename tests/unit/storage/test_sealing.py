@@ -268,13 +268,17 @@ async def test_a_value_opens_nowhere_but_in_its_own_record(file: Path) -> None:
 async def test_an_update_that_was_changed_holds_up_no_other(file: Path) -> None:
     database = await Database.open(url(file), keys=[OLD])
     await database.inbox.put(ReceivedUpdate(1, ANNA, WORDS), ReceivedUpdate(2, ANNA, WORDS))
+    await database.inbox.fail(1)
     with closing(sqlite3.connect(file)) as raw:
         other = "CASE substr(payload, 41, 1) WHEN 'A' THEN 'B' ELSE 'A' END"  # it may well be an A already
         changed = f"substr(payload, 1, 40) || {other} || substr(payload, 42)"
         raw.execute(f"UPDATE inbox SET payload = {changed} WHERE update_id = 1")  # noqa: S608
         raw.commit()
 
-    assert [update.payload for update in await database.inbox.recover()] == ["", WORDS]
+    unreadable, whole = await database.inbox.recover()
+    assert (unreadable.update_id, unreadable.payload, unreadable.attempts, unreadable.kills) == (1, "", 1, 0)
+    assert unreadable.received_at == whole.received_at
+    assert whole.payload == WORDS
     await database.close()
 
 
