@@ -17,7 +17,7 @@ from telegram.ext import Application, CallbackContext, TypeHandler
 from bot.delivery import inbox
 from bot.delivery.backoff import Backoff
 from bot.delivery.error_class import MOST_ATTEMPTS
-from bot.delivery.inbox import Deliveries, Delivery
+from bot.delivery.inbox import STATUS, Deliveries, Delivery
 from bot.delivery.storage_health import StorageHealth
 from bot.operations.audit import AuditLog
 from bot.operations.figures import Ending, Figures
@@ -211,6 +211,33 @@ async def test_parked_update_is_in_work_when_resumed(desk: Desk) -> None:
     assert await delivery.take_up(1)
     [left] = await rows.recover()
     assert left.attempts == 1, "it was alone in work when its process ended"
+
+
+async def test_what_an_album_has_sent_is_known_to_its_next_attempt(desk: Desk) -> None:
+    rows, album = desk.deliveries.rows, (1, 2, 3)
+    await rows.put(*(ReceivedUpdate(one, ANNA, a_text(one).to_json()) for one in album))
+    first = Delivery(1, rows)
+    await first.begin()
+    await first.gather(album)
+    await first.record(STATUS, 11)
+    assert await first.take_up(2)
+    await first.record("picture", 12, 2)
+
+    again = Delivery(1, rows)
+    await again.begin()
+    assert (again.status, again.message_of("picture")) == (11, None)
+    await again.gather(album)
+    assert [again.sent(), again.sent(2), again.sent(3)] == [{STATUS: 11}, {"picture": 12}, {}]
+    assert again.message_of("picture") == 12
+
+
+async def test_only_the_picture_in_work_is_blamed_for_a_kill(desk: Desk) -> None:
+    rows = desk.deliveries.rows
+    await rows.put(*(ReceivedUpdate(one, ANNA, a_text(one).to_json()) for one in (1, 2)))
+    delivery = Delivery(1, rows)
+    await delivery.begin()
+    await delivery.take_up(2)
+    assert {left.update_id: (left.attempts, left.kills) for left in await rows.recover()} == {1: (0, 0), 2: (1, 0)}
 
 
 async def test_what_was_finished_meanwhile_is_not_handled_again(desk: Desk) -> None:
