@@ -21,8 +21,9 @@ Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
 """So many slices of a film sheet are shown to the gate before it is taken for none."""
 
-_FILM_POSITIVE: Final = 0.7
-"""Probability from which a whole screen or film, mended, may be the slice, if nothing better is found."""
+_PART_POSITIVE: Final = 0.7
+"""Probability from which what a photo shows, mended, may be the slice, if nothing better is found: of a photo many
+parts are tried, and each is a chance for what is no slice."""
 _BEZEL: Final = 0.04
 """What is left of a screen's frame once it is laid flat, as a share of its shorter side."""
 UNEVENNESS: Final = (1.0, 1.5, 3.0)
@@ -41,8 +42,7 @@ def admit(
     if whole.organ is not None and not comes_in_slices(whole.organ):
         return whole
     regions = find_regions(rgb)
-    tried = (gate.admit(panel.crop(rgb)).organ for panel in regions.panels[:_TRIED_TILES])
-    if any(organ is not None and comes_in_slices(organ) for organ in tried):
+    if _are_slices(gate, rgb, regions.panels, comes_in_slices):
         raise PictureError(Reason.SEVERAL_SLICES)
     if regions.viewport is not None:
         part = gate.admit(_slice_in(rgb, regions.viewport, finer))
@@ -52,12 +52,28 @@ def admit(
         return whole  # a slice has a black rim
     best: Admission | None = None
     for found in _in_photo(gate, rgb, comes_in_slices, finer):
-        if found.organ is None:
+        if found.organ is None or found.scores[found.organ] < _PART_POSITIVE:
             continue
         if found.scores[found.organ] >= FRAMED_POSITIVE:
             return found
         best = max(best or found, found, key=lambda one: one.scores[one.nearest])
     return best or (whole if whole.organ is not None else _in_black(gate, rgb, finer) or whole)
+
+
+def _are_slices(gate: Gate, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: Callable[[str], bool]) -> bool:
+    """Whether half of the panels or more are slices alone: a piece of one slice may look like one, most do not.
+
+    They are taken from all over the sheet, for the first and the last may show a neck or a vertex.
+    """
+    count = min(len(panels), _TRIED_TILES)
+    slices = others = 0
+    for i in range(count):
+        organ = gate.admit(panels[i * len(panels) // count].crop(rgb)).organ
+        is_slice = organ is not None and comes_in_slices(organ)
+        slices, others = slices + is_slice, others + (not is_slice)
+        if 2 * slices >= count or 2 * others > count:
+            return 2 * slices >= count
+    return False
 
 
 def _in_black(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
@@ -95,9 +111,7 @@ def _in_photo(
             yield from sure  # a slice beside a menu that has the shape of one
             if regions.viewport is not None:
                 yield look(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
-        alone = look(mended)
-        if alone.scores[alone.nearest] >= _FILM_POSITIVE:
-            yield alone
+        yield look(mended)
 
 
 def cut_tiles(flat: Rgb, mended: Rgb, panels: Sequence[Panel]) -> list[Rgb]:

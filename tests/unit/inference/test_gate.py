@@ -1,7 +1,6 @@
 """Promises of the gate: photos of screens and films are laid flat, and every refusal says as much as is known."""
 
 import io
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from inference.analyser import Analyser
-from inference.analysis import PictureError, Reason, Verdict
+from inference.analysis import Reason, Verdict
 from inference.card import MODELS_DIR, ModelError, load_card
 from inference.gate import gate
 from inference.gate.brightness import too_dark
@@ -105,13 +104,7 @@ def test_scan_photographed_from_screen_or_film_is_read(analyser: Analyser, photo
 
 
 def test_answer_shows_cut_out_but_tells_original_size(analyser: Analyser) -> None:
-    for seed in range(12):
-        photo = film_photo(slice_rgb(), np.random.default_rng(seed))
-        if analyser.gate.admit(photo).picture is photo:
-            continue
-        with suppress(PictureError):  # lines of a light box may look like those of a sheet of slices
-            analysis = analyser.analyse(as_bytes(photo))
-            break
+    analysis = analyser.analyse(as_bytes(film_photo(slice_rgb(), np.random.default_rng(0))))
     with Image.open(io.BytesIO(analysis.shown)) as shown:
         assert shown.size != (640, 640)
     assert (analysis.width, analysis.height) == (640, 640)

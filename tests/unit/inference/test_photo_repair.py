@@ -9,10 +9,12 @@ from PIL import Image
 
 from inference.analyser import Analyser
 from inference.analysis import PictureError, Reason
+from inference.decode.film_sheet import Panel
+from inference.gate import part_finder
 from inference.gate.photo_repair import is_of_one_hue, repaired
 from inference.study.opening import open_film_sheet
 from inference.study.study import Kind
-from inference.training.drawn.screen_photos import Shot, film_photo
+from inference.training.drawn.screen_photos import Shot, film_photo, screen_photo
 from inference.training.drawn.screens import STYLES, sheet
 from tests import pictures
 
@@ -68,6 +70,27 @@ def test_slice_in_a_photo_is_read_as_sent_directly(analyser: Analyser, style: st
     assert (shown.organ, shown.verdict, shown.reason) == (alone.organ, alone.verdict, Reason.READ_PART)
     rgb = np.asarray(Image.open(io.BytesIO(shown.shown)).convert("RGB"), np.int16)
     assert np.abs(rgb - rgb[..., :1]).max() <= 4
+
+
+def test_a_photo_of_one_film_is_no_sheet(analyser: Analyser) -> None:
+    """Lines of a light box cut it into pieces, one of which looks like a slice."""
+    assert analyser.admit(film_photo(SLICE, np.random.default_rng(0))).organ == "brain_mri"
+
+
+@pytest.mark.parametrize("first", [0, 5, 7])
+def test_a_sheet_begins_with_necks_and_one_slice_alone_makes_none(analyser: Analyser, first: int) -> None:
+    """Of twelve parts those from ``first`` on are slices, the others show something else."""
+    noise = np.random.default_rng(0).integers(0, 255, SLICE.shape, np.uint8)
+    row = np.concatenate([noise] * first + [SLICE] * (12 - first), axis=1)
+    panels = [Panel(256 * i, 0, 256 * (i + 1), 256) for i in range(12)]
+    assert part_finder._are_slices(analyser.gate, row, panels, lambda organ: organ == "brain_mri") == (first < 7)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_strip_of_a_head_in_a_bad_photo_is_refused(analyser: Analyser, seed: int) -> None:
+    """Several parts of a photo are tried; the best of them is 0.63 here, which would do for a picture sent directly."""
+    bad = Shot(room=0.6, tilt=0.6, glare=1, moire=1, cast=0.6, blur=1.5)
+    assert analyser.admit(screen_photo(SLICE[:90], np.random.default_rng(seed), bad)).organ is None
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 2), (2, 3)])
