@@ -19,6 +19,8 @@ FARTHEST = 8
 """How many words after a word of a sign the next one may stand at most."""
 NEGATION_REACH = 3
 """How many words before a sign a "no" or "not" may stand and still deny it."""
+NEAR_NEGATION = 2
+"""The same for an ``always`` flag: "I can't go on, I want to die" denies nothing."""
 ASIDE_REACH = 3
 """How near a sign a word must stand that shows that something else is meant."""
 SHORTEST_TYPO = 5
@@ -37,7 +39,8 @@ class Listening:
     A sentence that begins like one of ``information`` is a plain question, unless one of ``experience`` shows that
     it tells of somebody; one that begins like ``supposing`` is always a plain question. ``fillers`` are skipped
     at the start of a sentence. ``denials`` cancel a sign that follows, unless one of ``before`` follows the sign
-    ("never had a fit before" tells of a first one).
+    ("never had a fit before" tells of a first one). A sign that holds a denial itself ("can't breathe") is not
+    cancelled.
 
     For languages that put these elsewhere: ``asking`` shows a plain question anywhere in a sentence, as
     ``information`` does at its start; ``denials_after`` cancel a sign that they follow.
@@ -111,12 +114,12 @@ class Ear:
         telling = [sentence for sentence in sentences if not self._asks(sentence)]
         for flag in self._flags:
             heard = sentences if flag.always else telling
-            if any(self._raises(heard, sign, flag.aside) for sign in _possible(flag.signs, heard)):
+            if any(self._raises(heard, sign, flag) for sign in _possible(flag.signs, heard)):
                 return flag.slug
         return None
 
-    def _raises(self, sentences: Sequence[Sequence[str]], sign: Sequence[Part], aside: frozenset[str]) -> bool:
-        return all(any(self._tells(sentence, part, aside) for sentence in sentences) for part in sign)
+    def _raises(self, sentences: Sequence[Sequence[str]], sign: Sequence[Part], flag: _Flag) -> bool:
+        return all(any(self._tells(sentence, part, flag) for sentence in sentences) for part in sign)
 
     def _sign(self, sign: str) -> tuple[Part, ...]:
         return tuple(tuple(self._terms(part)) for part in sign.split("&"))
@@ -148,15 +151,17 @@ class Ear:
         asks = _at(sentence, start, self._information) or any(_at(sentence, at, self._asking) for at in places)
         return bool(asks) and not any(_at(sentence, at, self._experience) for at in places)
 
-    def _tells(self, sentence: Sequence[str], part: Part, aside: frozenset[str]) -> bool:
+    def _tells(self, sentence: Sequence[str], part: Part, flag: _Flag) -> bool:
         """Whether the words of ``part`` stand in ``sentence`` in order, not denied and not about something else."""
         first, _ = part[0]
+        denies = any((self._denials | self._denials_after) & among for among, _ in part)
+        reach = NEAR_NEGATION if flag.always else NEGATION_REACH
         for place, word in enumerate(sentence):
             end = self._follow(sentence, place, part[1:]) if word in first else None
-            if end is None or aside & set(sentence[max(0, place - ASIDE_REACH) : end + 1 + ASIDE_REACH]):
+            if end is None or flag.aside & set(sentence[max(0, place - ASIDE_REACH) : end + 1 + ASIDE_REACH]):
                 continue
-            denied = not self._denials & first and bool(
-                self._denials & set(sentence[max(0, place - NEGATION_REACH) : place])
+            denied = not denies and bool(
+                self._denials & set(sentence[max(0, place - reach) : place])
                 or self._denials_after & set(sentence[end + 1 : end + 1 + NEGATION_REACH])
             )
             if not denied or self._before & set(sentence[end + 1 :]):

@@ -12,6 +12,7 @@ from bot.knowledge.red_flags import (
     MOST_BETWEEN,
     MOST_TYPOS,
     MOST_WORDS,
+    NEAR_NEGATION,
     NEGATION_REACH,
     SHORTEST_TYPO,
     Ear,
@@ -26,11 +27,11 @@ WORDS = WordRules(
 )  # fmt: skip
 
 
-def hears(text: str, *signs: str, aside: str = "", known: str = "", **listening: Any) -> bool:
+def hears(text: str, *signs: str, aside: str = "", known: str = "", always: bool = False, **listening: Any) -> bool:
     """Whether a text raises a flag with these signs."""
     asked: dict[str, Any] = {"fillers": (), "information": (), "supposing": (), "experience": (), "denials": ("no",)}
     listening = {**asked, "before": ("before",), **listening}
-    flag = Signs("flag", signs or ("weak arm",), always=False, aside=(aside,) if aside else ())
+    flag = Signs("flag", signs or ("weak arm",), always=always, aside=(aside,) if aside else ())
     return Ear(WORDS, Listening(**listening), [flag], known.split()).hear(text) == "flag"
 
 
@@ -69,6 +70,13 @@ def test_a_denial_reaches_some_words() -> None:
     assert not hears(f"weak arm {some(NEGATION_REACH - 1)} nay", denials_after=("nay",))
     assert hears(f"weak arm {some(NEGATION_REACH)} nay", denials_after=("nay",))
     assert hears("weak nay", "weak nay", denials_after=("nay",)), "a word of the sign itself denies nothing"
+    assert hears("no song weak no", "weak no"), "who says no to two things still says the second"
+    assert hears("weak nay song nay", "weak nay", denials_after=("nay",))
+
+
+def test_a_flag_that_is_always_heard_is_denied_from_near_alone() -> None:
+    assert not hears(f"no {some(NEAR_NEGATION - 1)} weak arm", always=True)
+    assert hears(f"no {some(NEAR_NEGATION)} weak arm", always=True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from telegram.constants import MessageLimit
 
 from bot.chat.languages import Language, load_language
 from bot.knowledge.knowledge import SECTION_KEYS
-from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
+from bot.knowledge.loader import DEFAULT_LANGUAGE, Folder, codes
+from bot.knowledge.words import WordRules
 from bot.scan.messages import picture_words
 from bot.scan.worker_jobs import draw_pair
 from reports.typefaces import file_for, has_glyph
@@ -124,6 +125,17 @@ def test_red_flags_are_heard_and_plain_questions_pass(code: str) -> None:
     heard = {text: (flag := knowledge.red_flag(text)) and flag.slug for _, text in raised}
     assert {text: heard[text] for slug, text in raised if heard[text] != slug} == {}
     assert [text for text in quiet if knowledge.red_flag(text)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_what_sets_a_sign_aside_is_no_everyday_word_when_it_is_folded(code: str) -> None:
+    """ "меню" (a menu) and "меня" (me) were one word, and whoever wrote "my arm is numb" was not heard."""
+    folder = Folder.read(code)
+    words = folder.typed(WordRules, folder.file("words.toml"), "words.toml")
+    for flag in spoken(code).knowledge.red_flags:
+        signs = {word for sign in flag.signs for text in re.split(r"[ +/&]+", sign) for word in words.fold(text)}
+        aside = {word for text in flag.aside for word in words.fold(text)}
+        assert aside & (words.small_words | signs) == set(), flag.slug
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
