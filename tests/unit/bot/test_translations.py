@@ -129,7 +129,7 @@ def test_red_flags_are_heard_and_plain_questions_pass(code: str) -> None:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_what_sets_a_sign_aside_is_no_everyday_word_when_it_is_folded(code: str) -> None:
-    """ "меню" (a menu) and "меня" (me) were one word, and whoever wrote "my arm is numb" was not heard."""
+    """A menu ("меню") and "me" ("меня") were one word, and whoever wrote "my arm is numb" was not heard."""
     folder = Folder.read(code)
     words = folder.typed(WordRules, folder.file("words.toml"), "words.toml")
     for flag in spoken(code).knowledge.red_flags:
