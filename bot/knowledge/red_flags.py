@@ -5,7 +5,7 @@ it. ``/`` parts alternatives, ``&`` joins parts that may stand anywhere in the m
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import process
@@ -85,7 +85,7 @@ class _Flag:
 class Ear:
     """Finds the first of several flags that a message raises."""
 
-    def __init__(self, words: WordRules, listening: Listening, flags: Iterable[Signs], known: Iterable[str]) -> None:
+    def __init__(self, words: WordRules, listening: Listening, flags: Iterable[Signs], known: Container[str]) -> None:
         """``flags``: the most urgent first. ``known``: folded words that are no typos of a sign."""
         self._words = words
         self._fillers = _phrases(words, listening.fillers)
@@ -103,7 +103,7 @@ class Ear:
         vocabulary = {word for flag in self._flags for word in flag.words()}
         leads = (self._fillers, self._information, self._supposing, self._experience, self._asking)
         lead_words = {word for lead in leads for phrases in lead.values() for phrase in phrases for word in phrase}
-        self._known = vocabulary.union(known, lead_words)
+        self._own, self._known = vocabulary | lead_words, known
         self._vocabulary = sorted(word for word in vocabulary if len(word) >= SHORTEST_TYPO)
 
     def hear(self, text: str) -> str | None:
@@ -132,7 +132,7 @@ class Ear:
 
     def _corrections(self, words: set[str]) -> dict[str, str]:
         """Each word with the word of a sign that it is a typo of, or with itself."""
-        unknown = sorted(w for w in words if w not in self._known and len(w) >= SHORTEST_TYPO and is_spelled(w))
+        unknown = sorted(w for w in words if len(w) >= SHORTEST_TYPO and is_spelled(w) and not self._is_known(w))
         found = {word: word for word in words}
         for word in unknown[:MOST_TYPOS]:
             edits = 1 if len(word) < LONG_WORD else 2
@@ -140,6 +140,9 @@ class Ear:
             if nearest and nearest[0][0] == word[0]:
                 found[word] = nearest[0]
         return found
+
+    def _is_known(self, word: str) -> bool:
+        return word in self._own or word in self._known
 
     def _asks(self, sentence: Sequence[str]) -> bool:
         start = 0

@@ -3,13 +3,16 @@
 Two signals count. The best phrasing of an entry says how nearly it was asked in these words before (Dice's
 coefficient of the words' weights); all of its phrasings together say how much the words speak for it, in whatever
 sentence they stand (a naive Bayes classifier). Their shares were chosen by leaving out one phrasing at a time.
+
+Words, phrasings and entries are numbers here, and what is known of them stands in arrays, since every bot holds them
+for every language. They are not NumPy's: the bot does without it, and it would take more than it saves.
 """
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
@@ -59,28 +62,45 @@ class Phrasing:
     text: str
     whole: bool = False
 
-    @property
-    def entry(self) -> str:
-        """The key without its section: all sections of a topic are one entry."""
-        return self.key.rpartition("/")[0]
+
+NO_WORD = -1
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A word of the message: the known word that it is (or is a typo of), or an empty one, and what it weighs."""
+    """A word of the message: the known word that it is (or is a typo of), or ``NO_WORD``, and what it weighs."""
 
-    word: str
+    word: int
     weight: float
     likeness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """How well an entry fits: ``score`` from 0 to 1, and the phrasing that it fits by."""
+    """How well an entry fits: ``score`` from 0 to 1."""
 
     key: str
     score: float
-    phrasing: str
+
+
+class _Rows:
+    """Rows of whole numbers below 65,536, of different lengths, in one array."""
+
+    def __init__(self, rows: Iterable[Iterable[int]]) -> None:
+        self._values, self._ends = array("H"), array("I", [0])
+        for row in rows:
+            self._values.extend(row)
+            self._ends.append(len(self._values))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> "array[int]":
+        return self._values[self.place(number)]
+
+    def place(self, number: int) -> slice:
+        """Where a row stands among the values of all."""
+        return slice(self._ends[number], self._ends[number + 1])
 
 
 class Index:
@@ -88,41 +108,69 @@ class Index:
 
     def __init__(self, words: WordRules, phrasings: Iterable[Phrasing]) -> None:
         self._words = words
-        self._phrasings = tuple(phrasings)
-        self._tokens = tuple(
-            tuple(dict.fromkeys(folded)) for folded in words.fold_all(phrasing.text for phrasing in self._phrasings)
+        self._ids: dict[str, int] = {}
+        keys: dict[tuple[str, bool], int] = {}
+        counts: dict[tuple[int, tuple[int, ...]], int] = {}  # phrasings that are folded to the same are one
+        asked = list(phrasings)
+        for phrasing, folded in zip(asked, words.fold_all(phrasing.text for phrasing in asked), strict=True):
+            key = keys.setdefault((phrasing.key, phrasing.whole), len(keys))
+            same = key, tuple(self._ids.setdefault(word, len(self._ids)) for word in dict.fromkeys(folded))
+            counts[same] = counts.pop(same, 0) + 1
+        self._names = tuple(self._ids)
+        self._keys = tuple(key for key, _ in keys)
+        self._whole = tuple(whole for _, whole in keys)
+        self._key_of = array("H", (key for key, _ in counts))
+        self._tokens = _Rows(tokens for _, tokens in counts)
+        self._weight = self._weights(counts)
+        self._total = array("d", (sum(self._weight[word] for word in tokens) for _, tokens in counts))
+        postings: list[list[int]] = [[] for _ in self._ids]
+        for number, (_, tokens) in enumerate(counts):
+            for word in tokens:
+                postings[word].append(number)
+        self._postings = _Rows(postings)
+        self._small = bytes(word in words.small_words for word in self._names)
+        self._subject = bytes(word in words.subject_words for word in self._names)
+        self._vocabulary = [word for word in self._names if len(word) >= SHORTEST_TYPO]
+        entries = list(dict.fromkeys(key.rpartition("/")[0] for key in self._keys))
+        self._entry_of = array("H", (entries.index(key.rpartition("/")[0]) for key in self._keys))
+        self._evidence = _Evidence(
+            [SMALL_EVIDENCE if small else heavy for small, heavy in zip(self._small, self._weight, strict=True)],
+            ((self._entry_of[key], tokens, count) for (key, tokens), count in counts.items() if not self._whole[key]),
+            len(entries),
         )
-        holders: dict[str, set[str]] = defaultdict(set)
-        self._postings: dict[str, list[int]] = defaultdict(list)
-        for number, (phrasing, tokens) in enumerate(zip(self._phrasings, self._tokens, strict=True)):
-            for token in tokens:
-                holders[token].add(phrasing.key)
-                self._postings[token].append(number)
-        entries = len({phrasing.key for phrasing in self._phrasings})
-        rarest = math.log1p(entries)
-        self._weight = {
-            token: SMALL_WEIGHT if token in words.small_words else math.log1p(entries / len(keys)) / rarest
-            for token, keys in holders.items()
-        }
-        self._evidence = _Evidence(self._weight, words.small_words, self._phrasings, self._tokens)
-        self._vocabulary = [token for token in holders if len(token) >= SHORTEST_TYPO]
-        self._total = tuple(sum(self._weight[token] for token in tokens) for tokens in self._tokens)
 
-    @cached_property
-    def words(self) -> frozenset[str]:
+    def _weights(self, counts: Iterable[tuple[int, tuple[int, ...]]]) -> "array[float]":
+        """What each word weighs: the more, the fewer keys hold it."""
+        holders: list[set[str]] = [set() for _ in self._ids]
+        for key, tokens in counts:
+            for word in tokens:
+                holders[word].add(self._keys[key])
+        entries = len(set(self._keys))
+        rarest = math.log1p(entries)
+        return array(
+            "d",
+            (
+                SMALL_WEIGHT if word in self._words.small_words else math.log1p(entries / len(keys)) / rarest
+                for word, keys in zip(self._names, holders, strict=True)
+            ),
+        )
+
+    @property
+    def words(self) -> KeysView[str]:
         """Every folded word that a phrasing uses."""
-        return frozenset(self._weight)
+        return self._ids.keys()
 
     def search(self, text: str, most: int = 5) -> list[Hit]:
         """The best-fitting entries, best first, each once."""
         sentences = self._listen(text)
         message = [heard for sentence in sentences for heard in sentence]
-        hits = self._fits(message, whole=True)
+        shared, speaks = self._shared(message), self._evidence.of(message)
+        hits = self._fits(message, shared, speaks, whole=True)
         if len(sentences) > 1:
             for sentence in sentences:
-                hits.extend(self._fits(sentence, whole=False))
+                hits.extend(self._fits(sentence, self._shared(sentence), self._evidence.of(sentence), whole=False))
         if len(message) >= LONG:
-            hits.extend(self._parts(message))
+            hits.extend(self._parts(message, shared, speaks))
         best: dict[str, Hit] = {}
         for hit in hits:
             if hit.key not in best or best[hit.key].score < hit.score:
@@ -131,11 +179,12 @@ class Index:
 
     def mentioned(self, text: str) -> list[str]:
         """Keys of the entries with a phrasing on the subject of which the message holds every word, heaviest first."""
-        words = {heard.word: heard for sentence in self._listen(text) for heard in sentence if heard.word}
-        shared = self._shared(words.values())
-        held = [number for number in self._on_subject(words) if set(self._tokens[number]) <= words.keys()]
+        message = [heard for sentence in self._listen(text) for heard in sentence]
+        words, shared, subject = {heard.word for heard in message}, self._shared(message), self._on_subject(message)
+        held = [number for number, is_on in enumerate(subject) if is_on and words.issuperset(self._tokens[number])]
         held.sort(key=lambda number: (-shared[number], number))
-        return list(dict.fromkeys(self._phrasings[number].key for number in held if not self._phrasings[number].whole))
+        keys = (self._key_of[number] for number in held)
+        return list(dict.fromkeys(self._keys[key] for key in keys if not self._whole[key]))
 
     def _listen(self, text: str) -> list[list[_Heard]]:
         typos = 0
@@ -143,13 +192,13 @@ class Index:
         for sentence in self._words.sentences(text, MOST_WORDS, LONGEST_TEXT):
             heard = []
             for token in sentence:
-                if token in self._weight:
-                    heard.append(_Heard(token, self._weight[token]))
+                if (word := self._ids.get(token)) is not None:
+                    heard.append(_Heard(word, self._weight[word]))
                 elif token in self._words.small_words:
-                    heard.append(_Heard("", SMALL_WEIGHT))
+                    heard.append(_Heard(NO_WORD, SMALL_WEIGHT))
                 else:
                     typos += 1
-                    heard.append(self._mistyped(token) if typos <= MOST_TYPOS else _Heard("", UNKNOWN_WEIGHT))
+                    heard.append(self._mistyped(token) if typos <= MOST_TYPOS else _Heard(NO_WORD, UNKNOWN_WEIGHT))
             sentences.append(heard)
         return sentences
 
@@ -159,65 +208,66 @@ class Index:
                 token, self._vocabulary, scorer=OSA.normalized_similarity, score_cutoff=LIKE_ENOUGH
             )
             if nearest:
-                return _Heard(nearest[0], self._weight[nearest[0]], nearest[1])
-        return _Heard("", UNKNOWN_WEIGHT)
+                word = self._ids[nearest[0]]
+                return _Heard(word, self._weight[word], nearest[1])
+        return _Heard(NO_WORD, UNKNOWN_WEIGHT)
 
-    def _fits(self, passage: list[_Heard], *, whole: bool) -> list[Hit]:
+    def _fits(
+        self, passage: Sequence[_Heard], shared: Sequence[float], speaks: Sequence[float], *, whole: bool
+    ) -> list[Hit]:
         """Phrasings that the passage as a whole fits: Dice's coefficient of the weights, and a little for the order."""
-        words = {heard.word: heard for heard in passage if heard.word}
-        asked = sum(heard.weight for heard in words.values()) + sum(h.weight for h in passage if not h.word)
-        shared = self._shared(words.values())
-        subject = self._on_subject(words)
-        speaks = self._evidence.of(passage)
-        best: dict[tuple[str, bool], tuple[float, int]] = {}
-        for number, weight in shared.items():
-            phrasing = self._phrasings[number]
-            if phrasing.whole and (not whole or asked - weight > SMALL_REST):
-                continue
-            found = 2 * weight / (asked + self._total[number]), number
-            place = phrasing.key, number in subject
-            best[place] = max(found, best.get(place, found))
+        words = _known(passage)
+        asked = sum(heard.weight for heard in words.values()) + sum(
+            heard.weight for heard in passage if heard.word == NO_WORD
+        )
+        subject, key_of, total = self._on_subject(passage), self._key_of, self._total
+        places = 2 * len(self._keys)  # a key has two: of its phrasings off the subject, and of those on it
+        fits, numbers = [0.0] * places, [0] * places
+        for number, weight in enumerate(shared):
+            if weight:
+                fit = 2 * weight / (asked + total[number])
+                place = 2 * key_of[number] + subject[number]
+                if fit >= fits[place] and (not self._whole[key_of[number]] or (whole and asked - weight <= SMALL_REST)):
+                    fits[place], numbers[place] = fit, number
         closest = sorted(
             (
-                (_with(speaks, self._phrasings[number], fit) * _on(is_on, fit), fit, number)
-                for (_, is_on), (fit, number) in best.items()
+                (self._with(speaks, place // 2, fit) * _on(place % 2, fit), fit, number, place % 2)
+                for place, (fit, number) in enumerate(zip(fits, numbers, strict=True))
+                if fit
             ),
             reverse=True,
         )
-        said = " ".join(words)
+        said = self._said(words)
         hits = []
-        for _, overlap, number in closest[:CLOSEST]:
-            phrasing = self._phrasings[number]
-            order = fuzz.ratio(said, " ".join(self._tokens[number])) / 100
-            score = _with(speaks, phrasing, (0.85 + 0.15 * order) * overlap) * _on(number in subject, overlap)
-            hits.append(Hit(phrasing.key, score, phrasing.text))
+        for _, overlap, number, is_on in closest[:CLOSEST]:
+            key = key_of[number]
+            order = fuzz.ratio(said, self._said(self._tokens[number])) / 100
+            fit = (0.85 + 0.15 * order) * overlap
+            hits.append(Hit(self._keys[key], self._with(speaks, key, fit) * _on(is_on, overlap)))
         return hits
 
-    def _parts(self, message: list[_Heard]) -> list[Hit]:
+    def _parts(self, message: Sequence[_Heard], shared: Sequence[float], speaks: Sequence[float]) -> list[Hit]:
         """Phrasings that some run of words of a long message fits."""
-        words = {heard.word: heard for heard in message if heard.word}
-        subject = self._on_subject(words)
-        shared = self._shared(words.values())
+        subject = self._on_subject(message)
         ranked = sorted(
-            ((weight / self._total[number], number) for number, weight in shared.items() if weight >= PART_WEIGHT),
+            ((weight / self._total[number], number) for number, weight in enumerate(shared) if weight >= PART_WEIGHT),
             reverse=True,
         )
-        speaks = self._evidence.of(message)
         parts = (
-            (self._phrasings[number], PART * self._best_run(message, number))
+            (self._key_of[number], PART * self._best_run(message, number))
             for _, number in ranked[: 2 * CLOSEST]
-            if number in subject and not self._phrasings[number].whole
+            if subject[number] and not self._whole[self._key_of[number]]
         )
-        return [Hit(phrasing.key, _with(speaks, phrasing, fit), phrasing.text) for phrasing, fit in parts]
+        return [Hit(self._keys[key], self._with(speaks, key, fit)) for key, fit in parts]
 
-    def _best_run(self, message: list[_Heard], number: int) -> float:
+    def _best_run(self, message: Sequence[_Heard], number: int) -> float:
         """The best Dice's coefficient of the phrasing and any run of words that starts and ends with one of its own."""
         wanted = set(self._tokens[number])
         places = [place for place, heard in enumerate(message) if heard.word in wanted]
         best = 0.0
         for first, start in enumerate(places):
             asked = shared = 0.0
-            seen: set[str] = set()
+            seen: set[int] = set()
             place = start
             for end in places[first:]:
                 for heard in message[place : end + 1]:
@@ -232,66 +282,82 @@ class Index:
                     best = max(best, 2 * shared / (asked + self._total[number]))
         return best
 
-    def _shared(self, words: Iterable[_Heard]) -> dict[int, float]:
+    def _shared(self, passage: Iterable[_Heard]) -> list[float]:
         """Weight that each phrasing shares with the words."""
-        shared: dict[int, float] = defaultdict(float)
-        for heard in words:
+        shared = [0.0] * len(self._tokens)
+        for heard in _known(passage).values():
+            weight = heard.weight * heard.likeness
             for number in self._postings[heard.word]:
-                shared[number] += heard.weight * heard.likeness
+                shared[number] += weight
         return shared
 
-    def _on_subject(self, words: Iterable[str]) -> set[int]:
-        """Phrasings that share a word of the subject with the words."""
-        return {number for word in words if word in self._words.subject_words for number in self._postings[word]}
+    def _on_subject(self, passage: Iterable[_Heard]) -> bytearray:
+        """Of each phrasing, whether it shares a word of the subject with the words."""
+        found = bytearray(len(self._tokens))
+        for word in {heard.word for heard in passage if heard.word != NO_WORD and self._subject[heard.word]}:
+            for number in self._postings[word]:
+                found[number] = True
+        return found
+
+    def _said(self, words: Iterable[int]) -> str:
+        return " ".join(map(self._names.__getitem__, words))
+
+    def _with(self, speaks: Sequence[float], key: int, fit: float) -> float:
+        """A fit, raised by what the words say for the entry, never above the phrasing itself; small talk is not."""
+        return fit if self._whole[key] else fit + (1 - fit) * EVIDENCE * speaks[self._entry_of[key]]
 
 
 class _Evidence:
     """How much words speak for each entry, by all of its phrasings: naive Bayes against what any phrasing holds."""
 
     def __init__(
-        self,
-        weight: Mapping[str, float],
-        small: frozenset[str],
-        phrasings: Sequence[Phrasing],
-        tokens: Sequence[Sequence[str]],
+        self, weight: Iterable[float], phrasings: Iterable[tuple[int, Sequence[int], int]], entries: int
     ) -> None:
-        self._weight = {word: SMALL_EVIDENCE if word in small else heavy for word, heavy in weight.items()}
-        holders: dict[str, Counter[str]] = defaultdict(Counter)
-        asked: Counter[str] = Counter()
-        for phrasing, words in zip(phrasings, tokens, strict=True):
-            if not phrasing.whole:
-                asked[phrasing.entry] += 1
-                for word in words:
-                    holders[word][phrasing.entry] += 1
+        """``weight``: of each word. ``phrasings``: the entry, the words, and how many phrasings hold just these."""
+        self._weight = array("d", weight)
+        holders: list[Counter[int]] = [Counter() for _ in self._weight]
+        asked: Counter[int] = Counter()
+        for entry, words, count in phrasings:
+            asked[entry] += count
+            for word in words:
+                holders[word][entry] += count
         share = {entry: min(1.0, MOST_PHRASINGS / count) for entry, count in asked.items()}
         total = sum(share[entry] * count for entry, count in asked.items()) + 1
-        self._absent = {entry: -math.log1p(share[entry] * count) for entry, count in asked.items()}
-        self._present: dict[str, list[tuple[str, float]]] = {}
-        for word, counts in holders.items():
+        self._absent = array(
+            "d", (-math.log1p(share[entry] * asked[entry]) if asked[entry] else 0.0 for entry in range(entries))
+        )
+        self._entries = _Rows(holders)
+        self._gains = array("d")
+        for counts in holders:
             anywhere = sum(share[entry] * count for entry, count in counts.items()) + 0.5
-            self._present[word] = [
-                (entry, math.log1p(share[entry] * count * total / anywhere)) for entry, count in counts.items()
-            ]
+            self._gains.extend(math.log1p(share[entry] * count * total / anywhere) for entry, count in counts.items())
 
-    def of(self, message: Iterable[_Heard]) -> Mapping[str, float]:
-        """Entry -> 0 to 1; 0.5 where the words are as likely in any phrasing."""
-        found: dict[str, float] = defaultdict(float)
-        words = {heard.word or str(number): heard for number, heard in enumerate(message)}
+    def of(self, message: Iterable[_Heard]) -> Sequence[float]:
+        """For each entry 0 to 1; 0.5 where the words are as likely in any phrasing, 0 where it has none of them."""
+        found = [0.0] * len(self._absent)
         weight = 0.0
-        for heard in words.values():
-            heavy = self._weight.get(heard.word, SMALL_EVIDENCE if heard.weight == SMALL_WEIGHT else heard.weight)
-            weight += heavy
-            for entry, gain in self._present.get(heard.word, ()):
-                found[entry] += heavy * heard.likeness * gain
+        for word, heard in {
+            heard.word if heard.word != NO_WORD else ~place: heard for place, heard in enumerate(message)
+        }.items():
+            if word < 0:
+                weight += SMALL_EVIDENCE if heard.weight == SMALL_WEIGHT else heard.weight
+                continue
+            weight += self._weight[word]
+            heavy = self._weight[word] * heard.likeness
+            for entry, gain in zip(self._entries[word], self._gains[self._entries.place(word)], strict=True):
+                found[entry] += heavy * gain
         weight = max(weight, LEAST_WEIGHT)
-        return {entry: 1 / (1 + math.exp(-(self._absent[entry] + gain / weight) / 2)) for entry, gain in found.items()}
+        return [
+            1 / (1 + math.exp(-(absent + gain / weight) / 2)) if gain else 0.0
+            for absent, gain in zip(self._absent, found, strict=True)
+        ]
 
 
-def _with(speaks: Mapping[str, float], phrasing: Phrasing, fit: float) -> float:
-    """A fit, raised by what the words say for the entry, never above the phrasing itself; small talk is not raised."""
-    return fit if phrasing.whole else fit + (1 - fit) * EVIDENCE * speaks.get(phrasing.entry, 0.0)
+def _known(passage: Iterable[_Heard]) -> dict[int, _Heard]:
+    """The known words of a passage, each once."""
+    return {heard.word: heard for heard in passage if heard.word != NO_WORD}
 
 
-def _on(subject: bool, fit: float) -> float:
+def _on(subject: int, fit: float) -> float:
     """What a fit counts that may share no word of the subject; a phrasing as it stands needs none."""
     return 1.0 if subject else 1 - (1 - OFF_SUBJECT) * min(1.0, NEARLY * (1 - fit))

@@ -9,6 +9,7 @@ from telegram.constants import MessageLimit
 
 from bot.knowledge.knowledge import SECTION_KEYS, Knowledge
 from bot.knowledge.red_flags import Ear, Listening, Signs
+from bot.knowledge.search import Index, Phrasing
 from bot.knowledge.words import WordRules
 from tests.bench.faq_search import answer, cases, score
 from tests.bench.samples import LONGEST
@@ -117,6 +118,12 @@ def test_illness_named_all_is_distinguished_from_word_all(english: Knowledge) ->
     assert answer(english, "how is ALL treated") == "acute-lymphoblastic-leukaemia"
     assert answer(english, "how do I delete all my data") == "delete-everything"
     assert answer(english, "HOW DO I DELETE ALL MY DATA") == "delete-everything"
+
+
+def test_a_known_number_does_not_hide_an_unknown_word() -> None:
+    rules = WordRules({}, [], {}, [], [], {}, [], [], {})
+    index = Index(rules, [Phrasing("question/delete/", "delete scan 1"), Phrasing("question/show/", "show scan")])
+    assert index.search("delete qwertzuiop scan 1") == index.search("qwertzuiop delete scan 1")
 
 
 def test_greeting_does_not_hide_the_question_after_it(english: Knowledge) -> None:
