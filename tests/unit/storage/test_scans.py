@@ -152,6 +152,14 @@ async def test_a_number_that_no_scan_has_finds_nothing(db: Database, anna: Perso
     assert await db.scans.by_number(anna.id, number) is None
 
 
+async def test_any_number_that_a_scan_may_have_is_found(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
+    scan = await add(db, anna.id, a_scan())
+    for number in (99, 2**31 - 1):
+        raw.execute("UPDATE scans SET number = ?", (number,))
+        raw.commit()
+        assert await db.scans.by_number(anna.id, number) == replace(scan, number=number)
+
+
 @pytest.mark.parametrize("typed", ["", "-", "A7K2-Q9" * 1000, "' OR 1=1 --", "\ud800\0", "АЯ", "%", "A7K2-__"])
 async def test_an_id_that_no_scan_has_finds_nothing(db: Database, anna: Person, typed: str) -> None:
     await add(db, anna.id, a_scan())
