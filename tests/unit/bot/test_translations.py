@@ -16,6 +16,7 @@ from telegram.constants import MessageLimit
 from bot.chat.languages import Language, load_language
 from bot.knowledge.knowledge import SECTION_KEYS
 from bot.knowledge.loader import DEFAULT_LANGUAGE, Folder, codes
+from bot.knowledge.red_flags import Listening
 from bot.knowledge.words import WordRules
 from bot.scan.messages import picture_words
 from bot.scan.worker_jobs import draw_pair
@@ -36,6 +37,11 @@ NUMBERS = ("112", "911", "999")
 @cache
 def spoken(code: str) -> Language:
     return load_language(code)
+
+
+def word_rules(code: str) -> WordRules:
+    folder = Folder.read(code)
+    return folder.typed(WordRules, folder.file("words.toml"), "words.toml")
 
 
 def messages(code: str, name: str) -> dict[str, dict[str, list[str]]]:
@@ -130,12 +136,20 @@ def test_red_flags_are_heard_and_plain_questions_pass(code: str) -> None:
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_what_sets_a_sign_aside_is_no_everyday_word_when_it_is_folded(code: str) -> None:
     """A menu ("меню") and "me" ("меня") were one word, and whoever wrote "my arm is numb" was not heard."""
-    folder = Folder.read(code)
-    words = folder.typed(WordRules, folder.file("words.toml"), "words.toml")
+    words = word_rules(code)
     for flag in spoken(code).knowledge.red_flags:
         signs = {word for sign in flag.signs for text in re.split(r"[ +/&]+", sign) for word in words.fold(text)}
         aside = {word for text in flag.aside for word in words.fold(text)}
         assert aside & (words.small_words | signs) == set(), flag.slug
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_nobody_is_called_what_denies_a_sign_when_it_is_folded(code: str) -> None:
+    """A grandfather ("नाना") was a "no" ("न"), and no fit of his was heard."""
+    folder, words = Folder.read(code), word_rules(code)
+    listening = folder.typed(Listening, folder.file("red_flags.toml")["listening"], "red_flags.toml")
+    denials = {word for text in (*listening.denials, *listening.denials_after) for word in words.fold(text)}
+    assert [text for text in listening.experience if denials.issuperset(words.fold(text))] == []
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
