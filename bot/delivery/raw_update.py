@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import Bot, Message, Update
+from telegram import Bot, Message, MessageEntity, Update
 
 from storage.inbox import ReceivedUpdate
 
@@ -78,6 +78,21 @@ def brings_picture(update: Update) -> bool:
     """Whether it has a photo or a file to be read."""
     message = message_of(update)
     return message is not None and (bool(message.photo) or message.document is not None)
+
+
+def command_of(message: Message | None) -> str:
+    """The command that a message begins with, in small letters and without its slash; "" where it is none of ours.
+
+    As the library's handlers read it, by what Telegram has marked: words that only look like a command, typed as code
+    for one, go to other handlers than the command's.
+    """
+    if message is None or not message.text or not message.entities:
+        return ""
+    first = message.entities[0]
+    if first.type != MessageEntity.BOT_COMMAND or first.offset:
+        return ""
+    command, _, addressed = message.text[1 : first.length].lower().partition("@")
+    return command if addressed in ("", str(message.get_bot().username).lower()) else ""
 
 
 def as_received(update: Update | UnparsableUpdate, *, is_merged: bool = False) -> ReceivedUpdate:

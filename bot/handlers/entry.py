@@ -1,13 +1,11 @@
 """Whoever may not use the bot: cries for help are answered, an invitation lets in, and all else gets one sentence."""
 
-import re
-
 from telegram import Update
 
 from bot.chat.access import Permission, contact_line, permission_of, register
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action
-from bot.delivery.raw_update import brings_picture, message_of
+from bot.delivery.raw_update import brings_picture, command_of, message_of
 from bot.handlers.knowledge import heed_red_flags
 
 WAYS_OUT = frozenset({"privacy", "delete", "export", "language"})
@@ -21,7 +19,6 @@ SENTENCES = {
     Permission.NOT_LISTED: "access.not_listed",
     Permission.BLOCKED: "access.blocked",
 }
-_COMMAND = re.compile(r"/(\w{1,32})(?:@\w{1,64})?(?:\s+(\S+))?", re.ASCII)
 
 
 async def may_go_on(update: Update, context: BotContext) -> bool:
@@ -59,13 +56,11 @@ async def _may_all_the_same(update: Update, context: BotContext, permission: Per
     if context.press:
         return context.press.action in BUTTONS_OUT
     message = message_of(update)
-    typed = _COMMAND.match((message.text if message else None) or "")
-    if typed is None:
-        return False
-    command, code = typed[1].lower(), typed[2]
-    if command != "start" or not code or permission is not Permission.NOT_INVITED:
+    command = command_of(message)
+    typed = (message.text if message else None) or ""
+    if command != "start" or not (words := typed.split()[1:]) or permission is not Permission.NOT_INVITED:
         return command in WAYS_OUT
-    if not await context.database.access.redeem(context.person.chat_id, code):
+    if not await context.database.access.redeem(context.person.chat_id, words[0]):
         return False
     if not context.person.is_kept:
         context.know(await register(context.person.chat_id, context.person.language, context.services))

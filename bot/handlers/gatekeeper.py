@@ -16,7 +16,7 @@ from bot.chat import menu
 from bot.chat.access import newcomer
 from bot.chat.context import BotContext
 from bot.chat.keyboards import language_buttons, parse
-from bot.delivery.raw_update import brings_picture, message_of
+from bot.delivery.raw_update import brings_picture, command_of, message_of
 from bot.handlers.entry import may_go_on
 from storage.records import Person
 
@@ -83,9 +83,8 @@ def _what(update: Update, context: BotContext) -> str:
         return "press" if update.callback_query else "membership"
     if brings_picture(update):
         return "picture"
-    command = _COMMAND.match(message.text or "")
-    known = menu.commands_for(admin=True)
-    return f"command: {command[1].lower()}" if command and command[1].lower() in known else "text"
+    command = command_of(message)
+    return f"command: {command}" if command in menu.commands_for(admin=True) else "text"
 
 
 async def _stop_what_no_handler_may_see(update: Update, context: BotContext) -> None:

@@ -63,6 +63,18 @@ async def test_refused_person_gets_one_sentence_and_nothing_is_fetched(tmp_path:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["invite", "allowlist"])
+async def test_words_dressed_as_a_way_out_open_nothing(tmp_path: Path, mode: dict[str, Any]) -> None:
+    """Typed as code "/privacy" is no command to Telegram, so that its words went to the handler of questions."""
+    async with on_stage(tmp_path, **mode) as stage:
+        for words in ("/privacy what is a glioma?", "/delete send me my report", "/export", "/language of a glioma"):
+            for entities in ([], [{"type": "code", "offset": 0, "length": len(words.split()[0])}]):
+                content = written(words)
+                content["message"]["entities"] = entities
+                [answer] = await stage.answers(content)
+                assert "I am here for" in answer, (words, entities)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["invite", "allowlist"])
 async def test_way_out_of_the_refused_keeps_at_most_their_language(tmp_path: Path, mode: dict[str, Any]) -> None:
     async with on_stage(tmp_path, **mode) as stage:
         people = stage.services.database.people
@@ -155,11 +167,12 @@ async def test_commands_of_administrators_are_unknown_to_others(tmp_path: Path) 
 async def test_audit_log_names_commands_of_administrators(club: Stage, tmp_path: Path) -> None:
     log = FileAuditLog(tmp_path / "audit", "secret", 1)
     club.services.deliveries._audit = log
-    for words in (f"/block {BORIS}", "/invites@bot", "/scan", "/nonsense", "hello"):
+    own = club.application.bot.username
+    for words in (f"/block {BORIS}", f"/invites@{own}", "/scan", "/stats@another_bot", "/nonsense", "hello"):
         await club.answers(written(words, ADMIN), to=ADMIN)
     log.close()
     noted = [json.loads(line)["what"] for line in lines_about(tmp_path / "audit", "secret", ADMIN)]
-    assert noted == ["command: block", "command: invites", "command: scan", "text", "text"]
+    assert noted == ["command: block", "command: invites", "command: scan", "text", "text", "text"]
 
 
 async def test_blocked_person_is_told_and_can_delete_everything(tmp_path: Path) -> None:
