@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import UTC
 from typing import Final
@@ -14,7 +15,9 @@ COLUMNS: Final = (
     "number", "id", "name", "received_utc", "kind_of_picture", "result", "looks_most_like", "model", "version",
     "received_as", "width", "height",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = re.compile(r"""(^|[;|\t\r\n])(?=[ "']*[=+\-@＝＋－＠])|^(?=[\t\r\n])""")
+"""Where a cell may begin as a formula does: also behind a semicolon, at which a spreadsheet of Germany, Russia or Spain
+ends a cell, and with the wide signs of an East Asian keyboard."""
 
 
 def as_table(scans: Iterable[Scan], texts: Texts) -> bytes:
@@ -44,4 +47,4 @@ def as_table(scans: Iterable[Scan], texts: Texts) -> bytes:
 
 def not_a_formula(text: str) -> str:
     """Keep a spreadsheet from taking what somebody typed for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
