@@ -37,10 +37,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
-    """The operator's settings, but with the sandbox in Telegram's place and a database that goes with the demo.
+    """The operator's settings, but with the sandbox in Telegram's place, and with nothing that is the real bot's.
 
     The chats of the page live in memory, and so must what the bot remembers of them: in the operator's own database
-    a new test person would find an earlier one's history, among the scans of real people.
+    a new test person would find an earlier one's history, among the scans of real people. Copies of the demo among
+    real ones would push these out (``BACKUP_KEEP``), and a report that anybody makes here must not have the seal of
+    the real bot, so the keys stay away too.
     """
     return load_settings(
         telegram_bot_token=sandbox.token,
@@ -49,6 +51,12 @@ def demo_settings(sandbox: Sandbox, folder: Path) -> Settings:
         webhook_secret=None,
         replicas=False,
         database_url=f"sqlite+aiosqlite:///{folder / 'demo.db'}",
+        data_key=None,
+        report_key=None,
+        backup_every=None,
+        backup_dir=folder / "backups",
+        audit_dir=None,
+        status_port=None,
     )
 
 
