@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     webhook_path: WebPath | None = None
     webhook_secret: SecretStr | None = None
     messages_per_second: Annotated[int, Field(ge=1, le=1000)] = 30
-    database_url: str = "sqlite+aiosqlite:///data/tumorscan.db"
+    database_url: Annotated[str, Field(repr=False)] = "sqlite+aiosqlite:///data/tumorscan.db"  # may hold a password
     replicas: bool = False
     data_key: DataKey | None = None
     report_key: DataKey | None = None

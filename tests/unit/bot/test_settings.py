@@ -8,6 +8,7 @@ import pytest
 from bot.errors import StartError
 from bot.scan import executors
 from bot.settings import Settings, load_settings
+from storage.vault import new_key
 from tests.conftest import PROJECT
 
 TOKEN = "123456:" + "t" * 35
@@ -48,6 +49,18 @@ def test_settings_come_from_the_env_file(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings.require_token() == TOKEN
     assert settings.workers == 3
+
+
+def test_what_settings_say_of_themselves_holds_no_secret() -> None:
+    secrets = {
+        "telegram_bot_token": TOKEN, "webhook_secret": "s3cr3t" * 4, "data_key": new_key(), "report_key": new_key(),
+        "database_url": "postgresql://bot:hunter2@db/tumorscan", "sentry_dsn": "https://k3y@sentry.example.org/1",
+    }  # fmt: skip
+    settings = load_settings(**secrets)
+    assert str(settings.database_url) == secrets["database_url"]
+    for name, secret in secrets.items():
+        assert secret not in repr(settings), name
+        assert secret not in str(settings), name
 
 
 def test_missing_token_stops_only_commands_that_need_it() -> None:
