@@ -101,6 +101,18 @@ def nrrd_of_skipped_lines() -> bytes:
     return header + b"\n" * 65_536 + bytes(MAX_BYTES - 65_536 - len(header))
 
 
+def blank_headers(count: int = 250_000) -> dict[str, bytes]:
+    """Headers of volumes in two files, each with so many bytes of white space where a name is looked for.
+
+    Who goes through them again for each of them takes minutes.
+    """
+    return {
+        "lines before a name": b"ObjectType = Image" + b"\n" * count + b"ElementDataFile b.raw",
+        "spaces in a name": b"ObjectType = Image\nElementDataFile = a" + b" " * count + b"b.raw\n",
+        "spaces in an NRRD": b"NRRD0004\ndata file: a" + b" " * count + b"b.raw\n\n",
+    }
+
+
 def lzma_zip() -> bytes:
     """A ZIP whose packing asks for a dictionary of four gigabytes."""
     data = bytearray(zipped({"a.png": bytes(4096)}, zipfile.ZIP_LZMA))

@@ -16,9 +16,10 @@ _OFFSET, _REGULAR, _HISTORY, _MAGIC = 108, 38, 252, 344
 """Where the first voxel is said to lie, what Analyze is known by, what NIfTI has put to another use, its name."""
 _ALONE, _PAIR = b"n+1\0", b"ni1\0"
 _GZIP: Final = b"\x1f\x8b\x08"
-_META_FILE: Final = re.compile(rb"(?im)^(\s*ElementDataFile\s*=\s*)([^\r\n]+?)\s*$")
+_META_FILE: Final = re.compile(rb"(?im)^[ \t]*ElementDataFile[ \t]*=([^\r\n]*)")
 _NRRD_GZIP: Final = re.compile(rb"(?im)^encoding:[ \t]*(gzip|gz)[ \t\r]*$")
-_NRRD_FILE: Final = re.compile(rb"(?im)^data ?file:[ \t]*([^\r\n]+?)[ \t\r]*$\n?")
+_NRRD_FILE: Final = re.compile(rb"(?im)^data ?file:([^\r\n]*)[\r\n]*")
+# Each takes a line once: white space that may end in two places is gone through again for each of its bytes.
 
 
 class Pairs:
@@ -63,7 +64,7 @@ def _name_of_voxels(path: str, head: bytes) -> str | None:
     found = _NRRD_FILE.search(head) if head.startswith(b"NRRD000") else None
     if found is None and b"ObjectType" in head[:256]:
         found = _META_FILE.search(head)
-    said = found[found.lastindex or 0].decode("latin-1").replace("\\", "/").rpartition("/")[2] if found else ""
+    said = found[1].decode("latin-1").strip().replace("\\", "/").rpartition("/")[2] if found else ""
     return None if said.upper() in ("", "LOCAL", "LIST") else folder + said
 
 
@@ -85,7 +86,7 @@ def _joined(head: bytes, body: bytes, *, is_unpacked: bool) -> bytes:
             alone = _NRRD_GZIP.sub(b"encoding: raw", alone, count=1)
         return alone.strip() + b"\n\n" + body
     if (found := _META_FILE.search(head)) is not None:
-        return head[: found.start(2)] + b"LOCAL\n" + body
+        return head[: found.start(1)] + b" LOCAL\n" + body
     raise PictureError(Reason.VOLUME_UNSUPPORTED, "two files")
 
 
