@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from inference.analysis import Analysis, PictureWords
-from inference.workers.job_table import analyse, job
+from inference.analysis import Analysis, PictureError, PictureWords
+from inference.workers.job_table import analyse, job, read_picture
 
 MODULES = (__name__,)
 
@@ -201,3 +201,24 @@ def usage() -> tuple[float, float, int, int, int]:
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = (own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime)
     return *seconds, own.ru_maxrss >> 10, children.ru_maxrss >> 10, os.getpid()
+
+
+@job
+def spent_on(data: bytes, seconds: float | None) -> tuple[str, float, float, int]:
+    """Read a picture, or open a container within ``seconds``; how that ended, and what it cost.
+
+    That is processor seconds of this worker and of its children, and the most memory that either has ever had (MiB).
+    Told by the job itself: a worker that holds much in the end, or was too slow, is gone when the next one asks.
+    """
+    from inference.decode.budget import TooCostlyError
+
+    before = usage()
+    try:
+        read_picture(data, None) if seconds is None else open_within(data, seconds)
+        ending = "read"
+    except PictureError as error:
+        ending = error.reason
+    except (TooCostlyError, MemoryError):
+        ending = "too costly"
+    after = usage()
+    return ending, after[0] - before[0], after[1] - before[1], max(after[2], after[3])

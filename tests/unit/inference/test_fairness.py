@@ -122,6 +122,9 @@ async def others_find_a_worker(executor: LocalExecutor, folder: Path, limit: flo
     os.mkfifo(told)
     slow = [asyncio.ensure_future(executor.run(hang, told, timeout=limit, client=client)) for client in (ANNA, BORIS)]
     assert await asyncio.to_thread(told.read_text) == "running"
+    async with asyncio.timeout(LONG):  # where nothing holds the second one back, it has the other worker by then
+        while executor.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert [await executor.run(process_id, client=3) for _ in range(3)]
     assert not any(job.done() for job in slow)
     for job in slow:
