@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE := .venv/.serve-installed
 CHECK := .venv/.check-installed
 DEV := .venv/.dev-installed
+# Where Python is told to keep nothing that it compiles, each of hundreds of processes would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay together: what they share, a trained model for one, is made once. One process more than two cores
 # where a third of the time is waiting, for a killed worker's successor or the next poll; a training waits for nothing.
 TESTS := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder

@@ -2,9 +2,12 @@
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from bot.garbage import kept_for_good
 
 # Processes side by side are the parallelism: the threads of BLAS and of TensorFlow in each would only wait for one
 # another, and burn time meanwhile. Before NumPy is imported. (Workers get nothing of this: see ``fork_server``.)
@@ -27,11 +30,11 @@ NEED_TRAINING = tuple(
 ``make test`` gives them processes of their own: one that holds TensorFlow takes many times as long to fork, and every
 picture of a rare format is decoded in a fork.
 """
-FIRST = tuple(
-    TESTS / path
-    for path in ("integration/test_third_organ.py", "unit/training", "services", "integration", "unit/inference")
-)
+_TRAININGS = ("integration/test_third_organ.py", "unit/training/test_training.py", "unit/training/test_jax.py")
+FIRST = tuple(TESTS / path for path in (*_TRAININGS, "services", "browser", "unit/inference"))
 """What takes longest, in this order: begun last, one process would work on it while the others have nothing left."""
+WAITING = tuple(TESTS / folder for folder in ("services", "browser", "integration"))
+"""Tests that wait half of their time: for the next poll, for another process, for a worker's successor."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,13 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     left_out = ", ".join(str(path.relative_to(PROJECT)) for path in NEED_TRAINING)
     return f"left out (they need TensorFlow and JAX; make test runs them by themselves): {left_out}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while the tests are collected, and never among them: half a million things that stay."""
+    with kept_for_good():
+        return (yield)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -62,7 +72,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix those that wait with those that compute: side by side, the ones use the time of the others."""
     items.sort(key=lambda item: [not item.path.is_relative_to(path) for path in FIRST])
+    files = list(dict.fromkeys(item.path for item in items))
+    kinds = [[file for file in files if _waits(file) is waits] for waits in (True, False)]
+    turn = {file: place / len(kind) for kind in kinds for place, file in enumerate(kind)}
+    items.sort(key=lambda item: turn[item.path])
+
+
+def _waits(file: Path) -> bool:
+    return any(file.is_relative_to(folder) for folder in WAITING)
 
 
 @pytest.fixture(scope="session")
