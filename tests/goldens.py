@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +140,14 @@ def _with_pictures(name: str, fields: Mapping[str, Any]) -> ReportData:
     return ReportData(original=original, overlay=overlay, **read)
 
 
+@cache
 def _pictures(organ: str) -> tuple[bytes, bytes]:
     """A drawn head, or a drawn smear of the usual shape of a photo."""
     size = (640, 640) if organ == "brain_mri" else (640, 480)
     return drawn(size), drawn(size, heat=True)
 
 
+@cache
 def _sheet() -> bytes:
     """A contact sheet: twelve small heads with their numbers, three of them framed."""
     sheet = Image.new("RGB", (1000, 760))
