@@ -158,6 +158,15 @@ async def walk(tour: Tour, page: Page, spoken: Spoken) -> None:
     await page.get_by_test_id("inline-button").filter(has_text=spoken.text("button.agree")).wait_for()
     await tour.stop("consent")
     await tour.press(spoken.text("button.agree"), spoken.text("consent.yes"))
+    await pictures_sent(tour, page, spoken)
+    await scans_looked_up(tour, page, spoken)
+    await words_asked(tour, spoken)
+    await page.get_by_test_id("menu-button").click()
+    await tour.stop("menu")
+
+
+async def pictures_sent(tour: Tour, page: Page, spoken: Spoken) -> None:
+    """One picture of each kind, and what comes of it."""
     await tour.open_sheet("brain-drawn-lesion.jpg", "Anna")
     await tour.stop("send-sheet")
     await page.get_by_test_id("sheet-send").click()
@@ -177,6 +186,10 @@ async def walk(tour: Tour, page: Page, spoken: Spoken) -> None:
     await tour.stop("smear")
     await tour.send("cat-drawn.jpg", "", spoken.text("refusal.photo_or_page"))
     await tour.stop("refused")
+
+
+async def scans_looked_up(tour: Tour, page: Page, spoken: Spoken) -> None:
+    """What is kept: listed, compared, found and deleted."""
     await tour.write("/history", spoken.text("history.title"))
     await tour.stop("history")
     await tour.press(spoken.text("button.thumbnails"))
@@ -192,9 +205,6 @@ async def walk(tour: Tour, page: Page, spoken: Spoken) -> None:
     await tour.press(spoken.text("button.delete_scan"), spoken.text("delete.ask_scan"))
     await tour.press(spoken.text("button.yes_delete"), spoken.text("delete.scan_done"))
     await tour.stop("deleted")
-    await words_asked(tour, spoken)
-    await page.get_by_test_id("menu-button").click()
-    await tour.stop("menu")
 
 
 async def words_asked(tour: Tour, spoken: Spoken) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
@@ -21,6 +21,9 @@ from bot.errors import StartError
 from bot.operations.figures import Figures
 from bot.settings import Settings
 from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from bot.delivery.webhook import WebhookServer
 
 UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 """What we ask Telegram for: channel posts, reactions and the like are not even sent to us."""
@@ -113,13 +116,7 @@ async def _webhook(
         host=settings.webhook_host,
         path=settings.webhook_served_path,
     )
-    try:
-        server.start()
-    except OSError as error:
-        raise StartError(
-            f"WEBHOOK_PORT: {settings.webhook_host}:{settings.webhook_port} can't be used "
-            f"({error.strerror or error}): choose another one, or another WEBHOOK_HOST"
-        ) from error
+    _start(server, settings)
     try:
         await _reached(announce, settings)
         async with (
@@ -129,6 +126,17 @@ async def _webhook(
             yield
     finally:
         await server.stop()
+
+
+def _start(server: "WebhookServer", settings: Settings) -> None:
+    """Take the port. Raises StartError."""
+    try:
+        server.start()
+    except OSError as error:
+        raise StartError(
+            f"WEBHOOK_PORT: {settings.webhook_host}:{settings.webhook_port} can't be used "
+            f"({error.strerror or error}): choose another one, or another WEBHOOK_HOST"
+        ) from error
 
 
 async def _reached(ask: Callable[[], Awaitable[Any]], settings: Settings) -> None:

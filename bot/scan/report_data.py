@@ -111,9 +111,7 @@ def report_data(
         figure_words=wording.figure_words(scan, texts),
         limits=tuple(texts.plain(key) for key in (STUDY_LIMITS if study else LIMITS)),
         seek_help=_lines(topic),
-        sources=tuple(Source(f"{source.title}. {source.publisher}", source.url) for source in topic.sources)
-        if topic
-        else (),
+        sources=_sources(topic),
         model_name=scan.model_name,
         model_version=scan.model_version,
         model_sha256=scan.model_sha256,
@@ -182,6 +180,11 @@ def _bars(scan: Scan, texts: Texts) -> tuple[Bar, ...]:
         )
         for name, probability in ranked
     )
+
+
+def _sources(topic: Topic | None) -> tuple[Source, ...]:
+    known = topic.sources if topic else ()
+    return tuple(Source(f"{source.title}. {source.publisher}", source.url) for source in known)
 
 
 def _lines(topic: Topic | None) -> tuple[str, ...]:

@@ -172,12 +172,8 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
     chosen = max(signs or suspicious, key=lambda n: suspicious[n].score)
     window = suspicious[chosen]
     agreeing = _grown(series[chosen], counted[chosen], window, rule) if chosen in signs else ()
-    lone = sum(
-        series[n].findings[i].verdict is Verdict.TUMOR_SIGNS and not (n == chosen and i in agreeing)
-        for n, indices in counted.items()
-        for i in indices
-    )
-    quiet = lone <= rule.lone_share * judged and len(unsure) <= rule.series_share * (len(counted) - 1)
+    alone = _alone(series, counted, chosen, agreeing)
+    quiet = alone <= rule.lone_share * judged and len(unsure) <= rule.series_share * (len(counted) - 1)
     if len(signs) >= max(1, math.ceil(rule.series_share * len(counted))):
         verdict = Verdict.TUMOR_SIGNS
     elif not signs and quiet and _is(window, Verdict.NO_TUMOR_SIGNS):
@@ -197,7 +193,7 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
         series=chosen,
         best=max(agreeing or window.slices, key=lambda i: findings[i].score),
         agreeing=agreeing,
-        alone=lone,
+        alone=alone,
         judged=judged,
         series_judged=len(counted),
         series_with_signs=len(signs),
@@ -232,6 +228,17 @@ def _counted(series: Sequence[SeriesFindings], organ: str) -> dict[int, list[int
     taken = {n: [i for i, f in enumerate(one.findings) if f.organ == organ] for n, one in enumerate(series)}
     most = max(len(indices) for indices in taken.values())
     return {n: i for n, i in taken.items() if i and (len(i) > MAX_SMALL or most < MIN_FULL)}
+
+
+def _alone(
+    series: Sequence[SeriesFindings], counted: Mapping[int, Sequence[int]], chosen: int, agreeing: Sequence[int]
+) -> int:
+    """How many slices that count show signs and are not among those that agree in the chosen series."""
+    return sum(
+        series[n].findings[i].verdict is Verdict.TUMOR_SIGNS and not (n == chosen and i in agreeing)
+        for n, indices in counted.items()
+        for i in indices
+    )
 
 
 def _is(window: Window, verdict: Verdict) -> bool:

@@ -149,14 +149,7 @@ async def _ride(
     began = time.monotonic()
     if plan.faults:
         await sandbox.client.set_faults(FAULTS, seed=plan.seed, **FAULT_NUMBERS)
-    killer = asyncio.create_task(_kill_again_and_again(bot, plan), name="killer")
-    try:
-        await _let_live(crowd, plan)
-        if plan.kills is None:
-            killer.cancel()
-        await asyncio.wait({killer})
-    finally:
-        killer.cancel()
+    await _let_live_among_kills(crowd, bot, plan)
     sent = time.monotonic()
     injected = await sandbox.client.injected()
     await sandbox.client.set_faults()
@@ -189,6 +182,18 @@ async def _ride(
         bot_memory=bot_memory,
         worker_memory=worker_memory,
     )
+
+
+async def _let_live_among_kills(crowd: list[Visitor], bot: BotProcess | ReplicaProcesses, plan: Plan) -> None:
+    """Until everybody has sent all, and all kills of the plan are done."""
+    killer = asyncio.create_task(_kill_again_and_again(bot, plan), name="killer")
+    try:
+        await _let_live(crowd, plan)
+        if plan.kills is None:
+            killer.cancel()
+        await asyncio.wait({killer})
+    finally:
+        killer.cancel()
 
 
 async def _let_live(crowd: list[Visitor], plan: Plan) -> None:

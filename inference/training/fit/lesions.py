@@ -3,8 +3,8 @@
 A picture here is a cached one, [S, S] or [S, S, 1] uint8 (see ``data.Arrays``).
 """
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -53,6 +53,36 @@ def feather(mask: Mask, reach: int = 4) -> NDArray[np.float32]:
     return soft
 
 
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Ways to where tissue may be taken from, [N, 1] each: along the columns as they are, or mirrored."""
+
+    sign: NDArray[np.intp]
+    start: NDArray[np.intp]
+    dx: NDArray[np.intp]
+    dy: NDArray[np.intp]
+
+    @classmethod
+    def about(cls, twice_the_middle: int) -> Self:
+        """A little off the mirror image, whose axis is the middle column, or further off on the same side."""
+        near, far = np.arange(-14, 15, 5), np.arange(-65, 66, 5)
+        moves = [(sign, dx, dy) for sign, reach in ((-1, near), (1, far)) for dx in reach for dy in reach]
+        sign, dx, dy = np.array(moves).T[:, :, None]
+        return cls(sign, np.where(sign < 0, twice_the_middle, 0), dx, dy)
+
+    def only(self, n: int) -> "_Moves":
+        """One of them."""
+        return _Moves(*(values[n : n + 1] for values in (self.sign, self.start, self.dx, self.dy)))
+
+    def applied(
+        self, y: NDArray[np.intp], x: NDArray[np.intp], side: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Mask]:
+        """Rows and columns [N, K] where pixels [K] come to lie, moved into the picture, and which lay in it."""
+        there_y, there_x = y[None] + self.dy, self.start + self.sign * x[None] + self.dx
+        inside = (there_y >= 0) & (there_y < side) & (there_x >= 0) & (there_x < side)
+        return there_y.clip(0, side - 1), there_x.clip(0, side - 1), inside
+
+
 def without_tumor(picture: Picture, mask: Mask, rng: np.random.Generator) -> Picture | None:
     """Cover the tumour by the tissue of the same slice that fits best around it, from elsewhere or the other side.
 
@@ -67,20 +97,10 @@ def without_tumor(picture: Picture, mask: Mask, rng: np.random.Generator) -> Pic
     columns = np.flatnonzero(picture.max(0) > 40)
     if not len(xs) or not len(hole_xs) or not len(columns):
         return None
-    middle = int(columns[0] + columns[-1])
-    near, far = np.arange(-14, 15, 5), np.arange(-65, 66, 5)
-    shifts = [(sign, dx, dy) for sign, reach in ((-1, near), (1, far)) for dx in reach for dy in reach]
-    sign, dx, dy = np.array(shifts).T[:, :, None]
-    start = np.where(sign < 0, middle, 0)
-
-    def at(y: NDArray[np.intp], x: NDArray[np.intp]) -> tuple[Any, Any, Any]:
-        there_y, there_x = y[None] + dy, start + sign * x[None] + dx
-        inside = (there_y >= 0) & (there_y < side) & (there_x >= 0) & (there_x < side)
-        return there_y.clip(0, side - 1), there_x.clip(0, side - 1), inside
-
-    there_y, there_x, inside = at(hole_ys, hole_xs)
+    moves = _Moves.about(int(columns[0] + columns[-1]))
+    there_y, there_x, inside = moves.applied(hole_ys, hole_xs, side)
     clean = (inside & ~hole[there_y, there_x]).all(1)
-    there_y, there_x, inside = at(ys, xs)
+    there_y, there_x, inside = moves.applied(ys, xs, side)
     difference = picture[ys, xs][None] - picture[there_y, there_x].astype(np.float32)
     offset = difference.mean(1)
     off = np.sqrt(difference.var(1) + np.maximum(abs(offset) - 12, 0) ** 2)
@@ -89,9 +109,8 @@ def without_tumor(picture: Picture, mask: Mask, rng: np.random.Generator) -> Pic
     if off[best] > WORST_FIT:
         return None
     all_y, all_x = np.nonzero(soft > 0)
-    from_y = (all_y + int(dy[best, 0])).clip(0, side - 1)
-    from_x = (int(start[best, 0]) + int(sign[best, 0]) * all_x + int(dx[best, 0])).clip(0, side - 1)
-    patch = picture[from_y, from_x] + offset[best].clip(-12, 12)
+    from_y, from_x, _ = moves.only(best).applied(all_y, all_x, side)
+    patch = picture[from_y[0], from_x[0]] + offset[best].clip(-12, 12)
     share = soft[all_y, all_x]
     filled = picture.copy()
     filled[all_y, all_x] = (picture[all_y, all_x] * (1 - share) + patch * share).clip(0, 255).astype(np.uint8)

@@ -106,14 +106,7 @@ def run(
     without it, what was there is overwritten.
     """
     backup = folder / BACKUP_FOLDER
-    backup.mkdir(parents=True, exist_ok=True)
-    starts = folder / STARTS_FILE
-    if not resume:
-        for file in (*backup.iterdir(), folder / BEST_FILE, folder / SCORE_FILE, starts):
-            file.unlink(missing_ok=True)
-    # What was drawn before a stop is not drawn again: each start has a number of its own.
-    start = int(starts.read_text()) if starts.exists() else 0
-    starts.write_text(str(start + 1))
+    start = _number_of_start(folder, resume=resume)
     net.compile(optimizer=schedule.optimizer(), loss=None)
     net.optimizer.build(net.trainable_variables)
     kept = _Kept(judge, folder, schedule, log, progress)
@@ -130,6 +123,18 @@ def run(
     for file in backup.iterdir():
         file.unlink()  # nothing was interrupted
     return folder / BEST_FILE
+
+
+def _number_of_start(folder: Path, *, resume: bool) -> int:
+    """How often this training was begun before, by which no batch is drawn twice; one that is new clears the folder."""
+    backup, starts = folder / BACKUP_FOLDER, folder / STARTS_FILE
+    backup.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        for file in (*backup.iterdir(), folder / BEST_FILE, folder / SCORE_FILE, starts):
+            file.unlink(missing_ok=True)
+    start = int(starts.read_text()) if starts.exists() else 0
+    starts.write_text(str(start + 1))
+    return start
 
 
 def save(net: keras.Model, path: Path) -> None:

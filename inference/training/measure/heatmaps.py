@@ -157,27 +157,13 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
     import keras
 
     from inference.architecture import build, load_weights
-    from inference.layers import MAPS
 
     def model() -> Any:
         return build(card.architecture, card.input.side, card.input.channels, len(card.classes))
 
-    def maps(net: Any) -> NDArray[np.float64]:
-        tumors = [k for k, c in enumerate(card.classes) if c.tumor]
-        # Batch by batch: what ``predict`` does about it takes longer than a small net.
-        batches = [net.predict_on_batch(tensors[i : i + 8])[MAPS] for i in range(0, len(tensors), 8)]
-        found = np.concatenate(batches)[..., tumors]
-        flat = np.moveaxis(found, -1, 1).reshape(len(tensors) * len(tumors), -1).astype(np.float64)
-        if card.input.normalisation == "cells":
-            counted = np.repeat(tensors[..., -1].reshape(len(tensors), -1) > 0, len(tumors), axis=0)
-            flat = (flat - (flat * counted).sum(1, keepdims=True) / np.maximum(counted.sum(1), 1)[:, None]) * counted
-        else:
-            flat -= flat.mean(1, keepdims=True)
-        return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
-
     net = model()
     load_weights(net, folder / WEIGHTS["tensorflow"])
-    own = maps(net)
+    own = _directions(net, card, tensors)
     trained = [np.array(keras.ops.convert_to_numpy(variable)) for variable in net.weights]
     last = [variable.path for variable in net.weights][-8:]
     alike: dict[str, list[float]] = {"all_weights": [], "last_block": []}
@@ -187,9 +173,26 @@ def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draw
         # What is drawn goes into one net: to trace each anew takes far longer than to run it.
         for variable, drawn in zip(net.weights, model().weights, strict=True):
             variable.assign(drawn)
-        alike["all_weights"].append(float((own * maps(net)).sum(1).mean()))
+        alike["all_weights"].append(float((own * _directions(net, card, tensors)).sum(1).mean()))
         for variable, kept in zip(net.weights, trained, strict=True):
             if variable.path not in last:
                 variable.assign(kept)
-        alike["last_block"].append(float((own * maps(net)).sum(1).mean()))
+        alike["last_block"].append(float((own * _directions(net, card, tensors)).sum(1).mean()))
     return {name: round(float(np.mean(values)), 4) for name, values in alike.items()}
+
+
+def _directions(net: Any, card: ModelCard, tensors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The class maps of each picture and tumour class [N, places], of mean 0 and length 1: their products correlate."""
+    from inference.layers import MAPS
+
+    tumors = [k for k, c in enumerate(card.classes) if c.tumor]
+    # Batch by batch: what ``predict`` does about it takes longer than a small net.
+    batches = [net.predict_on_batch(tensors[i : i + 8])[MAPS] for i in range(0, len(tensors), 8)]
+    found = np.concatenate(batches)[..., tumors]
+    flat = np.moveaxis(found, -1, 1).reshape(len(tensors) * len(tumors), -1).astype(np.float64)
+    if card.input.normalisation == "cells":
+        counted = np.repeat(tensors[..., -1].reshape(len(tensors), -1) > 0, len(tumors), axis=0)
+        flat = (flat - (flat * counted).sum(1, keepdims=True) / np.maximum(counted.sum(1), 1)[:, None]) * counted
+    else:
+        flat -= flat.mean(1, keepdims=True)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
