@@ -10,14 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from bot.app import running
 from bot.delivery import webhook
 from bot.delivery.raw_update import Raw
 from bot.delivery.webhook import WebhookServer, kept_answering
+from bot.errors import StartError
 from bot.operations import bounded_server
 from bot.sandbox import Sandbox
-from bot.settings import load_settings
+from bot.settings import Settings, load_settings
 from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
 from tests.content import services_of
@@ -178,6 +180,19 @@ async def test_nothing_is_read_of_what_no_secret_announces(
 
 def test_it_listens_to_this_machine_alone_unless_told_otherwise() -> None:
     assert load_settings(_env_file=None).webhook_host == "127.0.0.1"
+
+
+# Tornado leaves a socket that it could not bind to be found and closed by Python.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+async def test_a_port_that_is_taken_stops_the_start_and_is_named(
+    server: WebhookServer, settings: Settings, workers: LocalExecutor, port: int
+) -> None:
+    there = {"webhook_url": f"http://127.0.0.1:{port}", "webhook_port": port, "webhook_secret": SecretStr(SECRET)}
+    made = settings.model_copy(update=there)
+    async with services_of(made, workers) as services:
+        with pytest.raises(StartError, match=rf"^WEBHOOK_PORT: 127\.0\.0\.1:{port} can't be used \(.*\): choose"):
+            async with running(made, services):
+                pass
 
 
 async def test_a_server_that_answers_no_more_is_started_again(
