@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.analysis import Analysis, JudgedCell, PictureError, Reason, Verdict
+from inference.analysis import Analysis, JudgedCell, PictureError, Reason, Verdict, of_turned
 from inference.backends import BackendName
 from inference.card import MODELS_DIR
 from inference.cells import measures
@@ -24,6 +24,8 @@ from inference.explain import heat, heat_image, overlay
 from inference.gate import part_finder
 from inference.gate.gate import Admission, Gate
 from inference.gate.ood_detector import REASONS
+from inference.gate.turning import TurningGate
+from inference.gate.upright import UprightNet
 from inference.model import Model, Prediction
 from inference.preprocess import whole
 from inference.registry import check_models
@@ -35,6 +37,8 @@ class Analyser:
 
     gate: Gate
     experts: Mapping[str, Model]
+    upright: Mapping[str, UprightNet] = field(default_factory=dict)
+    """What tells how a slice of an organ lies, by organ; an organ without it is read as it lies."""
 
     @classmethod
     def load(cls, models_dir: Path = MODELS_DIR, backend: BackendName = "litert") -> Self:
@@ -46,6 +50,7 @@ class Analyser:
         return cls(
             Gate.load(gate, backend),
             {organ: Model.load(entry, backend) for organ, entry in experts.items()},
+            {organ: net for organ, entry in experts.items() if (net := UprightNet.load(entry)) is not None},
         )
 
     def analyse(self, picture: bytes, hint: str | None = None, *, bare_map: bool = True) -> Analysis:
@@ -76,19 +81,32 @@ class Analyser:
         """
         if hint is not None:
             return self._answer(hint, None, decoded, digest, bare_map)
-        admission = self.admit(decoded.rgb, finer)
+        admission = self.admit(decoded.rgb, finer, tells_directions=decoded.tells_directions)
         if admission.organ is None:
             return self._refuse(admission, decoded, digest)
         admitted = replace(decoded, rgb=admission.picture)
         answer = self._answer(admission.organ, admission.scores, admitted, digest, bare_map)
-        return answer if admission.picture is decoded.rgb else replace(answer, reason=Reason.READ_PART)
+        return replace(answer, reason=_of_what(answer.reason, admission, decoded))
 
-    def admit(self, rgb: NDArray[np.uint8], finer: Callable[[], NDArray[np.uint8]] | None = None) -> Admission:
+    @property
+    def turning(self) -> TurningGate:
+        """The gate for what comes without directions."""
+        return TurningGate(self.gate, self.upright)
+
+    def admit(
+        self,
+        rgb: NDArray[np.uint8],
+        finer: Callable[[], NDArray[np.uint8]] | None = None,
+        *,
+        tells_directions: bool = False,
+    ) -> Admission:
         """What is to be read of a picture (H x W x 3), or why nothing is; ``finer`` gives it with more pixels.
 
-        Raises PictureError (SEVERAL_SLICES) for a sheet of slices.
+        A slice is made upright unless its file ``tells_directions``. Raises PictureError (SEVERAL_SLICES) for a sheet
+        of slices.
         """
-        return part_finder.admit(self.gate, rgb, self._in_slices, finer)
+        judge = self.gate if tells_directions else self.turning
+        return part_finder.admit(judge, rgb, self._in_slices, finer)
 
     def _in_slices(self, organ: str) -> bool:
         return self.experts[organ].card.slices
@@ -148,6 +166,13 @@ class Analyser:
             overlay=None,
             heatmap=None,
         )
+
+
+def _of_what(reason: Reason, admission: Admission, picture: Picture) -> Reason:
+    """The reason of an answer, which also says whether it is about a part of the picture, and about a turned one."""
+    before = admission.picture if admission.as_sent is None else admission.as_sent
+    told = reason if before is picture.rgb else Reason.READ_PART
+    return told if admission.as_sent is None else of_turned(told)
 
 
 def _told(reason: Reason, picture: Picture) -> Reason:

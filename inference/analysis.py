@@ -22,10 +22,16 @@ class Reason(StrEnum):
     """The model is sure enough."""
     READ_PART = "read_part"
     """Whatever the verdict, it is about a part of the picture that was cut out: the slice on a screen."""
+    READ_TURNED = "read_turned"
+    """Whatever the verdict, the picture lay on its side or upside down, and was turned upright before it was read."""
+    PART_TURNED = "part_turned"
+    """As ``READ_PART``; the part was turned upright."""
     UNDECIDED = "undecided"
     """The prediction set holds a tumour class and the tumour-free one, or no operating point is met."""
     UNUSUAL_FINDING = "unusual_finding"
     """The model sees something unusual that is none of the kinds that it knows: neither signs nor their absence."""
+    UNUSUAL_TURNED = "unusual_turned"
+    """As ``UNUSUAL_FINDING``, in a picture that was turned upright."""
     NOT_A_SCAN = "not_a_scan"
     """The gate takes the picture for no organ that it knows, and can't tell what else it is."""
     PHOTO_OF_SCREEN = "photo_of_screen"
@@ -36,6 +42,8 @@ class Reason(StrEnum):
     """Refused by the gate: another kind of medical picture (CT, X-ray, ultrasound, MRI of another part)."""
     OTHER_CELLS = "other_cells"
     """Refused by the gate: tissue or other cells under the microscope."""
+    ON_ITS_SIDE = "on_its_side"
+    """A slice that lies on its side, and which way is up can't be told."""
     TOO_DARK = "too_dark"
     """Refused by the gate, and so dark that nothing can be made out."""
     NO_WHITE_CELLS = "no_white_cells"
@@ -98,6 +106,20 @@ class Reason(StrEnum):
     PDF_LOCKED = "pdf_locked"
     OWN_REPORT = "own_report"
     """A report of this program, saved anew by another one: its pictures were read already."""
+
+
+OF_A_PART: Final = frozenset({Reason.READ_PART, Reason.PART_TURNED})
+"""What was read is a part of the picture."""
+TURNED: Final = frozenset({Reason.READ_TURNED, Reason.PART_TURNED, Reason.UNUSUAL_TURNED})
+"""What was read, and is shown, is turned against the picture as it was sent."""
+OF_UNUSUAL: Final = frozenset({Reason.UNUSUAL_FINDING, Reason.UNUSUAL_TURNED})
+
+
+def of_turned(reason: Reason) -> Reason:
+    """The reason of an answer about what was turned upright."""
+    if reason in OF_A_PART:
+        return Reason.PART_TURNED
+    return Reason.UNUSUAL_TURNED if reason in OF_UNUSUAL else Reason.READ_TURNED
 
 
 class PictureError(Exception):

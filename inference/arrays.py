@@ -25,4 +25,4 @@ def read_arrays(folder: Path, card: ModelCard, file: str, names: Sequence[str]) 
 
 def misfit(path: Path) -> ModelError:
     """The error to raise when what was read has the wrong shape or range."""
-    return ModelError(f"{path} does not fit the gate: reinstall the package")
+    return ModelError(f"{path} does not fit its card: reinstall the package")

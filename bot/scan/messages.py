@@ -21,7 +21,7 @@ from bot.scan import study, wording, worker_jobs
 from bot.scan.cell_facts import draw_cell_strip, told_cells
 from bot.scan.report_data import Issuer, paper_for, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
-from inference.analysis import PictureWords, Reason
+from inference.analysis import OF_A_PART, PictureWords
 from inference.registry import Entry
 from storage.records import Pictures, Scan
 
@@ -152,6 +152,7 @@ def picture_caption(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     known = tuple(models)
     parts = [
         (0, result),
+        (0, _safe(wording.turned_words(scan, texts))),
         (0, _safe(wording.next_words(scan, texts))),
         (0, _safe(wording.brief_words(scan, texts, known))),
         (1, _safe(wording.brief_slice_words(facts, texts)) if facts else ""),
@@ -283,7 +284,7 @@ def _at_picture(texts: Texts, scan: Scan) -> list[tuple[InlineKeyboardButton, ..
     """What is asked of the result itself: what to do now, and whether the part that was read is the right one."""
     asks = (Action.WHAT_NOW_OF, f"{scan.verdict}/{scan.organ}") if scan.passes else (Action.WHAT_NOW, scan.public_id)
     rows: list[tuple[InlineKeyboardButton, ...]] = [(button(texts.plain("button.what_now"), *asks),)]
-    if scan.reason == Reason.READ_PART and not scan.passes:
+    if scan.reason in OF_A_PART and not scan.passes:
         rows.append((button(texts.plain("button.not_part"), Action.NOT_PART, scan.public_id),))
     return rows
 

@@ -6,7 +6,7 @@ from bot.chat.texts import Texts
 from bot.scan.cell_facts import told_cells
 from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import card_of, observed_rate
-from inference.analysis import Reason, Verdict
+from inference.analysis import OF_A_PART, OF_UNUSUAL, TURNED, Verdict
 from inference.registry import Entry
 from storage.records import Scan
 
@@ -42,7 +42,7 @@ def result_words(scan: Scan, texts: Texts) -> str:
     key = f"verdict.{scan.verdict}"
     if scan.study is not None:
         key = f"study.{scan.verdict}"
-    elif scan.reason == Reason.READ_PART:
+    elif scan.reason in OF_A_PART:
         key = f"part.{scan.verdict}"
     return texts.plain(key, finding=finding_words(scan.organ, texts))
 
@@ -51,8 +51,9 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     """What the result means, in a few plain sentences, with what its model (if among ``models``) has shown in tests."""
     finding = finding_words(scan.organ, texts)
     if study := StudyFacts.told(scan):
-        return f"{_study_explanation(scan, finding, texts, models)} {slice_words(study, texts)}"
-    if scan.reason == Reason.UNUSUAL_FINDING:
+        told = (_study_explanation(scan, finding, texts, models), turned_words(scan, texts), slice_words(study, texts))
+        return " ".join(filter(None, told))
+    if scan.reason in OF_UNUSUAL:
         said = texts.plain("explain.unusual", finding=finding)
     elif scan.verdict == Verdict.NOT_SURE:
         why = texts.plain("brief.not_sure")
@@ -69,7 +70,8 @@ def explanation_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
             **({} if only else {"label": label}),
             chance=chance,
         )
-    return " ".join(filter(None, (said, cell_words(scan, texts), record_words(scan, texts, models))))
+    also = (turned_words(scan, texts), cell_words(scan, texts), record_words(scan, texts, models))
+    return " ".join(filter(None, (said, *also)))
 
 
 def cell_words(scan: Scan, texts: Texts) -> str:
@@ -99,6 +101,11 @@ def record_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
     )
 
 
+def turned_words(scan: Scan, texts: Texts) -> str:
+    """That the picture was turned upright before it was read; "" where it was not."""
+    return texts.plain("turned.line") if scan.reason in TURNED else ""
+
+
 def next_words(scan: Scan, texts: Texts) -> str:
     """What to do next, in one line."""
     return texts.plain(f"next.{scan.verdict}")
@@ -122,7 +129,7 @@ def brief_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
 def _why_not_sure(scan: Scan, texts: Texts, models: Sequence[Entry]) -> str:
     if scan.study is not None:
         return texts.plain("study.not_sure_why")
-    if scan.reason == Reason.UNUSUAL_FINDING:
+    if scan.reason in OF_UNUSUAL:
         return texts.plain("brief.unusual")
     if knows_one_kind(scan, models):
         return texts.plain("brief.not_sure")

@@ -16,7 +16,7 @@ from inference.decode import dicom_display
 from inference.decode.dicom_signature import PREAMBLE
 from inference.decode.dicom_stream import PIXEL_TAGS, Element, Layout, find_element, significant, stored_values
 from inference.decode.dicom_subject import Subject, subject
-from inference.decode.dicom_tags import integer, text
+from inference.decode.dicom_tags import integer, numbers, scopes, text
 from inference.decode.limits import MOST_ELEMENTS, check_size, dicom_errors
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Shown:
     """H x W or H x W x 3."""
     subject: Subject | Reason
     """What the tags say that it is; a Reason when it is refused for that."""
+    tells_directions: bool
+    """Whether the tags say how the picture lies in the body."""
 
 
 def read(data: bytes) -> Shown:
@@ -56,9 +58,15 @@ def read(data: bytes) -> Shown:
             dataset, element = _parse(unpacked(data))
             layout, photometric = _layout(dataset, element)
             pixels = _pixels(dataset, element, layout, photometric)
-            return Shown(_square(pixels, dataset), subject(dataset))
+            return Shown(_square(pixels, dataset), subject(dataset), _tells_directions(dataset))
         except dicom_errors():
             raise PictureError(Reason.BROKEN, "DICOM pixels") from None
+
+
+def _tells_directions(dataset: "Dataset") -> bool:
+    planes = scopes(dataset, "PlaneOrientationSequence")
+    in_numbers = any(numbers(plane, "ImageOrientationPatient") for plane in planes)
+    return in_numbers or bool(text(dataset, "PatientOrientation"))
 
 
 def _parse(data: bytes) -> tuple["Dataset", Element]:

@@ -60,6 +60,8 @@ class Picture:
     height: int
     subject: Subject = Subject.UNKNOWN
     """What the file says that it shows; one that says that it is something else is not decoded."""
+    tells_directions: bool = False
+    """Whether the file says how the picture lies in the body, so that it is shown as it was meant to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +73,18 @@ class PanelPicture:
     """Where it lies, in pixels of ``Picture.rgb`` of the whole sheet."""
 
 
-def decode_film_sheet(data: bytes) -> tuple[PanelPicture, ...]:
+def decode_film_sheet(data: bytes, quarters: int = 0) -> tuple[PanelPicture, ...]:
     """The slices of a film sheet in reading order, each with all its pixels; empty when it is one picture.
 
-    Raises PictureError as ``decode`` does.
+    The sheet is first turned left by so many ``quarters``. Raises PictureError as ``decode`` does.
     """
     whole = decode(data, SHEET_SIDE)
-    width, height = reduced_size(whole.width, whole.height)
-    down, across = height / whole.rgb.shape[0], width / whole.rgb.shape[1]
+    sheet = np.ascontiguousarray(np.rot90(whole.rgb, quarters))
+    width, height = reduced_size(*(whole.width, whole.height)[:: -1 if quarters % 2 else 1])
+    down, across = height / sheet.shape[0], width / sheet.shape[1]
     slices = []
-    for panel in film_sheet.split(whole.rgb):
-        rgb = panel.crop(whole.rgb)
+    for panel in film_sheet.split(sheet):
+        rgb = panel.crop(sheet)
         reduced = np.asarray(_reduce(Image.fromarray(rgb), SHOWN_SIDE))
         slices.append(PanelPicture(Picture(reduced, rgb.shape[1], rgb.shape[0]), panel.scaled(across, down)))
     return tuple(slices)
@@ -105,11 +108,12 @@ def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
         raise PictureError(Reason.TOO_LARGE_FILE, f"{len(data)} bytes")
     kind = recognise(data)
     subject: Subject | Reason = Subject.UNKNOWN
+    tells_directions = False
     try:
         if kind == "DICOM":
             shown = dicom.read(data)
             image, size = _from_pixels(shown.pixels, side)
-            subject = shown.subject
+            subject, tells_directions = shown.subject, shown.tells_directions
         elif kind in newer_formats.KINDS:
             image, size = newer_formats.read(data, kind, side)
         elif kind == "TIFF":
@@ -125,7 +129,7 @@ def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
     rgb = np.asarray(image)
     if _is_blank(rgb):
         raise PictureError(Reason.BLANK)
-    return Picture(rgb, *size, subject)
+    return Picture(rgb, *size, subject, tells_directions)
 
 
 def _is_blank(rgb: NDArray[np.uint8]) -> bool:

@@ -41,7 +41,9 @@ class Admission:
     reason: Reason
     """READ, or why the picture is refused."""
     picture: Rgb
-    """What the organ's model is to read: the picture, or the screen or film in it laid flat."""
+    """What the organ's model is to read: the picture, or the screen or film in it laid flat, each turned upright."""
+    as_sent: Rgb | None = None
+    """Where that was turned: the same before."""
 
 
 @dataclass(frozen=True, slots=True)

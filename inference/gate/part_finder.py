@@ -12,10 +12,11 @@ from PIL import Image
 from inference.analysis import PictureError, Reason
 from inference.decode.film_sheet import Panel, cut_out, find_regions
 from inference.decode.limits import MIN_SIDE, SHOWN_SIDE, reduced_size
-from inference.gate.gate import FRAMED_POSITIVE, Admission, Gate
+from inference.gate.gate import FRAMED_POSITIVE, Admission
 from inference.gate.photo_repair import is_of_one_hue, repaired
 from inference.gate.screen_finder import area, find_frames, is_photo, lay_flat, rim_is_lit
 from inference.gate.surround import without_surround
+from inference.gate.turning import Judge
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
@@ -31,7 +32,7 @@ UNEVENNESS: Final = (1.0, 1.5, 3.0)
 
 
 def admit(
-    gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None = None
+    gate: Judge, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None = None
 ) -> Admission:
     """Judge a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
 
@@ -60,7 +61,7 @@ def admit(
     return best or (whole if whole.organ is not None else _in_black(gate, rgb, finer) or whole)
 
 
-def _are_slices(gate: Gate, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: Callable[[str], bool]) -> bool:
+def _are_slices(gate: Judge, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: Callable[[str], bool]) -> bool:
     """Whether half of the panels or more are slices alone: a piece of one slice may look like one, most do not.
 
     They are taken from all over the sheet, for the first and the last may show a neck or a vertex.
@@ -76,7 +77,7 @@ def _are_slices(gate: Gate, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: 
     return False
 
 
-def _in_black(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
+def _in_black(gate: Judge, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
     """What the gate says of a picture that lies in much black, without that; None where it is no organ for sure."""
     if without_surround(rgb) is None:
         return None
@@ -88,7 +89,7 @@ def _in_black(gate: Gate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admissio
 
 
 def _in_photo(
-    gate: Gate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
+    gate: Judge, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
 ) -> Iterator[Admission]:
     """What the gate says of each slice that a photo of a screen or a film may show; what is no slice has no organ.
 

@@ -11,10 +11,10 @@ probabilities (the logarithmic opinion pool, Genest & Zidek, Stat Sci 1986; 1:11
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from inference.analysis import PictureError, Reason, Verdict
+from inference.analysis import PictureError, Reason, Verdict, of_turned
 from inference.card import ModelCard, StudyRule
 from inference.decision import Decision, any_tumor, decide
 from inference.study.study import Kind, SetAside, SliceFinding, Study
@@ -211,7 +211,10 @@ def close(study: Study, findings: Sequence[SliceFinding], cards: Mapping[str, Mo
     aside = dict(study.set_aside)
     if refused:
         aside[SetAside.NOT_TAKEN] = aside.get(SetAside.NOT_TAKEN, 0) + refused
-    return Case(study.kind, study.sha256, tuple(series), aside, judge_case(series, cards))
+    answer = judge_case(series, cards)
+    if study.turned:
+        answer = replace(answer, reason=of_turned(answer.reason))
+    return Case(study.kind, study.sha256, tuple(series), aside, answer)
 
 
 def _organ(findings: Sequence[SliceFinding]) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -124,19 +125,23 @@ def _from_disk(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def open_film_sheet(data: bytes) -> Study | None:
-    """Cut a picture of many slices into these, in reading order; None when it is one picture. Raises PictureError."""
-    tiles = [(one.picture.rgb, one.picture.width, one.picture.height) for one in decode_film_sheet(data)]
+def open_film_sheet(data: bytes, quarters: int = 0) -> Study | None:
+    """Cut a picture of many slices into these, in reading order; None when it is one picture.
+
+    The picture is first turned left by so many ``quarters``. Raises PictureError.
+    """
+    tiles = [(one.picture.rgb, one.picture.width, one.picture.height) for one in decode_film_sheet(data, quarters)]
     if len(tiles) < 2:
-        tiles = [(rgb, rgb.shape[1], rgb.shape[0]) for rgb in _photographed_film(data)]
+        tiles = [(rgb, rgb.shape[1], rgb.shape[0]) for rgb in _photographed_film(data, quarters)]
     if len(tiles) < 2:
         return None
-    return _finished(Kind.SHEET, [Series(tuple(_slice(*tile) for tile in tiles))], Contents(), data)
+    study = _finished(Kind.SHEET, [Series(tuple(_slice(*tile) for tile in tiles))], Contents(), data)
+    return replace(study, turned=quarters > 0)
 
 
-def _photographed_film(data: bytes) -> list[Any]:
+def _photographed_film(data: bytes, quarters: int) -> list[Any]:
     """The slices (H x W x 3) of a film that a photo shows, in reading order."""
-    rgb = decode(data, SHEET_SIDE).rgb
+    rgb = np.ascontiguousarray(np.rot90(decode(data, SHEET_SIDE).rgb, quarters))
     for flat in part_finder.screens(part_finder.reduced(rgb), lambda: rgb):
         mended = repaired(part_finder.reduced(flat))
         for unevenness in part_finder.UNEVENNESS:

@@ -117,6 +117,8 @@ class Study:
     set_aside: Mapping[SetAside, int] = field(default_factory=dict)
     sha256: str = ""
     """SHA-256 (hex) of the bytes as received."""
+    turned: bool = False
+    """Whether what holds the slices was turned upright."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for more than ever comes out of a container: what a worker says is not believed."""

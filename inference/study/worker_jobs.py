@@ -25,14 +25,14 @@ def read_or_open(data: bytes, hint: str | None, *, bare_map: bool) -> Analysis |
 
     What holds only one slice after all is read as that one picture.
     """
-    from inference.study.opening import holds_several, open_film_sheet, open_study
+    from inference.study.opening import holds_several, open_study
 
     if holds_several(data):
         return _alone_or_study(open_study(data), hint, bare_map=bare_map)
     try:
         return replace(analyse(data, hint, bare_map=bare_map), edges=_edges(data))
     except PictureError as error:
-        if error.reason is not Reason.SEVERAL_SLICES or (study := open_film_sheet(data)) is None:
+        if error.reason is not Reason.SEVERAL_SLICES or (study := _film_sheet(data)) is None:
             raise
         return study
 
@@ -93,6 +93,17 @@ def _edges(data: bytes) -> tuple[str, ...]:
         return ()
 
 
+def _film_sheet(data: bytes) -> Study | None:
+    """A sheet of slices, made upright where all of it lies on a side or upside down."""
+    from inference.study.judging import as_rgb
+    from inference.study.opening import open_film_sheet
+    from inference.workers.worker import analyser
+
+    study = open_film_sheet(data)
+    quarters = analyser().turning.of_sheet([as_rgb(one) for one in study.slices]) if study else 0
+    return (open_film_sheet(data, quarters) or study) if quarters else study
+
+
 def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:
     """Give the answer about a study of one slice at once."""
     if len(study.slices) != 1:
@@ -102,6 +113,7 @@ def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analys
     from inference.workers.worker import analyser
 
     one = study.slices[0]
-    decoded = Picture(as_rgb(one), one.width, one.height)
+    series = next(series for series in study.series if series.slices)
+    decoded = Picture(as_rgb(one), one.width, one.height, tells_directions=series.plane is not None)
     answer = analyser().analyse_decoded(decoded, study.sha256, hint, bare_map=bare_map)
-    return replace(answer, edges=next(series.edges for series in study.series if series.slices))
+    return replace(answer, edges=series.edges)

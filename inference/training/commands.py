@@ -18,6 +18,7 @@ from inference.analyser import Analyser
 from inference.card import MODELS_DIR, ROLES, ModelCard, OperatingPoints, load_card
 from inference.cells.textures import TEXTURES_FILE
 from inference.gate.ood_detector import DETECTOR_FILE
+from inference.gate.upright import UPRIGHT_FILE
 from inference.model import Model
 from inference.registry import Entry
 from inference.training.data import audit, dataset
@@ -153,6 +154,8 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
     beside = [DETECTOR_FILE] if recipe.organ is None else [TEXTURES_FILE] if recipe.input.textures else []
     for name in beside:
         changes["sha256"] = card.sha256 | {name: export.checksum(_copied(run_folder(recipe, args) / name, folder))}
+    if (folder / UPRIGHT_FILE).exists():  # made beside the model: see ``fit.upright``
+        changes["sha256"] = changes.get("sha256", card.sha256) | {UPRIGHT_FILE: export.checksum(folder / UPRIGHT_FILE)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: exported to {folder}")
 

@@ -29,10 +29,12 @@ SHEETS: Final = ((1, 2), (2, 2), (2, 3), (3, 3), (4, 5), (5, 6))
 HEALTHY: Final = "no_tumor"
 
 
-def sample(examples: Sequence[Example], count: int, seed: int) -> tuple[list[Example], list[Example]]:
-    """So many tumours and so many slices without one, of the part ``val``, drawn at random."""
+def sample(
+    examples: Sequence[Example], count: int, seed: int, part: str = "val"
+) -> tuple[list[Example], list[Example]]:
+    """So many tumours and so many slices without one, of one part, drawn at random."""
     rng = np.random.default_rng(seed)
-    rows = sorted((e for e in examples if e.part == "val"), key=lambda e: str(e.path))
+    rows = sorted((e for e in examples if e.part == part), key=lambda e: str(e.path))
     chosen = []
     for healthy in (False, True):
         of_kind = [e for e in rows if (e.label == HEALTHY) == healthy]

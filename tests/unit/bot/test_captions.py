@@ -10,6 +10,7 @@ from bot.knowledge.loader import codes
 from bot.scan import wording
 from bot.scan.messages import MOST_WORDS, count_words, picture_caption
 from bot.scan.study_facts import StudyFacts
+from inference.analysis import TURNED
 from inference.registry import Entry, check_models
 from inference.study.study import SetAside
 from storage.records import Scan
@@ -71,6 +72,22 @@ def test_sixty_words_hold_all_in_every_language(organ: str, verdict: str, langua
                 caption = shown(picture_caption(scan, language.texts, [entry]))
                 assert count_words(caption) <= MOST_WORDS, caption
                 assert [part for part in parts(scan, language, entry) if part not in caption] == [], caption
+
+
+@pytest.mark.parametrize("reason", sorted(TURNED))
+@pytest.mark.parametrize("verdict", ALL_VERDICTS)
+def test_that_a_slice_was_turned_is_told_and_the_report_alone_tells_of_tests_where_it_gets_long(
+    verdict: str, reason: str, language: Language
+) -> None:
+    entry = MODELS["brain_mri"]
+    kinds = [c.name for c in entry.card.classes if verdict == "not_sure" or c.tumor == (verdict == "tumor_signs")]
+    for label in kinds:
+        for scan in answers(entry, verdict, label, reason=reason):
+            caption = shown(picture_caption(scan, language.texts, [entry]))
+            assert count_words(caption) <= MOST_WORDS, caption
+            tests = wording.record_words(scan, language.texts, [entry])
+            wanted = [wording.turned_words(scan, language.texts), *parts(scan, language, entry)]
+            assert [part for part in wanted if part not in caption and part != tests] == [], caption
 
 
 def test_fitting_finding_is_named_beside_a_fitting_none(language: Language) -> None:

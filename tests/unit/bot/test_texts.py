@@ -11,7 +11,7 @@ from babel import Locale
 
 from bot.chat.menu import COMMANDS, bot_commands, help_lines
 from bot.chat.texts import Template, TextError, Texts
-from inference.analysis import Reason, Verdict
+from inference.analysis import OF_A_PART, OF_UNUSUAL, TURNED, Reason, Verdict
 from tests.conftest import PROJECT
 from tests.reading import grade
 
@@ -91,7 +91,7 @@ def test_every_value_of_the_analysis_has_its_words() -> None:
     keys |= {
         f"refusal.{reason}"
         for reason in Reason
-        if reason not in (Reason.READ, Reason.READ_PART, Reason.UNDECIDED, Reason.UNUSUAL_FINDING)  # it was read
+        if reason not in {Reason.READ, Reason.UNDECIDED} | OF_A_PART | TURNED | OF_UNUSUAL  # it was read
     }
     keys |= {f"command.{name}" for name in COMMANDS}
     assert {key for key in keys if key not in english} == set()

@@ -15,7 +15,7 @@ from bot.scan.incoming import MAX_LABEL
 from bot.scan.messages import MOST_WORDS, picture_caption, report_caption
 from bot.scan.report_data import new_scan, report_data, topic_of
 from bot.scan.study_facts import StudyFacts
-from inference.analysis import Analysis, ModelIdentity, Reason, Verdict
+from inference.analysis import TURNED, Analysis, ModelIdentity, Reason, Verdict
 from inference.card import MODELS_DIR, ModelClass, ScoreBin, load_card
 from inference.registry import Entry, check_models
 from inference.study.study import SetAside
@@ -122,7 +122,7 @@ def words(text: str) -> int:
 
 
 @pytest.mark.parametrize("study", [None, STUDY, replace(STUDY, agreeing=())], ids=["picture", "study", "lone slice"])
-@pytest.mark.parametrize("reason", ["read", "read_part", "undecided", "unusual_finding"])
+@pytest.mark.parametrize("reason", ["read", "read_part", "undecided", "unusual_finding", *sorted(TURNED)])
 @pytest.mark.parametrize("verdict", ALL_VERDICTS)
 def test_caption_keeps_sixty_words_and_telegrams_limit(verdict: str, reason: str, study: StudyFacts | None) -> None:
     for organ, entry in check_models()[1].items():
@@ -261,6 +261,16 @@ def test_part_alone_is_said_in_caption_history_and_report() -> None:
     for scan in SCANS.values():
         assert not any("this part" in text for text in said(scan))
         assert all("this part" in text for text in said(replace(scan, reason=Reason.READ_PART)))
+
+
+@pytest.mark.parametrize("reason", [Reason.READ, *sorted(TURNED)])
+def test_that_a_picture_was_turned_is_said_in_caption_and_report(reason: Reason) -> None:
+    for scan in SCANS.values():
+        turned = replace(scan, reason=reason)
+        report = report_data(turned, Pictures(b"", b""), language, ()).explanation
+        for text in (shown(picture_caption(turned, english, ())), report):
+            assert ("turned the picture upright" in text) == (reason is not Reason.READ)
+        assert ("this part" in shown(picture_caption(turned, english, ()))) == (reason is Reason.PART_TURNED)
 
 
 def test_an_analysis_is_kept_with_plain_values() -> None:
