@@ -69,7 +69,12 @@ def answer_kind(message: Message) -> str:
     ids=["while fetching", "before the picture", "before the report"],
 )
 async def test_scan_interrupted_by_kill_is_answered_exactly_once(
-    sandbox: Sandbox, tmp_path: Path, fault: dict[str, dict[str, float]], step: str
+    sandbox: Sandbox,
+    settings: Settings,
+    workers: LocalExecutor,
+    tmp_path: Path,
+    fault: dict[str, dict[str, float]],
+    step: str,
 ) -> None:
     async with bot_process(sandbox, tmp_path) as process:
         anna = await someone_agreed(sandbox)
@@ -78,7 +83,7 @@ async def test_scan_interrupted_by_kill_is_answered_exactly_once(
         await until(lambda: bool(rows(tmp_path, step)))
         process.kill()
     await sandbox.client.set_faults()
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         await anna.wait_for(lambda message: answer_kind(message) == "report", timeout=60)
         await all_is_done(tmp_path)
 
@@ -87,19 +92,23 @@ async def test_scan_interrupted_by_kill_is_answered_exactly_once(
     assert rows(tmp_path, "SELECT number, patient_label FROM scans") == [(1, "Anna B.")]
 
 
-async def test_text_answered_before_a_kill_comes_once(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_text_answered_before_a_kill_comes_once(
+    sandbox: Sandbox, settings: Settings, workers: LocalExecutor, tmp_path: Path
+) -> None:
     async with bot_process(sandbox, tmp_path, ANSWERS_AND_STAYS + BOT) as process:
         anna = await sandbox.person("Anna")
         await anna.send_text("/help")
         await anna.wait_for(lambda message: message.from_bot, timeout=60)
         await until(lambda: bool(rows(tmp_path, "SELECT 1 FROM inbox WHERE messages LIKE '%text %'")))
         process.kill()
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         await all_is_done(tmp_path)
     assert len(await answers(anna)) == 1
 
 
-async def test_picture_unconfirmed_at_kill_is_offered_not_resent(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_picture_unconfirmed_at_kill_is_offered_not_resent(
+    sandbox: Sandbox, settings: Settings, workers: LocalExecutor, tmp_path: Path
+) -> None:
     async with bot_process(sandbox, tmp_path) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"sendPhoto": {"slow": 1}}, **LONG)
@@ -107,7 +116,7 @@ async def test_picture_unconfirmed_at_kill_is_offered_not_resent(sandbox: Sandbo
         await anna.wait_for(lambda message: message.photo is not None, timeout=60)
         process.kill()
     await sandbox.client.set_faults()
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         await anna.wait_for(is_report, timeout=60)
         await all_is_done(tmp_path)
     files = [message for message in await answers(anna) if message.file]
@@ -117,13 +126,15 @@ async def test_picture_unconfirmed_at_kill_is_offered_not_resent(sandbox: Sandbo
     assert rows(tmp_path, "SELECT number FROM scans") == [(1,)]
 
 
-async def test_an_album_goes_on_where_the_kill_stopped_it(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_an_album_goes_on_where_the_kill_stopped_it(
+    sandbox: Sandbox, settings: Settings, workers: LocalExecutor, tmp_path: Path
+) -> None:
     async with bot_process(sandbox, tmp_path, STOPS_AT_THE_THIRD + BOT) as process:
         anna = await someone_agreed(sandbox)
         sent = await anna.send_album([pictures.brain(seed=1), pictures.cat(), pictures.brain(seed=2)], "Boris")
         await until(lambda: bool(rows(tmp_path, "SELECT 1 FROM inbox WHERE messages LIKE '%refusal%'")))
         process.kill()
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         await anna.wait_for(lambda message: is_report(message) and "scan 2" in message.text, timeout=60)
         await all_is_done(tmp_path)
     replies = [message for message in await answers(anna) if message.reply_to]
@@ -132,7 +143,9 @@ async def test_an_album_goes_on_where_the_kill_stopped_it(sandbox: Sandbox, tmp_
     assert rows(tmp_path, "SELECT number, patient_label FROM scans") == [(1, "Boris"), (2, "Boris")]
 
 
-async def test_fetched_but_unhandled_updates_survive_a_kill(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_fetched_but_unhandled_updates_survive_a_kill(
+    sandbox: Sandbox, settings: Settings, workers: LocalExecutor, tmp_path: Path
+) -> None:
     people = [await sandbox.person(f"Person {number}") for number in range(5)]
     async with bot_process(sandbox, tmp_path) as process:
         await sandbox.client.set_faults({"sendMessage": {"hang": 1}}, **LONG)
@@ -143,21 +156,23 @@ async def test_fetched_but_unhandled_updates_survive_a_kill(sandbox: Sandbox, tm
         process.kill()
     await sandbox.client.set_faults()
     assert [await answers(person) for person in people] == [[]] * 5
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         for person in people:
             await person.wait_for(lambda message: message.from_bot, timeout=60)
         await all_is_done(tmp_path)
     assert [len(await answers(person)) for person in people] == [1] * 5
 
 
-async def test_picture_waiting_for_consent_survives_a_kill(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_picture_waiting_for_consent_survives_a_kill(
+    sandbox: Sandbox, settings: Settings, workers: LocalExecutor, tmp_path: Path
+) -> None:
     anna = await sandbox.person("Anna")
     async with bot_process(sandbox, tmp_path) as process:
         await anna.send_photo(pictures.brain(), "Anna B.")
         question = await anna.wait_for(lambda message: bool(message.buttons), timeout=60)
         await until(lambda: rows(tmp_path, "SELECT state FROM inbox") == [("awaiting_consent",)])
         process.kill()
-    async with bot_process(sandbox, tmp_path):
+    async with bot_here(settings, workers):
         await anna.press(question, "agree", timeout=60)
         await anna.wait_for(is_report, timeout=60)
         await all_is_done(tmp_path)
