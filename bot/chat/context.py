@@ -139,6 +139,12 @@ class BotContext(CallbackContext[ExtBot[Guarantee], dict[Any, Any], dict[Any, An
         self._answers_in = language
 
     @property
+    def other_language(self) -> str:
+        """The code of the language that this one update is answered in where it is not the chat's, or ""."""
+        chat = self.services.languages.of(self.person.language)
+        return self.language.code if self.language.code != chat.code else ""
+
+    @property
     def texts(self) -> Texts:
         """Texts in the person's language."""
         return self.language.texts

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
@@ -74,34 +74,46 @@ class Action(Enum):
 
 
 _BY_WORD = {action.word: action for action in Action}
+OF_KNOWLEDGE = frozenset({Action.TOPICS, Action.TOPIC, Action.SECTION, Action.GROUPS, Action.GROUP, Action.QUESTION})
+"""What opens a page of knowledge: such a button may stand below an answer in another language than the chat's."""
+_CODE = re.compile(_LANGUAGE, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """One button's meaning, checked: ``argument`` has the form that ``action`` asks for."""
+    """One button's meaning, checked: ``argument`` has the form that ``action`` asks for.
+
+    ``language``: the code of the language that a page of knowledge opens in, where that is not the chat's. Whether
+    there is such a language, whoever reads it has to ask.
+    """
 
     action: Action
     argument: str = ""
+    language: str = ""
 
     def __post_init__(self) -> None:
         if not self.action.argument.fullmatch(self.argument):
             raise ValueError(f"not an argument of {self.action.word}: {self.argument!r}")
+        if self.language and not (self.action in OF_KNOWLEDGE and _CODE.fullmatch(self.language)):
+            raise ValueError(f"not a language of {self.action.word}: {self.language!r}")
         if len(self.data.encode()) > InlineKeyboardButtonLimit.MAX_CALLBACK_DATA:
             raise ValueError(f"too long for a button: {self.data!r}")
 
     @property
     def data(self) -> str:
         """The text that Telegram keeps with the button."""
-        return f"{self.action.word}:{self.argument}" if self.argument else self.action.word
+        said = f"{self.action.word}:{self.argument}" if self.argument else self.action.word
+        return f"{said}@{self.language}" if self.language else said
 
 
 def parse(data: object) -> ButtonPress | None:
     """Read ``callback_data``; None when no button of ours says that."""
     if not isinstance(data, str):
         return None
-    word, _, argument = data.partition(":")
+    said, _, language = data.partition("@")
+    word, _, argument = said.partition(":")
     try:
-        press = ButtonPress(_BY_WORD[word], argument)
+        press = ButtonPress(_BY_WORD[word], argument, language)
     except (KeyError, ValueError):
         return None
     return press if press.data == data else None
@@ -120,6 +132,24 @@ def says(action: Action) -> Callable[[object], bool]:
 def button(words: str, action: Action, argument: str = "") -> InlineKeyboardButton:
     """A button with plain (not HTML) words on it."""
     return InlineKeyboardButton(words, callback_data=ButtonPress(action, argument).data)
+
+
+def in_language(buttons: InlineKeyboardMarkup, code: str) -> InlineKeyboardMarkup:
+    """The same buttons of a page of knowledge; what they open comes in that language, whatever the chat's is."""
+    rows = [
+        [InlineKeyboardButton(one.text, callback_data=_said_in(str(one.callback_data), code)) for one in row]
+        for row in buttons.inline_keyboard
+    ]
+    return InlineKeyboardMarkup(rows)
+
+
+def _said_in(data: str, code: str) -> str:
+    """As it was where there is no room for the code: such a button opens its page in the chat's language."""
+    press = parse(data)
+    try:
+        return replace(press, language=code).data if press else data
+    except ValueError:
+        return data
 
 
 def language_buttons(languages: Mapping[str, Language]) -> InlineKeyboardMarkup:

@@ -11,6 +11,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, get_datetime_format
 from babel.numbers import format_decimal, format_percent
 
+from bot.chat.direction import LEFT_TO_RIGHT
 from bot.knowledge.loader import Folder
 from bot.knowledge.organs import OrganTexts, load_organs
 
@@ -108,7 +109,10 @@ class Texts:
     def percent(self, share: float) -> str:
         """A probability without claiming certainty: nothing is 0 % or 100 %."""
         bounded = format_percent(min(max(share, 0.01), 0.99), locale=self.locale)
-        return f"<{bounded}" if share < 0.01 else f">{bounded}" if share > 0.99 else bounded
+        sign = "<" if share < 0.01 else ">" if share > 0.99 else ""
+        # Or the sign lands behind its number where one reads from the right.
+        start = LEFT_TO_RIGHT if sign and self.locale.text_direction == "rtl" else ""
+        return f"{start}{sign}{bounded}"
 
     def _fill(self, key: str, values: Mapping[str, object], *, escape: bool) -> str:
         try:

@@ -100,6 +100,8 @@ async def _stop_what_no_handler_may_see(update: Update, context: BotContext) -> 
 async def _answer_press(query: CallbackQuery, context: BotContext) -> None:
     """Read the button; Telegram shows a waiting circle until the press is answered, so that comes first."""
     context.press = parse(query.data)
+    if context.press and (language := context.services.languages.get(context.press.language)):
+        context.answer_in(language)
     # A press that is too old to be answered is still obeyed.
     with suppress(TelegramError):
         await query.answer()

@@ -2,15 +2,15 @@
 
 import asyncio
 import html
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from telegram import Update
+from telegram import InlineKeyboardMarkup, Update
 from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, MessageHandler, filters
 
 from bot.chat import pages
 from bot.chat.context import BotContext
-from bot.chat.keyboards import Action, language_buttons, says
+from bot.chat.keyboards import Action, in_language, language_buttons, says
 from bot.delivery.raw_update import message_of
 from bot.handlers import export, history, language, privacy, report
 from bot.knowledge import cries
@@ -166,8 +166,15 @@ async def question(_: Update, context: BotContext) -> None:
 
 
 async def _send(context: BotContext, page: pages.Page) -> None:
-    for text, buttons in page.messages():
+    for text, buttons in _messages(context, page):
         await context.send(text, buttons)
+
+
+def _messages(context: BotContext, page: pages.Page) -> Iterator[tuple[str, InlineKeyboardMarkup | None]]:
+    """Its messages; buttons below another language than the chat's go on in that."""
+    for text, buttons in page.messages():
+        other = context.other_language if buttons else ""
+        yield text, in_language(buttons, other) if buttons and other else buttons
 
 
 async def _replace(context: BotContext, page: pages.Page | None) -> None:
@@ -175,7 +182,7 @@ async def _replace(context: BotContext, page: pages.Page | None) -> None:
     if page is None:
         await context.say("other.button")
         return
-    (first, first_buttons), *rest = page.messages()
+    (first, first_buttons), *rest = _messages(context, page)
     await context.replace(first, first_buttons)
     for text, buttons in rest:
         await context.send(text, buttons)

@@ -44,7 +44,7 @@ async def test_long_wait_tells_place_and_can_be_cancelled(
         full = [queue.enqueue(0) for _ in range(100)]
         await anna.send_document(pictures.brain())
         told = await anna.wait_for(lambda message: "number" in message.text, timeout=60)
-        assert f"number {sum(not slot.is_admitted for slot in full) + 1} in the line" in told.text
+        assert f"number {sum(not slot.is_admitted for slot in full) + 1} in line" in told.text
         assert rows(tmp_path, "SELECT count(*) FROM inbox WHERE state = 'working'") == [(0,)]
         await anna.send_text("/cancel")
         await anna.wait_for(lambda message: "dropped" in message.text, timeout=60)

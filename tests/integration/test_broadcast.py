@@ -144,7 +144,7 @@ async def test_nobody_else_sends_or_stops_one(stage: Stage) -> None:
 
 
 async def test_without_words_the_last_one_is_told_of(stage: Stage) -> None:
-    assert "behind it, the message" in (await stage.answers(written("/broadcast"), to=ADMIN))[0]
+    assert "after it, the message" in (await stage.answers(written("/broadcast"), to=ADMIN))[0]
     number = await draft(stage)
     await stage.handle(stage.an_update(**pressed(f"send-broadcast:{number}", ADMIN, ADMIN)))
     assert "Still to come: 4." in (await stage.answers(written("/broadcast"), to=ADMIN))[0]

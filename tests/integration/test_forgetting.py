@@ -145,5 +145,5 @@ class TestWithRetention:
         return settings.model_copy(update={"retention_days": 30})
 
     async def test_privacy_says_for_how_long_scans_are_kept(self, bot: RunningBot, agreed: Person) -> None:
-        assert "by myself after 30 days" in (await answer_to(agreed, "/privacy")).text
+        assert "on my own after 30 days" in (await answer_to(agreed, "/privacy")).text
         assert timedelta(days=bot.settings.retention_days or 0) == timedelta(days=30)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bot.settings import Settings
 from inference.workers.local import LocalExecutor
 from storage.errors import StorageDownError
 from tests import pictures
-from tests.integration.chatting import answer_to
+from tests.integration.chatting import answer_to, press_without_a_button
 from tests.integration.conftest import RunningBot
 from tests.integration.test_conversation import TOLD_TO_READ, has_pdf, has_photo, pdf_text
 
@@ -214,6 +215,38 @@ async def test_message_is_answered_in_the_language_it_is_in(bot: RunningBot, ann
     assert (await answer_to(anna, "hello")).text.startswith("Hello")  # the chat itself goes on as before
     await anna.press(offer, "language:es")
     await anna.wait_for(lambda message: message.text == spanish.texts.plain("language.chosen"))
+
+
+def _begins(title: str, message: Message) -> bool:
+    return message.text.startswith(title)
+
+
+async def test_buttons_below_an_answer_in_another_language_go_on_in_that(bot: RunningBot, anna: Person) -> None:
+    german = bot.services.languages["de"]
+    await anna.send_text("was ist eine Biopsie und warum brauche ich sie?")
+    asked = next(one for one in german.knowledge.questions if one.slug == "biopsy")
+    shown = await anna.wait_for(lambda message: asked.question in message.text and bool(message.buttons))
+    cancer = next(one for one in german.knowledge.questions if one.slug == "is-it-cancer")
+    titles = {group.slug: group.title for group in german.knowledge.groups}
+    way = {
+        "group:care@de": titles["care"],
+        "groups@de": german.texts.plain("faq.title"),
+        "group:result@de": titles["result"],
+        "question:is-it-cancer@de": cancer.question,
+    }
+    for pressed, title in way.items():
+        assert pressed in {button.data for row in shown.buttons for button in row}
+        await anna.press(shown, pressed)
+        shown = await anna.wait_for(partial(_begins, title))
+    assert (await answer_to(anna, "hello")).text.startswith("Hello")  # the chat itself goes on as before
+
+
+async def test_button_of_a_language_that_is_not_there_opens_in_the_chats(
+    bot: RunningBot, sandbox: Sandbox, anna: Person
+) -> None:
+    assert (await press_without_a_button(sandbox, anna, "topic:glioma@zz")).text.startswith("Glioma")
+    gone = bot.services.languages["en"].texts.plain("other.button")
+    assert (await press_without_a_button(sandbox, anna, "topic:glioma@../de")).text == gone
 
 
 async def test_unknown_question_is_met_in_its_own_language(bot: RunningBot, anna: Person) -> None:

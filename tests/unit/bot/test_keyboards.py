@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.chat.keyboards import Action, ButtonPress, button, parse, says
+from bot.chat.keyboards import OF_KNOWLEDGE, Action, ButtonPress, button, column, in_language, parse, says
 
 ARGUMENTS = {
     Action.OPEN: "A7K2-Q9", Action.PDF: "A7K2-Q9", Action.ABOUT: "A7K2-Q9", Action.WHAT_NOW: "A7K2-Q9",
@@ -34,7 +34,9 @@ NOT_OURS = [
     "undo:3", "what-now-of:well/brain_mri", "what-now-of:not_sure/../etc", "maps:3",
     "history:-1", "history:9999999", "history:１", "agree:", "agree:yes",
     "section:glioma", "section:glioma/", "topic:Glioma", "topic:" + "a" * 46, "delete-all:7", "no-such:1",
-    "%s", "'; DROP TABLE scan;",
+    "%s", "'; DROP TABLE scan;", "agree@de", "open:A7K2-Q9@de", "language:de@de",
+    "topic:glioma@", "topic:glioma@DE", "topics@../de",
+    "topic:glioma@de@de", "topic@de:glioma", "group:result@de ", "@de", "section:glioma/what@" + "d" * 20,
 ]  # fmt: skip
 
 
@@ -42,6 +44,23 @@ NOT_OURS = [
 def test_what_no_button_of_ours_says_is_not_understood(data: object) -> None:
     assert parse(data) is None
     assert not any(says(action)(data) for action in Action)
+
+
+@pytest.mark.parametrize("action", [action for action in Action if action in OF_KNOWLEDGE])
+def test_button_of_knowledge_carries_the_language_that_its_page_opens_in(action: Action) -> None:
+    markup = column(button("Go on", action, ARGUMENTS.get(action, "")))
+    ((there,),) = in_language(markup, "pt-br").inline_keyboard
+    press = parse(there.callback_data)
+    assert press == ButtonPress(action, ARGUMENTS.get(action, ""), "pt-br")
+    assert there.text == "Go on"
+    assert says(action)(there.callback_data)
+
+
+def test_button_without_room_for_a_language_stays_as_it_is() -> None:
+    markup = column(button("Go on", Action.QUESTION, "a" * 45), button("All", Action.SECTION, "a" * 45 + "/diagnosis"))
+    ((short,), (long,)) = in_language(markup, "pt-br").inline_keyboard
+    assert short.callback_data == "question:" + "a" * 45 + "@pt-br"
+    assert long.callback_data == "section:" + "a" * 45 + "/diagnosis"
 
 
 def test_button_refuses_a_wrong_argument() -> None:

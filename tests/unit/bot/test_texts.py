@@ -159,6 +159,11 @@ def test_a_share_never_claims_certainty(share: float, said: str) -> None:
     assert english.percent(share) == said
 
 
+def test_arabic_keeps_a_sign_before_its_percentage() -> None:
+    arabic = replace(english, locale=Locale("ar"))
+    assert [arabic.percent(share) for share in (0.001, 0.5, 0.999)] == ["\u200e<1%", "50%", "\u200e>99%"]
+
+
 def test_menu_and_help_share_commands_within_telegrams_limits() -> None:
     menu = bot_commands(english)
     assert [command.command for command in menu] == list(COMMANDS)

@@ -98,9 +98,9 @@ def tested_model() -> Entry:
 @pytest.mark.parametrize(
     ("no_tumor", "verdict", "words"),
     [
-        (0.01, "tumor_signs", "half with a tumour: about 96 of 100 scored like this had it (93 to 98)"),
-        (0.55, "not_sure", "half with a tumour: about 31 of 100 scored like this had it (22 to 42)"),
-        (0.97, "no_tumor_signs", "half with a tumour: less than 1 of 100 scored like this had it (0 to 2)"),
+        (0.01, "tumor_signs", "(half had a tumour), about 96 of 100 scored like this had it (93 to 98)"),
+        (0.55, "not_sure", "(half had a tumour), about 31 of 100 scored like this had it (22 to 42)"),
+        (0.97, "no_tumor_signs", "(half had a tumour), less than 1 of 100 scored like this had it (0 to 2)"),
     ],
 )
 def test_an_answer_tells_what_such_scores_showed_in_tests(
