@@ -142,10 +142,11 @@ def _cell_strip(picture: Image.Image, cells: Sequence[JudgedCell], width: int) -
 
 
 def side_by_side(panels: Sequence[bytes], lines: Sequence[str], typeset: Typeset) -> bytes:
-    """Two scans beside each other, the left one first: two ``panels`` (picture, overlay) and two ``lines`` of each.
+    """Two scans beside each other: two ``panels`` (picture, overlay) and two ``lines`` of each.
 
-    Each is made to fit its half; nothing is stretched, for two scans are rarely of one size. Words that are wider than
-    a half go on in the next line. JPEG in and out.
+    The first stands where its reader begins: on the right where one reads leftward. Each is made to fit its half;
+    nothing is stretched, for two scans are rarely of one size. Words that are wider than a half go on in the next
+    line. JPEG in and out.
     """
     shown = [_fitted(_opened(data), _HALF) for data in panels]
     rows = [max(shown[0].height, shown[2].height), max(shown[1].height, shown[3].height)]
@@ -156,7 +157,7 @@ def side_by_side(panels: Sequence[bytes], lines: Sequence[str], typeset: Typeset
     canvas = Image.new("RGB", (width, head + sum(rows) + 3 * _GAP), _PAPER)
     draw = ImageDraw.Draw(canvas)
     for half, title in enumerate(titles):
-        left, top = _GAP + half * (_HALF + _APART), head + _GAP
+        left, top = _GAP + _column(half, 2, lines[0]) * (_HALF + _APART), head + _GAP
         _write_lines(draw, (left, _GAP), _HALF, title, size, reads_leftward(lines[0]))
         for number in (0, 1):
             panel = shown[2 * half + number]
@@ -175,7 +176,8 @@ def sheet(panels: Sequence[tuple[str, Image.Image]], words: PictureWords, font: 
     canvas = Image.new("RGB", (width, rows * (line + _HALF) + line), _PAPER)
     draw = ImageDraw.Draw(canvas)
     for number, (title, panel) in enumerate(panels):
-        left, top = _GAP + number % across * (_HALF + _GAP), number // across * (line + _HALF)
+        left = _GAP + _column(number, across, panels[0][0]) * (_HALF + _GAP)
+        top = number // across * (line + _HALF)
         write_title(draw, left - _GAP, left + _HALF, top + line / 2, _cut(title, _HALF - _GAP, letters), letters)
         fitted = _fitted(panel, _HALF)
         canvas.paste(fitted, (left + (_HALF - fitted.width) // 2, top + line + (_HALF - fitted.height) // 2))
@@ -185,8 +187,9 @@ def sheet(panels: Sequence[tuple[str, Image.Image]], words: PictureWords, font: 
 
 def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset) -> bytes:
     """Pictures on one sheet, ``_ACROSS`` in a row, each under its title. JPEG in and out."""
+    across = min(_ACROSS, len(panels))
     down = -(-len(panels) // _ACROSS)
-    width = min(_ACROSS, len(panels)) * (_SMALL + _APART) - _APART + 2 * _GAP
+    width = across * (_SMALL + _APART) - _APART + 2 * _GAP
     size = readable_size(width, down * (_SMALL + _GAP), down * _TITLE_LINES)
     line = round(size * _CLOSE)
     broken = [typeset(title, size, _SMALL, _TITLE_LINES) for title in titles]
@@ -196,13 +199,19 @@ def thumbnails(panels: Sequence[bytes], titles: Sequence[str], typeset: Typeset)
     draw = ImageDraw.Draw(canvas)
     for number, (data, title) in enumerate(zip(panels, broken, strict=True)):
         row = number // _ACROSS
-        left, head = _GAP + number % _ACROSS * (_SMALL + _APART), heads[row]
+        left, head = _GAP + _column(number, across, titles[0]) * (_SMALL + _APART), heads[row]
         top = _GAP + sum(heads[:row]) + row * (_SMALL + _GAP)
         at = (left, top + head - line * len(title))
         _write_lines(draw, at, _SMALL, title, size, reads_leftward(titles[number]))
         panel = _fitted(_opened(data), _SMALL)
         canvas.paste(panel, (left + (_SMALL - panel.width) // 2, top + head + (_SMALL - panel.height) // 2))
     return encode_jpeg(canvas)
+
+
+def _column(number: int, across: int, words: str) -> int:
+    """The column, counted from the left, of a numbered panel: the first stands where ``words`` begin."""
+    column = number % across
+    return across - 1 - column if reads_leftward(words) else column
 
 
 def _opened(data: bytes) -> Image.Image:

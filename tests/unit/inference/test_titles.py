@@ -4,18 +4,22 @@ import io
 from collections.abc import Sequence
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
-from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, Part, side_by_side, thumbnails
+from inference.analysis import PictureWords
+from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, Part, sheet, side_by_side, thumbnails
 from reports.lettering import typeset
 
 SMALLEST = 12
 """CSS pixels."""
 
 
-def panel(width: int, height: int) -> bytes:
+WORDS = PictureWords("sent", "heat map", "none", "strong", "nothing", "cells")
+
+
+def panel(width: int, height: int, color: tuple[int, int, int] = (90, 60, 60)) -> bytes:
     data = io.BytesIO()
-    Image.new("RGB", (width, height), (90, 60, 60)).save(data, "JPEG")
+    Image.new("RGB", (width, height), color).save(data, "JPEG")
     return data.getvalue()
 
 
@@ -67,6 +71,24 @@ def test_a_leftward_title_begins_on_the_right() -> None:
     box = head.getbbox()
     assert box is not None
     assert box[0] > 240
+
+
+def test_first_picture_stands_where_its_reader_begins() -> None:
+    dark, light = (panel(300, 300, (shade, shade, shade)) for shade in (40, 230))
+    for title, first_is_left in (("Scan 3", True), ("الفحص 3", False)):
+        pair = side_by_side([light, light, dark, dark], [title, ""] * 2, typeset)
+        small = thumbnails([light, dark, dark], [title] * 3, typeset)
+        maps = sheet([(title, Image.new("RGB", (300, 300), (shade, shade, shade))) for shade in (230, 40, 40)], WORDS)
+        for drawn in (pair, small, maps):
+            grey = Image.open(io.BytesIO(drawn)).convert("L")
+            left, right = (ImageStat.Stat(grey.crop(box)).mean[0] for box in halves(grey))
+            assert (left > right) is first_is_left
+
+
+def halves(picture: Image.Image) -> tuple[tuple[int, int, int, int], ...]:
+    """The leftmost and the rightmost third of the upper half."""
+    third, middle = picture.width // 3, picture.height // 2
+    return (0, 0, third, middle), (picture.width - third, 0, picture.width, middle)
 
 
 def test_long_title_wraps_and_is_cut_at_last() -> None:
