@@ -17,6 +17,8 @@ RATIO_FROM: Final = 4 << 20
 """Unpacked bytes below which the ratio says nothing: a small file of one colour packs well."""
 MAX_SLICES: Final = 400
 """Slices that are looked at; of more, every second or third is, evenly over each series."""
+MOST_SLICES: Final = 2 * MAX_SLICES
+"""With what is left of each of many short series; what lies in still more series is set aside."""
 MAX_PIXEL_BYTES: Final = 48 << 20
 """Decoded pixels of one study on their way between processes."""
 MAX_PAGES: Final = 200

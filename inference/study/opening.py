@@ -20,7 +20,7 @@ from inference.decode.limits import MAX_FILE_BYTES, SHEET_SIDE, SHOWN_SIDE
 from inference.gate import part_finder
 from inference.gate.photo_repair import repaired
 from inference.study import archives, frames, pdf, volumes
-from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, Budget
+from inference.study.limits import MAX_ENTRIES, MAX_PIXEL_BYTES, MAX_SLICES, MAX_UNPACKED, MOST_SLICES, Budget
 from inference.study.listing import HEAD, Contents, Found, Load, add, add_dicom, natural_order, parse_dicom, walk
 from inference.study.study import Kind, Series, SetAside, Slice, Study
 from inference.study.volume_pairs import Pairs
@@ -186,9 +186,9 @@ def _decoded(contents: Contents) -> list[Series]:
     for folder, load in contents.pictures:
         folders[folder].append(load)
     stride = _stride(len(contents.pictures))
-    series = []
+    series: list[Series] = []
     for loads in folders.values():
-        slices = _decode_all(_thinned(loads, stride, contents.aside), contents)
+        slices = _decode_all(_thinned(loads, stride, series, contents.aside), contents)
         series += [Series(tuple(alike)) for alike in _by_size(slices)]
     return series
 
@@ -220,9 +220,9 @@ def _dicom_series(contents: Contents) -> list[Series]:
             groups[found.tags.group].append(found)
     ordered = [_in_order(group, aside) for group in groups.values()]
     stride = _stride(sum(map(len, ordered)))
-    series = []
+    series: list[Series] = []
     for group in sorted(ordered, key=lambda group: -len(group)):
-        chosen = _thinned(group, stride, aside)
+        chosen = _thinned(group, stride, series, aside)
         slices = _decode_all([found.load for found in chosen], contents)
         positions = [found.tags.position for found in chosen if found.tags.position is not None]
         first = group[0].tags
@@ -252,8 +252,11 @@ def _spacing(positions: Sequence[float]) -> float | None:
 
 def _volume_series(contents: Contents) -> list[Series]:
     loads, aside = contents.volumes, contents.aside
-    series = []
+    series: list[Series] = []
     for number, load in enumerate(loads):
+        if not _room(series):
+            aside[SetAside.THINNED] += len(loads) - number
+            break
         try:
             found = list(volumes.slices(volumes.read(load())))
         except PictureError as error:
@@ -262,7 +265,7 @@ def _volume_series(contents: Contents) -> list[Series]:
             contents.refuse(error.reason)
             continue
         stride = _stride(len(found) * (len(loads) - number))
-        chosen = _thinned(found, stride, aside)
+        chosen = _thinned(found, stride, series, aside)
         if chosen:
             slices = tuple(_slice(one.pixels, one.pixels.shape[1], one.pixels.shape[0]) for one in chosen)
             series.append(Series(slices, None, chosen[0].plane, _spacing([one.position for one in chosen])))
@@ -293,8 +296,14 @@ def _stride(count: int) -> int:
     return max(1, -(-count // MAX_SLICES))
 
 
-def _thinned(found: Sequence[T], stride: int, aside: Counter[SetAside]) -> list[T]:
-    chosen = list(found[::stride])
+def _room(series: Sequence[Series]) -> int:
+    """How many slices may come to those of these series: of thousands of series one slice each is too much."""
+    return MOST_SLICES - sum(len(one.slices) for one in series)
+
+
+def _thinned(found: Sequence[T], stride: int, series: Sequence[Series], aside: Counter[SetAside]) -> list[T]:
+    """Every ``stride``-th, as far as there is room beside ``series``."""
+    chosen = list(found[::stride])[: _room(series)]
     aside[SetAside.THINNED] += len(found) - len(chosen)
     return chosen
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from inference.analysis import ModelIdentity, Reason, Verdict
-from inference.study.limits import MAX_PIXEL_BYTES, MAX_SLICES
+from inference.study.limits import MAX_PIXEL_BYTES, MOST_SLICES
 
 
 class Kind(StrEnum):
@@ -122,7 +122,7 @@ class Study:
 
     def __post_init__(self) -> None:
         """Raise ValueError for more than ever comes out of a container: what a worker says is not believed."""
-        if len(self.slices) > 2 * MAX_SLICES or sum(len(one.pixels) for one in self.slices) > 4 * MAX_PIXEL_BYTES:
+        if len(self.slices) > MOST_SLICES or sum(len(one.pixels) for one in self.slices) > 4 * MAX_PIXEL_BYTES:
             raise ValueError("too many slices")
 
     @property

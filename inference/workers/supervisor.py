@@ -39,6 +39,8 @@ PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds until the next try when no new worker can be started: after the first failure, the second, and so on."""
 LONGEST_ERROR: Final = 8000
 """Letters of what a worker says of a job that failed; they reach the log."""
+LONGEST_DETAIL: Final = 200
+"""The same of what it says of a picture that it refused: some words of ours."""
 FIRST_TRIES: Final = 3
 """How often the first worker of a slot may fail to start until the executor's start has failed."""
 
@@ -321,8 +323,8 @@ def conclude(job: QueuedJob, kind: str, value: Any) -> None:
     if kind == DONE:
         job.conclude(job.result.validate_python(value))
     elif kind == REFUSED:
-        refusal = _REFUSAL.validate_python(value)
-        job.conclude(error=PictureError(*refusal))
+        reason, detail = _REFUSAL.validate_python(value)
+        job.conclude(error=PictureError(reason, _indented(detail[:LONGEST_DETAIL])))
     elif kind == OUT_OF_TIME:
         job.conclude(error=AnalysisTimeoutError())
     elif kind == FAILED and isinstance(value, str):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
+from inference.study.limits import MAX_SLICES, MOST_SLICES
 from inference.study.opening import open_folder, open_study
-from inference.study.study import Study
+from inference.study.study import SetAside, Study
 from tests import pictures, studies
 
 HEAD = studies.head(4, 64)
@@ -174,3 +176,22 @@ def test_rows_that_are_many_numbers_are_no_fault_of_ours() -> None:
 
     files = {name: changed(data) for name, data in studies.series_files(HEAD).items()}
     assert len(open_study(studies.pack(files)).slices) == 4
+
+
+SMALL = studies.head(1, 40)
+PICTURE = pictures.encode(Image.fromarray(SMALL[0]), "PNG")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: (f"{n:04}.nrrd", studies.nrrd(SMALL, "raw")),
+        lambda n: (f"{n:04}/a.png", PICTURE),
+        lambda n: (f"{n:04}.dcm", studies.slice_dicom(SMALL[0], 1, SeriesInstanceUID=f"1.2.{n + 1}")),
+    ],
+    ids=["volumes", "folders", "series"],
+)
+def test_series_beyond_the_room_are_set_aside(made: Callable[[int], tuple[str, bytes]]) -> None:
+    study = open_study(studies.pack(made(number) for number in range(MOST_SLICES + 50)))
+    assert MAX_SLICES < len(study.slices) <= MOST_SLICES
+    assert study.set_aside[SetAside.THINNED] == MOST_SLICES + 50 - len(study.slices)

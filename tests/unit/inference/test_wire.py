@@ -1,6 +1,8 @@
 """What goes between the bot and a worker is plain bytes, and what is not of our making is refused."""
 
+import logging
 import pickle
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +14,14 @@ from types import MappingProxyType
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from inference.analysis import Verdict
+from bot.logs import Discreet
+from inference.analysis import Reason, Verdict
 from inference.study.study import Study
+from inference.workers.job_queue import QueuedJob
+from inference.workers.supervisor import conclude
 from inference.workers.wire import MOST_BYTES, MOST_TEXT, Channel, FrameError, decode, encode
+from inference.workers.worker import FAILED, REFUSED
+from tests.probe_jobs import process_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +143,18 @@ def test_whole_frame_is_read_as_it_was_written() -> None:
 def test_whole_frame_that_is_none_is_refused(change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(FrameError):
         decode(change(b"".join(encode("done", PARCEL))))
+
+
+@pytest.mark.parametrize("kind", [FAILED, REFUSED])
+def test_what_a_worker_says_can_not_pass_for_lines_of_the_log(kind: str) -> None:
+    said = "odd\n2026-11-29 12:00:00,000 ERROR bot.app: forged\r\x1b[2Joops\u2028more" + "x\n" * 500_000
+    job = QueuedJob(process_id, (), 1.0)
+    conclude(job, kind, (Reason.BROKEN.value, said) if kind == REFUSED else said)
+    job.deliver()
+    error = job.answer.exception()
+    assert error is not None
+    record = logging.LogRecord("bot.x", logging.ERROR, "x", 1, "it failed", (), (type(error), error, None))
+    first, *lines = Discreet("%(asctime)s %(message)s").format(record).split("\n")
+    assert first.endswith("it failed")
+    assert not [line for line in lines if re.match(r"\d|.*[\r\x1b\u2028]", line)]
+    assert sum(map(len, lines)) < 100_000
