@@ -15,7 +15,7 @@ from tests.probe_jobs import MODULES, open_within, spent_on, usage
 
 MOST_MEMORY = 400
 """MiB of a worker, or of the process that it forks for a decoder, all in all."""
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds until the supervisor would end a job: so late that only a budget can have ended one before."""
 OVERHEAD = 0.5
 """Processor seconds for the rest of a refusal, and for what the kernel counts late."""
@@ -73,7 +73,7 @@ def test_a_container_stays_within_its_budget(executor: LocalExecutor, name: str)
     assert len(data) < MAX_FILE_BYTES
 
     try:
-        ending, own, children, memory = asyncio.run(executor.run(spent_on, data, SECONDS, timeout=120.0))
+        ending, own, children, memory = asyncio.run(executor.run(spent_on, data, SECONDS, timeout=PATIENCE))
     except AnalysisTimeoutError:
         return
     assert ending != "read"
