@@ -100,7 +100,7 @@ CHANGES: dict[str, Change] = {
     "photo of a screen, close": lambda rgb, rng: screen_photo(rgb, rng, CLOSE),
     "photo of a screen, framed": lambda rgb, rng: screen_photo(rgb, rng, FRAMED),
     "photo of a film": lambda rgb, rng: film_photo(rgb, rng, FRAMED),
-    **{f"unseen style of photo: {name.replace('_', ' ')}": style for name, style in unseen_photos.STYLES.items()},
+    **{f"another style of photo: {name.replace('_', ' ')}": style for name, style in unseen_photos.STYLES.items()},
 }
 
 
