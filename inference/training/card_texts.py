@@ -44,7 +44,8 @@ BRAIN_MRI = CardTexts(
         "(python -m inference.training.measure.screens).",
         "Of slices whose tumour was covered by tissue beside it more than one in four is still told signs: it also "
         "goes by what a tumour does around itself, and by where a picture comes from.",
-        "Of drawn photos of a framed screen three in ten slices are refused, of photos of a film two in ten.",
+        "Photos of screens and films were simulated, not taken; how many of them are refused or told wrong stands in "
+        "the table of changed pictures.",
         "The weights that it began with had also seen the pictures of val and left_out of the set brain_more. "
         "What is said of these, and what was chosen on them, may be flattered; extra_test was never seen and chose "
         "nothing.",
@@ -101,8 +102,8 @@ GATE = CardTexts(
         "Angiograms by MRI show brains, too: some are taken for a slice. A sheet of many slices is told from a slice "
         "by its lines, not here.",
         "Of sets with many pictures of one place 250 are learned from: what is rare in them may be missing.",
-        "Photos of screens and films were simulated, not taken: with a room around the screen it refuses one scan in "
-        "three, photos of films of brains one in four.",
+        "Photos of screens and films were simulated, not taken; how many of them are refused stands in the table of "
+        "changed pictures. Inverted slices on film, skull bases, and heads that touch the rim are refused most.",
         "What it says that a refused picture looks like is its likeliest kind, now and then a wrong one.",
         "21 CT slices that the web sets call MRI were left out of its training and of its figures; 15 pictures of val "
         "and test that have a near copy in the training (second visits of five children, one X-ray in two files, and "
