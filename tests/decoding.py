@@ -1,4 +1,6 @@
-"""What tests of the decoder share: why a file is refused, and how a decoded one differs from what was drawn."""
+"""What tests of the decoder share: why a file is refused, how a decoded one differs from what was drawn, and damage."""
+
+import random
 
 import numpy as np
 import pytest
@@ -28,3 +30,32 @@ def difference(data: bytes, expected: NDArray[np.uint8]) -> float:
     """Mean difference in grey levels between a decoded file and what was drawn."""
     rgb = decode(data).rgb.astype(np.int16)
     return float(np.abs(rgb - (expected if expected.ndim == 3 else expected[..., None])).mean())
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Change, cut out or put in a few bytes."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 2, 10))):
+        at = chance.randrange(min(len(changed), chance.choice((64, 600, len(changed)))))
+        match chance.randrange(4):
+            case 0:
+                changed[at] = chance.randrange(256)
+            case 1:
+                changed[at : at + 4] = b"\xff\xff\xff\xff"
+            case 2:
+                del changed[at : at + chance.randrange(1, 40)]
+            case _:
+                changed[at:at] = chance.randbytes(chance.randrange(1, 20))
+    return bytes(changed)
+
+
+def outcomes_of_damage(data: bytes, seed: str, times: int) -> set[str]:
+    """What comes of a file that is damaged anew so many times: the type of its levels, or why it is refused."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    outcomes = set()
+    for _ in range(times):
+        try:
+            outcomes.add(decode(damaged(data, chance)).rgb.dtype.name)
+        except PictureError as error:
+            outcomes.add(error.reason.value)
+    return outcomes
