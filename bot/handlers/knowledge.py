@@ -11,9 +11,10 @@ from telegram.ext import BaseHandler, CallbackQueryHandler, CommandHandler, Mess
 from bot.chat import pages
 from bot.chat.context import BotContext
 from bot.chat.keyboards import Action, in_language, language_buttons, says
+from bot.chat.languages import Language, Languages
 from bot.delivery.raw_update import message_of
 from bot.handlers import export, history, language, privacy, report
-from bot.knowledge import cries
+from bot.knowledge import cries, cry_classifier
 from bot.knowledge.knowledge import Match, Question, RedFlag, Topic
 
 SUGGESTIONS = 3
@@ -109,11 +110,18 @@ async def heed_red_flags(context: BotContext, typed: str) -> RedFlag | None:
     """Say what to do when somebody writes of something that needs help, in any language; returns what was heard."""
     if not typed.strip():  # a picture without words: what hears them takes a while to be made
         return None
-    knowledge = context.knowledge
-    flag = await asyncio.to_thread(lambda: knowledge.red_flag(typed) or cries.hear(typed))  # what hears may be made now
+    services, chat = context.services, context.language
+    flag = await asyncio.to_thread(_heard, typed, chat, services.languages)  # what hears may be made now
     if flag:
         await _send(context, pages.red_flag(flag, context.texts))
     return flag
+
+
+def _heard(typed: str, chat: Language, languages: Languages) -> RedFlag | None:
+    if flag := chat.knowledge.red_flag(typed) or cries.hear(typed):
+        return flag
+    kind = cry_classifier.likely(typed)
+    return kind and cries.answer(kind, languages.written(typed, chat), chat.code)
 
 
 async def show_match(context: BotContext, match: Match) -> None:

@@ -88,9 +88,34 @@ def hear(text: str) -> RedFlag | None:
     for kind in KINDS:
         for ear in _ears():
             if any(_heard(sentence, ear, kind) for sentence in said[_way(ear.code)]):
-                title, _, rest = ear.kinds[kind].answer.partition("\n\n")
-                return RedFlag(f"{kind}-{ear.code}", title, rest, signs=(), always=kind == "self_harm")
+                return _flag(kind, ear)
     return None
+
+
+def answer(kind: Kind, *codes: str) -> RedFlag:
+    """What is said to a cry of ``kind``, in the first of these languages that has an answer, or else in English."""
+    ears = {ear.code: ear for ear in _ears()}
+    return _flag(kind, next((ears[code] for code in codes if code in ears), ears["en"]))
+
+
+def sentences(text: str) -> Sequence[Sequence[str]]:
+    """Words of each sentence of ``text``, folded as those of most languages are."""
+    return _sentences(text, _way(""))
+
+
+def asks(sentence: Sequence[str]) -> bool:
+    """Whether one of ``sentences`` is a plain question, such as what a seizure is, in any of the languages."""
+    return any(_asks(sentence, ear) for ear in _ears() if _way(ear.code) == "")
+
+
+def is_aside(sentence: Sequence[str]) -> bool:
+    """Whether one of ``sentences`` holds a saying that means something else, such as dying of laughter."""
+    return any(_has_aside(sentence, ear) for ear in _ears())
+
+
+def _flag(kind: Kind, ear: _Ear) -> RedFlag:
+    title, _, rest = ear.kinds[kind].answer.partition("\n\n")
+    return RedFlag(f"{kind}-{ear.code}", title, rest, signs=(), always=kind == "self_harm")
 
 
 def _heard(sentence: Sequence[str], ear: _Ear, kind: Kind) -> bool:
@@ -99,7 +124,11 @@ def _heard(sentence: Sequence[str], ear: _Ear, kind: Kind) -> bool:
         return False
     if kind == "emergency" and _asks(sentence, ear):
         return False
-    return not any(_at(sentence, place, aside) for aside in ear.asides for place in range(len(sentence)))
+    return not _has_aside(sentence, ear)
+
+
+def _has_aside(sentence: Sequence[str], ear: _Ear) -> bool:
+    return any(_at(sentence, place, aside) for aside in ear.asides for place in range(len(sentence)))
 
 
 def _asks(sentence: Sequence[str], ear: _Ear) -> bool:

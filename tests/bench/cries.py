@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 
 from bot.chat.languages import load_language
-from bot.knowledge import cries
+from bot.knowledge import cries, cry_classifier
 from bot.knowledge.knowledge import Knowledge
 from bot.knowledge.loader import DEFAULT_LANGUAGE, codes
 from tests.conftest import TESTS
@@ -31,7 +31,13 @@ def sentences(kind: str) -> Mapping[str, Sequence[str]]:
 
 def is_heard(text: str, knowledge: Knowledge) -> bool:
     """Whether a chat with this knowledge answers it with help."""
-    return (knowledge.red_flag(text) or cries.hear(text)) is not None
+    return (knowledge.red_flag(text) or cries.hear(text) or cry_classifier.likely(text)) is not None
+
+
+def kind_of(text: str) -> str | None:
+    """The kind of cry that the rules of all languages hear in it, self_harm or emergency; None for neither."""
+    heard = cries.hear(text)
+    return heard.slug.rpartition("-")[0] if heard else None
 
 
 def knowledge_of(language: str) -> Knowledge:
