@@ -293,7 +293,8 @@ def fails_without(tree: Path, answer: Answer) -> str | None:
             write(tree / file, text)
     if done.returncode == 0:
         return None
-    said = re.findall(r"^E +(\S.*)$", done.stdout, re.MULTILINE)
+    # A time limit cancels what it waits for, which says nothing of what that was.
+    said = re.findall(r"^E +(?!asyncio\.exceptions\.CancelledError)(\S.*)$", done.stdout, re.MULTILINE)
     return said[0][:160] if said else done.stdout.strip().rpartition("\n")[2]
 
 
