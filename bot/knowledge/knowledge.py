@@ -10,14 +10,18 @@ from typing import Any, Literal, Self, TypeAlias
 
 from bot.knowledge.loader import SOURCES, Folder
 from bot.knowledge.red_flags import Ear, Listening, Signs
-from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS, Index, Phrasing
+from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS, Hit, Index, Phrasing
 from bot.knowledge.words import WordRules
 
 THRESHOLD = 0.59
 """Search scores below this are answered with an honest "I don't know that"."""
-SURE, LEAD = 0.95, 0.045
+SURE, LEAD = 0.95, 0.03
 """Below ``SURE`` an entry must also lead the next one by so much, or both are offered: to answer another question as if
 sure does more harm than to ask back."""
+UNBACKED_LEAD, UNBACKED_TOPIC_LEAD = 0.15, 0.045
+"""The same where the words of the message, in all phrasings together, speak more for another entry: one answer in four
+was right there when similar phrasings were left out, and three in four elsewhere. What speaks for a topic is spread
+over its sections, so less is asked of one."""
 CLEAR, CLEAR_LEAD = 0.55, 0.18
 """Below ``THRESHOLD`` too an entry is answered that leads the next one by so much: nothing else is meant by far."""
 SUGGESTION_THRESHOLD = 0.42
@@ -123,6 +127,8 @@ class Match:
     entry: Entry
     score: float
     section: str | None = None
+    backed: bool = True
+    """Whether the words of the message speak for no other entry more."""
 
 
 class Knowledge:
@@ -187,8 +193,7 @@ class Knowledge:
         if not found or found[0].score < CLEAR:
             return None
         lead = found[0].score - (found[1].score if len(found) > 1 else 0.0)
-        needed = 0.0 if found[0].score >= SURE else LEAD if found[0].score >= THRESHOLD else CLEAR_LEAD
-        return found[0] if lead >= needed else None
+        return found[0] if lead >= _needed_lead(found[0]) else None
 
     @property
     def small_words(self) -> frozenset[str]:
@@ -215,23 +220,34 @@ class Knowledge:
 
     def _find(self, text: str, most: int) -> list[Match]:
         hits = self._index.search(text, most * len(SECTION_KEYS))
-        return self._matches(((hit.key, hit.score) for hit in hits), most)
+        return self._matches(hits, most)
 
-    def _mentioned(self, text: str) -> Iterator[tuple[str, float]]:
-        return ((key, SUGGESTION_THRESHOLD) for key in self._index.mentioned(text))
+    def _mentioned(self, text: str) -> Iterator[Hit]:
+        return (Hit(key, SUGGESTION_THRESHOLD, backed=False) for key in self._index.mentioned(text))
 
-    def _matches(self, scored: Iterable[tuple[str, float]], most: int) -> list[Match]:
-        """The first ``most`` different entries of ``scored``, which holds keys of the index, best first."""
+    def _matches(self, hits: Iterable[Hit], most: int) -> list[Match]:
+        """The first ``most`` different entries of ``hits``, which are best first."""
         matches: dict[str, Match] = {}
-        for key, score in scored:
-            kind, slug, section = key.split("/")
+        for hit in hits:
+            kind, slug, section = hit.key.split("/")
             if slug in matches:
                 continue
             if kind == "topic":
-                matches[slug] = Match("topic", self._topics[slug], score, section or None)
+                matches[slug] = Match("topic", self._topics[slug], hit.score, section or None, hit.backed)
             else:
-                matches[slug] = Match("question", self._questions[slug], score)
+                matches[slug] = Match("question", self._questions[slug], hit.score, backed=hit.backed)
         return list(matches.values())[:most]
+
+
+def _needed_lead(match: Match) -> float:
+    """By how much the best match must lead the next one to be answered."""
+    if match.score >= SURE:
+        return 0.0
+    if match.score < THRESHOLD:
+        return CLEAR_LEAD
+    if match.backed:
+        return LEAD
+    return UNBACKED_TOPIC_LEAD if match.kind == "topic" else UNBACKED_LEAD
 
 
 def _load_sources(folder: Folder) -> dict[str, Source]:

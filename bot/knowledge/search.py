@@ -12,7 +12,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, KeysView, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
@@ -81,6 +81,8 @@ class Hit:
 
     key: str
     score: float
+    backed: bool
+    """Whether the words of the message, in all phrasings together, speak for no other entry more; small talk is."""
 
 
 class _Rows:
@@ -131,12 +133,12 @@ class Index:
         self._small = bytes(word in words.small_words for word in self._names)
         self._subject = bytes(word in words.subject_words for word in self._names)
         self._vocabulary = [word for word in self._names if len(word) >= SHORTEST_TYPO]
-        entries = list(dict.fromkeys(key.rpartition("/")[0] for key in self._keys))
-        self._entry_of = array("H", (entries.index(key.rpartition("/")[0]) for key in self._keys))
+        self._entries = tuple(dict.fromkeys(key.rpartition("/")[0] for key in self._keys))
+        self._entry_of = array("H", (self._entries.index(key.rpartition("/")[0]) for key in self._keys))
         self._evidence = _Evidence(
             [SMALL_EVIDENCE if small else heavy for small, heavy in zip(self._small, self._weight, strict=True)],
             ((self._entry_of[key], tokens, count) for (key, tokens), count in counts.items() if not self._whole[key]),
-            len(entries),
+            len(self._entries),
         )
 
     def _weights(self, counts: Iterable[tuple[int, tuple[int, ...]]]) -> "array[float]":
@@ -175,7 +177,10 @@ class Index:
         for hit in hits:
             if hit.key not in best or best[hit.key].score < hit.score:
                 best[hit.key] = hit
-        return sorted(best.values(), key=lambda hit: -hit.score)[:most]
+        most_said = max(speaks, default=0.0)
+        backed = {entry for entry, said in zip(self._entries, speaks, strict=True) if said >= most_said}
+        first = sorted(best.values(), key=lambda hit: -hit.score)[:most]
+        return [replace(hit, backed=hit.backed or hit.key.rpartition("/")[0] in backed) for hit in first]
 
     def mentioned(self, text: str) -> list[str]:
         """Keys of the entries with a phrasing on the subject of which the message holds every word, heaviest first."""
@@ -243,7 +248,7 @@ class Index:
             key = key_of[number]
             order = fuzz.ratio(said, self._said(self._tokens[number])) / 100
             fit = (0.85 + 0.15 * order) * overlap
-            hits.append(Hit(self._keys[key], self._with(speaks, key, fit) * _on(is_on, overlap)))
+            hits.append(Hit(self._keys[key], self._with(speaks, key, fit) * _on(is_on, overlap), self._whole[key]))
         return hits
 
     def _parts(self, message: Sequence[_Heard], shared: Sequence[float], speaks: Sequence[float]) -> list[Hit]:
@@ -258,7 +263,7 @@ class Index:
             for _, number in ranked[: 2 * CLOSEST]
             if subject[number] and not self._whole[self._key_of[number]]
         )
-        return [Hit(self._keys[key], self._with(speaks, key, fit)) for key, fit in parts]
+        return [Hit(self._keys[key], self._with(speaks, key, fit), backed=False) for key, fit in parts]
 
     def _best_run(self, message: Sequence[_Heard], number: int) -> float:
         """The best Dice's coefficient of the phrasing and any run of words that starts and ends with one of its own."""

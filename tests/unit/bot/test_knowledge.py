@@ -126,6 +126,16 @@ def test_a_known_number_does_not_hide_an_unknown_word() -> None:
     assert index.search("delete qwertzuiop scan 1") == index.search("qwertzuiop delete scan 1")
 
 
+def test_an_entry_is_backed_where_no_other_is_asked_for_more_in_such_words() -> None:
+    rules = WordRules({}, [], {}, [], [], {}, ["of", "it"], [], {})
+    prices = [Phrasing("question/free/", f"{thing} price") for thing in ("scan", "picture", "report", "bot")]
+    others = [Phrasing("question/therapy/", f"therapy {number}") for number in range(9)]
+    index = Index(rules, [*prices, Phrasing("question/therapy/", "price of it"), *others])
+    asked = {text: index.search(text)[0] for text in ("price of it", "scan price", "therapy 5")}
+    assert [hit.key for hit in asked.values()] == ["question/therapy/", "question/free/", "question/therapy/"]
+    assert [hit.backed for hit in asked.values()] == [False, True, True]
+
+
 def test_greeting_does_not_hide_the_question_after_it(english: Knowledge) -> None:
     assert answer(english, "hello") == "hello"
     assert answer(english, "Hello! Can you read a CT?") == "can-you-read-ct"
