@@ -10,6 +10,7 @@ part in the fit: of each fifth by the other four, and of the lists of questions,
 import argparse
 import hashlib
 import tomllib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +85,7 @@ def _everyday() -> Iterator[Told]:
         yield from (Told(code, text, "", QUIET_WEIGHT) for text in texts if bench.half_of(text) == bench.TUNED_ON)
 
 
-Weights = tuple[NDArray[np.float64], float]
-
-
-def fitted(learned: Sequence[Told], kind: str) -> Weights:
+def fitted(learned: Sequence[Told], kind: str) -> tuple[NDArray[np.float64], float]:
     """Weights [2 ** BITS] and bias that tell a kind of cry from everything else."""
     from sklearn.linear_model import LogisticRegression
 
@@ -109,11 +107,10 @@ def _matrix(texts: Sequence[str]) -> Any:
     return csr_matrix((values, np.concatenate(rows).astype(int), starts), (len(rows), 1 << cry_classifier.BITS))
 
 
-def quantised(weights: Sequence[Weights]) -> dict[str, Any]:
-    """What ``weights.npz`` holds: see ``cry_classifier._weights``."""
-    scale = np.array([np.abs(values).max() / 127 for values, _ in weights])
-    steps = [np.rint(values / step).astype(np.int8) for (values, _), step in zip(weights, scale, strict=True)]
-    return {"weights": np.stack(steps), "scale": scale, "bias": np.array([bias for _, bias in weights])}
+def quantised(values: NDArray[np.float64], bias: float) -> cry_classifier.Weights:
+    """As they are kept: the largest is 127 steps."""
+    scale = float(np.abs(values).max() / 127)
+    return cry_classifier.Weights(array("b", np.rint(values / scale).astype(np.int8).tobytes()), scale, bias)
 
 
 def held_out(learned: Sequence[Told]) -> dict[int, Sequence[float]]:
@@ -146,7 +143,8 @@ def main() -> None:
         )
         print(f"{code}: {', '.join(map(_raised, parts))}")
     if not check:
-        np.savez_compressed(cry_classifier.WEIGHTS, **quantised([fitted(learned, kind) for kind in KINDS]))
+        weights = [quantised(*fitted(learned, kind)) for kind in KINDS]
+        cry_classifier.WEIGHTS.write_bytes(cry_classifier.packed(weights))
         cry_classifier._weights.cache_clear()
     asked = [text for name in _LISTS for text in _questions(name)]
     raised = [text for text in asked if cry_classifier.likely(text)]

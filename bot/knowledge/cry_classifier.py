@@ -6,18 +6,18 @@ et al. 2009). ``python -m tests.cry_fitting`` fits the weights, and prints how m
 part.
 """
 
+import json
 import math
 import zlib
+from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bot.knowledge.cries import KINDS, Kind, asks, is_aside, sentences
 
-WEIGHTS = Path(__file__).parent / "cries" / "weights.npz"
+WEIGHTS = Path(__file__).parent / "cries" / "weights.bin"
 BITS = 17
 LETTERS = (2, 3, 4, 5)
 LEAST = 1.0
@@ -44,10 +44,9 @@ def _kind(words: Sequence[str]) -> Kind | None:
 
 def score(words: Sequence[str]) -> Sequence[float]:
     """Log odds of each of ``KINDS`` for one sentence."""
-    weights, scale, bias = _weights()
     where = places(words)
-    sums = weights[:, where].sum(axis=1, dtype=np.float64) / math.sqrt(max(len(where), 1))
-    return [float(value) for value in sums * scale + bias]
+    length = math.sqrt(max(len(where), 1))
+    return [one.bias + one.scale * sum(map(one.steps.__getitem__, where)) / length for one in _weights()]
 
 
 def places(words: Sequence[str]) -> list[int]:
@@ -69,8 +68,36 @@ def _features(words: Sequence[str]) -> Iterable[str]:
             yield f"{distance}{first} {second}"
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of one kind: 2 ** BITS whole numbers in steps of ``scale``, and the bias."""
+
+    steps: "array[int]"
+    scale: float
+    bias: float
+
+
+def packed(weights: Sequence[Weights]) -> bytes:
+    """What ``weights.bin`` holds: scales and biases as a line of JSON, then all steps, packed by zlib.
+
+    No NumPy: that would be ten megabytes more in a bot that needs it for nothing else.
+    """
+    head = json.dumps({"scale": [one.scale for one in weights], "bias": [one.bias for one in weights]})
+    return head.encode() + b"\n" + zlib.compress(b"".join(one.steps.tobytes() for one in weights), 9)
+
+
+def unpacked(data: bytes) -> tuple[Weights, ...]:
+    """The weights of each of ``KINDS``. Raises ValueError when these are not as many as are told."""
+    head, _, body = data.partition(b"\n")
+    told, steps = json.loads(head), array("b", zlib.decompress(body))
+    if not len(told["scale"]) == len(told["bias"]) == len(KINDS) or len(steps) != len(KINDS) << BITS:
+        raise ValueError("weights of cries of another size")
+    return tuple(
+        Weights(steps[number << BITS : (number + 1) << BITS], scale, bias)
+        for number, (scale, bias) in enumerate(zip(told["scale"], told["bias"], strict=True))
+    )
+
+
 @cache
-def _weights() -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Weights [KINDS, 2 ** BITS] in steps of ``scale`` [KINDS], and the bias [KINDS]."""
-    with np.load(WEIGHTS, allow_pickle=False) as file:
-        return file["weights"], file["scale"], file["bias"]
+def _weights() -> tuple[Weights, ...]:
+    return unpacked(WEIGHTS.read_bytes())

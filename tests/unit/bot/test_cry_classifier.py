@@ -2,7 +2,6 @@
 
 import tomllib
 
-import numpy as np
 import pytest
 
 from bot.knowledge import cries, cry_classifier
@@ -80,12 +79,14 @@ def cries_of(code: str) -> list[str]:
     return [text for texts in lists["raised"].values() for text in texts]
 
 
-def test_weights_say_what_the_classifier_needs_and_are_small() -> None:
-    with np.load(cry_classifier.WEIGHTS, allow_pickle=False) as file:
-        assert file["weights"].shape == (len(cries.KINDS), 1 << cry_classifier.BITS)
-        assert file["weights"].dtype == np.int8
-        assert file["scale"].shape == file["bias"].shape == (len(cries.KINDS),)
-    assert cry_classifier.WEIGHTS.stat().st_size < 200_000
+def test_weights_of_another_size_are_refused_and_ours_are_small() -> None:
+    data = cry_classifier.WEIGHTS.read_bytes()
+    assert len(data) < 200_000
+    weights = cry_classifier.unpacked(data)
+    assert cry_classifier.unpacked(cry_classifier.packed(weights)) == weights
+    for wrong in (weights[:1], (*weights, weights[0])):
+        with pytest.raises(ValueError, match="another size"):
+            cry_classifier.unpacked(cry_classifier.packed(wrong))
 
 
 def test_a_long_message_of_long_words_is_bounded() -> None:
