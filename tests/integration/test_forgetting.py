@@ -20,7 +20,7 @@ LABEL = "Zimmerspringbrunnen"
 
 
 async def test_forgetful_mode_answers_and_keeps_nothing(bot: RunningBot, agreed: Person, tmp_path: Path) -> None:
-    await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
+    await agreed.press(await answer_to(agreed, "/privacy"), "Forget new pictures at once")
     await agreed.wait_for(lambda message: "From now on I forget" in message.text)
 
     report = await one_scan(bot, agreed, LABEL)
@@ -39,7 +39,7 @@ async def test_forgetful_mode_answers_and_keeps_nothing(bot: RunningBot, agreed:
 
 
 async def test_the_same_message_again_makes_no_second_answer(sandbox: Sandbox, bot: RunningBot, agreed: Person) -> None:
-    await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
+    await agreed.press(await answer_to(agreed, "/privacy"), "Forget new pictures at once")
     await agreed.wait_for(lambda message: "From now on I forget" in message.text)
     sent = await agreed.send_document(pictures.brain(), caption=LABEL)
     await agreed.wait_for(is_report, timeout=60)
@@ -55,7 +55,7 @@ async def test_the_same_message_again_makes_no_second_answer(sandbox: Sandbox, b
 
 
 async def test_keeping_again_is_one_press(bot: RunningBot, agreed: Person) -> None:
-    await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
+    await agreed.press(await answer_to(agreed, "/privacy"), "Forget new pictures at once")
     changed = await agreed.wait_for(lambda message: "From now on I forget" in message.text)
     await agreed.press(changed, "Keep my scans again")
     await agreed.wait_for(lambda message: "From now on I keep" in message.text)
@@ -86,7 +86,7 @@ async def test_of_a_forgotten_scan_nothing_is_left_anywhere(
     for name in ("bot", "inference", "storage", "reports"):  # as ``bot.logs`` has it with LOG_LEVEL=DEBUG
         caplog.set_level(logging.DEBUG, logger=name)
     if forgets:
-        await agreed.press(await answer_to(agreed, "/privacy"), "Forget each picture at once")
+        await agreed.press(await answer_to(agreed, "/privacy"), "Forget new pictures at once")
         await agreed.wait_for(lambda message: "From now on I forget" in message.text)
     temporary = set(files_below(Path(tempfile.gettempdir())))
     picture = pictures.brain(seed=77)
