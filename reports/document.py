@@ -63,6 +63,9 @@ def render(data: ReportData) -> bytes:
     for number, placed in enumerate(pages, 1):
         sheet.draw_edges(pen, number, len(pages))
         for item in placed:
+            if item.block.ground:
+                item.block.ground(pen, item.top)
+        for item in placed:
             if item.title:
                 pen.bookmark(item.title, item.top)
             item.block.draw(pen, item.top)

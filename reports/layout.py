@@ -16,6 +16,8 @@ class Block:
     height: float
     draw: Draw
     gap: float = 0
+    ground: Draw | None = None
+    """Draws what lies below, before anything of the page: letters may reach into the block below their own."""
 
 
 @dataclass(frozen=True, slots=True)

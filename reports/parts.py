@@ -69,14 +69,16 @@ def result(data: ReportData, words: Words) -> Section:
 
 
 def _box(height: float, line: Line | None = None, style: Style = TEXT) -> Block:
-    def draw(pen: Pen, top: float) -> None:
+    def ground(pen: Pen, top: float) -> None:
         # Half a point into the slice above, so that no seam shows between them.
         pen.box(LEFT, top - height, WIDTH, height + 0.5, TINT)
         pen.box(LEFT, top - height, 4, height + 0.5, ACCENT)
+
+    def draw(pen: Pen, top: float) -> None:
         if line:
             pen.text(LEFT + 4 + _PAD, baseline(top, style), line, style)
 
-    return Block(height, draw)
+    return Block(height, draw, ground=ground)
 
 
 def pictures(data: ReportData, words: Words, most: float = PICTURE_HEIGHTS[0]) -> Section:

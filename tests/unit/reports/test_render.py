@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from reports import Bar, ReportError, Source, Words, render
 from reports.data import ContactSheet, ReportData
 from reports.style import BOTTOM, PAPERS
+from tests.goldens import reports
 from tests.unit.reports.examples import ORIGINAL, OVERLAY, WORDS, a_report, drawn
 
 PAGE_WIDTH, PAGE_HEIGHT = PAPERS["a4"]
@@ -107,6 +108,20 @@ def test_shaped_label_is_stored_in_file_as_typed() -> None:
 
     assert page is not None
     assert "हिन्दी".encode("utf-16-be").hex().upper().encode() in page.get_data()
+
+
+def test_no_line_of_the_result_lies_below_the_ground_of_the_next(an_arabic_report: ReportData) -> None:
+    page = PdfReader(io.BytesIO(render(an_arabic_report))).pages[0].get_contents()
+
+    assert page is not None
+    code = page.get_data()
+    ground, heading = code.rindex(b".937 .953 .961 rg"), an_arabic_report.words.result.encode("utf-16-be").hex().upper()
+    assert ground < code.index(heading.encode()), "dots below a letter would be painted over"
+
+
+@pytest.fixture
+def an_arabic_report() -> ReportData:
+    return reports()["signs-ar"]
 
 
 @pytest.mark.parametrize("label", ["हिन्दी के क्षत्रिय", "مرحبا بكم جميعا"])
