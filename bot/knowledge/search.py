@@ -169,7 +169,7 @@ class Index:
         shared, speaks = self._shared(message), self._evidence.of(message)
         hits = self._fits(message, shared, speaks, whole=True)
         if len(sentences) > 1:
-            for sentence in sentences:
+            for sentence in dict.fromkeys(map(tuple, sentences)):
                 hits.extend(self._fits(sentence, self._shared(sentence), self._evidence.of(sentence), whole=False))
         if len(message) >= LONG:
             hits.extend(self._parts(message, shared, speaks))
