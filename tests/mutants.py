@@ -31,7 +31,7 @@ from tests.trees import copied_tree, write
 _STORAGE, _BOT, _INFERENCE = "tests/unit/storage", "tests/unit/bot", "tests/unit/inference"
 MODULES: Mapping[str, tuple[str, ...]] = {
     "inference/decision.py": (f"{_INFERENCE}/test_decision.py",),
-    "storage/inbox.py": (f"{_STORAGE}/test_inbox.py", f"{_STORAGE}/test_sealing.py"),
+    "storage/inbox.py": tuple(f"{_STORAGE}/test_{name}.py" for name in ("inbox", "dead_letters", "sealing")),
     "storage/people.py": tuple(f"{_STORAGE}/test_{name}.py" for name in ("people", "deleting", "access")),
     "storage/scans.py": (f"{_STORAGE}/test_scans.py", f"{_STORAGE}/test_hiding.py", f"{_STORAGE}/test_deleting.py"),
     "bot/delivery/inbox.py": (f"{_BOT}/test_deliveries.py", f"{_BOT}/test_inbox.py"),

@@ -31,11 +31,36 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
 
     Raises PictureError: PDF_LOCKED, PDF_TOO_LONG, PDF_FILE. A single picture that can't be read is given as b"".
     """
-    from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").disabled = True  # it quotes the file
     faults = (*DECODER_ERRORS, PyPdfError, RecursionError, NotImplementedError, Image.DecompressionBombError)
+    drawing = pdf_page.Drawing()
+    given = stored = 0
+    for number, page in _pages(data, faults):
+        try:
+            names = _names(page, faults)
+        except faults:
+            continue
+        try:
+            lie = drawing.places(page) if names else {}
+            groups = _groups(page, names, lie)
+        except faults:
+            lie, groups = {}, [(name,) for name in names]
+        given, stored = given + len(groups), stored + len(names)
+        if given > MAX_PDF_PICTURES or stored > MAX_PDF_STRIPS:
+            raise PictureError(Reason.PDF_TOO_LONG)
+        for group in groups:
+            try:
+                yield number, _picture(page, group, lie)
+            except faults:
+                yield number, b""
+
+
+def _pages(data: bytes, faults: tuple[type[Exception], ...]) -> "Iterator[tuple[int, PageObject]]":
+    """The pages of a file that can be read, from 1. Raises PictureError as ``pictures`` does, at the first page."""
+    from pypdf import PdfReader
+
     try:
         reader = PdfReader(io.BytesIO(data), strict=False)
         is_locked = reader.is_encrypted and not reader.decrypt("")
@@ -51,27 +76,12 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
         raise PictureError(Reason.OWN_REPORT)
     if pages > MAX_PAGES:
         raise PictureError(Reason.PDF_TOO_LONG)
-    drawing = pdf_page.Drawing()
-    given = stored = 0
     for number in range(pages):
         try:
             page = reader.pages[number]
-            names = _names(page, faults)
         except faults:
             continue
-        try:
-            lie = drawing.places(page) if names else {}
-            groups = _groups(page, names, lie)
-        except faults:
-            lie, groups = {}, [(name,) for name in names]
-        given, stored = given + len(groups), stored + len(names)
-        if given > MAX_PDF_PICTURES or stored > MAX_PDF_STRIPS:
-            raise PictureError(Reason.PDF_TOO_LONG)
-        for group in groups:
-            try:
-                yield number + 1, _picture(page, group, lie)
-            except faults:
-                yield number + 1, b""
+        yield number + 1, page
 
 
 def _names(page: "PageObject", faults: tuple[type[Exception], ...]) -> list[Name]:

@@ -26,6 +26,7 @@ _NEAR: Final = 0.02
 """Share of a strip's width by which edges of two that belong together may lie apart."""
 _FLAT: Final = 3
 """How many times wider than high a strip is: slices that lie close together are not."""
+_OF_A_PNG: Final = ("1", "L", "LA", "I;16", "RGB", "RGBA")
 _SIDES: Final[Mapping[tuple[int, int, int, int], Image.Transpose | None]] = {
     (1, 0, 0, 1): None,
     (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,10 +78,11 @@ def strips(found: Mapping[Name, Place], sizes: Mapping[Name, tuple[int, int]]) -
 
 
 def stacked(parts: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of one width below one another."""
-    whole = Image.new(parts[0].mode, (parts[0].width, sum(part.height for part in parts)))
+    """Pictures of one width below one another, as a PNG can hold them: strips may each have a palette of their own."""
+    plain = [part if part.mode in _OF_A_PNG else part.convert("RGB") for part in parts]
+    whole = Image.new(plain[0].mode, (plain[0].width, sum(part.height for part in plain)))
     top = 0
-    for part in parts:
+    for part in plain:
         whole.paste(part.convert(whole.mode), (0, top))
         top += part.height
     return whole

@@ -179,7 +179,7 @@ def write(net: UprightNet, folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fit, write, and say what it tells of ``val``; 2 when the data are missing."""
+    """Fit and write; 2 when the data are missing. ``measure.turned`` says how well it tells."""
     parser = argparse.ArgumentParser(prog="python -m inference.training.fit.upright", description=__doc__)
     parser.add_argument("--data", help="default: TUMORSCAN_DATA, else ../shared/data")
     parser.add_argument("--models", type=Path, default=MODELS_DIR)

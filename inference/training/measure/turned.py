@@ -73,9 +73,7 @@ def others(analyser: Analyser, examples: Sequence[Example]) -> str:
     for example in tqdm(examples, desc="others", disable=None, leave=False):
         rgb = open_picture(example.path)
         counts["without"] += analyser.gate.admit(rgb).organ is not None
-        found = analyser.turning.admit(rgb)
-        counts["with"] += found.organ is not None
-        counts["turned"] += found.as_sent is not None
+        counts["with"] += analyser.turning.admit(rgb).organ is not None
     return f"of {len(examples)} other pictures {counts['with']} get in, {counts['without']} where nothing is turned"
 
 

@@ -14,6 +14,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from inference.study import pdf
+from inference.study.pdf_page import stacked
 
 WIDE, HIGH = 96, 64
 RISING = np.add.outer(np.arange(HIGH) * 2, np.arange(WIDE)).astype(np.uint8)
@@ -132,6 +133,24 @@ def test_a_broken_picture_among_the_drawing_costs_no_other() -> None:
 
     (seen,) = found(drawn(draw))
     assert np.array_equal(seen, RISING)
+
+
+def test_strips_may_each_have_a_palette_of_their_own() -> None:
+    strips = [Image.fromarray(grey).convert("P", palette=Image.Palette.ADAPTIVE) for grey in (RISING[:9], RISING[9:18])]
+    assert strips[0].getpalette() != strips[1].getpalette()
+    seen = np.asarray(stacked(strips).convert("L"), int)
+    assert np.abs(seen - RISING[:18]).max() <= 2
+
+
+def test_a_turned_picture_in_printers_colours_is_read() -> None:
+    file = io.BytesIO()
+    Image.fromarray(RISING).convert("CMYK").save(file, "JPEG", quality=95)
+
+    def draw(canvas: Any) -> None:
+        canvas.drawImage(ImageReader(io.BytesIO(file.getvalue())), 50, 50, 2 * WIDE, 2 * HIGH)
+
+    (seen,) = found(rotated(drawn(draw), 90))
+    assert seen.shape == (WIDE, HIGH)
 
 
 def test_slices_that_touch_are_not_strips() -> None:

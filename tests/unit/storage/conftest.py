@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Database, NewScan, Person, Pictures, Scan
+from storage import Database, NewScan, Person, Pictures, ReceivedUpdate, Scan
 from tests.databases import database_at
 
 ANNA, BORIS = 700_000_000_001, 42
@@ -42,6 +42,11 @@ def a_scan(source_key: str = "1:photo", picture: bytes = b"\xff\xd8original") ->
 async def add(database: Database, person_id: int, new: NewScan) -> Scan:
     scan, _ = await database.scans.add(person_id, new)
     return scan
+
+
+async def put(db: Database, *update_ids: int, chat_id: int = ANNA) -> None:
+    updates = [ReceivedUpdate(update_id, chat_id, f"update {update_id}") for update_id in update_ids]
+    assert await db.inbox.put(*updates) == set(update_ids)
 
 
 @pytest.fixture
