@@ -1,1 +1,1 @@
-"""The hall: everything that knows Telegram, and the only room that knows the other three."""
+"""The bot: everything that knows Telegram, and the only package that knows the other three."""

@@ -55,7 +55,7 @@ from bot.handlers import (
 )
 from bot.operations.audit import AuditLog
 from bot.operations.backups import Backups
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from bot.scan.drift_watch import watch_drift
 from bot.scan.executors import executor_of, start_executor
 from bot.settings import Settings
@@ -108,28 +108,28 @@ async def open_services(
                 await stack.enter_async_context(running_in_background(_start_in_background(executor, shutdown)))
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
-        storage, figures, audit = StorageHealth(database), _figures(settings), stack.enter_context(audit_log(settings))
+        storage, metrics, audit = StorageHealth(database), _metrics(settings), stack.enter_context(audit_log(settings))
         wait = timedelta(days=settings.consent_wait_days)
         yield Services(
             settings=settings,
             database=database,
             storage=storage,
-            deliveries=Deliveries(database, storage, wait, figures, audit, shared=settings.replicas),
+            deliveries=Deliveries(database, storage, wait, metrics, audit, shared=settings.replicas),
             executor=executor,
             models=models,
             languages=languages,
-            figures=figures,
+            metrics=metrics,
             purge=Purge(database.scans),
             replica=await stack.enter_async_context(joined(settings, database)),
         )
 
 
-def _figures(settings: Settings) -> Figures:
+def _metrics(settings: Settings) -> Metrics:
     if settings.status_port is None:
-        return Figures()
-    from bot.operations.counted import CountedFigures  # loads what a bot without a status port does without
+        return Metrics()
+    from bot.operations.prometheus import PrometheusMetrics  # loads what a bot without a status port does without
 
-    return CountedFigures()
+    return PrometheusMetrics()
 
 
 @contextmanager
@@ -221,7 +221,7 @@ def _requests(tls: SSLContext, **options: Any) -> HTTPXRequest:
 
 def _rate_limiter(settings: Settings, services: Services) -> RateLimiter:
     overall = services.replica.allowance if services.replica else None
-    return RateLimiter(settings.messages_per_second, figures=services.figures, overall=overall)
+    return RateLimiter(settings.messages_per_second, metrics=services.metrics, overall=overall)
 
 
 @asynccontextmanager
@@ -267,7 +267,7 @@ async def running(
         stack.push_async_callback(drain, application, shutdown, settings.stop_grace)
         await stack.enter_async_context(_claiming(services))
         await stack.enter_async_context(
-            listening(application, queue, storage, settings, apology, shutdown, timeouts, services.figures)
+            listening(application, queue, storage, settings, apology, shutdown, timeouts, services.metrics)
         )
         if watch:
             stack.enter_context(watch.listening())
@@ -292,24 +292,24 @@ async def _watched(settings: Settings, services: Services) -> AsyncIterator["Wat
     if settings.status_port is None:
         yield None
         return
-    from bot.operations.counted import CountedFigures
     from bot.operations.health import Probes, Watch
+    from bot.operations.prometheus import PrometheusMetrics
     from bot.operations.status_server import status_port
 
-    figures, executor, database = services.figures, services.executor, services.database
-    if not isinstance(figures, CountedFigures):
+    metrics, executor, database = services.metrics, services.executor, services.database
+    if not isinstance(metrics, PrometheusMetrics):
         raise TypeError("the services were opened without a status port")
-    watch = Watch(Probes(database.prove, lambda: executor.run(answer), database.inbox.backlog), figures)
+    watch = Watch(Probes(database.prove, lambda: executor.run(answer), database.inbox.backlog), metrics)
     watch.show()
-    figures.gauge("jobs_waiting", "Jobs that wait for a worker", lambda: executor.waiting)
+    metrics.gauge("jobs_waiting", "Jobs that wait for a worker", lambda: executor.waiting)
     queues = services.admission, services.long_files
-    figures.gauge("pictures_waiting", "Pictures that wait to be read", lambda: sum(one.waiting for one in queues))
-    figures.gauge(
+    metrics.gauge("pictures_waiting", "Pictures that wait to be read", lambda: sum(one.waiting for one in queues))
+    metrics.gauge(
         "replicas", "Processes that share the database", lambda: services.replica.alive if services.replica else 1
     )
-    figures.gauge("worker_restarts", "Workers that took the place of one that died", lambda: executor.restarts)
+    metrics.gauge("worker_restarts", "Workers that took the place of one that died", lambda: executor.restarts)
     async with (
-        status_port(settings.status_host, settings.status_port, watch, figures),
+        status_port(settings.status_host, settings.status_port, watch, metrics),
         running_in_background(watch.run()),
     ):
         yield watch

@@ -1,4 +1,4 @@
-"""The hall's own errors: each carries the one sentence that its reader needs."""
+"""The errors of the bot: each carries the one sentence that its reader needs."""
 
 from telegram.error import TelegramError
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("bot", "inference", "reports", "storage")
+PACKAGES = ("bot", "inference", "reports", "storage")
 USELESS_FOLDERS = ("tests", "test", "test_files")
 USELESS_ENDINGS = (".pyi", ".pyx", ".pxd", ".h", ".a")
 CODECS = (
@@ -118,7 +118,7 @@ def compile_what_is_loaded(site: Path) -> None:
 
 def _imported(site: Path) -> Iterator[str]:
     """Names of our modules, and of all modules that these import, at their top or in a function."""
-    for file in (found for room in ROOMS for found in (site / room).rglob("*.py")):
+    for file in (found for room in PACKAGES for found in (site / room).rglob("*.py")):
         parts = file.relative_to(site).with_suffix("").parts
         if "migrations" in parts or parts[-1] == "__main__":  # Alembic runs the one, Python the other
             continue

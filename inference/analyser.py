@@ -105,8 +105,8 @@ class Analyser:
         A slice is made upright unless its file ``tells_directions``. Raises PictureError (SEVERAL_SLICES) for a sheet
         of slices.
         """
-        judge = self.gate if tells_directions else self.turning
-        return part_finder.admit(judge, rgb, self._in_slices, finer)
+        gate = self.gate if tells_directions else self.turning
+        return part_finder.admit(gate, rgb, self._in_slices, finer)
 
     def _in_slices(self, organ: str) -> bool:
         return self.experts[organ].card.slices

@@ -1,4 +1,4 @@
-"""The frozen values that enter and leave this room."""
+"""The frozen values that enter and leave this package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

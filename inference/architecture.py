@@ -1,6 +1,6 @@
 """The network of every model, as code: rebuilt from the card and filled with ``weights.npz`` (needs TensorFlow).
 
-The gate reads EfficientNet-Lite0 (``_pooled_backbone``), the blood smear's model measured cells (``_judge_cells``), the
+The gate reads EfficientNet-Lite0 (``_pooled_backbone``), the blood smear's model measured cells (``_weigh_cells``), the
 brain's a pretrained net that also draws lesions (``inference.lesion_net``). Else it is a plain residual net of 3x3
 convolutions with group normalisation and a stride of 8, then one 1x1 convolution to K class maps, their mean, and a
 bias per class: ``logits[c] = bias[c] + mean_xy(maps[c])``. In all of them Grad-CAM on a logit has a closed form, which
@@ -28,14 +28,14 @@ def build(
     """Build the net for [B, side, side, channels] float32; its output is {"logits", "maps", "features", ...}, float32.
 
     Shapes: logits [B, K], maps [B, side/8, side/8, K] for the shipped strides, features [B, F] (mean of the last
-    activations). An architecture without a stem judges measured cells instead (see ``_judge_cells``).
+    activations). An architecture without a stem weighs measured cells instead (see ``_weigh_cells``).
     """
     if isinstance(architecture, LesionArchitecture):
         return lesion_net.build_lesion_net(architecture, input_side, channels, n_classes)
     if architecture.backbone:
         return _pooled_backbone(input_side, channels, n_classes)
     if not architecture.stem:
-        return _judge_cells(input_side, channels, n_classes)
+        return _weigh_cells(input_side, channels, n_classes)
     picture = keras.Input((input_side, input_side, channels), name="picture")
     x = residual_activations(picture, architecture)
     maps = layers.Conv2D(n_classes, 1, use_bias=False, dtype="float32", name=MAPS)(x)
@@ -80,7 +80,7 @@ def texture_net(side: int) -> keras.Model:
     return keras.Model(picture, {"features": layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(x)})
 
 
-def _judge_cells(side: int, channels: int, n_classes: int) -> keras.Model:
+def _weigh_cells(side: int, channels: int, n_classes: int) -> keras.Model:
     """One place a cell (``inference.cells.measures``): each is judged alone by a 1x1 convolution; their mean counts.
 
     The last channel is a cell's part in the mean; it stands for the constant, too. Class maps: [B, side, side, K].

@@ -49,7 +49,7 @@ Typeset: TypeAlias = Callable[[str, float, float, int], Sequence[Sequence[Part]]
 """(words, size, width, most lines) to lines, each in parts from left to right as it is seen."""
 
 
-def stacked(
+def compose_chat_picture(
     original: bytes,
     overlay: bytes,
     words: PictureWords,
@@ -67,8 +67,7 @@ def stacked(
     panels = [(words.sent, picture), (words.heat_map, heat_map)] if is_hot else [(words.sent, picture)]
     below = (words.none, words.strong) if is_hot else (words.nothing_stood_out,)
     width = max(picture.width, _MIN_WIDTH)
-    scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    size = _panel_size(picture, width)
     strip = _cell_strip(picture, cells, width) if is_hot else None
     height = len(panels) * size[1] + (strip.height + _GAP if strip else 0)
     titles = [title for title, _ in panels] + ([words.cells] if strip else [])
@@ -79,10 +78,8 @@ def stacked(
     draw, top = ImageDraw.Draw(canvas), 0
     for title, panel in panels:
         write_title(draw, 0, width, top + line / 2, title, letters)
-        canvas.paste(
-            panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel,
-            ((width - size[0]) // 2, top + line),
-        )
+        shown = panel.resize(size, Image.Resampling.BICUBIC) if panel.size != size else panel
+        canvas.paste(shown, ((width - size[0]) // 2, top + line))
         top += line + size[1]
     if is_hot:
         draw_bar(canvas, top + line / 2, words, letters)
@@ -92,6 +89,12 @@ def stacked(
         write_title(draw, 0, width, top + line * 1.5, words.cells, letters)
         canvas.paste(strip, ((width - strip.width) // 2, top + 2 * line))
     return encode_jpeg(canvas)
+
+
+def _panel_size(picture: Image.Image, width: int) -> tuple[int, int]:
+    """How large a panel is on a canvas of this width: as large as fits, and nothing narrow is made very high."""
+    scale = max(1.0, min(width / picture.width, _MAX_ENLARGED / picture.height))
+    return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 
 
 def readable_size(width: int, height: int, lines: int) -> int:

@@ -135,17 +135,18 @@ def build_lesion_net(
     class_logits = Bias(dtype="float32", name=CLASS_LOGITS)(_mean(maps, "map_mean"))
     lesion = SmoothMaximum(dtype="float32", name=LESION)(lesion_map)
     scores, places, features = [class_logits, lesion], [maps, lesion_map], [_mean(x, "feature_mean")]
-    unusual = {}
+    to_train_by: dict[str, Any] = {}
     if architecture.abnormal:
         abnormal_map = layers.Conv2D(1, 1, use_bias=False, dtype="float32", name=ABNORMAL_MAP)(x)
-        unusual = {ABNORMAL: SmoothMaximum(dtype="float32", name=ABNORMAL)(abnormal_map), ABNORMAL_MAP: abnormal_map}
-        scores.append(unusual[ABNORMAL])
+        scores.append(SmoothMaximum(dtype="float32", name=ABNORMAL)(abnormal_map))
         places.append(abnormal_map)
+        to_train_by = {ABNORMAL: scores[-1], ABNORMAL_MAP: abnormal_map}
     if architecture.member:
         its_logits, its_maps, its_activations = _member(picture, architecture.member)
         scores.append(its_logits)
         places.append(its_maps)
         features.append(_mean(its_activations, f"{MEMBER}feature_mean"))
+        to_train_by[f"{MEMBER}{LOGITS}"] = its_logits
     mix = Mix(abnormal=architecture.abnormal, dtype="float32", name=LOGITS)
     outputs = {
         LOGITS: mix(scores),
@@ -155,10 +156,8 @@ def build_lesion_net(
         CLASS_MAPS: maps,
         LESION: lesion,
         LESION_MAP: lesion_map,
-    } | unusual
-    if architecture.member:
-        outputs[f"{MEMBER}{LOGITS}"] = scores[-1]
-    return keras.Model(picture, outputs)
+    }
+    return keras.Model(picture, outputs | to_train_by)
 
 
 def _fused(fine: Any, middle: Any, coarse: Any, width: int) -> Any:

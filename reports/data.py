@@ -68,6 +68,18 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which model spoke about which bytes."""
+
+    model_name: str
+    model_version: str
+    model_sha256: str
+    picture_sha256: str
+    picture_words: str
+    """How the picture came: 'photo (Telegram made it smaller)' or 'file, exact bytes', and its size in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sides:
     """Which side of the body lies at the edges of the picture, as far as the file told it."""
 
@@ -124,12 +136,7 @@ class ReportData:
     limits: tuple[str, ...]
     seek_help: tuple[str, ...]
     sources: tuple[Source, ...]
-    model_name: str
-    model_version: str
-    model_sha256: str
-    picture_sha256: str
-    picture_words: str
-    """How the picture came: 'photo (Telegram made it smaller)' or 'file, exact bytes', and its size in pixels."""
+    provenance: Provenance
     original: bytes
     overlay: bytes
     words: Words

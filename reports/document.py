@@ -75,7 +75,7 @@ def render(data: ReportData) -> bytes:
 
 def _about(data: ReportData) -> About:
     made = data.created_at
-    scan = "\0".join((data.public_id, data.picture_sha256, data.language, made.isoformat()))
+    scan = "\0".join((data.public_id, data.provenance.picture_sha256, data.language, made.isoformat()))
     return About(
         title=f"{data.words.title} {data.public_id}",
         subject=data.words.not_a_diagnosis,

@@ -225,11 +225,12 @@ def provenance(data: ReportData, words: Words) -> Section:
 
     The square code of the report stands in the margin.
     """
+    origin = data.provenance
     rows = (
-        (words.model, words.model_line.format(name=data.model_name, version=data.model_version)),
-        (words.weights, data.model_sha256),
-        (words.picture, capitalised(data.picture_words)),
-        (words.picture_hash, data.picture_sha256),
+        (words.model, words.model_line.format(name=origin.model_name, version=origin.model_version)),
+        (words.weights, origin.model_sha256),
+        (words.picture, capitalised(origin.picture_words)),
+        (words.picture_hash, origin.picture_sha256),
     )
     blocks: list[Block] = []
     for name, value in rows:

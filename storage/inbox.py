@@ -305,7 +305,7 @@ def _row(update: ReceivedUpdate, now: datetime) -> dict[str, Any]:
     return row
 
 
-def blame(at: Connection, *whose: Any) -> None:
+def requeue_after_kill(at: Connection, *whose: Any) -> None:
     """Note what was ``working`` in a process that has ended: it may have ended it, and waits now."""
     working = (_COLUMN.state == "working", *whose)
     # Alone it must have ended the process; among several nobody knows which one did.
@@ -315,7 +315,7 @@ def blame(at: Connection, *whose: Any) -> None:
 
 
 def _recover(at: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
-    blame(at)
+    requeue_after_kill(at)
     at.execute(
         update(INBOX).where(_COLUMN.finished_at.is_(None), _COLUMN.replica_id.is_not(None)).values(replica_id=None)
     )

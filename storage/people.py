@@ -78,11 +78,11 @@ class People:
             await self._sessions.scrub()
         return scans or 0
 
-    async def forget_strangers(self, created_before: datetime) -> int:
+    async def forget_without_consent(self, created_before: datetime) -> int:
         """Delete those who came before this time, have said no yes, and of whom nothing is kept; returns how many."""
         has_scans = select(SCANS.c.id).where(SCANS.c.person_id == PEOPLE.c.id).exists()
-        strangers = (PEOPLE.c.consent_at.is_(None), PEOPLE.c.created_at < created_before, ~has_scans)
-        return await self._sessions.write(lambda at: at.execute(delete(PEOPLE).where(*strangers)).rowcount)
+        theirs = (PEOPLE.c.consent_at.is_(None), PEOPLE.c.created_at < created_before, ~has_scans)
+        return await self._sessions.write(lambda at: at.execute(delete(PEOPLE).where(*theirs)).rowcount)
 
     async def _change(self, chat_id: int, **values: object) -> Person:
         statement = update(PEOPLE).where(PEOPLE.c.chat_id == chat_id).values(**values).returning(*_PERSON_COLUMNS)

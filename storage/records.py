@@ -28,7 +28,7 @@ class Person:
     """Whether this person wants scans to be deleted as soon as they are answered."""
 
     @classmethod
-    def stranger(cls, chat_id: int, language: str) -> Self:
+    def unregistered(cls, chat_id: int, language: str) -> Self:
         """Somebody of whom nothing is kept: no row has this id."""
         return cls(0, chat_id, "", language, None, None, blocked=False, created_at=datetime.now(UTC))
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert
 from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageError, explain
-from storage.inbox import blame
+from storage.inbox import requeue_after_kill
 from storage.schema import ALLOWANCES, INBOX, RECIPIENTS, REPLICAS, insert_into
 from storage.sessions import Sessions, apart_engine
 
@@ -243,7 +243,7 @@ def _bury(at: Connection) -> tuple[str, ...]:
     stale = select(REPLICAS.c.id).where(_HAS_FALLEN_SILENT).with_for_update(skip_locked=True)
     dead = at.execute(delete(REPLICAS).where(REPLICAS.c.id.in_(stale)).returning(REPLICAS.c.id, REPLICAS.c.name)).all()
     for replica_id, _ in dead:
-        blame(at, INBOX.c.replica_id == replica_id)
+        requeue_after_kill(at, INBOX.c.replica_id == replica_id)
     if dead or at.scalar(select(exists(select(INBOX.c.id).where(_BELONGS_TO_NONE)))):
         _give_up(at)
     return tuple(name for _, name in dead)

@@ -1,4 +1,4 @@
-"""The tables, the same on SQLite and PostgreSQL; what leaves this room are the values of ``records``."""
+"""The tables, the same on SQLite and PostgreSQL; what leaves this package are the values of ``records``."""
 
 from pathlib import Path
 from typing import Any

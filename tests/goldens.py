@@ -24,7 +24,7 @@ from bot.scan.study_facts import StudyFacts
 from inference.card import MODELS_DIR
 from inference.registry import Entry
 from reports import Bar, ReportData, Source, Words, render
-from reports.data import ContactSheet, Sides, Verification
+from reports.data import ContactSheet, Provenance, Sides, Verification
 from reports.seal import Sealer
 from storage.records import Pictures, Scan
 from tests.conftest import PROJECT
@@ -131,6 +131,7 @@ def _with_pictures(name: str, fields: Mapping[str, Any]) -> ReportData:
         "created_at": datetime.fromisoformat(fields["created_at"]),
         "bars": tuple(Bar(**bar) for bar in fields["bars"]),
         "sources": tuple(Source(**source) for source in fields["sources"]),
+        "provenance": Provenance(**fields["provenance"]),
         "words": Words(**fields["words"]),
         "slices": ContactSheet(picture=_sheet(), **slices) if slices else None,
         "sides": Sides(**sides) if sides else None,

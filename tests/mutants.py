@@ -39,7 +39,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "inference/decode/imaging.py": tuple(
         f"{_INFERENCE}/test_{name}.py" for name in ("imaging", "formats", "film_sheet", "photo_repair")
     ),
-    "bot/knowledge/red_flags.py": (f"{_BOT}/test_ear.py", f"{_BOT}/test_red_flags.py"),
+    "bot/knowledge/red_flags.py": (f"{_BOT}/test_red_flag_rules.py", f"{_BOT}/test_red_flags.py"),
     "bot/knowledge/cries.py": (f"{_BOT}/test_cries.py",),
 }
 """What people's safety hangs on, and the tests that say what it promises."""

@@ -38,7 +38,7 @@ async def newcomer(chat_id: int, language: str, services: Services) -> Person:
     """Somebody who was not known: registered when they may use the bot; else nothing is kept of them."""
     if await permission_of(chat_id, services) is Permission.GRANTED:
         return await register(chat_id, language, services)
-    return Person.stranger(chat_id, language)
+    return Person.unregistered(chat_id, language)
 
 
 async def register(chat_id: int, language: str, services: Services) -> Person:

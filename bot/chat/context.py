@@ -24,7 +24,7 @@ from bot.delivery.rate_limiter import Guarantee
 from bot.delivery.replica import Replica
 from bot.delivery.storage_health import StorageHealth
 from bot.knowledge.knowledge import Knowledge
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from bot.settings import Settings
 from inference.registry import Entry
 from inference.workers.executor import Executor
@@ -62,7 +62,7 @@ class Services:
     """For files that may be containers, and of people whose last ones took too long: pictures never wait for these."""
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
     """Each holds up to one file of Telegram's size in memory."""
-    figures: Figures = field(default_factory=Figures)
+    metrics: Metrics = field(default_factory=Metrics)
     sealer: Sealer = field(init=False)
     quota: Quota = field(init=False)
     broadcaster: Broadcaster = field(init=False)

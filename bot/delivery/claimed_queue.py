@@ -7,7 +7,7 @@ from telegram import Update
 
 from bot.delivery.durable_queue import DurableQueue, chat_of, questions_first
 from bot.delivery.raw_update import UnparsableUpdate, as_received
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from storage.claims import Claims
 from storage.inbox import Inbox
 
@@ -15,8 +15,8 @@ from storage.inbox import Inbox
 class ClaimedQueue(DurableQueue):
     """``put`` keeps an update for whichever replica holds the lease of its chat; ``take_in`` queues up what is ours."""
 
-    def __init__(self, rows: Inbox, claims: Claims, figures: Figures | None = None) -> None:
-        super().__init__(rows, figures)
+    def __init__(self, rows: Inbox, claims: Claims, metrics: Metrics | None = None) -> None:
+        super().__init__(rows, metrics)
         self._claims = claims
         self.news = asyncio.Event()
         """Something may be there to be claimed."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from telegram import Update
 
 from bot.delivery.raw_update import UnparsableUpdate, as_received, brings_picture, message_of
-from bot.operations.figures import Figures, UpdateKind
+from bot.operations.metrics import Metrics, UpdateKind
 from storage.inbox import Inbox
 
 MOST_COMMANDS_OF_CHAT = 30
@@ -24,10 +24,10 @@ class DurableQueue(asyncio.Queue[object]):
     up: the library waits until the queue is worked off, and that would be for ever.
     """
 
-    def __init__(self, rows: Inbox, figures: Figures | None = None) -> None:
+    def __init__(self, rows: Inbox, metrics: Metrics | None = None) -> None:
         super().__init__()
         self._rows = rows
-        self._figures = figures or Figures()
+        self._metrics = metrics or Metrics()
         self._has_ended = False
         self._commands: Counter[int] = Counter()
         """Of each chat, those that wait or are in work."""
@@ -82,7 +82,7 @@ class DurableQueue(asyncio.Queue[object]):
 
     def _tell_of(self, update: Update | UnparsableUpdate) -> None:
         """Count an update that is new, and say in the log when nobody can handle it."""
-        self._figures.update_came(_kind(update))
+        self._metrics.update_came(_kind(update))
         if isinstance(update, UnparsableUpdate):
             # Only the kind of the error: its words may be a person's.
             kind = type(update.error).__name__

@@ -30,7 +30,7 @@ from bot.delivery.receipts import receipts_in
 from bot.delivery.storage_health import StorageHealth
 from bot.operations import trace
 from bot.operations.audit import AuditLog
-from bot.operations.figures import Ending, Figures
+from bot.operations.metrics import Ending, Metrics
 from storage.claims import Claimed
 from storage.database import Database
 from storage.errors import StorageDownError
@@ -159,19 +159,19 @@ class Deliveries:
         database: Database,
         storage: StorageHealth,
         consent_wait: timedelta = CONSENT_WAIT,
-        figures: Figures | None = None,
+        metrics: Metrics | None = None,
         audit: AuditLog | None = None,
         *,
         shared: bool = False,
     ) -> None:
         """``shared``: by several replicas, each of which handles what it has claimed."""
         self.rows = database.inbox
-        self._figures, self._audit = figures or Figures(), audit or AuditLog()
+        self._metrics, self._audit = metrics or Metrics(), audit or AuditLog()
         self._shared = shared
         self.queue = (
-            ClaimedQueue(self.rows, database.claims, self._figures)
+            ClaimedQueue(self.rows, database.claims, self._metrics)
             if shared
-            else DurableQueue(self.rows, self._figures)
+            else DurableQueue(self.rows, self._metrics)
         )
         self._people, self._access, self._usage = database.people, database.access, database.usage
         self._retention = database.retention
@@ -317,7 +317,7 @@ class Deliveries:
             raise
         pause: float | None = await self._storage.persist(lambda: self._end_of(delivery))
         ending = self._ending(delivery)
-        self._figures.update_ended(ending, time.monotonic() - began)
+        self._metrics.update_ended(ending, time.monotonic() - began)
         if delivery.what:
             chat = update.effective_chat
             self._audit.note(chat.id if chat else None, delivery.what, delivery.outcome or ending)
@@ -373,7 +373,7 @@ class Deliveries:
         await self._access.forget_expired()
         await self._retention.tidy(now - PATIENCE, now - DONE_KEPT)
         before = now - self._consent_wait
-        updates, people = await self.rows.expire_consent(before), await self._people.forget_strangers(before)
+        updates, people = await self.rows.expire_consent(before), await self._people.forget_without_consent(before)
         if updates or people:
             _log.info("no yes came: %d updates and %d people are forgotten", updates, people)
 

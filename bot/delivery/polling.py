@@ -17,7 +17,7 @@ from bot.delivery.raw_update import Raw, UnparsableUpdate, read
 from bot.delivery.shutdown import Shutdown
 from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from storage.errors import StorageDownError
 
 _log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class PollingTimeouts:
     """How long a contest may go on for a bot that has just started: one that is being replaced leaves by then."""
     incumbent: float = 60.0
     """The same for one that has long polled in peace: whoever was started by mistake gives up first."""
-    look: float = 30.0
-    """Between two looks at whether the webhook's server still answers."""
+    webhook_check: float = 30.0
+    """Between two checks whether the webhook's server still answers."""
 
 
 class Poller:
@@ -67,12 +67,12 @@ class Poller:
         storage: StorageHealth,
         kinds: Sequence[str],
         timeouts: PollingTimeouts | None = None,
-        figures: Figures | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._bot, self._storage, self._kinds = bot, storage, kinds
         self._keep, self._apology = keep, apology
         self._timeouts = timeouts or PollingTimeouts()
-        self._figures = figures or Figures()
+        self._metrics = metrics or Metrics()
         self._offset: int | None = None
         self._failures = 0
         self._contest = TokenConflict(self._timeouts)
@@ -82,7 +82,7 @@ class Poller:
         self._contest.begin(asyncio.get_running_loop().time())
         while True:
             pause = await self._round()
-            self._figures.fetched(answered=not pause)
+            self._metrics.fetched(answered=not pause)
             if pause:
                 await asyncio.sleep(pause)
             if not self._storage.is_well:

@@ -28,7 +28,7 @@ from bot.delivery.backoff import Backoff
 from bot.delivery.receipts import with_receipt
 from bot.delivery.token_bucket import Allowance, Clock, LoopClock, PausedTooLongError, PriorityQueue, TokenBucket
 from bot.errors import MaybeSentError
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 
 # The library's switch to times as timedelta; without it every RetryAfter warns that this will come.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -266,10 +266,10 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         per_second: int = FloodLimit.MESSAGES_PER_SECOND,
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
-        figures: Figures | None = None,
+        metrics: Metrics | None = None,
         overall: Allowance | None = None,
     ) -> None:
-        self._figures = figures or Figures()
+        self._metrics = metrics or Metrics()
         self._clock = clock or LoopClock()
         self._uniform = uniform or random.SystemRandom().uniform
         self._overall = PriorityQueue(overall or overall_bucket(per_second), self._clock)
@@ -361,7 +361,7 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         asked = error.retry_after
         seconds = asked.total_seconds() if isinstance(asked, timedelta) else float(asked)
         self._chat(request.key).pause(seconds)
-        self._figures.send_repeated("limit")
+        self._metrics.send_repeated("limit")
         _log.info("%s: Telegram asks for a pause of %.0f s in this chat", request.endpoint, seconds)
         return self._clock.now() + seconds > request.latest
 
@@ -380,7 +380,7 @@ class RateLimiter(BaseRateLimiter[Guarantee]):
         request.failures += 1
         if self._clock.now() + pause > request.latest:
             return None
-        self._figures.send_repeated("failure")
+        self._metrics.send_repeated("failure")
         _log.info("%s failed (%s), trying again in %.1f s", request.endpoint, error, pause)
         return pause
 

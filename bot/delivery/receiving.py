@@ -18,7 +18,7 @@ from bot.delivery.raw_update import Raw, read
 from bot.delivery.shutdown import Shutdown
 from bot.delivery.storage_health import Apology, StorageHealth
 from bot.errors import StartError
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from bot.settings import Settings
 from storage.errors import StorageError
 
@@ -51,13 +51,13 @@ async def listening(
     apology: Apology,
     shutdown: Shutdown,
     timeouts: PollingTimeouts | None = None,
-    figures: Figures | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[None]:
     """Updates come in while the body runs. What makes that impossible is told to ``shutdown``. Raises StartError."""
     receiving = (
-        _webhook(application, queue, storage, settings, apology, timeouts or PollingTimeouts(), figures)
+        _webhook(application, queue, storage, settings, apology, timeouts or PollingTimeouts(), metrics)
         if settings.webhook_url
-        else _polling(application, queue, storage, settings, apology, shutdown, timeouts, figures)
+        else _polling(application, queue, storage, settings, apology, shutdown, timeouts, metrics)
     )
     async with receiving:
         yield
@@ -72,10 +72,10 @@ async def _polling(
     apology: Apology,
     shutdown: Shutdown,
     timeouts: PollingTimeouts | None,
-    figures: Figures | None,
+    metrics: Metrics | None,
 ) -> AsyncIterator[None]:
     await _reached(application.bot.delete_webhook, settings)
-    poller = Poller(application.bot, queue.put_all, apology, storage, UPDATES, timeouts, figures)
+    poller = Poller(application.bot, queue.put_all, apology, storage, UPDATES, timeouts, metrics)
     try:
         async with running_in_background(kept_fetching(poller, shutdown)):
             yield
@@ -91,41 +91,50 @@ async def _webhook(
     settings: Settings,
     apology: Apology,
     timeouts: PollingTimeouts,
-    figures: Figures | None,
+    metrics: Metrics | None,
 ) -> AsyncIterator[None]:
-    from bot.delivery.webhook import WebhookServer, kept_answering  # loads a server that polling does without
+    from bot.delivery.webhook import kept_answering  # loads a server that polling does without
 
     secret = settings.webhook_secret
     if secret is None:
         raise RuntimeError("a webhook needs a secret")
-
-    async def take(raw: Raw) -> None:
-        update = read(raw, application.bot)
-        # Posts come side by side; the writer commits those that wait for it together.
-        await storage.keep(queue.put_all((update,)), (update,), apology)
 
     async def announce() -> None:
         await application.bot.set_webhook(
             settings.webhook_address, allowed_updates=UPDATES, secret_token=secret.get_secret_value()
         )
 
-    server = WebhookServer(
-        settings.webhook_port,
-        secret.get_secret_value(),
-        take,
-        host=settings.webhook_host,
-        path=settings.webhook_served_path,
-    )
+    server = _webhook_server(application, queue, storage, settings, apology, secret.get_secret_value())
     _start(server, settings)
     try:
         await _reached(announce, settings)
         async with (
-            running_in_background(kept_answering(server, timeouts.look, figures)),
+            running_in_background(kept_answering(server, timeouts.webhook_check, metrics)),
             running_in_background(storage.look_after()),
         ):
             yield
     finally:
         await server.stop()
+
+
+def _webhook_server(
+    application: AnyApplication,
+    queue: DurableQueue,
+    storage: StorageHealth,
+    settings: Settings,
+    apology: Apology,
+    secret: str,
+) -> "WebhookServer":
+    from bot.delivery.webhook import WebhookServer
+
+    async def take(raw: Raw) -> None:
+        update = read(raw, application.bot)
+        # Posts come side by side; the writer commits those that wait for it together.
+        await storage.keep(queue.put_all((update,)), (update,), apology)
+
+    return WebhookServer(
+        settings.webhook_port, secret, take, host=settings.webhook_host, path=settings.webhook_served_path
+    )
 
 
 def _start(server: "WebhookServer", settings: Settings) -> None:

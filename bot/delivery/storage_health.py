@@ -13,8 +13,8 @@ from storage.database import Database
 from storage.errors import StorageDownError
 
 T = TypeVar("T")
-BETWEEN_LOOKS = Backoff(0.5, 5.0)
-"""Pauses between two looks at a database that fails."""
+BETWEEN_PROBES = Backoff(0.5, 5.0)
+"""Pauses between two probes of a database that fails."""
 TELL_WITHIN = 5.0
 LONG = 3.0
 """Seconds that keeping an update may take, as when another program locks the database, until its sender is told."""
@@ -30,9 +30,9 @@ class StorageHealth:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._trouble: str | None = None
-        self._looking = asyncio.Lock()
-        self._looks = 0
-        self._looks_in_vain = 0
+        self._probing = asyncio.Lock()
+        self._probes = 0
+        self._failed_probes = 0
         self._seems_mended = False
         self._broken = asyncio.Event()
         self._told: set[int] = set()
@@ -53,7 +53,7 @@ class StorageHealth:
         """Something was kept: after a failure, that is news."""
         if self._trouble is not None:
             _log.warning("DATABASE_URL: the database works again")
-            self._trouble, self._looks_in_vain, self._seems_mended = None, 0, False
+            self._trouble, self._failed_probes, self._seems_mended = None, 0, False
             self._broken.clear()
         self._told.clear()
 
@@ -64,13 +64,13 @@ class StorageHealth:
 
     async def mended(self) -> None:
         """Wait until the database can be opened and written, or at least seems so: the work itself is the proof."""
-        seen = self._looks
-        async with self._looking:
-            if seen != self._looks:  # somebody else has just seen it open, while this one waited for the lock
+        seen = self._probes
+        async with self._probing:
+            if seen != self._probes:  # somebody else has just seen it open, while this one waited for the lock
                 return
             while self._trouble is not None:
-                await asyncio.sleep(BETWEEN_LOOKS.pause(self._looks_in_vain))
-                self._looks_in_vain += 1
+                await asyncio.sleep(BETWEEN_PROBES.pause(self._failed_probes))
+                self._failed_probes += 1
                 try:
                     await self._database.mend()
                 except StorageDownError as error:
@@ -78,7 +78,7 @@ class StorageHealth:
                 else:
                     self._seems_mended = True
                     break
-            self._looks += 1
+            self._probes += 1
 
     async def persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work that must be written down, as often as it takes."""

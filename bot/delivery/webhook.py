@@ -14,7 +14,7 @@ from tornado.web import Application, RequestHandler, stream_request_body
 
 from bot.delivery.raw_update import Raw, is_id
 from bot.operations.bounded_server import FROM_STRANGERS, BoundedServer
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from storage.errors import StorageDownError
 
 MOST_CONNECTIONS = 256
@@ -146,13 +146,13 @@ class WebhookServer:
         return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - read
 
 
-async def kept_answering(server: WebhookServer, every: float, figures: Figures | None = None) -> None:
+async def kept_answering(server: WebhookServer, every: float, metrics: Metrics | None = None) -> None:
     """Look after the server until cancelled; one that answers no more is started again, and said in the log."""
     while True:
         await asyncio.sleep(every)
         answers = await server.answers()
-        if figures is not None:
-            figures.fetched(answered=answers)
+        if metrics is not None:
+            metrics.fetched(answered=answers)
         if answers:
             continue
         _log.error("the webhook's server does not answer: starting it again")

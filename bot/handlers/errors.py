@@ -26,6 +26,12 @@ async def on_error(update: object, context: BotContext) -> None:
     if isinstance(error, StorageDownError):
         context.services.storage.failed(error)
         await context.services.storage.apologise(update, apology(context.bot, context.services))
+    await _conclude(update, error, context)
+    raise ApplicationHandlerStop
+
+
+async def _conclude(update: object, error: Exception | None, context: BotContext) -> None:
+    """By what it is: tried again, a block noted, or told; an edit that changes nothing is no error."""
     if error is not None and context.services.deliveries.failed(update, error):
         update_id = update.update_id if isinstance(update, Update) else None
         _log.info("update %s will be tried again: %s", update_id, type(error).__name__)
@@ -36,7 +42,6 @@ async def on_error(update: object, context: BotContext) -> None:
         _log_failure(update, error, context.services)
         if isinstance(update, Update):
             await _tell(context, update, _for_people(error))
-    raise ApplicationHandlerStop
 
 
 def _log_failure(update: object, error: Exception | None, services: Services) -> None:

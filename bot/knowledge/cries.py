@@ -1,9 +1,9 @@
 """Hears a cry for help in any of the languages that ``cries/`` knows, whatever language the chat is set to.
 
-A second ear behind the red flags of the chat's own language (``red_flags.py``): simpler, and quicker to raise an alarm.
-A sign is words in their order, at most ``MOST_BETWEEN`` others between two of them; ``a/b`` are alternatives and
-``stem*`` is any word that begins so; ``$`` at its end asks that nothing follows. Letters
-are compared without case and accents.
+A second detector behind the red flags of the chat's own language (``red_flags.py``): simpler, and quicker to raise an
+alarm. A sign is words in their order, at most ``MOST_BETWEEN`` others between two of them; ``a/b`` are alternatives and
+``stem*`` is any word that begins so; ``$`` at its end asks that nothing follows. Letters are compared without case and
+accents.
 """
 
 import re
@@ -68,7 +68,9 @@ class _Signs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ear:
+class _CryRules:
+    """What is heard, asked and denied in one language."""
+
     code: str
     questions: tuple[tuple[str, ...], ...]
     questions_at_end: tuple[tuple[str, ...], ...]
@@ -84,18 +86,18 @@ def languages() -> tuple[str, ...]:
 
 def hear(text: str) -> RedFlag | None:
     """The gravest cry in ``text`` as a red flag in the language of the sign, or None; self-harm before all else."""
-    said = {way: _sentences(text, way) for way in {_way(ear.code) for ear in _ears()}}
+    said = {way: _sentences(text, way) for way in {_way(rules.code) for rules in _all_rules()}}
     for kind in KINDS:
-        for ear in _ears():
-            if any(_heard(sentence, ear, kind) for sentence in said[_way(ear.code)]):
-                return _flag(kind, ear)
+        for rules in _all_rules():
+            if any(_heard(sentence, rules, kind) for sentence in said[_way(rules.code)]):
+                return _flag(kind, rules)
     return None
 
 
 def answer(kind: Kind, *codes: str) -> RedFlag:
     """What is said to a cry of ``kind``, in the first of these languages that has an answer, or else in English."""
-    ears = {ear.code: ear for ear in _ears()}
-    return _flag(kind, next((ears[code] for code in codes if code in ears), ears["en"]))
+    by_code = {rules.code: rules for rules in _all_rules()}
+    return _flag(kind, next((by_code[code] for code in codes if code in by_code), by_code["en"]))
 
 
 def sentences(text: str) -> Sequence[Sequence[str]]:
@@ -105,40 +107,40 @@ def sentences(text: str) -> Sequence[Sequence[str]]:
 
 def asks(sentence: Sequence[str]) -> bool:
     """Whether one of ``sentences`` is a plain question, such as what a seizure is, in any of the languages."""
-    # What one ear knows of questions all of its way do: they have those of every language.
-    return _asks(sentence, next(ear for ear in _ears() if _way(ear.code) == _way("")))
+    # What the rules of one language know of questions, all of its way do: they have those of every language.
+    return _asks(sentence, next(rules for rules in _all_rules() if _way(rules.code) == _way("")))
 
 
 def is_aside(sentence: Sequence[str]) -> bool:
     """Whether one of ``sentences`` holds a saying that means something else, such as dying of laughter."""
-    return any(_has_aside(sentence, ear) for ear in _ears())
+    return any(_has_aside(sentence, rules) for rules in _all_rules())
 
 
-def _flag(kind: Kind, ear: _Ear) -> RedFlag:
-    title, _, rest = ear.kinds[kind].answer.partition("\n\n")
-    return RedFlag(f"{kind}-{ear.code}", title, rest, signs=(), always=kind == "self_harm")
+def _flag(kind: Kind, rules: _CryRules) -> RedFlag:
+    title, _, rest = rules.kinds[kind].answer.partition("\n\n")
+    return RedFlag(f"{kind}-{rules.code}", title, rest, signs=(), always=kind == "self_harm")
 
 
-def _heard(sentence: Sequence[str], ear: _Ear, kind: Kind) -> bool:
-    begun = [(place, sign) for place, word in enumerate(sentence) for sign in ear.kinds[kind].beginning_with(word)]
-    if not any(_fits(sentence[place], sign[0]) and _tells(sentence, place, sign, ear) for place, sign in begun):
+def _heard(sentence: Sequence[str], rules: _CryRules, kind: Kind) -> bool:
+    begun = [(place, sign) for place, word in enumerate(sentence) for sign in rules.kinds[kind].beginning_with(word)]
+    if not any(_fits(sentence[place], sign[0]) and _tells(sentence, place, sign, rules) for place, sign in begun):
         return False
-    if kind == "emergency" and _asks(sentence, ear):
+    if kind == "emergency" and _asks(sentence, rules):
         return False
-    return not _has_aside(sentence, ear)
+    return not _has_aside(sentence, rules)
 
 
-def _has_aside(sentence: Sequence[str], ear: _Ear) -> bool:
-    return any(_at(sentence, place, aside) for aside in ear.asides for place in range(len(sentence)))
+def _has_aside(sentence: Sequence[str], rules: _CryRules) -> bool:
+    return any(_at(sentence, place, aside) for aside in rules.asides for place in range(len(sentence)))
 
 
-def _asks(sentence: Sequence[str], ear: _Ear) -> bool:
-    return any(tuple(sentence[: len(lead)]) == lead for lead in ear.questions) or any(
-        tuple(sentence[-len(end) :]) == end for end in ear.questions_at_end
+def _asks(sentence: Sequence[str], rules: _CryRules) -> bool:
+    return any(tuple(sentence[: len(lead)]) == lead for lead in rules.questions) or any(
+        tuple(sentence[-len(end) :]) == end for end in rules.questions_at_end
     )
 
 
-def _tells(sentence: Sequence[str], place: int, sign: Sign, ear: _Ear) -> bool:
+def _tells(sentence: Sequence[str], place: int, sign: Sign, rules: _CryRules) -> bool:
     """Whether ``sign``, which begins at ``place``, is there whole and not denied."""
     if not _follows(sentence, place, sign[1:]):
         return False
@@ -146,7 +148,7 @@ def _tells(sentence: Sequence[str], place: int, sign: Sign, ear: _Ear) -> bool:
     said = {word for term in sign for word in term}
     return WITHOUT.isdisjoint(before) and not any(
         before[at : at + len(denial)] == denial and denial[0] not in said
-        for denial in ear.denials
+        for denial in rules.denials
         for at in range(len(before))
     )
 
@@ -171,7 +173,7 @@ def _fits(word: str, term: Term) -> bool:
 
 
 @cache
-def _ears() -> tuple[_Ear, ...]:
+def _all_rules() -> tuple[_CryRules, ...]:
     return tuple(_load(code) for code in languages())
 
 
@@ -182,7 +184,7 @@ def _languages() -> Mapping[str, _Language]:
     return {code: known.validate_python(read(FOLDER / f"{code}.toml", f"cries/{code}.toml")) for code in languages()}
 
 
-def _load(code: str) -> _Ear:
+def _load(code: str) -> _CryRules:
     known, way = _languages()[code], _way(code)
 
     def phrases(texts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
@@ -192,7 +194,7 @@ def _load(code: str) -> _Ear:
         terms = ((tuple(_fold(part, way) for part in term.split("/")) for term in text.split()) for text in texts)
         return tuple(tuple(sign) for sign in terms)
 
-    return _Ear(
+    return _CryRules(
         code,
         phrases(lead for language in _languages().values() for lead in language.questions),
         phrases(end for language in _languages().values() for end in language.questions_at_end),

@@ -1,6 +1,6 @@
 """Hears cries for help in words that no rule lists: a linear classifier over pieces of words, fitted to lists of cries.
 
-A third ear, asked when ``red_flags.py`` and ``cries.py`` have heard nothing. Each sentence is judged alone: by the
+A third detector, asked when ``red_flags.py`` and ``cries.py`` have heard nothing. Each sentence is judged alone: by the
 pieces of two to five letters of its words, the words, and pairs of words, hashed into ``2 ** BITS`` places (Weinberger
 et al. 2009). ``python -m tests.cry_fitting`` fits the weights, and prints how much is heard of sentences that took no
 part.

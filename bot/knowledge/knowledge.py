@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias
 
 from bot.knowledge.loader import SOURCES, Folder
-from bot.knowledge.red_flags import Ear, Listening, Signs
+from bot.knowledge.red_flags import Listening, RedFlagDetector, Signs
 from bot.knowledge.search import LONGEST_TEXT, MOST_WORDS, Hit, Index, Phrasing
 from bot.knowledge.words import WordRules
 
@@ -167,7 +167,7 @@ class Knowledge:
 
     def warm_up(self) -> None:
         """Make what the first question would otherwise wait for; may be done in a thread."""
-        _ = self._ear
+        _ = self._detector
 
     @cached_property
     def _index(self) -> Index:
@@ -175,9 +175,9 @@ class Knowledge:
         return Index(self._words, _phrasings(self.topics, self.questions, hidden, self._words))
 
     @cached_property
-    def _ear(self) -> Ear:
+    def _detector(self) -> RedFlagDetector:
         signs = (Signs(flag.slug, flag.signs, flag.always, flag.aside) for flag in self.red_flags)
-        return Ear(self._words, self._listening, signs, known=self._index.words)
+        return RedFlagDetector(self._words, self._listening, signs, known=self._index.words)
 
     def topic(self, slug: str) -> Topic | None:
         """The topic called ``slug``, or None."""
@@ -215,7 +215,7 @@ class Knowledge:
 
     def red_flag(self, text: str) -> RedFlag | None:
         """What must be said before anything else, or None. A plain question about a symptom is no red flag."""
-        slug = self._ear.hear(text)
+        slug = self._detector.hear(text)
         return self._flags[slug] if slug else None
 
     def _find(self, text: str, most: int) -> list[Match]:

@@ -82,7 +82,7 @@ class _Flag:
         return (word for sign in self.signs for part in sign for among, _ in part for word in among)
 
 
-class Ear:
+class RedFlagDetector:
     """Finds the first of several flags that a message raises."""
 
     def __init__(self, words: WordRules, listening: Listening, flags: Iterable[Signs], known: Container[str]) -> None:

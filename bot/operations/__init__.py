@@ -1,1 +1,1 @@
-"""What an operator sees of a running bot: figures, health, the status page, the audit log; and copies on a schedule."""
+"""What an operator sees of a running bot: metrics, health, the status page, the audit log; and copies on a schedule."""

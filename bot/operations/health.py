@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.operations.counted import CountedFigures
+from bot.operations.prometheus import PrometheusMetrics
 from storage.inbox import Backlog
 
 EVERY = 10.0
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 WITHIN = 25.0
 """Seconds that a worker has to answer: longer than the longest job that it may be busy with."""
 SILENCE = 150.0
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look has found."""
+class Sample:
+    """What was found at one time."""
 
     at: datetime
     database: bool
@@ -68,11 +68,11 @@ class Probes:
 
 
 class Watch:
-    """Looks at database, workers and queue in the background, and remembers the last looks."""
+    """Looks at database, workers and queue in the background, and remembers the last samples."""
 
-    def __init__(self, probes: Probes, figures: CountedFigures) -> None:
-        self._probes, self._figures = probes, figures
-        self.looks: deque[Look] = deque(maxlen=KEPT)
+    def __init__(self, probes: Probes, metrics: PrometheusMetrics) -> None:
+        self._probes, self._metrics = probes, metrics
+        self.samples: deque[Sample] = deque(maxlen=KEPT)
         self._is_listening = False
 
     @contextmanager
@@ -85,8 +85,8 @@ class Watch:
             self._is_listening = False
 
     def show(self) -> None:
-        """Have health and queue among the figures."""
-        gauge = self._figures.gauge
+        """Have health and queue among the metrics."""
+        gauge = self._metrics.gauge
         gauge("fetching_up", "1 while updates are fetched", lambda: self.health().fetching)
         gauge("database_up", "1 while the database can be written", lambda: self.health().database)
         gauge("workers_up", "1 while workers answer", lambda: self.health().workers)
@@ -95,12 +95,12 @@ class Watch:
         gauge("oldest_update_seconds", "Since the oldest of these came", lambda: self.health().oldest)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Sample until cancelled."""
         while True:
-            self.looks.append(await self._look())
+            self.samples.append(await self._sample())
             await asyncio.sleep(EVERY)
 
-    async def _look(self) -> Look:
+    async def _sample(self) -> Sample:
         probes = self._probes
         database, workers = await asyncio.gather(
             self._works(probes.write, "database"), self._works(probes.ask_worker, "workers")
@@ -110,11 +110,11 @@ class Watch:
             try:
                 async with asyncio.timeout(WITHIN):
                     backlog = await probes.backlog()
-            except Exception as error:  # noqa: BLE001 - the look is what tells of it
+            except Exception as error:  # noqa: BLE001 - the sample is what tells of it
                 _log.debug("the queue could not be counted: %s", type(error).__name__)
                 database = False
-        updates = sum(self._figures.values("updates_total").values())
-        return Look(datetime.now(UTC), database, workers, backlog, updates)
+        updates = sum(self._metrics.values("updates_total").values())
+        return Sample(datetime.now(UTC), database, workers, backlog, updates)
 
     async def _works(self, probe: Callable[[], Awaitable[object]], name: str) -> bool:
         try:
@@ -126,18 +126,18 @@ class Watch:
         return True
 
     def health(self) -> Health:
-        """As of the last look; nothing works that was not looked at yet, or not for a long time."""
+        """As of the last sample; nothing works that was not looked at yet, or not for a long time."""
         now = time.monotonic()
-        look = self.looks[-1] if self.looks else None
-        fresh = look is not None and (datetime.now(UTC) - look.at).total_seconds() < 2 * (EVERY + 2 * WITHIN)
-        fetching = now - self._figures.last_asked < SILENCE
-        answered = now - self._figures.last_answered < SILENCE
-        database, workers = (look.database, look.workers) if look and fresh else (False, False)
+        sample = self.samples[-1] if self.samples else None
+        fresh = sample is not None and (datetime.now(UTC) - sample.at).total_seconds() < 2 * (EVERY + 2 * WITHIN)
+        fetching = now - self._metrics.last_asked < SILENCE
+        answered = now - self._metrics.last_answered < SILENCE
+        database, workers = (sample.database, sample.workers) if sample and fresh else (False, False)
         return Health(
             fetching=fetching,
             database=database,
             workers=workers,
             ready=self._is_listening and answered and database and workers,
-            waiting=look.backlog.updates if look else 0,
-            oldest=look.oldest if look else 0.0,
+            waiting=sample.backlog.updates if sample else 0,
+            oldest=sample.oldest if sample else 0.0,
         )

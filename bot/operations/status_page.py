@@ -1,13 +1,13 @@
-"""The page at / of the status port: health and figures drawn as SVG, for people who run no Grafana."""
+"""The page at / of the status port: health and metrics drawn as SVG, for people who run no Grafana."""
 
 import html
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from bot.operations.counted import SECONDS, CountedFigures
-from bot.operations.figures import Phase
-from bot.operations.health import Look, Watch
+from bot.operations.health import Sample, Watch
+from bot.operations.metrics import Phase
+from bot.operations.prometheus import SECONDS, PrometheusMetrics
 
 REFRESH = 10
 """Seconds until a browser asks anew."""
@@ -29,33 +29,33 @@ svg text{fill:var(--soft);font:13px system-ui,sans-serif}svg .value{fill:var(--i
 """
 
 
-def page(watch: Watch, figures: CountedFigures) -> str:
+def page(watch: Watch, metrics: PrometheusMetrics) -> str:
     """The whole page, in one file that asks for nothing else."""
     health = watch.health()
     lamps = {"Fetching": health.fetching, "Database": health.database, "Workers": health.workers, "Ready": health.ready}
     tiles = {
-        "updates taken in": f"{sum(figures.values('updates_total').values()):.0f}",
+        "updates taken in": f"{sum(metrics.values('updates_total').values()):.0f}",
         "waiting now": f"{health.waiting}",
         "age of the oldest": _span(health.oldest),
-        "scans read": f"{sum(figures.values('scans_total').values()):.0f}",
-        "pictures refused": f"{sum(figures.values('refusals_total').values()):.0f}",
-        "sent once more": f"{sum(figures.values('send_retries_total').values()):.0f}",
-        "workers replaced": f"{figures.values('worker_restarts').get((), 0):.0f}",
+        "scans read": f"{sum(metrics.values('scans_total').values()):.0f}",
+        "pictures refused": f"{sum(metrics.values('refusals_total').values()):.0f}",
+        "sent once more": f"{sum(metrics.values('send_retries_total').values()):.0f}",
+        "workers replaced": f"{metrics.values('worker_restarts').get((), 0):.0f}",
     }
-    scans = {f"{organ}: {verdict}": value for (organ, verdict), value in figures.values("scans_total").items()}
-    refusals = {reason: value for (reason,), value in figures.values("refusals_total").items()}
+    scans = {f"{organ}: {verdict}": value for (organ, verdict), value in metrics.values("scans_total").items()}
+    refusals = {reason: value for (reason,), value in metrics.values("refusals_total").items()}
     charts = (
-        _card("Updates that wait, last half hour", _course([look.backlog.updates for look in watch.looks])),
-        _card("Updates a minute, last half hour", _course(_per_minute(watch.looks))),
+        _card("Updates that wait, last half hour", _course([sample.backlog.updates for sample in watch.samples])),
+        _card("Updates a minute, last half hour", _course(_per_minute(watch.samples))),
         _card("Scans", _bars(scans)),
         _card("Refusals", _bars(refusals)),
-        _card("Phases of a scan: half of them, and 95 of 100, took at most (seconds)", _phases(figures)),
+        _card("Phases of a scan: half of them, and 95 of 100, took at most (seconds)", _phases(metrics)),
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="{REFRESH}">'
         f'<meta name="viewport" content="width=device-width"><title>TumorScan Bot</title><style>{_STYLE}</style></head>'
         f"<body><main><h1>TumorScan Bot</h1><p>{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, running for "
-        f"{_span(time.monotonic() - _STARTED)}. Figures count from the start of the program and tell of nobody.</p>"
+        f"{_span(time.monotonic() - _STARTED)}. Metrics count from the start of the program and tell of nobody.</p>"
         f'<div class="row lamps">{"".join(_lamp(name, on) for name, on in lamps.items())}</div>'
         f'<div class="row tiles">{"".join(_tile(*pair) for pair in tiles.items())}</div>'
         f'<div class="row charts">{"".join(charts)}</div></main></body></html>'
@@ -149,8 +149,8 @@ def _double_bars(rows: Iterable[tuple[str, float, float, str]]) -> str:
     return f'<svg viewBox="0 0 {width} {len(rows) * step + 4}" role="img">{"".join(drawn)}</svg>'
 
 
-def _phases(figures: CountedFigures) -> str:
-    counted = figures.values("phase_seconds_bucket")
+def _phases(metrics: PrometheusMetrics) -> str:
+    counted = metrics.values("phase_seconds_bucket")
     rows = []
     for phase in Phase:
         # Labels by name: le comes before phase. Buckets add up in Prometheus; here each for itself.
@@ -166,8 +166,8 @@ def _end(seconds: float) -> str:
     return "+Inf" if seconds == float("inf") else str(float(seconds))
 
 
-def _per_minute(looks: Sequence[Look]) -> list[float]:
-    pairs = zip(list(looks)[:-1], list(looks)[1:], strict=True)
+def _per_minute(samples: Sequence[Sample]) -> list[float]:
+    pairs = zip(list(samples)[:-1], list(samples)[1:], strict=True)
     return [
         60 * max(0.0, after.updates - before.updates) / max(1e-3, (after.at - before.at).total_seconds())
         for before, after in pairs

@@ -13,8 +13,8 @@ from tornado.web import Application, RequestHandler
 
 from bot.errors import StartError
 from bot.operations.bounded_server import FROM_STRANGERS, BoundedServer
-from bot.operations.counted import CountedFigures
 from bot.operations.health import Watch
+from bot.operations.prometheus import PrometheusMetrics
 from bot.operations.status_page import page
 
 MOST_CONNECTIONS = 32
@@ -61,11 +61,11 @@ class _Asked(RequestHandler):
 
 
 @asynccontextmanager
-async def status_port(host: str, port: int, watch: Watch, figures: CountedFigures) -> AsyncIterator[None]:
+async def status_port(host: str, port: int, watch: Watch, metrics: PrometheusMetrics) -> AsyncIterator[None]:
     """Answer while the body runs. Raises StartError when the port can't be used."""
     for name in FROM_STRANGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    routes = Application([(r".*", _Asked, {"answers": _answers(watch, figures)})], log_function=lambda _: None)
+    routes = Application([(r".*", _Asked, {"answers": _answers(watch, metrics)})], log_function=lambda _: None)
     server = BoundedServer.made(routes, MOST_CONNECTIONS, most_bytes=0)
     try:
         # The library's own way leaves a socket open when it can't be bound.
@@ -84,7 +84,7 @@ async def status_port(host: str, port: int, watch: Watch, figures: CountedFigure
         await server.close_all_connections()
 
 
-def _answers(watch: Watch, figures: CountedFigures) -> dict[str, Answer]:
+def _answers(watch: Watch, metrics: PrometheusMetrics) -> dict[str, Answer]:
     def healthy(is_well: bool) -> HTTPStatus:
         return HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -97,11 +97,11 @@ def _answers(watch: Watch, figures: CountedFigures) -> dict[str, Answer]:
         return healthy(is_ready), "application/json", {"ready": is_ready}
 
     def drawn() -> tuple[HTTPStatus, str, bytes]:
-        return HTTPStatus.OK, "text/html; charset=utf-8", page(watch, figures).encode()
+        return HTTPStatus.OK, "text/html; charset=utf-8", page(watch, metrics).encode()
 
     return {
         "/": drawn,
         "/healthz": health,
         "/readyz": ready,
-        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, figures.text()),
+        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, metrics.text()),
     }

@@ -252,8 +252,8 @@ class UpdatesHandler(PeopleHandler):
         content = fields.object("content")
         if content is None or not fields.has("kind"):
             raise PersonError("an update needs a kind and a content")
-        lane = (content.get("chat") or content.get("from") or {}).get("id", 0)
-        update = self.world.updates.put(fields.text("kind"), content, int(lane))
+        chat_id = (content.get("chat") or content.get("from") or {}).get("id", 0)
+        update = self.world.updates.put(fields.text("kind"), content, int(chat_id))
         self.write({"update_id": update.update_id if update else None})
 
 

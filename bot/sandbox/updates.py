@@ -21,12 +21,12 @@ DEFAULT_KINDS = _KNOWN - _ONLY_WHEN_ASKED
 
 @dataclass(slots=True)
 class Update:
-    """One update that waits for the bot; updates of one ``lane`` (a chat) are delivered in order."""
+    """One update that waits for the bot; updates of one chat are delivered in order."""
 
     update_id: int
     kind: str
     content: Json
-    lane: int
+    chat_id: int
     created: float
     fetched: bool = False
     again: bool = False
@@ -77,11 +77,11 @@ class UpdateQueue:
         self._asked = [kind for kind in kinds if isinstance(kind, str) and kind in _KNOWN]
         self._kinds = frozenset(self._asked) or DEFAULT_KINDS
 
-    def put(self, kind: str, content: Json, lane: int) -> Update | None:
+    def put(self, kind: str, content: Json, chat_id: int) -> Update | None:
         """Queue an update; None when the bot did not ask for its kind."""
         if kind not in self._kinds:
             return None
-        update = Update(self._next_id, kind, content, lane, self._clock.now())
+        update = Update(self._next_id, kind, content, chat_id, self._clock.now())
         self._next_id += 1
         self._pending[update.update_id] = update
         while len(self._pending) > self._rules.stored_updates:

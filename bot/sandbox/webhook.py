@@ -52,31 +52,33 @@ class Deliverer:
         self._caller = caller
         self._client = httpx.AsyncClient(timeout=world.rules.webhook_timeout, trust_env=False)
         self._slots = asyncio.Semaphore(webhook.max_connections)
-        self._lanes: dict[int, asyncio.Task[None]] = {}
+        self._chats: dict[int, asyncio.Task[None]] = {}
         for update in world.updates.pending:
             self.notice(update)
 
     def notice(self, update: Update) -> None:
         """See to it that the chat of a new update is being served."""
-        if update.lane not in self._lanes:
-            self._lanes[update.lane] = asyncio.create_task(self._serve(update.lane), name=f"webhook-{update.lane}")
+        if update.chat_id not in self._chats:
+            self._chats[update.chat_id] = asyncio.create_task(
+                self._serve(update.chat_id), name=f"webhook-{update.chat_id}"
+            )
 
     def stop(self) -> None:
         """Deliver nothing more; what was not taken stays pending."""
-        for task in self._lanes.values():
+        for task in self._chats.values():
             task.cancel()
 
     async def close(self) -> None:
         """Stop, and wait until everything has."""
         self.stop()
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        await asyncio.gather(*self._chats.values(), return_exceptions=True)
         await self._client.aclose()
 
-    async def _serve(self, lane: int) -> None:
+    async def _serve(self, chat_id: int) -> None:
         rules = self._world.rules
         pause = rules.webhook_first_pause
         try:
-            while (update := self._first(lane)) is not None:
+            while (update := self._first(chat_id)) is not None:
                 async with self._slots:
                     taken = await self._post(update)
                 if taken:
@@ -86,10 +88,10 @@ class Deliverer:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, rules.webhook_longest_pause)
         finally:
-            self._lanes.pop(lane, None)
+            self._chats.pop(chat_id, None)
 
-    def _first(self, lane: int) -> Update | None:
-        return next((update for update in self._world.updates.pending if update.lane == lane), None)
+    def _first(self, chat_id: int) -> Update | None:
+        return next((update for update in self._world.updates.pending if update.chat_id == chat_id), None)
 
     async def _post(self, update: Update) -> bool:
         headers = {_HEADER: self._webhook.secret} if self._webhook.secret else {}

@@ -176,7 +176,7 @@ class World:
             self.updates.put_back(update, self.faults.delay())
 
     def _mark_read(self, update: Update) -> None:
-        chat = self.chats.get(update.lane)
+        chat = self.chats.get(update.chat_id)
         message_id = update.content.get("message_id")
         message = chat.messages.get(message_id) if chat and isinstance(message_id, int) else None
         if chat is None or message is None or message.read:

@@ -19,9 +19,8 @@ from bot.delivery.inbox import REFUSAL
 from bot.delivery.raw_update import message_of
 from bot.errors import UserFacingError
 from bot.logs import unquoted
-from bot.operations.figures import Figures, Phase
+from bot.operations.metrics import Metrics, Phase
 from bot.scan import worker_jobs
-from bot.scan.believed import can_be_true
 from bot.scan.fetching import fetch
 from bot.scan.incoming import MAX_LABEL, Incoming, clean_line
 from bot.scan.messages import (
@@ -34,10 +33,11 @@ from bot.scan.messages import (
     send_report,
     slice_words,
 )
+from bot.scan.plausibility import is_plausible
 from bot.scan.report_data import new_scan
-from bot.scan.sent_back import ReportSentBackError, found_of_report
 from bot.scan.status import Status, status_message, take_away_status
 from bot.scan.study import StudyRead, draw_chat_picture, read_study
+from bot.scan.verification import ReportSentBackError, check_report
 from inference.analysis import Analysis, PictureError, Verdict
 from inference.decode import dicom_signature
 from inference.study.reading import OPEN_TIMEOUT, is_container
@@ -127,19 +127,19 @@ class ScanJob:
         try:
             if self.before is Progress.NOT and self.album is None:
                 await self.context.services.quota.check(self.context.person.id)
-            await self._figures.timed(Phase.WHOLE, self._go_the_way())
+            await self._metrics.timed(Phase.WHOLE, self._go_the_way())
         except ReportSentBackError as told:
             self.context.delivery.outcome = told.key
             await self._tell(told)
         except UserFacingError as problem:
             reason = problem.key.rpartition(".")[2]
-            self._figures.refused(reason)
+            self._metrics.refused(reason)
             self.context.delivery.outcome = f"refused: {reason}"
             await self._refuse(problem)
 
     @property
-    def _figures(self) -> Figures:
-        return self.context.services.figures
+    def _metrics(self) -> Metrics:
+        return self.context.services.metrics
 
     async def _go_the_way(self) -> None:
         async with AsyncExitStack() as slots:
@@ -168,18 +168,18 @@ class ScanJob:
         return read
 
     async def _analyse_and_keep(self, *, may_be_long: bool) -> _Read | None:
-        data = await self._figures.timed(Phase.FETCHING, self._fetch()) if self.album is None else b""
+        data = await self._metrics.timed(Phase.FETCHING, self._fetch()) if self.album is None else b""
         if not self._is_wanted() or not await self.context.delivery.take_up(self.update_id):
             return None
         if is_report(data):
-            raise await found_of_report(self.context, data)
+            raise await check_report(self.context, data)
         if is_container(data) and not may_be_long:
             raise _LongFileError
-        analysed = await self._figures.timed(Phase.READING, self._analyse(data))
+        analysed = await self._metrics.timed(Phase.READING, self._analyse(data))
         if not self._is_wanted():
             return None
-        scan, earlier = await self._figures.timed(Phase.KEEPING, self._keep(analysed))
-        self._figures.scan_kept(scan.organ, scan.verdict)
+        scan, earlier = await self._metrics.timed(Phase.KEEPING, self._keep(analysed))
+        self._metrics.scan_kept(scan.organ, scan.verdict)
         if dicom_signature.looks_like(data) and not scan.passes:
             await self.context.database.scans.note_file(scan.id, SOURCE, self.picture.file_id)
             scan = replace(scan, file_ids={**scan.file_ids, SOURCE: self.picture.file_id})
@@ -196,7 +196,7 @@ class ScanJob:
             while self._is_wanted() and not await slot.wait(LONG):
                 if queue.may_remind():
                     self._show("line", place=slot.position)
-            self._figures.phase_took(Phase.WAITING, time.monotonic() - began)
+            self._metrics.phase_took(Phase.WAITING, time.monotonic() - began)
             yield self._is_wanted() and await self.context.delivery.take_up(self.update_id)
         finally:
             slot.release()
@@ -240,7 +240,7 @@ class ScanJob:
             raise UserFacingError("refusal.worker_died") from error
         if analysed.analysis.verdict is Verdict.NOT_READABLE:
             raise UserFacingError(f"refusal.{analysed.analysis.reason}")
-        if not can_be_true(analysed.analysis, self.context.services.models, analysed.study):
+        if not is_plausible(analysed.analysis, self.context.services.models, analysed.study):
             _log.error("what a worker says of a picture can't be true: nothing of it is kept")
             raise UserFacingError("refusal.worker_died")
         return analysed
@@ -275,7 +275,7 @@ class ScanJob:
         return kept
 
     async def _count_verdict(self, analysis: Analysis) -> None:
-        """Count it for the operator's figures: by organ and verdict, and how sure the model was; nothing else of it."""
+        """Count it for the operator's metrics: by organ and verdict, and how sure the model was; nothing else of it."""
         if (model := self.context.services.models.get(analysis.organ or "")) is not None:
             sure = certainty(analysis.probabilities, model.card)
             statistics = self.context.database.statistics
@@ -301,8 +301,8 @@ class ScanJob:
         scan = read.scan
         self._show("writing")
         sent, drawn = await asyncio.gather(
-            self._figures.timed(Phase.SENDING_PICTURE, self._send_picture(read)),
-            self._figures.timed(Phase.DRAWING, draw_report(self.context, scan, read.pictures)),
+            self._metrics.timed(Phase.SENDING_PICTURE, self._send_picture(read)),
+            self._metrics.timed(Phase.DRAWING, draw_report(self.context, scan, read.pictures)),
             return_exceptions=True,
         )
         if isinstance(sent, BadRequest):
@@ -315,7 +315,7 @@ class ScanJob:
             _log.error("a report could not be drawn: %s", type(drawn).__name__, exc_info=drawn)
             raise UserFacingError("refusal.report_failed", number=scan.number) from drawn
         if REPORT not in scan.messages:
-            await self._figures.timed(Phase.SENDING_REPORT, send_report(self.context, scan, drawn, below_picture=True))
+            await self._metrics.timed(Phase.SENDING_REPORT, send_report(self.context, scan, drawn, below_picture=True))
 
     async def _send_picture(self, read: _Read) -> None:
         if PICTURE not in read.scan.messages:

@@ -17,7 +17,7 @@ from bot.scan.study_facts import StudyFacts
 from bot.scan.track_record import card_of
 from inference.analysis import Analysis, Verdict
 from inference.registry import Entry
-from reports.data import Bar, ContactSheet, ReportData, Sides, Source, Verification
+from reports.data import Bar, ContactSheet, Provenance, ReportData, Sides, Source, Verification
 from reports.seal import Sealer
 from storage.records import KeptSlice, NewScan, Pictures, Scan
 
@@ -112,11 +112,7 @@ def report_data(
         limits=tuple(texts.plain(key) for key in (STUDY_LIMITS if study else LIMITS)),
         seek_help=_lines(topic),
         sources=_sources(topic),
-        model_name=scan.model_name,
-        model_version=scan.model_version,
-        model_sha256=scan.model_sha256,
-        picture_sha256=scan.picture_sha256,
-        picture_words=wording.picture_words(scan, texts),
+        provenance=_provenance(scan, texts),
         original=pictures.original,
         overlay=pictures.overlay,
         words=language.report,
@@ -129,6 +125,16 @@ def report_data(
         sides=_sides(scan, texts, models),
         verification=_verification(scan, issuer),
         paper=issuer.paper,
+    )
+
+
+def _provenance(scan: Scan, texts: Texts) -> Provenance:
+    return Provenance(
+        scan.model_name,
+        scan.model_version,
+        scan.model_sha256,
+        scan.picture_sha256,
+        wording.picture_words(scan, texts),
     )
 
 

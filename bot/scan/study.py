@@ -8,7 +8,7 @@ from bot.scan.worker_jobs import compose_study
 from inference.analysis import Analysis, PictureWords
 from inference.card import ModelCard
 from inference.study.case import Case, chosen
-from inference.study.reading import as_analysis, judge_study
+from inference.study.reading import analyse_study, as_analysis
 from inference.study.study import Study, Tile
 from inference.study.worker_jobs import draw_contact_sheet, draw_slice
 from inference.workers.executor import Executor
@@ -35,7 +35,7 @@ async def read_study(
     client: int | None = None,
 ) -> StudyRead:
     """Judge a study slice by slice. Raises PictureError and what the executor raises."""
-    case = await judge_study(executor, study, cards, hint, at_once=at_once, progress=progress, client=client)
+    case = await analyse_study(executor, study, cards, hint, at_once=at_once, progress=progress, client=client)
     best = case.best.finding
     overlay, heatmap = await executor.run(draw_slice, best.shown, best.heat, client=client)
     return StudyRead(as_analysis(case, overlay, heatmap), StudyFacts.of(case), kept_slices(case))

@@ -30,10 +30,10 @@ def analyse_for_chat(data: bytes, words: PictureWords) -> tuple[Analysis, bytes 
 
 @job
 def compose(original: bytes, overlay: bytes, words: PictureWords, cells: list[JudgedCell]) -> bytes:
-    """See ``inference.chat_picture.stacked``; the words are in a font that has their letters."""
-    from inference.chat_picture import stacked
+    """See ``inference.chat_picture.compose_chat_picture``; the words are in a font that has their letters."""
+    from inference.chat_picture import compose_chat_picture
 
-    return stacked(original, overlay, words, _font_for(words), cells)
+    return compose_chat_picture(original, overlay, words, _font_for(words), cells)
 
 
 @job

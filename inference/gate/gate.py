@@ -83,7 +83,7 @@ class Gate:
         reason = Reason.PHOTO_OF_SCREEN if almost else self._why(rgb, prediction)
         return Admission(None, nearest, scores, reason, rgb)
 
-    def look(self, rgb: Rgb) -> Admission:
+    def admit_as_it_is(self, rgb: Rgb) -> Admission:
         """Judge what was cut out of a picture (H x W x 3) as it is: nothing is searched for in it again."""
         scores, nearest = self._score(self.model.read(rgb))
         admitted = scores[nearest] >= self.model.card.operating_points.positive

@@ -17,7 +17,7 @@ from inference.gate.head_finder import find_heads
 from inference.gate.photo_repair import is_of_one_hue, repaired
 from inference.gate.screen_finder import area, find_frames, is_photo, lay_flat, rim_is_lit
 from inference.gate.surround import without_surround
-from inference.gate.turning import Judge
+from inference.gate.turning import AnyGate
 
 Rgb = NDArray[np.uint8]
 _TRIED_TILES: Final = 6
@@ -35,9 +35,9 @@ UNEVENNESS: Final = (1.0, 1.5, 3.0)
 
 
 def admit(
-    gate: Judge, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None = None
+    gate: AnyGate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None = None
 ) -> Admission:
-    """Judge a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
+    """AnyGate a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
 
     What was cut out is the ``picture`` of the answer; ``finer`` gives the same picture with more pixels to cut it from.
     Raises PictureError (SEVERAL_SLICES) for a sheet of slices.
@@ -66,7 +66,7 @@ def admit(
     return _in_black(gate, rgb, finer) or _head_in_photo(gate, rgb, comes_in_slices, finer) or whole
 
 
-def _are_slices(gate: Judge, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: Callable[[str], bool]) -> bool:
+def _are_slices(gate: AnyGate, rgb: Rgb, panels: Sequence[Panel], comes_in_slices: Callable[[str], bool]) -> bool:
     """Whether half of the panels or more are slices alone: a piece of one slice may look like one, most do not.
 
     They are taken from all over the sheet, for the first and the last may show a neck or a vertex.
@@ -82,7 +82,7 @@ def _are_slices(gate: Judge, rgb: Rgb, panels: Sequence[Panel], comes_in_slices:
     return False
 
 
-def _in_black(gate: Judge, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
+def _in_black(gate: AnyGate, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admission | None:
     """What the gate says of a picture that lies in much black, without that; None where it is no organ for sure."""
     if without_surround(rgb) is None:
         return None
@@ -94,43 +94,43 @@ def _in_black(gate: Judge, rgb: Rgb, finer: Callable[[], Rgb] | None) -> Admissi
 
 
 def _head_in_photo(
-    gate: Judge, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
+    gate: AnyGate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
 ) -> Admission | None:
     """What the gate says of a head in a photo, mended, where no frame leads to it; None where it is not sure."""
     sure = []
     for head in find_heads(rgb):
         if is_of_one_hue(head.crop(rgb)):
-            found = gate.look(repaired(_slice_in(rgb, head, finer)))
+            found = gate.admit_as_it_is(repaired(_slice_in(rgb, head, finer)))
             if found.organ is not None and comes_in_slices(found.organ):
                 sure += [found] if found.scores[found.organ] >= _HEAD_POSITIVE else []
     return sure[0] if len(sure) == 1 else None  # which of two would be read?
 
 
 def _in_photo(
-    gate: Judge, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
+    gate: AnyGate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None
 ) -> Iterator[Admission]:
     """What the gate says of each slice that a photo of a screen or a film may show; what is no slice has no organ.
 
     Raises PictureError (SEVERAL_SLICES) for a film of many slices.
     """
 
-    def look(part: Rgb) -> Admission:
-        found = gate.look(part)
+    def admitted(part: Rgb) -> Admission:
+        found = gate.admit_as_it_is(part)
         return found if found.organ is None or comes_in_slices(found.organ) else replace(found, organ=None)
 
     for flat in screens(rgb, finer):
         mended = repaired(reduced(flat))
         for unevenness in UNEVENNESS:
             regions = find_regions(mended, unevenness)
-            tiles = [look(tile) for tile in cut_tiles(flat, mended, regions.panels[:_TRIED_TILES])]
+            tiles = [admitted(tile) for tile in cut_tiles(flat, mended, regions.panels[:_TRIED_TILES])]
             taken = [tile for tile in tiles if tile.organ is not None]
             sure = [tile for tile in taken if tile.scores[tile.nearest] >= FRAMED_POSITIVE]
             if sure and len(taken) > 1 and 2 * len(taken) >= len(tiles):
                 raise PictureError(Reason.SEVERAL_SLICES)
             yield from sure  # a slice beside a menu that has the shape of one
             if regions.viewport is not None:
-                yield look(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
-        yield look(mended)
+                yield admitted(repaired(_slice_in(mended, regions.viewport, partial(np.asarray, flat))))
+        yield admitted(mended)
 
 
 def cut_tiles(flat: Rgb, mended: Rgb, panels: Sequence[Panel]) -> list[Rgb]:

@@ -33,14 +33,14 @@ ASKED: Final = 6
 _LEAST: Final = 1e-6
 
 
-class Judge(Protocol):
+class AnyGate(Protocol):
     """What lets pictures in: the gate alone, or one that also turns them."""
 
     def admit(self, rgb: Rgb) -> Admission:
         """See ``Gate.admit``."""
 
-    def look(self, rgb: Rgb) -> Admission:
-        """See ``Gate.look``."""
+    def admit_as_it_is(self, rgb: Rgb) -> Admission:
+        """See ``Gate.admit_as_it_is``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class TurningGate:
         """As ``Gate.admit``; what surely lies on its side, nobody knows which one, is refused (ON_ITS_SIDE)."""
         return self._upright(self.gate.admit(rgb))
 
-    def look(self, rgb: Rgb) -> Admission:
-        """As ``Gate.look``, and as ``admit``."""
-        return self._upright(self.gate.look(rgb))
+    def admit_as_it_is(self, rgb: Rgb) -> Admission:
+        """As ``Gate.admit_as_it_is``, and as ``admit``."""
+        return self._upright(self.gate.admit_as_it_is(rgb))
 
     def of_sheet(self, slices: Sequence[Rgb]) -> int:
         """By how many quarters a sheet of slices (each H x W x 3) has to be turned left; 0 where that is not sure."""
-        organs = [(self.gate.look(rgb).nearest, rgb) for rgb in slices[:ASKED]]
+        organs = [(self.gate.admit_as_it_is(rgb).nearest, rgb) for rgb in slices[:ASKED]]
         told = [self.nets[organ].turns(rgb) for organ, rgb in organs if organ in self.nets]
         if not told:
             return 0
@@ -94,7 +94,7 @@ class TurningGate:
         return found
 
     def _turned(self, rgb: Rgb, quarters: int) -> Admission:
-        return self.gate.look(np.ascontiguousarray(np.rot90(rgb, quarters)))
+        return self.gate.admit_as_it_is(np.ascontiguousarray(np.rot90(rgb, quarters)))
 
 
 def _odds(found: Admission, organ: str) -> float:

@@ -69,7 +69,7 @@ class UprightNet:
 
     def turns(self, rgb: Rgb) -> NDArray[np.float64]:
         """The probability [4] that a picture (H x W x 3) is upright once it is turned left by 0, 1, 2, 3 quarters."""
-        return self.of_features(measure(look(rgb)))
+        return self.of_features(measure(head_square(rgb)))
 
     def of_features(self, features: Floats) -> NDArray[np.float64]:
         """The same of what was measured [FEATURES]; both a picture and its mirror image have a say."""
@@ -79,7 +79,7 @@ class UprightNet:
         return np.asarray(powers / powers.sum(), np.float64)
 
 
-def look(rgb: Rgb) -> Floats:
+def head_square(rgb: Rgb) -> Floats:
     """The square around the head [SIDE, SIDE] in 0..1 of a picture (H x W x 3)."""
     step = max(1, max(rgb.shape[:2]) // _LOOKED_AT)
     return np.minimum(place(np.ascontiguousarray(rgb[::step, ::step]), SPEC)[0][0, ..., 0], 1)

@@ -129,7 +129,7 @@ def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> byt
 
 def _tar(data: bytes, budget: Budget) -> Iterator[Member]:
     names = _Names()
-    _TarWatch().look(memoryview(data))
+    _TarWatch().inspect(memoryview(data))
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:", ignore_zeros=False) as archive:
             # One after the other: who lists a hundred thousand is stopped at the limit, not after reading them all.
@@ -178,7 +178,7 @@ class _TarWatch:
         self._next = 0
         self._seen = 0
 
-    def look(self, unpacked: memoryview) -> None:
+    def inspect(self, unpacked: memoryview) -> None:
         """Go from header to header as far as there are bytes. Raises PictureError (ARCHIVE_...)."""
         while self._next + 512 <= len(unpacked) and bytes(unpacked[self._next + 257 : self._next + 262]) == b"ustar":
             self._seen += 1
@@ -220,7 +220,7 @@ def gunzip(data: bytes, most: int, budget: Budget | None = None) -> bytes:
             out.write(unpacker.decompress(rest, min(_STEP, limit - out.tell())))
             rest = unpacker.unconsumed_tail
             with out.getbuffer() as unpacked:
-                watch.look(unpacked)
+                watch.inspect(unpacked)
             if budget and is_bomb(out.tell(), min(at, len(data)) - len(rest)):
                 raise PictureError(Reason.ARCHIVE_TOO_LARGE)
     except zlib.error:

@@ -152,7 +152,7 @@ def needed(rule: StudyRule, slices: int, spacing: float | None) -> int:
     return max(1, min(slices, rule.most, max(rule.least, math.ceil(rule.extent_mm / step))))
 
 
-def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard]) -> CaseVerdict:
+def decide_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard]) -> CaseVerdict:
     """Give the answer about a study from its judged slices.
 
     Signs are found when at least ``series_share`` of the series hold a run of slices that agree and that ``decide``,
@@ -162,24 +162,16 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
     """
     organ = _organ([finding for one in series for finding in one.findings])
     card = cards[organ]
-    rule = card.study
     counted = _counted(series, organ)
-    windows = {n: _windows(series[n], indices, card) for n, indices in counted.items()}
-    suspicious = {n: _most_suspicious(found) for n, found in windows.items()}
+    suspicious = {n: _most_suspicious(_windows(series[n], indices, card)) for n, indices in counted.items()}
     signs = [n for n, window in suspicious.items() if window.agree and _is(window, Verdict.TUMOR_SIGNS)]
-    unsure = [n for n, window in suspicious.items() if not _is(window, Verdict.NO_TUMOR_SIGNS) and n not in signs]
-    judged = sum(map(len, counted.values()))
     chosen = max(signs or suspicious, key=lambda n: suspicious[n].score)
     window = suspicious[chosen]
-    agreeing = _grown(series[chosen], counted[chosen], window, rule) if chosen in signs else ()
+    agreeing = _grown(series[chosen], counted[chosen], window, card.study) if chosen in signs else ()
     alone = _alone(series, counted, chosen, agreeing)
-    quiet = alone <= rule.lone_share * judged and len(unsure) <= rule.series_share * (len(counted) - 1)
-    if len(signs) >= max(1, math.ceil(rule.series_share * len(counted))):
-        verdict = Verdict.TUMOR_SIGNS
-    elif not signs and quiet and _is(window, Verdict.NO_TUMOR_SIGNS):
-        verdict = Verdict.NO_TUMOR_SIGNS
-    else:
-        verdict = Verdict.NOT_SURE
+    judged = sum(map(len, counted.values()))
+    few_alone = alone <= card.study.lone_share * judged
+    verdict = _verdict(suspicious, signs, chosen, card.study, few_alone=few_alone)
     label = _label(verdict, window, card)
     findings = series[chosen].findings
     return CaseVerdict(
@@ -200,6 +192,18 @@ def judge_case(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard])
     )
 
 
+def _verdict(
+    suspicious: Mapping[int, Window], signs: Sequence[int], chosen: int, rule: StudyRule, *, few_alone: bool
+) -> Verdict:
+    """The verdict by the most suspicious window of each series, and by whether few slices show signs alone."""
+    if len(signs) >= max(1, math.ceil(rule.series_share * len(suspicious))):
+        return Verdict.TUMOR_SIGNS
+    unsure = sum(not _is(window, Verdict.NO_TUMOR_SIGNS) for window in suspicious.values()) - len(signs)
+    quiet = few_alone and unsure <= rule.series_share * (len(suspicious) - 1)
+    clear = not signs and quiet and _is(suspicious[chosen], Verdict.NO_TUMOR_SIGNS)
+    return Verdict.NO_TUMOR_SIGNS if clear else Verdict.NOT_SURE
+
+
 def close(study: Study, findings: Sequence[SliceFinding], cards: Mapping[str, ModelCard]) -> Case:
     """Put a study's findings, slice after slice, back into its series and give the answer. Raises PictureError."""
     series, start = [], 0
@@ -211,7 +215,7 @@ def close(study: Study, findings: Sequence[SliceFinding], cards: Mapping[str, Mo
     aside = dict(study.set_aside)
     if refused:
         aside[SetAside.NOT_TAKEN] = aside.get(SetAside.NOT_TAKEN, 0) + refused
-    answer = judge_case(series, cards)
+    answer = decide_case(series, cards)
     if study.turned:
         answer = replace(answer, reason=of_turned(answer.reason))
     return Case(study.kind, study.sha256, tuple(series), aside, answer)

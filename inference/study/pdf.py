@@ -112,7 +112,7 @@ def _picture(page: "PageObject", group: Sequence[Name], lie: Mapping[Name, Place
     if len(group) == 1 and turn is None:
         return bytes(_image(page, group[0]).data)
     parts = [part for name in group if (part := _image(page, name).image) is not None]
-    whole = pdf_page.stacked(parts)
+    whole = pdf_page.join_strips(parts)
     file = io.BytesIO()
     (whole if turn is None else whole.transpose(turn)).save(file, "PNG", compress_level=1)
     return file.getvalue()

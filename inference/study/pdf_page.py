@@ -77,7 +77,7 @@ def strips(found: Mapping[Name, Place], sizes: Mapping[Name, tuple[int, int]]) -
     return [tuple(run) for run in runs if len(run) > 1]
 
 
-def stacked(parts: Sequence[Image.Image]) -> Image.Image:
+def join_strips(parts: Sequence[Image.Image]) -> Image.Image:
     """Pictures of one width below one another, as a PNG can hold them: strips may each have a palette of their own."""
     plain = [part if part.mode in _OF_A_PNG else part.convert("RGB") for part in parts]
     whole = Image.new(plain[0].mode, (plain[0].width, sum(part.height for part in plain)))

@@ -8,7 +8,7 @@ from inference.analysis import Analysis
 from inference.card import ModelCard
 from inference.study.case import Case, close
 from inference.study.study import SliceFinding, Study
-from inference.study.worker_jobs import judge_slices
+from inference.study.worker_jobs import analyse_slices
 from inference.workers.executor import Executor
 
 OPEN_TIMEOUT: Final = 60.0
@@ -24,7 +24,7 @@ def is_container(data: bytes) -> bool:
     )
 
 
-async def judge_study(
+async def analyse_study(
     executor: Executor,
     study: Study,
     cards: Mapping[str, ModelCard],
@@ -46,7 +46,7 @@ async def judge_study(
     async def work() -> None:
         for start in starts:
             findings[start] = await executor.run(
-                judge_slices, list(slices[start : start + AT_ONCE]), hint, client=client
+                analyse_slices, list(slices[start : start + AT_ONCE]), hint, client=client
             )
             if progress is not None:
                 progress(sum(map(len, findings.values())), len(slices))

@@ -1,4 +1,4 @@
-"""What workers do for a study: open it, judge a few slices, draw what people see of it."""
+"""What workers do for a study: open it, read a few slices, draw what people see of it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,12 +54,12 @@ def assemble_album(files: list[bytes]) -> Study | None:
 
 
 @job
-def judge_slices(slices: list[Slice], hint: str | None) -> list[SliceFinding]:
-    """Judge a few slices."""
-    from inference.study.judging import judge
+def analyse_slices(slices: list[Slice], hint: str | None) -> list[SliceFinding]:
+    """Say what the models see in a few slices."""
+    from inference.study.slice_analysis import analyse_slice
     from inference.workers.worker import analyser
 
-    return [judge(analyser(), one, hint) for one in slices]
+    return [analyse_slice(analyser(), one, hint) for one in slices]
 
 
 @job
@@ -95,8 +95,8 @@ def _edges(data: bytes) -> tuple[str, ...]:
 
 def _film_sheet(data: bytes) -> Study | None:
     """A sheet of slices, made upright where all of it lies on a side or upside down."""
-    from inference.study.judging import as_rgb
     from inference.study.opening import open_film_sheet
+    from inference.study.slice_analysis import as_rgb
     from inference.workers.worker import analyser
 
     study = open_film_sheet(data)
@@ -109,7 +109,7 @@ def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analys
     if len(study.slices) != 1:
         return study
     from inference.decode.imaging import Picture
-    from inference.study.judging import as_rgb
+    from inference.study.slice_analysis import as_rgb
     from inference.workers.worker import analyser
 
     one = study.slices[0]

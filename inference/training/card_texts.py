@@ -70,10 +70,10 @@ BLOOD_SMEAR = CardTexts(
         "everyday pictures sees of its textures; nothing tells it what granules, nucleoli or Auer rods are, and it "
         "counts no kinds of cells.",
         'A picture of one cell, or of two, often gets no other answer than "not sure": leukaemia shows in many cells.',
-        'In looks that it has not seen it says "not sure" to nearly half of the pictures, and in two laboratories more '
-        '(extra_test) to two of three; "signs" to up to one in twenty of the normal ones, in one set of very large, '
-        "pale fields (lisc_normal) to one in twelve. Large normal cells (monocytes, immature granulocytes, basophils) "
-        "look to it most like blasts.",
+        'On slides that it has not seen it says "not sure" to nearly half of the pictures, and on two laboratories '
+        'more (extra_test) to two of three; "signs" to up to one in twenty of the normal ones, in one set of very '
+        "large, pale fields (lisc_normal) to one in twelve. Large normal cells (monocytes, immature granulocytes, "
+        "basophils) look to it most like blasts.",
         "Textures tell slides of one laboratory apart, too: of single slides left out some are told signs less often "
         "than by the measures alone (Early 29 instead of 49 of 100).",
         "Most pictures with leukaemia are of one kind (B-cell acute lymphoblastic) and one hospital; the eight "
@@ -84,7 +84,7 @@ BLOOD_SMEAR = CardTexts(
         "by 10 degrees or more, where of the same pictures unchanged it told less than 1 wrong. Of photos of a screen "
         "with a room around the gate refuses two in five.",
         "A few cells in a picture say little: leukaemia is judged on many cells by a laboratory.",
-        "The test looks took no part in the training, but were looked at more than once while the measures were "
+        "The test slides took no part in the training, but were looked at more than once while the measures were "
         "chosen.",
     ),
 )

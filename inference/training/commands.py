@@ -80,7 +80,7 @@ def run_folder(recipe: Recipe, args: argparse.Namespace) -> Path:
 
 
 def run_training(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Train; the blood smears' also keeps what is said of looks that were left out, for ``calibrate``."""
+    """Train; the blood smears' also keeps what is said of domains that were left out, for ``calibrate``."""
     folder = run_folder(recipe, args)
     if args.resume and not any((folder / BACKUP_FOLDER).glob("*.h5")):
         raise DataError(f"{folder / BACKUP_FOLDER} is empty: there is nothing to go on from, leave --resume out")
@@ -259,7 +259,7 @@ def calibrate_gate(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def unseen_domains(recipe: Recipe, args: argparse.Namespace) -> calibrate.Scored | None:
-    """Logits of looks from models that have not seen them; None before a training, or where no look can be left out."""
+    """Logits of domains from models without them; None before a training, or where no domain can be left out."""
     file = run_folder(recipe, args) / cells.UNSEEN_FILE
     if not file.exists():
         return None

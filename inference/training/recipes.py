@@ -189,7 +189,7 @@ BLOOD = Recipe(
     input=Input(side=GRID, channels=CHANNELS + TEXTURES, normalisation="cells", textures=TEXTURES),
     cached_side=GRID,
     class_shares=(0.5, 0.5),
-    # A source is a look that the model had not seen.
+    # A source is a domain that the model had not seen.
     limits=Limits((0.05, 0.05), (0.05, 0.1)),
     card=card_texts.BLOOD_SMEAR,
 )

@@ -229,15 +229,15 @@ class ClusterExecutor(QueuedExecutor):
             job.conclude(error=WorkerDiedError())
             return True
         except TimeoutError as error:
-            return self._is_blamed(job, error)
+            return self._count_failure(job, error)
         except (FutureCancelledError, ClosedClientError, OSError):
             # The way to the scheduler broke, which says nothing of the job; the next look will tell.
             await asyncio.sleep(LOOK_EVERY)
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not come again and again
-            return self._is_blamed(job, error)
+            return self._count_failure(job, error)
 
-    def _is_blamed(self, job: QueuedJob, error: Exception) -> bool:
+    def _count_failure(self, job: QueuedJob, error: Exception) -> bool:
         _log.error("EXECUTOR: a worker of %s gave no answer that makes sense (%s)", self._address, type(error).__name__)
         if job.is_given_up(taken_up=True):
             job.conclude(error=WorkerDiedError())

@@ -1,4 +1,4 @@
-"""What every executor has: a queue before its workers, fair to all clients, with a lane of its own for what is slow."""
+"""What every executor has: a queue before its workers, fair to all clients, with slots of its own for what is slow."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -27,8 +27,8 @@ class QueuedExecutor(ABC):
         self._timeout = timeout
         self._time = WorkerTime()
         # An asyncio semaphore belongs to one event loop, and this one to a number of workers.
-        self._slow_lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, asyncio.Semaphore]]
-        self._slow_lanes = WeakKeyDictionary()
+        self._slots_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, asyncio.Semaphore]]
+        self._slots_by_loop = WeakKeyDictionary()
         self._queue = JobQueue(self._time)
 
     @property
@@ -81,16 +81,16 @@ class QueuedExecutor(ABC):
         if not is_heavy and not self._time.has_failed(client):
             return await self._queue_up(job, args, limit, client)
         await asyncio.sleep(self._time.pause(client))
-        async with self._slow_lane():
+        async with self._slow_slots():
             return await self._queue_up(job, args, limit, client)
 
-    def _slow_lane(self) -> asyncio.Semaphore:
+    def _slow_slots(self) -> asyncio.Semaphore:
         """All but one of the workers, for long jobs and those who sent what took too long: others find one free."""
         loop, width = asyncio.get_running_loop(), max(1, self.places - 1)
-        lane = self._slow_lanes.get(loop)
-        if lane is None or lane[0] != width:
-            lane = self._slow_lanes[loop] = width, asyncio.Semaphore(width)
-        return lane[1]
+        slots = self._slots_by_loop.get(loop)
+        if slots is None or slots[0] != width:
+            slots = self._slots_by_loop[loop] = width, asyncio.Semaphore(width)
+        return slots[1]
 
     async def _queue_up(self, job: Job[T, *Ts], args: tuple[Any, ...], limit: float, client: Hashable | None) -> T:
         if not self._queue.is_open:

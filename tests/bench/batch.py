@@ -87,7 +87,7 @@ async def _wait() -> float:
         async with stage(Path(folder), available_cores(), ASKER, TELEGRAMS_LIMIT) as running:
             await running.command(ASKER, "/help")  # what the first question has to wait for is made
             bot, queue = running.application.bot, running.services.deliveries.queue
-            answered = running.ear.expect(ASKER, "sendMessage")
+            answered = running.requests.expect(ASKER, "sendMessage")
             began = time.perf_counter()
             await queue.put_all([Update.de_json(raw, bot) for raw in a_batch(10**7)])
             return await answered - began

@@ -20,6 +20,7 @@ from unittest.mock import patch
 from sqlalchemy import insert
 
 from bot.sandbox import Rules, Sandbox
+from bot.sandbox.chat import Person
 from bot.sandbox.errors import ApiError
 from bot.sandbox.world import World
 from storage import Database
@@ -60,12 +61,7 @@ async def _broadcast(
     sandbox: Sandbox, folder: Path, people: int, blocked: float, kill_at: float, too_many: Counter[int]
 ) -> Sent:
     admin = await sandbox.person("Admin")
-    crowd = [sandbox.world.add_person("Somebody") for _ in range(people)]
-    for person in crowd:
-        person.started = True
-    left = random.Random(1).sample(crowd, round(people * blocked))  # noqa: S311 - to be repeated
-    for person in left:
-        person.blocked = True
+    crowd, left = _crowd(sandbox, people, blocked)
     await _register(folder, [person.id for person in crowd])
     settings = {"ADMIN_IDS": str(admin.id), "MESSAGES_PER_SECOND": str(sandbox.world.rules.flood_total)}
     async with bot_process(sandbox, folder, **settings) as process:
@@ -97,6 +93,17 @@ async def _broadcast(
         reached_blocked=sum(got[chat_id] for chat_id in gone),
         told=last.text,
     )
+
+
+def _crowd(sandbox: Sandbox, people: int, blocked: float) -> tuple[list[Person], list[Person]]:
+    """People who have started the bot, and which of them (a share of ``blocked``) have blocked it since."""
+    crowd = [sandbox.world.add_person("Somebody") for _ in range(people)]
+    for person in crowd:
+        person.started = True
+    left = random.Random(1).sample(crowd, round(people * blocked))  # noqa: S311 - to be repeated
+    for person in left:
+        person.blocked = True
+    return crowd, left
 
 
 async def _register(folder: Path, chat_ids: list[int]) -> None:

@@ -36,8 +36,8 @@ PAUSE = 120.0
 
 
 @dataclass(slots=True)
-class Ear:
-    """Hears every request of the bot and wakes whoever waits for it."""
+class RequestWatch:
+    """Sees every request of the bot and wakes whoever waits for it."""
 
     waiting: dict[tuple[int, str], list[asyncio.Future[float]]] = field(default_factory=lambda: defaultdict(list))
     heard: Counter[str] = field(default_factory=Counter)
@@ -83,10 +83,10 @@ class CrowdFigures:
 class Stage:
     """A running bot to which updates are given by hand."""
 
-    def __init__(self, application: BotApplication, services: Services, ear: Ear) -> None:
+    def __init__(self, application: BotApplication, services: Services, requests: RequestWatch) -> None:
         self.application = application
         self.services = services
-        self.ear = ear
+        self.requests = requests
         self._number = random.Random(7).randrange(10**6)  # noqa: S311 - only a number to count from
 
     async def give(self, chat_id: int, **message: Any) -> None:
@@ -107,7 +107,7 @@ class Stage:
 
     async def scan(self, chat_id: int) -> tuple[float, float]:
         """Send a file and wait for both answers; seconds from its arrival to each."""
-        picture, report = self.ear.expect(chat_id, "sendPhoto"), self.ear.expect(chat_id, "sendDocument")
+        picture, report = self.requests.expect(chat_id, "sendPhoto"), self.requests.expect(chat_id, "sendDocument")
         began = time.perf_counter()
         name = f"scan-{self._number}"
         await self.give(chat_id, document={"file_id": name, "file_unique_id": name, "file_name": "scan.jpg"})
@@ -116,7 +116,7 @@ class Stage:
 
     async def command(self, chat_id: int, text: str) -> float:
         """Send a text and wait for the first answer; seconds."""
-        answered = self.ear.expect(chat_id, "sendMessage")
+        answered = self.requests.expect(chat_id, "sendMessage")
         began = time.perf_counter()
         entities = [{"type": "bot_command", "offset": 0, "length": len(text)}] if text.startswith("/") else []
         await self.give(chat_id, text=text, entities=entities)
@@ -134,8 +134,8 @@ async def stage(folder: Path, workers: int, people: int, per_second: int = 1000)
         workers=workers,
         messages_per_second=per_second,
     )
-    ear, pictures = Ear(), [varied(bench_scan(), number) for number in range(16)]
-    instant = InstantTelegram(lambda name: pictures[hash(name) % len(pictures)], ear.notice)
+    requests, pictures = RequestWatch(), [varied(bench_scan(), number) for number in range(16)]
+    instant = InstantTelegram(lambda name: pictures[hash(name) % len(pictures)], requests.notice)
     async with open_services(settings) as services:
         application = build(settings, services)
         application.bot._request = (instant, instant)
@@ -145,7 +145,7 @@ async def stage(folder: Path, workers: int, people: int, per_second: int = 1000)
                 await services.database.people.register(chat_id, "Ann", "en")
                 await services.database.people.give_consent(chat_id, CONSENT_VERSION)
             try:
-                yield Stage(application, services, ear)
+                yield Stage(application, services, requests)
             finally:  # else the library hides what went wrong behind "still running"
                 await application.stop()
 

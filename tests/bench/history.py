@@ -129,7 +129,7 @@ async def _measure_pages(running: Stage, found: Found) -> None:
 
 async def _press(running: Stage, data: str, number: int) -> float:
     """Press a button of the writer's; seconds until its message is changed."""
-    changed = running.ear.expect(WRITER, "editMessageText")
+    changed = running.requests.expect(WRITER, "editMessageText")
     chat = {"id": WRITER, "type": "private", "first_name": "Ann"}
     message = {"message_id": 1, "date": int(time.time()), "chat": chat, "text": "a page"}
     person = {"id": WRITER, "first_name": "Ann", "is_bot": False}

@@ -39,13 +39,13 @@ async def measure(folder: Path, scans: int = SCANS) -> Measured:
     async with stage(folder, 1, scans + 3) as running:
         for chat_id in range(1, 4):
             await running.scan(chat_id)
-        heard, size = running.ear.heard.copy(), _kept(folder)
+        heard, size = running.requests.heard.copy(), _kept(folder)
         spent, own = processor_seconds(), time.process_time()
         for chat_id in range(4, scans + 4):
             await running.scan(chat_id)
         own, spent = time.process_time() - own, processor_seconds() - spent
         calls = {
-            name: (count - heard[name]) / scans for name, count in running.ear.heard.items() if count > heard[name]
+            name: (count - heard[name]) / scans for name, count in running.requests.heard.items() if count > heard[name]
         }
         return Measured((spent - own) / scans, own / scans, calls, (_kept(folder) - size) / scans)
 

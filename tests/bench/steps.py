@@ -14,12 +14,12 @@ from bot.knowledge.knowledge import Knowledge
 from inference.analyser import Analyser, draw_heat
 from inference.analysis import PictureWords
 from inference.backends import BackendName
-from inference.chat_picture import stacked
+from inference.chat_picture import compose_chat_picture
 from inference.decode.imaging import decode, encode_jpeg
 from inference.explain import overlay
 from inference.model import Model, Prediction
 from reports import render
-from reports.data import Bar, ReportData, Words
+from reports.data import Bar, Provenance, ReportData, Words
 from tests.bench.samples import LONGEST, bench_scan
 from tests.goldens import reports
 
@@ -48,7 +48,7 @@ def step_costs(backend: BackendName) -> dict[str, float]:
         "heat map and overlay": _median(lambda: _draw_heat(model, prediction, shown)),
         "encode picture and overlay": _median(lambda: (encode_jpeg(shown), encode_jpeg(blended))),
         "all of analyse()": _median(lambda: analyser.analyse(data)),
-        "picture above heat map": _median(lambda: stacked(original_jpeg, overlay_jpeg, WORDS)),
+        "picture above heat map": _median(lambda: compose_chat_picture(original_jpeg, overlay_jpeg, WORDS)),
         "PDF": _median(lambda: render(report)),
         **{
             f"PDF in {name}, with all that it may say": _median(partial(render, kept[f"signs-{code}"]))
@@ -105,11 +105,7 @@ def a_report(original: bytes, overlaid: bytes) -> ReportData:
         limits=("It can be wrong.",) * 4,
         seek_help=("See a doctor when you feel unwell.",) * 4,
         sources=(),
-        model_name="brain_mri",
-        model_version="1",
-        model_sha256="0" * 64,
-        picture_sha256="0" * 64,
-        picture_words=f"a file of {width} × {height} pixels",
+        provenance=Provenance("brain_mri", "1", "0" * 64, "0" * 64, f"a file of {width} × {height} pixels"),
         original=original,
         overlay=overlaid,
         words=_report_words(),

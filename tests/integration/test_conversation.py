@@ -151,7 +151,7 @@ async def test_real_pictures_are_answered_with_picture_and_pdf(agreed: Person, s
     assert answered >= len(pictures) - 1
 
 
-async def test_a_cry_in_words_of_no_rule_is_answered_in_its_own_language(bot: RunningBot, anna: Person) -> None:
+async def test_cry_without_a_rule_is_answered_in_its_language(bot: RunningBot, anna: Person) -> None:
     await anna.send_text("mein Mann liegt auf dem Boden und zuckt")
     first = await anna.wait_for(lambda message: bool(message.text))
     assert "Wählen Sie jetzt den Notruf" in first.text

@@ -221,7 +221,7 @@ def _begins(title: str, message: Message) -> bool:
     return message.text.startswith(title)
 
 
-async def test_buttons_below_an_answer_in_another_language_go_on_in_that(bot: RunningBot, anna: Person) -> None:
+async def test_buttons_below_an_answer_stay_in_its_language(bot: RunningBot, anna: Person) -> None:
     german = bot.services.languages["de"]
     await anna.send_text("was ist eine Biopsie und warum brauche ich sie?")
     asked = next(one for one in german.knowledge.questions if one.slug == "biopsy")
@@ -241,9 +241,7 @@ async def test_buttons_below_an_answer_in_another_language_go_on_in_that(bot: Ru
     assert (await answer_to(anna, "hello")).text.startswith("Hello")  # the chat itself goes on as before
 
 
-async def test_button_of_a_language_that_is_not_there_opens_in_the_chats(
-    bot: RunningBot, sandbox: Sandbox, anna: Person
-) -> None:
+async def test_button_of_a_missing_language_opens_in_the_chats(bot: RunningBot, sandbox: Sandbox, anna: Person) -> None:
     assert (await press_without_a_button(sandbox, anna, "topic:glioma@zz")).text.startswith("Glioma")
     gone = bot.services.languages["en"].texts.plain("other.button")
     assert (await press_without_a_button(sandbox, anna, "topic:glioma@../de")).text == gone

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak.report import as_table
-from tests.soak.ride import Plan, ride
+from tests.soak.run import Plan, soak
 
 
 @pytest.mark.timeout(240)
@@ -13,7 +13,7 @@ async def test_scans_are_kept_once_and_answered_despite_faults(
     tmp_path: Path,
 ) -> None:
     plan = Plan(seconds=8, people=6, scans=12, kill_every=4, kills=2, faults=True, seed=1, workers=1)
-    result = await ride(plan, tmp_path)
+    result = await soak(plan, tmp_path)
     account = result.account
     assert account.scans == plan.scans
     assert result.kills == plan.kills

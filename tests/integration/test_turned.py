@@ -17,9 +17,7 @@ LINE = "I turned the picture upright first"
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-async def test_a_slice_that_lies_is_shown_upright_and_that_is_told(
-    bot: RunningBot, agreed: Person, quarters: int
-) -> None:
+async def test_slice_on_its_side_is_shown_upright_and_told(bot: RunningBot, agreed: Person, quarters: int) -> None:
     upright = Image.open(pictures.SLICE).convert("RGB")
     laid = Image.fromarray(np.rot90(np.asarray(upright), quarters))
     await agreed.send_document(pictures.encode(laid, "PNG"))

@@ -184,7 +184,7 @@ def test_it_listens_to_this_machine_alone_unless_told_otherwise() -> None:
 
 # Tornado leaves a socket that it could not bind to be found and closed by Python.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-async def test_a_port_that_is_taken_stops_the_start_and_is_named(
+async def test_taken_port_stops_the_start_and_is_named(
     server: WebhookServer, settings: Settings, workers: LocalExecutor, port: int
 ) -> None:
     there = {"webhook_url": f"http://127.0.0.1:{port}", "webhook_port": port, "webhook_secret": SecretStr(SECRET)}

@@ -28,7 +28,7 @@ from tests import bombs, pictures, probe_jobs
 from tests.processes import is_running, workers
 from tests.services.cluster import Cluster
 from tests.soak.report import as_table
-from tests.soak.ride import Plan, ride
+from tests.soak.run import Plan, soak
 
 PICTURE = pictures.brain()
 
@@ -60,7 +60,7 @@ async def read_many(executor: QueuedExecutor, count: int) -> list[str | None]:
 @pytest.mark.timeout(300)
 async def test_killed_workers_lose_no_scan_and_double_none(tmp_path: Path) -> None:
     plan = Plan(seconds=15, people=6, scans=24, kill_every=5, kills=2, faults=False, seed=1, cluster=2)
-    result = await ride(plan, tmp_path)
+    result = await soak(plan, tmp_path)
     account = result.account
     assert account.scans == plan.scans
     assert result.kills == plan.kills

@@ -6,7 +6,7 @@ import pytest
 
 from tests.services import postgresql
 from tests.soak.report import as_table
-from tests.soak.ride import Plan, ride
+from tests.soak.run import Plan, soak
 
 pytestmark = pytest.mark.skipif(postgresql.programs() is None, reason=postgresql.MISSING)
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(postgresql.programs() is None, reason=postgresql
 @pytest.mark.timeout(400)
 async def test_three_replicas_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
     plan = Plan(seconds=20, people=8, scans=24, kill_every=8, kills=2, faults=False, seed=1, workers=1, replicas=3)
-    result = await ride(plan, tmp_path)
+    result = await soak(plan, tmp_path)
     account = result.account
     assert account.scans == plan.scans
     assert result.kills == plan.kills

@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 
 from tests.soak.report import as_json, as_table, broken_promises
-from tests.soak.ride import Plan, ride
+from tests.soak.run import Plan, soak
 
 SCANS_A_SECOND = 1.6
 """What is sent when ``--scans`` does not say it: far from what the bot can do, so that it catches up after a kill."""
 
 
 def main() -> int:
-    """Ride, report, and return 1 when a promise was broken."""
+    """SoakRun, report, and return 1 when a promise was broken."""
     args = _arguments()
     seconds = args.minutes * 60
     plan = Plan(
@@ -30,7 +30,7 @@ def main() -> int:
         cluster=args.cluster,
     )
     folder = Path(tempfile.mkdtemp(prefix="tumorscan-soak-"))
-    result = asyncio.run(ride(plan, folder))
+    result = asyncio.run(soak(plan, folder))
     broken = broken_promises(result)
     verdict = [f"BROKEN: {sentence}" for sentence in broken] or ["Every promise was kept."]
     sys.stdout.write(
@@ -51,7 +51,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kill-every", type=float, metavar="SECONDS", help="kill -9 about so often (default: never)")
     parser.add_argument("--kills", type=int, help="exactly so many kills, however long it takes")
     parser.add_argument("--faults", action="store_true", help="have Telegram fail in every way it knows")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same ride (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same soak (default 1)")
     parser.add_argument("--workers", type=int, default=2, help="analysing processes (default 2)")
     parser.add_argument(
         "--replicas", type=int, default=0, help="processes that share a PostgreSQL (default: one, SQLite)"

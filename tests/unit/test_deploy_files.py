@@ -1,4 +1,4 @@
-"""What lies in deploy/ beside the unit: it parses, and names settings, figures, ports and files that exist."""
+"""What lies in deploy/ beside the unit: it parses, and names settings, metrics, ports and files that exist."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.operations.counted import CountedFigures
 from bot.operations.health import Probes, Watch
+from bot.operations.prometheus import PrometheusMetrics
 from bot.settings import Settings
 from storage.inbox import Backlog
 from tests.conftest import PROJECT
@@ -29,15 +29,15 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 
 async def exported() -> set[str]:
-    """The names of all figures, as a bot with a status port exports them."""
+    """The names of all metrics, as a bot with a status port exports them."""
 
     async def nothing() -> Backlog:
         return Backlog(0, None)
 
-    figures = CountedFigures()
-    Watch(Probes(nothing, nothing, nothing), figures).show()
-    named = {sample.name for family in figures.registry.collect() for sample in family.samples}
-    families = {family.name for family in figures.registry.collect()}
+    metrics = PrometheusMetrics()
+    Watch(Probes(nothing, nothing, nothing), metrics).show()
+    named = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    families = {family.name for family in metrics.registry.collect()}
     # These are made where the executor is known; so are counters without a sample yet.
     source = (PROJECT / "bot" / "app.py").read_text("utf-8")
     named |= {f"tumorscan_{name}" for name in re.findall(r'gauge\("(\w+)"', source)}

@@ -103,7 +103,7 @@ def test_what_ends_a_row_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert fed == many.Fed({"a picture": 8, "refused: blank": 1}, [])
 
 
-def test_what_uses_up_its_seconds_in_a_row_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_inputs_in_a_row_are_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     fed = _rows(monkeypatch, {0: signal.SIGVTALRM, 8: signal.SIGVTALRM})
     assert fed == many.Fed({"a picture": 7, "out of time": 2}, [])
 

@@ -58,7 +58,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 def test_messages_name_lock_files_that_are_there() -> None:
     """The package is in no registry: its extras are had from a lock file, or from the project's folder."""
-    sources = {file: file.read_text("utf-8") for room in FOLDERS[:4] for file in (PROJECT / room).rglob("*.py")}
+    sources = {file: file.read_text("utf-8") for package in FOLDERS[:4] for file in (PROJECT / package).rglob("*.py")}
     named = {name for text in sources.values() for name in re.findall(r"requirements[\w-]*\.lock\b", text)}
     assert {"requirements-dev.lock", "requirements-extras.lock"} <= named
     assert all((PROJECT / name).is_file() for name in named)

@@ -30,7 +30,7 @@ def test_every_answer_names_a_test_that_is_there(row: str) -> None:
         assert test in names_in(PROJECT / file), f"{file} has no {test}"
 
 
-def test_each_answer_of_the_page_is_one_that_is_taken_out() -> None:
+def test_each_answer_of_the_page_is_taken_out() -> None:
     assert threats.tried() == threats.named()
 
 

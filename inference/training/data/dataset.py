@@ -30,7 +30,7 @@ LEVELS = {"none": 1.0, "percentile": MAX_LEVEL, "stain": MAX_DENSITY}
 """The largest value of a normalised tensor: what 255 stands for in memory."""
 
 BLOOD_TEST_LOOKS = ("bccd", "Pre_yellow_sparse")
-"""Looks (slide or laboratory) that the shipped model never sees: one tumour-free, one with leukaemia."""
+"""Domains (slide or laboratory) that the shipped model never sees: one tumour-free, one with leukaemia."""
 BLOOD_LABORATORIES = ("raabin_txl", "lisc_normal")
 """Sets of ``blood_more`` with white cells to judge, all of them normal."""
 CT_AMONG_MRI = frozenset(
@@ -89,7 +89,7 @@ class Example:
 
     @property
     def domain(self) -> str:
-        """What looks alike and is left out as a whole: the slide or laboratory, else the source."""
+        """Which pictures are alike and left out as a whole: the slide or laboratory, else the source."""
         return self.slide or self.source
 
     @property
@@ -189,7 +189,7 @@ def brain_examples(root: Path) -> list[Example]:
 
 
 def blood_examples(root: Path) -> list[Example]:
-    """Blood smears split by look and field group, never at random.
+    """Blood smears split by domain and field group, never at random.
 
     ``BLOOD_TEST_LOOKS`` are the test part, a tenth of the other field groups are val.
     """

@@ -194,14 +194,8 @@ def _taken(
         _put_fingers(image, corners, rng, fingers)
     levels = np.asarray(image, np.float32) / 255
     ys, xs = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    if lamp:  # a strip light: long, with soft ends
-        x, y, turn = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.2), rng.uniform(0, np.pi)
-        along, beside = (
-            (xs - x) * np.cos(turn) + (ys - y) * np.sin(turn),
-            (ys - y) * np.cos(turn) - (xs - x) * np.sin(turn),
-        )
-        light = np.exp(-((along / 0.5) ** 4) - (beside / rng.uniform(0.04, 0.15)) ** 2)[..., None]
-        levels = levels + np.float32(rng.uniform(0.1, 0.35)) * light.astype(np.float32)
+    if lamp:
+        levels = levels + _strip_light(xs, ys, rng)
     levels = levels * (1 - vignette * ((xs**2 + ys**2) / 2)[..., None] ** 1.5) * rng.uniform(0.7, 1.05)
     levels = levels * np.array([rng.uniform(0.85, 1.12), 1.0, rng.uniform(0.85, 1.15)], np.float32)
     levels = levels + rng.uniform(0.01, 0.05) * (smooth_noise(rng, height, width, width // 2) - 0.5)
@@ -213,6 +207,15 @@ def _taken(
     buffer = io.BytesIO()
     shaken.save(buffer, "JPEG", quality=int(rng.integers(60, 90)))
     return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def _strip_light(xs: NDArray[np.float32], ys: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The reflection [H, W, 1] of a strip light, long and with soft ends, at the places ``xs`` and ``ys`` (-1 to 1)."""
+    x, y, turn = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.2), rng.uniform(0, np.pi)
+    along = (xs - x) * np.cos(turn) + (ys - y) * np.sin(turn)
+    across = (ys - y) * np.cos(turn) - (xs - x) * np.sin(turn)
+    light = np.exp(-((along / 0.5) ** 4) - (across / rng.uniform(0.04, 0.15)) ** 2)[..., None]
+    return np.asarray(np.float32(rng.uniform(0.1, 0.35)) * light.astype(np.float32))
 
 
 def _put_fingers(image: Image.Image, corners: list[Point], rng: np.random.Generator, count: int) -> None:

@@ -2,7 +2,7 @@
 
 No cell has a label, only its picture has one. A picture's logit is the mean of what its cells say (and of one cell that
 says nothing), so the model is a logistic regression on the mean of the measures: its loss has one minimum, which
-Newton's method finds in a second, the same on every machine. Each class counts alike, and within a class each look
+Newton's method finds in a second, the same on every machine. Each class counts alike, and within a class each domain
 (slide or laboratory): otherwise the largest set would decide what leukaemia is.
 
 The textures that a pretrained net reads of each cell are a second regression of the same form; a share of its log odds
@@ -36,7 +36,7 @@ SHEETS_FILE, UNSEEN_FILE, CELLS_FILE = "sheets.npz", "unseen.npz", "cells.npz"
 KEPT_AFTER = 500
 """So many new pictures are read before they are written to the cache."""
 STRENGTH = 0.01
-"""How strongly the weights are drawn towards 0; between 0.001 and 0.1 the looks left out are told apart alike."""
+"""How strongly the weights are drawn towards 0; between 0.001 and 0.1 the domains left out are told apart alike."""
 TEXTURE_STRENGTH = 0.03
 """The same for the weights on the textures, in units of how these vary between pictures."""
 TEXTURE_SHARE = 0.3
@@ -62,7 +62,7 @@ class Sheets:
 
     @property
     def seen(self) -> NDArray[np.bool_]:
-        """Pictures of the looks that are learned from or left out in turn [N]; the others are for the test alone."""
+        """Pictures of the domains that are learned from or left out in turn [N]; the others are for the test alone."""
         return np.asarray(np.isin(self.parts, ("train", "val")))
 
     @property
@@ -74,7 +74,7 @@ class Sheets:
 def train(
     recipe: Recipe, examples: Sequence[Example], folder: Path, progress: Callable[[float], None], log: Any
 ) -> Path:
-    """Measure every picture, train on ``train``, and keep the logits of each look as a model without it gives them.
+    """Measure every picture, train on ``train``, and keep the logits of each domain as a model without it gives them.
 
     Writes ``sheets.npz``, ``unseen.npz`` and ``best.npz`` into ``folder`` and returns the last one.
     """
@@ -245,9 +245,9 @@ def spread(recipe: Recipe, odds: Floats) -> Floats:
 def left_out(
     recipe: Recipe, means: Floats, labels: NDArray[np.int32], domains: NDArray[np.str_]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.str_]]:
-    """Logits of every look from a model that has not seen it: logits [M, K], labels [M], looks [M].
+    """Logits of every domain from a model that has not seen it: logits [M, K], labels [M], domains [M].
 
-    A look without which a class would be gone can't be left out; with one look only M is 0.
+    A domain without which a class would be gone can't be left out; with one domain only M is 0.
     """
     ill = recipe.positive(labels)
     logits, chosen = np.zeros((len(labels), len(recipe.classes)), np.float32), np.zeros(len(labels), bool)

@@ -56,11 +56,11 @@ CHUNK: Final = 512
 
 POINT: Final = 0.5
 """The probability that a picture is let in at: the detector puts each organ's own point there."""
-FEATURES_FILE, JUDGED_FILE = "features.npz", "judged.npz"
+FEATURES_FILE, HELD_OUT_FILE = "features.npz", "held_out.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HeldOutSignals:
     """Signals of N pictures [N, organs, SIGNALS] by detectors that have not seen their place or kind, or them."""
 
     unseen: NDArray[np.float32]
@@ -72,9 +72,9 @@ class Judged:
 def train(
     recipe: Recipe, examples: Sequence[Example], folder: Path, progress: Callable[[float], None], log: Any
 ) -> Path:
-    """Read the features of every picture, fit, and judge what was left out; ``features.npz`` is used again.
+    """Read the features of every picture, fit, and try it on what was left out; ``features.npz`` is used again.
 
-    Writes ``best.npz`` (the net), ``kinds.npz`` (the detector) and ``judged.npz`` into ``folder``; returns the first.
+    Writes ``best.npz`` (the net), ``kinds.npz`` (the detector) and ``held_out.npz`` into ``folder``; returns the first.
     Raises DataError, and BackboneError where the pretrained weights are missing or altered.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,10 +87,10 @@ def train(
     log(f"{recipe.name}: features of {len(wanted)} pictures")
     found = reading.read(reader, recipe.input, wanted, folder / FEATURES_FILE, progress)
     organs = recipe.class_names[:-1]
-    log(f"{recipe.name}: judging places and kinds that are left out in turn")
-    judged = judge(found, organs)
-    fitted = weighed(detector(found.rows(found.parts == "train"), organs), judged, found)
-    keep_judged(fitted, judged, found, folder)
+    log(f"{recipe.name}: signals of places and kinds that are left out in turn")
+    held_out = held_out_signals(found, organs)
+    fitted = weighed(detector(found.rows(found.parts == "train"), organs), held_out, found)
+    save_held_out(fitted, held_out, found, folder)
     save(fitted, folder)
     for k, organ in enumerate(organs):
         mixing = dict(zip(SIGNALS, fitted.mixing[k].round(3).tolist(), strict=True))
@@ -104,11 +104,11 @@ def train(
     return best
 
 
-def keep_judged(fitted: OodDetector, judged: Judged, features: Features, folder: Path) -> None:
+def save_held_out(fitted: OodDetector, held_out: HeldOutSignals, features: Features, folder: Path) -> None:
     """Write what detectors that had not seen it say of each picture, against the points of the fitted one."""
-    scores = {name: (getattr(judged, name) * fitted.mixing).sum(-1) - fitted.points for name in ("unseen", "known")}
+    scores = {name: (getattr(held_out, name) * fitted.mixing).sum(-1) - fitted.points for name in ("unseen", "known")}
     columns = {name: getattr(features, name) for name in ("keys", "kinds", "labels", "places", "parts")}
-    np.savez(folder / JUDGED_FILE, **scores, **columns)
+    np.savez(folder / HELD_OUT_FILE, **scores, **columns)
 
 
 def detector(features: Features, organs: tuple[str, ...]) -> OodDetector:
@@ -169,7 +169,7 @@ def discriminant(values: Floats, index: NDArray[np.intp], weights: Floats, kinds
 
 
 def folds(features: Features) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Name, what is learned from and what is judged [N] of each fold: places left out, then fifths of all groups."""
+    """Name, what is learned from and what is held out [N] of each fold: places left out, then fifths of all groups."""
     training = features.parts == "train"
     for name, places in FOLDS.items():
         out = np.isin(features.places, places)
@@ -182,20 +182,20 @@ def folds(features: Features) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[
         yield f"known {number}", training & (fifth != number), fifth == number
 
 
-def judge(features: Features, organs: tuple[str, ...]) -> Judged:
-    """Judge every picture by detectors that did not have it, and by ones that had nothing like it."""
+def held_out_signals(features: Features, organs: tuple[str, ...]) -> HeldOutSignals:
+    """Read every picture by detectors that did not have it, and by ones that had nothing like it."""
     unseen = np.full((len(features.keys), len(organs), len(SIGNALS)), np.nan, np.float32)
     known = unseen.copy()
-    for name, learned, judged in folds(features):
+    for name, learned, left_out in folds(features):
         fitted = detector(features.rows(learned), organs)
         target = unseen if name.startswith("without") else known
-        rows = np.flatnonzero(judged)
+        rows = np.flatnonzero(left_out)
         for start in range(0, len(rows), CHUNK):
             target[rows[start : start + CHUNK]] = fitted.signals(features.values[rows[start : start + CHUNK]])
-    return Judged(unseen, known)
+    return HeldOutSignals(unseen, known)
 
 
-def weighed(fitted: OodDetector, judged: Judged, features: Features) -> OodDetector:
+def weighed(fitted: OodDetector, held_out: HeldOutSignals, features: Features) -> OodDetector:
     """Choose mixing and points: which signals of places and kinds left out tell an organ from the rest, and from where.
 
     The point refuses as many scans of known or of unknown places as ``REFUSED`` allows, whichever comes first.
@@ -204,12 +204,13 @@ def weighed(fitted: OodDetector, judged: Judged, features: Features) -> OodDetec
     for k, organ in enumerate(fitted.organs):
         use = [SIGNALS.index(name) for name in USED.get(organ, SIGNALS)]
         is_scan, counts = features.kinds == organ, shares(features)
-        unseen = np.isfinite(judged.unseen[:, k, 0])
+        unseen = np.isfinite(held_out.unseen[:, k, 0])
         # Where nothing can be left out, the pictures of known places say how the signals are weighed.
-        one, other = (unseen if (unseen & is_scan).any() else np.zeros_like(unseen), np.isfinite(judged.known[:, k, 0]))
+        one = unseen if (unseen & is_scan).any() else np.zeros_like(unseen)
+        other = np.isfinite(held_out.known[:, k, 0])
         if one.any():
             other = other & ~is_scan
-        values = np.concatenate([judged.unseen[one, k][:, use], judged.known[other, k][:, use]])
+        values = np.concatenate([held_out.unseen[one, k][:, use], held_out.known[other, k][:, use]])
         truth, weights = (np.concatenate([column[one], column[other]]) for column in (is_scan, counts))
         for side in (truth, ~truth):
             weights[side] /= weights[side].sum()
@@ -217,18 +218,18 @@ def weighed(fitted: OodDetector, judged: Judged, features: Features) -> OodDetec
         model = LogisticRegression(C=100.0).fit(values / spread, truth, sample_weight=weights * len(weights))
         mixing[k] = 0
         mixing[k, use] = model.coef_[0] / spread
-        points[k] = point(judged, features, organ, k, mixing[k])
+        points[k] = point(held_out, features, organ, k, mixing[k])
     return replace(fitted, mixing=mixing, points=points)
 
 
-def point(judged: Judged, features: Features, organ: str, k: int, mixing: NDArray[np.float32]) -> float:
+def point(held_out: HeldOutSignals, features: Features, organ: str, k: int, mixing: NDArray[np.float32]) -> float:
     """From which mixed score on a picture is let in; varied copies have no say in it."""
     scans = (features.kinds == organ) & (np.char.find(features.keys, " varied") < 0)
     known, unknown = REFUSED.get(organ, USUAL)
-    points = [float(np.quantile(judged.known[scans, k] @ mixing, known))]
-    seen = scans & np.isfinite(judged.unseen[:, k, 0])
+    points = [float(np.quantile(held_out.known[scans, k] @ mixing, known))]
+    seen = scans & np.isfinite(held_out.unseen[:, k, 0])
     if seen.any():
-        scores, places = judged.unseen[seen, k] @ mixing, features.places[seen]
+        scores, places = held_out.unseen[seen, k] @ mixing, features.places[seen]
         count = Counter(places.tolist())
         order = np.argsort(scores)
         refused = np.cumsum([1 / count[places[i]] / len(count) for i in order])

@@ -13,7 +13,7 @@ BACKUP_FOLDER = "backup"
 BEST_FILE, LAST_FILE, SCORE_FILE, STARTS_FILE = "best.npz", "last.npz", "best.txt", "starts.txt"
 Losses = Callable[[Any, Any], dict[str, Any]]
 """(what is true, what the net says) -> named parts of the loss, already weighted."""
-Judge = Callable[[keras.Model], tuple[float, str]]
+Validate = Callable[[keras.Model], tuple[float, str]]
 """What averaged weights are worth, lower being better, and how to say it."""
 
 
@@ -94,14 +94,14 @@ def run(
     schedule: Schedule,
     folder: Path,
     *,
-    judge: Judge,
+    validate: Validate,
     log: Callable[[str], None] = print,
     progress: Callable[[float], None] = lambda _: None,
     resume: bool = False,
 ) -> Path:
     """Train ``net`` (see ``Learner.minimise``), leave it its averaged weights, and return the file of the best ones.
 
-    ``batches`` gives endless batches from a number. ``judge`` looks at the averaged weights after every epoch; those
+    ``batches`` gives endless batches from a number. ``validate`` is given the averaged weights after every epoch; those
     with the lowest number that it gives are kept. With ``resume`` an interrupted training goes on from its last backup;
     without it, what was there is overwritten.
     """
@@ -109,7 +109,7 @@ def run(
     start = _number_of_start(folder, resume=resume)
     net.compile(optimizer=schedule.optimizer(), loss=None)
     net.optimizer.build(net.trainable_variables)
-    kept = _Kept(judge, folder, schedule, log, progress)
+    kept = _BestWeights(validate, folder, schedule, log, progress)
     net.fit(
         batches(start),
         epochs=schedule.epochs,
@@ -145,14 +145,14 @@ def save(net: keras.Model, path: Path) -> None:
     draft.replace(path)
 
 
-class _Kept(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Says how it goes after each step and epoch, judges the averaged weights, and keeps the best."""
+class _BestWeights(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Says how it goes after each step and epoch, validates the averaged weights, and keeps the best."""
 
     def __init__(
-        self, judge: Judge, folder: Path, schedule: Schedule, log: Callable[[str], None], progress: Any
+        self, validate: Validate, folder: Path, schedule: Schedule, log: Callable[[str], None], progress: Any
     ) -> None:
         super().__init__()
-        self._judge, self._folder, self._schedule, self._log = judge, folder, schedule, log
+        self._validate, self._folder, self._schedule, self._log = validate, folder, schedule, log
         self._progress = progress
         self._score = folder / SCORE_FILE
         self._best = float(self._score.read_text()) if self._score.exists() else np.inf
@@ -170,14 +170,14 @@ class _Kept(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no t
         self._progress((self._epoch * self._schedule.epoch + batch + 1) / self._schedule.epochs / self._schedule.epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Look at the averaged weights and give the raw ones back."""
+        """Validate the averaged weights and give the raw ones back."""
         variables = self.model.trainable_variables
         raw = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
         self.model.optimizer.finalize_variable_values(variables)
         for variable in variables:
             # A copy: on JAX Keras gives the values that it predicts with away.
             variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
-        score, said = self._judge(self.model)
+        score, said = self._validate(self.model)
         if score < self._best:
             self._best = score
             save(self.model, self._folder / BEST_FILE)

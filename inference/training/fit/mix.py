@@ -115,16 +115,16 @@ def unusual(recipe: Recipe) -> NDArray[np.bool_]:
     return np.array([c.role != "clear" for c in recipe.classes])
 
 
-def strangers(examples: Sequence[Example]) -> NDArray[np.bool_]:
+def unseen_places(examples: Sequence[Example]) -> NDArray[np.bool_]:
     """Which pictures [N] are of places left out, or of the archive, nearly every case of which has its own hospital."""
     return np.array([e.part == LEFT_OUT or e.source == ARCHIVE for e in examples])
 
 
 def place_weights(examples: Sequence[Example]) -> Floats:
-    """A weight a picture [N], together 1: half for strangers, half for the places of the training; in each alike."""
-    places, strange = np.array([e.source for e in examples]), strangers(examples)
+    """A weight a picture [N], together 1: half for unseen places, half for those of the training; in each alike."""
+    places, unseen = np.array([e.source for e in examples]), unseen_places(examples)
     weights = np.zeros(len(examples))
-    for side in (strange, ~strange):
+    for side in (unseen, ~unseen):
         names = np.unique(places[side])
         for name in names:
             here = side & (places == name)
@@ -136,24 +136,26 @@ def fit(recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> Weights:
     """Choose how strongly the parts count, and fit offsets and temperature (log loss, places counting alike).
 
     Of the strengths at which the places of the training are told nearly as well as the member tells them by itself
-    (``LEAST_INSIDE``), those with which the AUC is highest on average: of tumour or not over each of the strangers'
+    (``LEAST_INSIDE``), those with which the AUC is highest on average: of tumour or not over each of the unseen
     places, and of findings of other kinds against clear slices. Of those nearly as good (``AS_GOOD``) the member, which
     knows less of other places, counts as little as can be. How much it counts for the kind is what has the least log
     loss over tumours of known kind.
     """
-    judged = _Judged.of(recipe, scores, examples)
+    validation = _Validation.of(recipe, scores, examples)
     has_member = scores.member.shape[1] > 0
     members = MEMBER_STEPS if has_member else (0.0,)
-    chosen = judged.best(LESION_STEPS, members, (0.0,))
+    chosen = validation.best(LESION_STEPS, members, (0.0,))
     if scores.abnormal is not None:  # two strengths at a time: all three together take minutes
-        chosen = judged.best(LESION_STEPS, (chosen.member_any,), ABNORMAL_STEPS)
-        chosen = judged.best((chosen.lesion,), members, (chosen.abnormal,))
-    return replace(chosen, member_kind=_kind_weight(recipe, scores, judged.labels, chosen)) if has_member else chosen
+        chosen = validation.best(LESION_STEPS, (chosen.member_any,), ABNORMAL_STEPS)
+        chosen = validation.best((chosen.lesion,), members, (chosen.abnormal,))
+    if not has_member:
+        return chosen
+    return replace(chosen, member_kind=_kind_weight(recipe, scores, validation.labels, chosen))
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """Pictures on which strengths are judged, and what of them is asked."""
+class _Validation:
+    """Pictures on which strengths are tried, and what of them is asked."""
 
     recipe: Recipe
     scores: Scores
@@ -165,15 +167,15 @@ class _Judged:
     wanted: float
     """The AUC that has to be reached there; 0 where there is no member to say which."""
     places: tuple[NDArray[np.bool_], ...]
-    """Which are of each of the strangers' places that has pictures with and without a tumour."""
+    """Which are of each of the unseen places that has pictures with and without a tumour."""
 
     @classmethod
-    def of(cls, recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> "_Judged":
+    def of(cls, recipe: Recipe, scores: Scores, examples: Sequence[Example]) -> "_Validation":
         labels = np.array([recipe.class_names.index(e.label) for e in examples])
         ill = recipe.tumors[labels]
-        sources, strange = np.array([e.source for e in examples]), strangers(examples)
-        places = [strange & (sources == name) for name in np.unique(sources[strange])]
-        inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~strange
+        sources, unseen = np.array([e.source for e in examples]), unseen_places(examples)
+        places = [unseen & (sources == name) for name in np.unique(sources[unseen])]
+        inside = np.isin(sources, sorted(SOURCES_OF_TEST)) & ~unseen
         wanted = 0.0
         if scores.member.shape[1] and 0 < ill[inside].sum() < inside.sum():
             wanted = auc(recipe.member_score(softmax(scores.member))[inside], ill[inside]) - LEAST_INSIDE

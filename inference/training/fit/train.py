@@ -65,7 +65,7 @@ def prepare(recipe: Recipe, root: Path, log: Any = print) -> tuple[dataset.Array
 
 
 def fit(recipe: Recipe, arrays: dataset.Arrays, validation: list[Example], plan: Plan, log: Any = print) -> Path:
-    """Train and return the file of the best averaged weights (``best.npz``): see ``judge``."""
+    """Train and return the file of the best averaged weights (``best.npz``): see ``validator``."""
     keras.utils.set_random_seed(plan.seed)
     keras.mixed_precision.set_global_policy(plan.precision)
     try:
@@ -92,7 +92,7 @@ def fit(recipe: Recipe, arrays: dataset.Arrays, validation: list[Example], plan:
         lambda start: stream(arrays, recipe, plan.seed + start, _threads()),
         schedule,
         plan.folder,
-        judge=judge(recipe, validation),
+        validate=validator(recipe, validation),
         log=lambda text: log(f"{recipe.name} {text}"),
         progress=plan.progress,
         resume=plan.resume,
@@ -137,7 +137,7 @@ def restore(recipe: Recipe, weights: Path, earlier: Path | None = None, share: f
     return model
 
 
-def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Model], tuple[float, str]]:
+def validator(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Model], tuple[float, str]]:
     """What an epoch is worth, lower being better, and how to say it.
 
     Where whole places are left out to choose on: one minus the mean AUC of tumour or not over all pictures and over
@@ -154,7 +154,7 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
     found = np.array([recipe.classes[k].role == "finding" for k in labels])
     views: dict[int, keras.Model] = {}  # traced once a net
 
-    def domain(net: keras.Model) -> tuple[float, str]:
+    def validate(net: keras.Model) -> tuple[float, str]:
         names = [lesion_net.CLASS_LOGITS, lesion_net.LESION] if lesion_net.LESION in net.output else [LOGITS]
         names += [lesion_net.ABNORMAL] if lesion_net.ABNORMAL in net.output else []
         view = views.setdefault(id(net), keras.Model(net.input, [net.output[name] for name in names]))
@@ -172,7 +172,7 @@ def judge(recipe: Recipe, validation: Sequence[Example]) -> Callable[[keras.Mode
         shown = ", ".join(f"{name} {area:.3f}" for name, area in areas.items())
         return 1 - float(np.mean(list(areas.values()))), f"AUC: {shown}; accuracy {right:.3f}"
 
-    return domain
+    return validate
 
 
 def log_loss(logits: Any, labels: Any) -> float:
@@ -188,4 +188,4 @@ def _threads() -> int:
     return 1 if keras.backend.backend() == "tensorflow" else max(1, (os.cpu_count() or 2) // 2)
 
 
-__all__ = ["BEST_FILE", "Plan", "fit", "judge", "log_loss", "network", "prepare", "restore"]
+__all__ = ["BEST_FILE", "Plan", "fit", "log_loss", "network", "prepare", "restore", "validator"]

@@ -2,7 +2,7 @@
 
 All of it is chosen on pictures that no training saw: on ``val`` and, where there are such, on whole places left out,
 which weigh as much as all of val (``fit.mix.place_weights``). For the blood smears, where the laboratory's look says
-more than the disease, it is chosen on looks that a model of the same recipe has not seen.
+more than the disease, it is chosen on domains that a model of the same recipe has not seen.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
-"""``python -m inference.training.measure.cells_compare``: how well left-out looks are told apart, and by what.
+"""``python -m inference.training.measure.cells_compare``: how well left-out domains are told apart, and by what.
 
 One row a way to decide: the measures and the textures of the cells, some of them alone, and the colours of the picture.
-Each pair of a look without leukaemia and one with it is left out together, so that every figure is that of two classes
-in slides that no part of the training has seen. In the last row the looks left out have no say in whether the chromatin
-is measured either. Reads what ``train blood_smear`` has written; needs no pictures.
+Each pair of a domain without leukaemia and one with it is left out together, so that every figure is that of two
+classes in slides that no part of the training has seen. In the last row the domains left out have no say in whether
+the chromatin is measured either. Reads what ``train blood_smear`` has written; needs no pictures.
 """
 
 import argparse
@@ -30,7 +30,7 @@ IN_CARD = SHIPPED, MEASURED, COLOUR
 SHARES = (0.3, 0.5, 1.0)
 STRENGTHS = (0.03, 0.1)
 """What the share and the penalty of the textures are compared with."""
-CHOSEN = "grain, clumps, both or neither, as the other looks have it"
+CHOSEN = "grain, clumps, both or neither, as the other domains have it"
 CHROMATIN = ("grain", "clumps")
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,7 @@ def _added(sheets: Sheets, measured: Floats, textures: Floats, share: float, str
 
 
 def chosen_anew(sheets: Sheets) -> Way:
-    """Of the ways that differ in ``CHROMATIN`` the one that does best on pairs of the known looks, left out in turn."""
+    """Of the ways that differ in ``CHROMATIN`` the best one on pairs of the known domains, left out in turn."""
     names = MEASURED, *(f"without {' and '.join(dropped)}" for dropped in (CHROMATIN, *((name,) for name in CHROMATIN)))
     candidates = [way for name, way in ways(sheets) if name in names]
 
@@ -89,7 +89,7 @@ def chosen_anew(sheets: Sheets) -> Way:
 
 
 def _apart(way: Way, sheets: Sheets, known: Known) -> float:
-    """Mean AUC of the pairs of these looks; 0 where they are too few to leave two out."""
+    """Mean AUC of the pairs of these domains; 0 where they are too few to leave two out."""
     ill = sheets.labels == 0
     if min(len(np.unique(sheets.domains[known & side])) for side in (ill, ~ill)) < 3:
         return 0.0
@@ -97,9 +97,9 @@ def _apart(way: Way, sheets: Sheets, known: Known) -> float:
 
 
 def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """For each way (or those in ``names``): mean and least AUC of the pairs, and shares called leukaemia by look.
+    """For each way (or those in ``names``): mean and least AUC of the pairs, and shares called leukaemia by domain.
 
-    Empty where no pair of looks of fields can be left out.
+    Empty where no pair of domains of fields can be left out.
     """
     ill = sheets.labels == 0
     fields = sheets.sources == FIELDS
@@ -127,7 +127,7 @@ def figures(sheets: Sheets, names: Sequence[str] = ()) -> dict[str, dict[str, An
 
 
 def pairs(way: Way, sheets: Sheets, fields: Known, seen: Known) -> Floats:
-    """AUC of every pair of looks of ``fields`` that is left out together [looks without leukaemia, looks with it].
+    """AUC of every pair of domains of ``fields`` that is left out together [without leukaemia, with it].
 
     Of the pictures that are ``seen`` all others are known.
     """
@@ -153,9 +153,9 @@ def laboratories(way: Way, sheets: Sheets) -> dict[str, float]:
 
 
 def told(way: Way, sheets: Sheets) -> tuple[dict[str, float], dict[str, float]]:
-    """Shares called leukaemia by models without the look: of its pictures without leukaemia, and of those with it.
+    """Shares called leukaemia by models without the domain: of its pictures without leukaemia, and of those with it.
 
-    At the lowest threshold at which no look without leukaemia goes beyond 5 %; the test looks choose nothing.
+    At the lowest threshold at which no domain without leukaemia goes beyond 5 %; the test domains choose nothing.
     """
     ill, domains, seen = sheets.labels == 0, sheets.domains, sheets.seen
     everything = way(seen)
@@ -191,13 +191,13 @@ def card_lines(found: dict[str, dict[str, Any]] | None) -> list[str]:
     if not found:
         return []
     return [
-        "### Two looks left out together",
+        "### Two domains left out together",
         "",
-        f"Mean and least area under the ROC curve over {next(iter(found.values()))['pairs']} pairs of a look of fields "
-        "without leukaemia and one with it, neither seen in training (aim: 0.85 or more); then that within each set "
-        "that has both classes, when all of it is left out. Then the share of each look's pictures that a model "
-        "without it calls leukaemia (where a look has both: with / without), at the lowest threshold at which no look "
-        "without leukaemia goes beyond 5 %; the test looks have no say in it.",
+        f"Mean and least area under the ROC curve over {next(iter(found.values()))['pairs']} pairs of a domain of "
+        "fields without leukaemia and one with it, neither seen in training (aim: 0.85 or more); then that within each "
+        "set that has both classes, when all of it is left out. Then the share of each domain's pictures that a model "
+        "without it calls leukaemia (where a domain has both: with / without), at the lowest threshold at which no "
+        "domain without leukaemia goes beyond 5 %; the test domains have no say in it.",
         "",
         *table(found),
     ]
@@ -213,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("\n".join(table(found)) if found else "there are not two looks of fields in each class to leave out")
+    print("\n".join(table(found)) if found else "there are not two domains of fields in each class to leave out")
     return 0
 
 

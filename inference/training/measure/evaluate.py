@@ -242,7 +242,7 @@ def doubt(
 
 
 def domains_left_out(recipe: Recipe, card: ModelCard, unseen: Scored) -> dict[str, Any]:
-    """What models of the same recipe say about looks that they have not seen, at the card's operating points."""
+    """What models of the same recipe say about domains that they have not seen, at the card's operating points."""
     probabilities = probabilities_of(unseen.logits, card.temperature)
     told = said(card, probabilities)
     predicted, domains = probabilities.argmax(1), np.array(unseen.sources)

@@ -16,7 +16,7 @@ from inference.gate.gate import Gate
 from inference.training.data.dataset import Example
 from inference.training.data.gate_pictures import RED_CELLS
 from inference.training.drawn import ood_kinds, unseen
-from inference.training.fit.gate import JUDGED_FILE
+from inference.training.fit.gate import HELD_OUT_FILE
 from inference.training.measure import metrics
 from inference.training.measure.evaluate import RANDOMISED_ON, labels_of, of, reading_speed, speed, table
 from inference.training.predict import open_picture
@@ -51,8 +51,8 @@ def figures(
             "gate": refusals(recipe, taken_for, rows),
         }
     result["drawn"] = {"drawings": drawings(gate), "other": other_kinds(gate)}
-    if (run / JUDGED_FILE).exists():
-        result["left_out"] = left_out(run / JUDGED_FILE, gate.model.card.organs)
+    if (run / HELD_OUT_FILE).exists():
+        result["left_out"] = left_out(run / HELD_OUT_FILE, gate.model.card.organs)
     result["speed_ms_one_thread"] = speed(folder, gate.model.card)
     scans = [e for e in examples if e.part != "train" and e.label != OTHER][:: max(1, len(examples) // RANDOMISED_ON)]
     result["read_ms_one_thread"] = reading_speed(gate.model, [open_picture(e.path) for e in scans])

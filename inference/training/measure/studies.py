@@ -18,7 +18,7 @@ from inference.analysis import Verdict
 from inference.card import ModelCard, StudyRule
 from inference.decode.imaging import decode
 from inference.study.case import SeriesFindings
-from inference.study.judging import judge
+from inference.study.slice_analysis import analyse_slice
 from inference.study.study import Slice, SliceFinding
 from inference.training.data.dataset import read_index
 from inference.training.measure import metrics, study_rule
@@ -113,7 +113,7 @@ def read(analyser: Analyser, volume: Volume, progress: Callable[[], None]) -> li
         for path in paths:
             picture = decode(path.read_bytes())
             one = Slice(picture.rgb.tobytes(), picture.rgb.shape, picture.width, picture.height)
-            findings.append(judge(analyser, one))
+            findings.append(analyse_slice(analyser, one))
             progress()
         series.append(SeriesFindings(tuple(findings)))
     return series

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inference.analysis import PictureError, Verdict
 from inference.card import ModelCard, StudyRule
-from inference.study.case import SeriesFindings, judge_case
+from inference.study.case import SeriesFindings, decide_case
 
 GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "least": (1, 2, 3),
@@ -98,7 +98,7 @@ def worths(cases: Sequence[Case], cards: Mapping[str, ModelCard], organ: str, ru
 def verdict(series: Sequence[SeriesFindings], cards: Mapping[str, ModelCard]) -> Verdict | None:
     """The answer about one person; None when the slices are refused."""
     try:
-        return judge_case(series, cards).verdict
+        return decide_case(series, cards).verdict
     except PictureError:
         return None
 

@@ -43,7 +43,7 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
             lines += _part(card.figures[part], part, card)
     if not card.organ:
         lines += gate_card.lines(card.figures)
-    lines += _looks(card.figures.get("domains_left_out"))
+    lines += _domains_left_out(card.figures.get("domains_left_out"))
     lines += cells_compare.card_lines(card.figures.get("pairs_left_out"))
     lines += _robustness(card.figures.get("robustness"))
     lines += studies.card_lines(card.figures.get("studies"))
@@ -166,7 +166,7 @@ def _verdicts(verdicts: dict[str, Any] | None, condition: str) -> list[str]:
 
 def _breakdown(breakdown: dict[str, Any] | None, card: ModelCard) -> list[str]:
     lines = []
-    names = {} if card.slices else {"sequence": "look"}  # a smear has none: there it is the slide or laboratory
+    names = {} if card.slices else {"sequence": "domain"}  # a smear has none: there it is the slide or laboratory
     for name, values in (breakdown or {}).items():
         rows = [
             (
@@ -247,13 +247,13 @@ def _heat(heat: dict[str, Any] | None, condition: str) -> list[str]:
     return lines
 
 
-def _looks(domains: dict[str, Any] | None) -> list[str]:
+def _domains_left_out(domains: dict[str, Any] | None) -> list[str]:
     if not domains:
         return []
     lines = [
-        "## Looks left out",
+        "## Domains left out",
         "",
-        "Each look (slide or laboratory) as seen by a model of the same recipe that was not trained on it; the "
+        "Each domain (slide or laboratory) as seen by a model of the same recipe that was not trained on it; the "
         "operating points were chosen on these.",
         "",
     ]

@@ -20,7 +20,7 @@ from bot.delivery.rate_limiter import (
     Guarantee,
     RateLimiter,
 )
-from bot.operations.figures import Figures
+from bot.operations.metrics import Metrics
 from tests.clock import HandClock
 
 PRIVATE, OTHER, GROUP = 7, 8, -100
@@ -75,7 +75,7 @@ FINAL = [
 Failure = Callable[[], TelegramError]
 
 
-class Causes(Figures):
+class Causes(Metrics):
     """Why something was sent again."""
 
     def __init__(self) -> None:
@@ -90,8 +90,8 @@ class Telegram:
 
     def __init__(self, per_second: int = 30) -> None:
         self.clock = HandClock()
-        self.figures = Causes()
-        self.sender = RateLimiter(per_second, self.clock, lambda _, longest: longest, self.figures)
+        self.metrics = Causes()
+        self.sender = RateLimiter(per_second, self.clock, lambda _, longest: longest, self.metrics)
         self.got: list[tuple[str, Any, float]] = []
         self.failures: list[TelegramError | None] = []
 

@@ -76,9 +76,7 @@ def test_sixty_words_hold_all_in_every_language(organ: str, verdict: str, langua
 
 @pytest.mark.parametrize("reason", sorted(TURNED))
 @pytest.mark.parametrize("verdict", ALL_VERDICTS)
-def test_that_a_slice_was_turned_is_told_and_the_report_alone_tells_of_tests_where_it_gets_long(
-    verdict: str, reason: str, language: Language
-) -> None:
+def test_long_caption_tells_of_turning_before_tests(verdict: str, reason: str, language: Language) -> None:
     entry = MODELS["brain_mri"]
     kinds = [c.name for c in entry.card.classes if verdict == "not_sure" or c.tumor == (verdict == "tumor_signs")]
     for label in kinds:

@@ -20,7 +20,7 @@ from bot.delivery.error_class import MOST_ATTEMPTS
 from bot.delivery.inbox import STATUS, Deliveries, Delivery
 from bot.delivery.storage_health import StorageHealth
 from bot.operations.audit import AuditLog
-from bot.operations.figures import Ending, Figures
+from bot.operations.metrics import Ending, Metrics
 from storage import Database, ReceivedUpdate
 from tests.bench.offline import InstantTelegram
 from tests.databases import database_at
@@ -32,7 +32,7 @@ def a_text(update_id: int = 1) -> Update:
     return Update(update_id, message=Message(update_id, datetime.now(UTC), Chat(ANNA, Chat.PRIVATE), text="hello"))
 
 
-class Counted(Figures):
+class Counted(Metrics):
     """How updates ended."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Desk:
 
     database: Database
     deliveries: Deliveries
-    figures: Counted
+    metrics: Counted
     audit: Noted
     errors: list[Exception] = field(default_factory=list)
     attempts: list[Delivery] = field(default_factory=list)
@@ -109,9 +109,9 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     building = Application.builder().token("1:" + "t" * 35).request(telegram).get_updates_request(telegram)
     application = building.updater(None).job_queue(None).build()
     database = await Database.open(database_at(tmp_path / "bot.db"))
-    figures, audit = Counted(), Noted()
-    deliveries = Deliveries(database, StorageHealth(database), figures=figures, audit=audit)
-    desk = Desk(database, deliveries, figures, audit)
+    metrics, audit = Counted(), Noted()
+    deliveries = Deliveries(database, StorageHealth(database), metrics=metrics, audit=audit)
+    desk = Desk(database, deliveries, metrics, audit)
     desk.deliveries.bind(application)
     application.add_handler(TypeHandler(Update, desk.answer))
     application.add_error_handler(desk.on_error)
@@ -128,7 +128,7 @@ async def test_a_bug_is_tried_again_and_then_kept(desk: Desk) -> None:
     await desk.handle(*times(9, ZeroDivisionError))
     assert len(desk.attempts) == MOST_ATTEMPTS
     assert desk.verdicts == [(True, True)] * (MOST_ATTEMPTS - 1) + [(False, True)]
-    assert desk.figures.endings == [Ending.AGAIN] * (MOST_ATTEMPTS - 1) + [Ending.DEAD_LETTER]
+    assert desk.metrics.endings == [Ending.AGAIN] * (MOST_ATTEMPTS - 1) + [Ending.DEAD_LETTER]
     assert await desk.left() == ([], [1])
 
 
@@ -137,7 +137,7 @@ async def test_a_network_that_is_away_costs_no_attempt(desk: Desk) -> None:
     assert len(desk.attempts) == MOST_ATTEMPTS + 3
     assert {delivery.failed for delivery in desk.attempts} == {0}
     assert desk.verdicts == [(True, True)] * (MOST_ATTEMPTS + 2)
-    assert desk.figures.endings[-2:] == [Ending.AGAIN, Ending.DONE]
+    assert desk.metrics.endings[-2:] == [Ending.AGAIN, Ending.DONE]
     assert await desk.left() == ([], [])
 
 
@@ -153,7 +153,7 @@ async def test_trouble_beyond_all_patience_is_kept_for_the_operator(
 async def test_a_final_refusal_ends_it_at_once(desk: Desk) -> None:
     await desk.handle(*times(1, BadRequest))
     assert desk.verdicts == [(False, False)]
-    assert desk.figures.endings == [Ending.REFUSED]
+    assert desk.metrics.endings == [Ending.REFUSED]
     assert await desk.left() == ([], [])
 
 
@@ -213,7 +213,7 @@ async def test_parked_update_is_in_work_when_resumed(desk: Desk) -> None:
     assert left.attempts == 1, "it was alone in work when its process ended"
 
 
-async def test_what_an_album_has_sent_is_known_to_its_next_attempt(desk: Desk) -> None:
+async def test_next_attempt_knows_what_an_album_has_sent(desk: Desk) -> None:
     rows, album = desk.deliveries.rows, (1, 2, 3)
     await rows.put(*(ReceivedUpdate(one, ANNA, a_text(one).to_json()) for one in album))
     first = Delivery(1, rows)
@@ -245,7 +245,7 @@ async def test_what_was_finished_meanwhile_is_not_handled_again(desk: Desk) -> N
     await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
     await desk.deliveries.rows.done(1)
     await desk.deliveries.handle(update, desk.deliveries.application.process_update(update))
-    assert (desk.attempts, desk.figures.endings) == ([], [])
+    assert (desk.attempts, desk.metrics.endings) == ([], [])
 
 
 async def test_update_that_failed_too_often_is_not_begun(desk: Desk) -> None:
@@ -269,7 +269,7 @@ async def test_one_picture_that_fails_does_not_end_its_album(
     desk.takes_up = (2,)
     await desk.handle(*times(attempts - 1, error))
     assert len(desk.attempts) == attempts
-    assert desk.figures.endings[-1] is Ending.DONE
+    assert desk.metrics.endings[-1] is Ending.DONE
     assert await desk.left() == ([], kept)
 
 

@@ -47,7 +47,7 @@ def test_what_no_button_of_ours_says_is_not_understood(data: object) -> None:
 
 
 @pytest.mark.parametrize("action", [action for action in Action if action in OF_KNOWLEDGE])
-def test_button_of_knowledge_carries_the_language_that_its_page_opens_in(action: Action) -> None:
+def test_button_of_knowledge_carries_its_pages_language(action: Action) -> None:
     markup = column(button("Go on", action, ARGUMENTS.get(action, "")))
     ((there,),) = in_language(markup, "pt-br").inline_keyboard
     press = parse(there.callback_data)

@@ -8,7 +8,7 @@ import pytest
 from telegram.constants import MessageLimit
 
 from bot.knowledge.knowledge import SECTION_KEYS, Knowledge
-from bot.knowledge.red_flags import Ear, Listening, Signs
+from bot.knowledge.red_flags import Listening, RedFlagDetector, Signs
 from bot.knowledge.search import Index, Phrasing
 from bot.knowledge.words import WordRules
 from tests.bench.faq_search import answer, cases, score
@@ -126,7 +126,7 @@ def test_a_known_number_does_not_hide_an_unknown_word() -> None:
     assert index.search("delete qwertzuiop scan 1") == index.search("qwertzuiop delete scan 1")
 
 
-def test_an_entry_is_backed_where_no_other_is_asked_for_more_in_such_words() -> None:
+def test_entry_is_backed_where_no_other_fits_better() -> None:
     rules = WordRules({}, [], {}, [], [], {}, ["of", "it"], [], {})
     prices = [Phrasing("question/free/", f"{thing} price") for thing in ("scan", "picture", "report", "bot")]
     others = [Phrasing("question/therapy/", f"therapy {number}") for number in range(9)]
@@ -217,5 +217,5 @@ LISTENING = Listening((), (), (), (), denials=(), before=(), asking=("क्य�
     [("उसे दौरा पड़ा", "seizure"), ("दौरा क्या होता है", None), ("उसे दौरा नहीं पड़ा", None), ("सिर", None)],
 )
 def test_a_language_may_ask_and_deny_behind_the_sign(said: str, flag: str | None) -> None:
-    ear = Ear(HINDI, LISTENING, [Signs("seizure", ("दौरा",), always=False, aside=())], known=())
-    assert ear.hear(said) == flag
+    detector = RedFlagDetector(HINDI, LISTENING, [Signs("seizure", ("दौरा",), always=False, aside=())], known=())
+    assert detector.hear(said) == flag

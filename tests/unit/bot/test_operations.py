@@ -17,8 +17,8 @@ from bot.logs import JsonLines
 from bot.operations import trace
 from bot.operations.audit_file import FILE, FileAuditLog, key_of, lines_about, pseudonym
 from bot.operations.backups import Backups
-from bot.operations.counted import CountedFigures
-from bot.operations.figures import Phase
+from bot.operations.metrics import Phase
+from bot.operations.prometheus import PrometheusMetrics
 from bot.operations.status_page import quantile
 from storage import Database, ReceivedUpdate
 from tests.databases import database_at
@@ -192,9 +192,9 @@ def test_a_quantile_lies_where_the_values_are() -> None:
 
 
 def test_reasons_beyond_the_bound_share_a_name() -> None:
-    figures = CountedFigures()
+    metrics = PrometheusMetrics()
     for number in range(100):
-        figures.refused(f"reason_{number}")
-    figures.phase_took(Phase.WHOLE, 0.3)
-    assert len(figures.values("refusals_total")) == 65
-    assert figures.values("phase_seconds_count")["whole",] == 1
+        metrics.refused(f"reason_{number}")
+    metrics.phase_took(Phase.WHOLE, 0.3)
+    assert len(metrics.values("refusals_total")) == 65
+    assert metrics.values("phase_seconds_count")["whole",] == 1

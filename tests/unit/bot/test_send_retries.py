@@ -198,4 +198,4 @@ async def test_what_was_sent_again_is_counted_by_its_cause() -> None:
     await telegram.clock.advance(10)
     with pytest.raises(BadRequest):
         await sent
-    assert telegram.figures.causes == ["limit", "failure"]
+    assert telegram.metrics.causes == ["limit", "failure"]

@@ -134,7 +134,7 @@ def test_red_flags_are_heard_and_plain_questions_pass(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_what_sets_a_sign_aside_is_no_everyday_word_when_it_is_folded(code: str) -> None:
+def test_folded_words_aside_are_no_everyday_words(code: str) -> None:
     """A menu ("меню") and "me" ("меня") were one word, and whoever wrote "my arm is numb" was not heard."""
     words = word_rules(code)
     for flag in spoken(code).knowledge.red_flags:
@@ -144,7 +144,7 @@ def test_what_sets_a_sign_aside_is_no_everyday_word_when_it_is_folded(code: str)
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_nobody_is_called_what_denies_a_sign_when_it_is_folded(code: str) -> None:
+def test_folded_denials_are_no_names_of_people(code: str) -> None:
     """A grandfather ("नाना") was a "no" ("न"), and no fit of his was heard."""
     folder, words = Folder.read(code), word_rules(code)
     listening = folder.typed(Listening, folder.file("red_flags.toml")["listening"], "red_flags.toml")

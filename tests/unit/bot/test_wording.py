@@ -176,7 +176,7 @@ def test_every_caption_introduces_itself_and_report_names_model(kind: str) -> No
     for part in ("I am a program and can be wrong", "Not a diagnosis", "doctor", "A7K2-Q9"):
         assert part in text
     assert "2026.11" not in text
-    assert report_data(SCANS[kind], Pictures(b"", b""), language, ()).model_version == "2026.11"
+    assert report_data(SCANS[kind], Pictures(b"", b""), language, ()).provenance.model_version == "2026.11"
 
 
 @pytest.mark.parametrize("kind", SCANS)
@@ -232,7 +232,7 @@ def test_a_report_holds_everything_that_its_reader_needs(kind: str) -> None:
     assert data.sources
     assert len(data.limits) == 4
     assert not any("•" in line or "<" in line for line in (*data.seek_help, *data.limits, data.explanation))
-    assert "640 × 480" in data.picture_words
+    assert "640 × 480" in data.provenance.picture_words
     assert (data.original, data.overlay) == (b"original", b"overlay")
 
 
@@ -264,7 +264,7 @@ def test_part_alone_is_said_in_caption_history_and_report() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.READ, *sorted(TURNED)])
-def test_that_a_picture_was_turned_is_said_in_caption_and_report(reason: Reason) -> None:
+def test_caption_and_report_tell_of_a_turned_picture(reason: Reason) -> None:
     for scan in SCANS.values():
         turned = replace(scan, reason=reason)
         report = report_data(turned, Pictures(b"", b""), language, ()).explanation

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from inference.analysis import UNUSUAL, JudgedCell, PictureWords
-from inference.chat_picture import BUBBLE_HEIGHT, BUBBLE_WIDTH, MOST_CELLS, cell_strip, cells_that_counted, stacked
+from inference.chat_picture import (
+    BUBBLE_HEIGHT,
+    BUBBLE_WIDTH,
+    MOST_CELLS,
+    cell_strip,
+    cells_that_counted,
+    compose_chat_picture,
+)
 from inference.explain import overlay
 from tests import pictures
 from tests.conftest import PROJECT
@@ -21,7 +28,7 @@ def sheet(size: tuple[int, int], level: int = 0, words: PictureWords = WORDS) ->
     heat_map = np.zeros(size[::-1], np.uint8)
     heat_map[size[1] // 4 : size[1] // 2, size[0] // 4 : size[0] // 2] = level
     blended = overlay(picture, Image.fromarray(heat_map))
-    return Image.open(io.BytesIO(stacked(pictures.encode(picture), pictures.encode(blended), words)))
+    return Image.open(io.BytesIO(compose_chat_picture(pictures.encode(picture), pictures.encode(blended), words)))
 
 
 def test_the_heat_map_stands_below_the_picture() -> None:
@@ -78,7 +85,7 @@ def test_words_can_be_written_in_another_font() -> None:
     font = next((PROJECT / "reports" / "fonts").rglob("*.ttf"))
     picture = pictures.encode(Image.new("RGB", (400, 300), (90, 90, 90)))
     words = PictureWords("Снимок", "Карта", "нет", "сильно", "Ничего", "Клетки")
-    assert stacked(picture, picture, words, font) != stacked(picture, picture, WORDS, font)
+    assert compose_chat_picture(picture, picture, words, font) != compose_chat_picture(picture, picture, WORDS, font)
 
 
 def test_words_read_leftward_stand_on_right_and_mirror_bar() -> None:
@@ -86,7 +93,7 @@ def test_words_read_leftward_stand_on_right_and_mirror_bar() -> None:
     words = PictureWords("صورتكم", "الخريطة", "لا شيء", "كبير", "لم تبرز", "الخلايا")
     picture = Image.new("RGB", (640, 480), (90, 90, 90))
     hot = overlay(picture, Image.new("L", picture.size, 255))
-    drawn = Image.open(io.BytesIO(stacked(pictures.encode(picture), pictures.encode(hot), words, font)))
+    drawn = Image.open(io.BytesIO(compose_chat_picture(pictures.encode(picture), pictures.encode(hot), words, font)))
     title = np.asarray(drawn.convert("L")).astype(int)[:30]
     assert title[:, :320].max() < 100 < title[:, 320:].max()
     bar = np.asarray(drawn).astype(int)[-20]
@@ -147,7 +154,7 @@ def test_the_cells_stand_below_the_heat_map() -> None:
     picture, cells = coloured_cells([0.0, 0.0, 0.9])
     hot = overlay(Image.open(io.BytesIO(picture)), Image.new("L", (600, 300), 255))
     without, with_cells = (
-        np.asarray(Image.open(io.BytesIO(stacked(picture, pictures.encode(hot), WORDS, None, shown))))
+        np.asarray(Image.open(io.BytesIO(compose_chat_picture(picture, pictures.encode(hot), WORDS, None, shown))))
         for shown in ([], cells)
     )
     assert with_cells.shape[0] > without.shape[0]
@@ -161,7 +168,7 @@ def test_cells_leave_the_letters_readable_in_the_chat(size: tuple[int, int]) -> 
     hot = pictures.encode(overlay(picture, Image.new("L", size, 255)))
     words = PictureWords("HHHH", "", "", "", "", "HHHH")
     cells = [JudgedCell(0.5, 0.5, 0.1, 0.9)] * MOST_CELLS
-    drawn = Image.open(io.BytesIO(stacked(pictures.encode(picture), hot, words, None, cells)))
+    drawn = Image.open(io.BytesIO(compose_chat_picture(pictures.encode(picture), hot, words, None, cells)))
     shown = min(BUBBLE_WIDTH / drawn.width, BUBBLE_HEIGHT / drawn.height)
     title = np.asarray(drawn.convert("L"))[: round(12 * 1.9 / shown), : drawn.width // 2]
     rows = np.flatnonzero((title > 150).any(axis=1))

@@ -63,7 +63,7 @@ def test_no_shape_of_picture_upsets_the_search_for_heads(height: int, width: int
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_slice_on_a_laptop_is_read_however_its_keys_frame_it(analyser: Analyser, seed: int) -> None:
+def test_slice_on_a_laptop_is_read_despite_its_keys(analyser: Analyser, seed: int) -> None:
     photo = laptop(SLICE, np.random.default_rng(seed))
     admission = analyser.admit(photo)
     assert admission.organ == "brain_mri"

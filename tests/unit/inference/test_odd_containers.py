@@ -102,7 +102,7 @@ def test_a_folder_on_disk_joins_them_as_well(tmp_path: Path) -> None:
     assert (pixels(study) == shown(PLAIN)).all()
 
 
-def test_half_a_pair_is_told_as_a_form_of_a_volume() -> None:
+def test_half_a_pair_is_refused_as_a_volume() -> None:
     assert reason(studies.pack({"a.hdr": header()})) is Reason.VOLUME_UNSUPPORTED
     assert reason(studies.pack({"a.mhd": META_HEADER + b"b.raw\n"})) is Reason.VOLUME_UNSUPPORTED
     assert reason(studies.pack({"a.hdr": header(), "a.img": VOXELS[:900]})) is Reason.VOLUME_BROKEN
@@ -163,7 +163,7 @@ def test_a_file_without_a_name_is_a_file() -> None:
     assert len(open_study(bytes(archive)).slices) == 1
 
 
-def test_a_picture_of_a_pdf_that_says_it_is_huge_is_left_out() -> None:
+def test_huge_picture_of_a_pdf_is_left_out() -> None:
     whole = studies.pages(HEAD, "PDF")
     at = whole.index(b"\xff\xc0") + 5
     assert len(open_study(whole[:at] + b"\xff\xdc" * 2 + whole[at + 4 :]).slices) == 3

@@ -14,7 +14,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from inference.study import pdf
-from inference.study.pdf_page import stacked
+from inference.study.pdf_page import join_strips
 
 WIDE, HIGH = 96, 64
 RISING = np.add.outer(np.arange(HIGH) * 2, np.arange(WIDE)).astype(np.uint8)
@@ -138,7 +138,7 @@ def test_a_broken_picture_among_the_drawing_costs_no_other() -> None:
 def test_strips_may_each_have_a_palette_of_their_own() -> None:
     strips = [Image.fromarray(grey).convert("P", palette=Image.Palette.ADAPTIVE) for grey in (RISING[:9], RISING[9:18])]
     assert strips[0].getpalette() != strips[1].getpalette()
-    seen = np.asarray(stacked(strips).convert("L"), int)
+    seen = np.asarray(join_strips(strips).convert("L"), int)
     assert np.abs(seen - RISING[:18]).max() <= 2
 
 

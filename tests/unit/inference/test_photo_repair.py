@@ -78,7 +78,7 @@ def test_a_photo_of_one_film_is_no_sheet(analyser: Analyser) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 5, 7])
-def test_a_sheet_begins_with_necks_and_one_slice_alone_makes_none(analyser: Analyser, first: int) -> None:
+def test_sheet_begins_with_necks_and_has_several_slices(analyser: Analyser, first: int) -> None:
     """Of twelve parts those from ``first`` on are slices, the others show something else."""
     noise = np.random.default_rng(0).integers(0, 255, SLICE.shape, np.uint8)
     row = np.concatenate([noise] * first + [SLICE] * (12 - first), axis=1)
@@ -87,7 +87,7 @@ def test_a_sheet_begins_with_necks_and_one_slice_alone_makes_none(analyser: Anal
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_a_strip_of_a_head_in_a_bad_photo_is_refused(analyser: Analyser, seed: int) -> None:
+def test_strip_of_a_head_in_a_photo_is_refused(analyser: Analyser, seed: int) -> None:
     """Several parts of a photo are tried; the best of them is 0.63 here, which would do for a picture sent directly."""
     bad = Shot(room=0.6, tilt=0.6, glare=1, moire=1, cast=0.6, blur=1.5)
     assert analyser.admit(screen_photo(SLICE[:90], np.random.default_rng(seed), bad)).organ is None

@@ -11,9 +11,9 @@ from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR, ModelCard, StudyRule, load_card
 from inference.decision import decide
 from inference.decode.imaging import decode
-from inference.study.case import CaseVerdict, SeriesFindings, close, judge_case, needed
-from inference.study.judging import judge
+from inference.study.case import CaseVerdict, SeriesFindings, close, decide_case, needed
 from inference.study.opening import open_study
+from inference.study.slice_analysis import analyse_slice
 from inference.study.study import Kind, SetAside, Slice, SliceFinding
 from tests import pictures, studies
 
@@ -44,7 +44,7 @@ def answer(
     card: ModelCard, *series: Sequence[SliceFinding], spacing: float | None = None, **rule: object
 ) -> CaseVerdict:
     used = card.model_copy(update={"study": StudyRule.model_validate({**card.study.model_dump(), **rule})})
-    return judge_case([SeriesFindings(tuple(one), spacing=spacing) for one in series], {"brain_mri": used})
+    return decide_case([SeriesFindings(tuple(one), spacing=spacing) for one in series], {"brain_mri": used})
 
 
 def head(card: ModelCard, slices: int, loud: Sequence[int], *, scattered: bool = False) -> list[SliceFinding]:
@@ -143,7 +143,7 @@ def test_a_drawn_mass_is_found_where_it_was_drawn() -> None:
     cards = {organ: model.card for organ, model in analyser.experts.items()}
     volume = studies.head(12)
     study = open_study(studies.pack(studies.series_files(volume)))
-    case = close(study, [judge(analyser, one) for one in study.slices], cards)
+    case = close(study, [analyse_slice(analyser, one) for one in study.slices], cards)
     drawn = {n for n in range(12) if 0.4 <= (n + 0.5) / 12 < 0.65}
     assert case.answer.verdict is Verdict.TUMOR_SIGNS
     assert set(case.answer.agreeing) & drawn
@@ -159,5 +159,5 @@ def test_non_scan_slices_are_counted_as_not_taken() -> None:
     cards = {organ: model.card for organ, model in analyser.experts.items()}
     study = open_study(studies.nifti(studies.head(6)))
     cat = Slice(decode(pictures.cat(256)).rgb.tobytes(), (256, 256, 3), 256, 256)
-    findings = [judge(analyser, one) for one in (*study.slices[:5], cat)]
+    findings = [analyse_slice(analyser, one) for one in (*study.slices[:5], cat)]
     assert close(study, findings, cards).set_aside == {SetAside.NOT_TAKEN: 1}

@@ -75,16 +75,14 @@ def test_a_smear_is_never_turned(analyser: Analyser, seed: int) -> None:
     ],
     ids=["no directions", "directions", "directions in words"],
 )
-def test_a_dicom_file_that_tells_directions_is_shown_as_it_says(
-    analyser: Analyser, tags: dict[str, Any], is_turned: bool
-) -> None:
+def test_dicom_with_directions_is_shown_as_it_says(analyser: Analyser, tags: dict[str, Any], is_turned: bool) -> None:
     pixels = np.ascontiguousarray(np.rot90(np.asarray(BRAINS["healthy"].convert("L"))))
     analysis = analyser.analyse(dicom_files.native(pixels, **tags))
     assert (analysis.reason is Reason.READ_TURNED) == is_turned
     assert (shown(analysis).shape[:2] == pixels.shape) != is_turned
 
 
-def test_a_slice_on_a_screen_that_lies_is_a_part_that_was_turned(analyser: Analyser) -> None:
+def test_turned_slice_on_a_screen_is_made_upright(analyser: Analyser) -> None:
     screen = STYLES["portal_dark"](np.asarray(BRAINS["healthy"]), np.random.default_rng(3))
     analysis = analyser.analyse(lain(screen.convert("RGB"), 1))
     assert (analysis.organ, analysis.reason) == ("brain_mri", Reason.PART_TURNED)
@@ -103,7 +101,7 @@ def test_features_turn_with_the_picture() -> None:
 def test_what_is_told_of_a_turned_square_is_turned() -> None:
     net = UprightNet.load(check_models()[1]["brain_mri"])
     assert net is not None
-    square = upright.look(np.asarray(BRAINS["healthy"]))
+    square = upright.head_square(np.asarray(BRAINS["healthy"]))
     of_upright = net.of_features(upright.measure(square))
     for quarters in range(upright.TURNS):
         told = net.of_features(upright.measure(np.rot90(square, quarters)))

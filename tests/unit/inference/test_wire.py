@@ -146,7 +146,7 @@ def test_whole_frame_that_is_none_is_refused(change: Callable[[bytes], bytes]) -
 
 
 @pytest.mark.parametrize("kind", [FAILED, REFUSED])
-def test_what_a_worker_says_can_not_pass_for_lines_of_the_log(kind: str) -> None:
+def test_a_workers_words_never_pass_for_log_lines(kind: str) -> None:
     said = "odd\n2026-11-29 12:00:00,000 ERROR bot.app: forged\r\x1b[2Joops\u2028more" + "x\n" * 500_000
     job = QueuedJob(process_id, (), 1.0)
     conclude(job, kind, (Reason.BROKEN.value, said) if kind == REFUSED else said)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from PIL import Image, ImageDraw, ImageFilter
 
 from reports import Bar, ReportData, Source, Words
+from reports.data import Provenance
 from reports.style import HEAT
 
 
@@ -103,11 +104,13 @@ def a_report() -> ReportData:
                 "https://arxiv.org/abs/1610.02391",
             ),
         ),
-        model_name="brain_mri",
-        model_version="1.0.0",
-        model_sha256="3f0c5d2a" * 8,
-        picture_sha256="9b1e77c4" * 8,
-        picture_words="Sent as a photo (Telegram made it smaller), 1280 × 1280 pixels",
+        provenance=Provenance(
+            model_name="brain_mri",
+            model_version="1.0.0",
+            model_sha256="3f0c5d2a" * 8,
+            picture_sha256="9b1e77c4" * 8,
+            picture_words="Sent as a photo (Telegram made it smaller), 1280 × 1280 pixels",
+        ),
         original=ORIGINAL,
         overlay=OVERLAY,
         words=WORDS,

@@ -4,7 +4,7 @@ import hashlib
 import io
 import multiprocessing
 import pickle
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
@@ -57,10 +57,10 @@ def test_the_report_says_all_that_it_was_given() -> None:
     text = squeezed(text_of(reader))
 
     assert 1 <= len(reader.pages) <= 2
-    said = [data.verdict_words, data.explanation, data.figure_words, data.picture_words, data.patient_label or ""]
+    said = [data.verdict_words, data.explanation, data.figure_words, data.patient_label or ""]
     said += [*data.limits, *data.seek_help, *(bar.words for bar in data.bars), data.public_id, "No. 12", "Brain MRI"]
     said += [part for source in data.sources for part in (source.title, source.url)]
-    said += [data.model_name, data.model_version, data.model_sha256, data.picture_sha256, data.created_words]
+    said += [*asdict(data.provenance).values(), data.created_words]
     for part in said:
         assert squeezed(part) in text, part
 
@@ -110,7 +110,7 @@ def test_shaped_label_is_stored_in_file_as_typed() -> None:
     assert "हिन्दी".encode("utf-16-be").hex().upper().encode() in page.get_data()
 
 
-def test_no_line_of_the_result_lies_below_the_ground_of_the_next(an_arabic_report: ReportData) -> None:
+def test_no_line_of_the_result_is_painted_over(an_arabic_report: ReportData) -> None:
     page = PdfReader(io.BytesIO(render(an_arabic_report))).pages[0].get_contents()
 
     assert page is not None
@@ -175,8 +175,7 @@ def test_markup_in_any_text_is_only_text() -> None:
         seek_help=(bomb,),
         bars=(Bar(bomb, 0.5, bomb, highlighted=True),),
         sources=(Source(bomb, "javascript:alert(1)"),),
-        model_name=bomb,
-        picture_words=bomb,
+        provenance=replace(a_report().provenance, model_name=bomb, picture_words=bomb),
     )
     reader = read(data)
 

@@ -266,7 +266,7 @@ def test_a_shaped_text_is_as_wide_as_its_glyphs() -> None:
         assert line.width == pytest.approx(12 * measure(text, bold=False), rel=1e-3)
 
 
-def test_a_space_between_shaped_words_is_as_wide_as_any_other() -> None:
+def test_space_between_shaped_words_is_of_usual_width() -> None:
     for words in (("हिन्दी", "के"), ("مرحبا", "بكم")):
         (line,) = wrap(" ".join(words), 12, 500, bold=True)
         assert len(line.runs) == 1

@@ -33,7 +33,7 @@ async def test_dead_letters_are_told_oldest_first_and_tried_again(db: Database, 
     assert [one.update_id for one in await db.inbox.dead_letters()] == [5]
 
 
-async def test_a_dead_letter_that_is_tried_again_says_its_own_texts_anew(db: Database) -> None:
+async def test_retried_dead_letter_says_its_own_texts_anew(db: Database) -> None:
     await put(db, 1, 2)
     for update_id in (1, 2):
         await db.inbox.record(update_id, f"{TEXT_STEP}hello", 40 + update_id)

@@ -88,13 +88,13 @@ async def test_text_that_no_database_can_hold_is_made_harmless(db: Database) -> 
     assert await db.scans.last(person.id) == scan
 
 
-async def test_strangers_are_forgotten_unless_something_is_theirs(db: Database) -> None:
-    _, person, stranger = [await db.people.register(chat_id, "Anna", "en") for chat_id in range(1, 4)]
+async def test_people_who_never_agreed_and_sent_nothing_are_forgotten(db: Database) -> None:
+    _, person, unasked = [await db.people.register(chat_id, "Anna", "en") for chat_id in range(1, 4)]
     await db.people.give_consent(1, 1)
     await add(db, person.id, a_scan())
 
-    assert await db.people.forget_strangers(stranger.created_at) == 0  # who came at that time came not before it
-    assert await db.people.forget_strangers(datetime.now(UTC)) == 1
+    assert await db.people.forget_without_consent(unasked.created_at) == 0  # who came at that time came not before it
+    assert await db.people.forget_without_consent(datetime.now(UTC)) == 1
     assert [await db.people.get(chat_id) is not None for chat_id in range(1, 4)] == [True, True, False]
 
 

@@ -1,4 +1,4 @@
-"""What the blood smear model learns: from looks alike, judged on looks left out; the commands alone make one."""
+"""What the blood smear model learns: from domains alike, judged on domains left out; the commands alone make one."""
 
 import json
 from collections import Counter
@@ -31,40 +31,40 @@ GRAIN = MEASURES.index("grain")
 
 
 def measured(seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
-    """Means of two measures and a constant, whether ill, and looks: the first tells the disease, the other a look."""
+    """Means of two measures and a constant, whether ill, and domains: one tells the disease, the other a domain."""
     rng = np.random.default_rng(seed)
     domain = rng.integers(0, 4, COUNT)
     ill = domain % 2 == 1
     means = np.stack([ill + rng.normal(0, 0.7, COUNT), domain + rng.normal(0, 0.2, COUNT), np.ones(COUNT)], axis=1)
-    return means, ill, np.array([f"look {k}" for k in domain])
+    return means, ill, np.array([f"domain {k}" for k in domain])
 
 
-def test_large_look_counts_no_more_than_small_one() -> None:
+def test_large_domain_counts_no_more_than_small_one() -> None:
     means, ill, domains = measured()
-    many = domains == "look 1"
+    many = domains == "domain 1"
     again = np.concatenate([np.arange(COUNT), *[np.flatnonzero(many)] * 9])
 
     assert np.allclose(cells.fit(means, ill, domains), cells.fit(means[again], ill[again], domains[again]), atol=1e-6)
 
 
-def test_judgement_of_left_out_look_ignores_its_labels() -> None:
+def test_logits_of_left_out_domain_ignore_its_labels() -> None:
     means, ill, domains = measured()
-    lied = np.where(domains == "look 0", 1 - ill, ill).astype(np.int32)
+    lied = np.where(domains == "domain 0", 1 - ill, ill).astype(np.int32)
     logits = [
-        found[0][found[2] == "look 0"]
+        found[0][found[2] == "domain 0"]
         for found in (cells.left_out(BLOOD, means, labels.astype(np.int32), domains) for labels in (~ill, 1 - lied))
     ]
 
-    assert len(logits[0]) == (domains == "look 0").sum()
+    assert len(logits[0]) == (domains == "domain 0").sum()
     assert np.array_equal(*logits)
 
 
-def test_look_needed_for_a_class_is_not_left_out() -> None:
+def test_domain_needed_for_a_class_is_not_left_out() -> None:
     means, ill, domains = measured()
-    kept = domains != "look 2"
+    kept = domains != "domain 2"
     _, _, judged = cells.left_out(BLOOD, means[kept], (~ill[kept]).astype(np.int32), domains[kept])
 
-    assert set(judged) == {"look 1", "look 3"}
+    assert set(judged) == {"domain 1", "domain 3"}
 
 
 def test_one_class_alone_is_no_training() -> None:
@@ -187,41 +187,41 @@ def test_commands_make_a_model_of_own_smears(
     assert "cells in 48 pictures" in capsys.readouterr().out
 
 
-def two_looks_of_each(count: int = 320) -> cells.Sheets:
-    """Fields of one cell each: its size tells the disease, the picture's colour only the look."""
+def two_domains_of_each(count: int = 320) -> cells.Sheets:
+    """Fields of one cell each: its size tells the disease, the picture's colour only the domain."""
     rng = np.random.default_rng(1)
     domain = rng.integers(0, 4, count)
     tensors = np.zeros((count, GRID, GRID, CHANNELS), np.float32)
     tensors[:, 0, 0, 0] = (domain % 2) + rng.normal(0, 0.4, count)
     tensors[:, 0, 0, -1] = GRID * GRID / 2
     colours = np.stack([domain, (domain - 1.5) ** 2], axis=1) + rng.normal(0, 0.05, (count, 2))
-    names = np.array([f"look {k}" for k in domain])
+    names = np.array([f"domain {k}" for k in domain])
     every = np.full(count, "train"), np.full(count, cells_compare.FIELDS)
     return cells.Sheets(tensors, (1 - domain % 2).astype(np.int32), names, *every, colours)
 
 
-def test_only_disease_measures_hold_on_left_out_looks() -> None:
-    found = cells_compare.figures(two_looks_of_each(), cells_compare.IN_CARD)
+def test_only_disease_measures_hold_on_left_out_domains() -> None:
+    found = cells_compare.figures(two_domains_of_each(), cells_compare.IN_CARD)
     measures, colour = found[cells_compare.MEASURED], found[cells_compare.COLOUR]
 
     assert measures["pairs"] == 4
     assert measures["least"] > 0.9
     assert colour["least"] < 0.5
-    assert all(share <= 0.07 for domain in ("look 0", "look 2") for share in measures["called_leukemia"][domain])
+    assert all(share <= 0.07 for domain in ("domain 0", "domain 2") for share in measures["called_leukemia"][domain])
     assert any(cells_compare.MEASURED in line for line in cells_compare.card_lines(found))
 
 
-def four_looks_of_each() -> cells.Sheets:
-    """As ``two_looks_of_each``, with a second measure that says of half of the looks the opposite of what is true."""
-    sheets = two_looks_of_each(640)
+def four_domains_of_each() -> cells.Sheets:
+    """As ``two_domains_of_each``, with a second measure that says of half of the domains what is not true."""
+    sheets = two_domains_of_each(640)
     domain = np.array([int(name[-1]) for name in sheets.domains])
     sheets.tensors[:, 0, 0, GRAIN] = np.where(domain < 2, 3, -3) * np.where(domain % 2, 1, -1)
     halves = np.where(np.arange(len(domain)) % 2, " a", " b")
     return replace(sheets, domains=np.char.add(sheets.domains, halves))
 
 
-def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
-    sheets = four_looks_of_each()
+def test_measure_misleading_on_other_domains_is_not_chosen() -> None:
+    sheets = four_domains_of_each()
     everything = np.ones(len(sheets.domains), bool)
     chosen = cells_compare.chosen_anew(sheets)(everything)
     judged = dict(cells_compare.ways(sheets))
@@ -232,17 +232,17 @@ def test_measure_misleading_on_other_looks_is_not_chosen() -> None:
     assert not np.array_equal(chosen, judged[cells_compare.MEASURED](everything))
 
 
-def test_left_out_looks_do_not_influence_chosen_measures() -> None:
-    sheets = four_looks_of_each()
-    known = ~np.isin(sheets.domains, ("look 0 a", "look 1 b"))
+def test_left_out_domains_do_not_influence_chosen_measures() -> None:
+    sheets = four_domains_of_each()
+    known = ~np.isin(sheets.domains, ("domain 0 a", "domain 1 b"))
     lied = replace(sheets, labels=np.where(known, sheets.labels, 1 - sheets.labels).astype(np.int32))
     one, other = (cells_compare.chosen_anew(s)(known) for s in (sheets, lied))
 
     assert np.array_equal(one, other)
 
 
-def test_pairs_left_out_need_two_looks_per_class() -> None:
-    sheets = two_looks_of_each()
+def test_pairs_left_out_need_two_domains_per_class() -> None:
+    sheets = two_domains_of_each()
 
     assert cells_compare.figures(replace(sheets, sources=np.full(len(sheets.labels), "own"))) == {}
     assert cells_compare.card_lines({}) == []

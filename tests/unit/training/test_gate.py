@@ -40,7 +40,7 @@ def clouds(seed: int = 0, count: int = 90) -> Features:
 
 def test_fitted_gate_admits_unseen_places_and_rejects_other_kinds() -> None:
     found = clouds()
-    fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), gate_fit.judge(found, ORGANS), found)
+    fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), gate_fit.held_out_signals(found, ORGANS), found)
     fresh = clouds(1)
     scores = fitted.scores(fresh.values)
     for k, organ in enumerate(ORGANS):
@@ -88,10 +88,10 @@ def test_stored_detector_holds_plain_numbers_and_names(tmp_path: Path) -> None:
 
 def test_figures_tell_unseen_places_from_known_ones(tmp_path: Path) -> None:
     found = clouds(count=30)
-    judged = gate_fit.judge(found, ORGANS)
+    judged = gate_fit.held_out_signals(found, ORGANS)
     fitted = gate_fit.weighed(gate_fit.detector(found, ORGANS), judged, found)
-    gate_fit.keep_judged(fitted, judged, found, tmp_path)
-    figures = gate_figures.left_out(tmp_path / gate_fit.JUDGED_FILE, ORGANS)
+    gate_fit.save_held_out(fitted, judged, found, tmp_path)
+    figures = gate_figures.left_out(tmp_path / gate_fit.HELD_OUT_FILE, ORGANS)
     assert figures["scans_refused"]["brain_mri: archive"]["pictures"] == 30
     assert figures["scans_refused"]["brain_mri: archive"]["known"] <= 0.1
     assert figures["others_let_in"]["page"]["known"] == 0.0

@@ -21,16 +21,16 @@ def drawn(count: int, knows: float, lesion: float, member: float) -> tuple[Score
     """
     rng = np.random.default_rng(3)
     labels = rng.choice(len(NAMES), count)
-    strange = np.arange(count) % 3 == 0
+    unseen = np.arange(count) % 3 == 0
     classes = rng.normal(0, 1, (count, len(NAMES)))
     classes[np.arange(count), labels] += knows
     known = [BRAIN.member_classes.index(NAMES[k]) if NAMES[k] in BRAIN.member_classes else 0 for k in labels]
     third = rng.normal(0, 1, (count, len(BRAIN.member_classes)))
-    third[np.arange(count), known] += np.where(strange, 0, member)
+    third[np.arange(count), known] += np.where(unseen, 0, member)
     spots = rng.normal(0, 1, count) + lesion * BRAIN.tumors[labels]
     examples = [
         Example(Path(f"{i}.png"), NAMES[k], "left_out" if away else "val", "elsewhere" if away else "cheng", str(i))
-        for i, (k, away) in enumerate(zip(labels, strange, strict=True))
+        for i, (k, away) in enumerate(zip(labels, unseen, strict=True))
     ]
     return Scores(classes, spots, third), examples
 
@@ -94,13 +94,13 @@ def test_abnormal_map_that_knows_findings_is_listened_to() -> None:
     assert heard.abnormal > ignored.abnormal + 0.2
 
 
-def test_places_count_alike_strangers_as_much_as_others() -> None:
+def test_places_count_alike_unseen_ones_as_much_as_others() -> None:
     _, examples = drawn(90, 1, 1, 1)
     examples += [replace(e, source="btp", part="val") for e in examples[:10]]
     weights = mix.place_weights(examples)
-    strange = mix.strangers(examples)
+    unseen = mix.unseen_places(examples)
     btp = np.array([e.source == "btp" for e in examples])
 
     assert weights.sum() == pytest.approx(1)
-    assert weights[strange].sum() == pytest.approx(0.5)
+    assert weights[unseen].sum() == pytest.approx(0.5)
     assert weights[btp].sum() == pytest.approx(0.25)

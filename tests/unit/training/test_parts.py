@@ -26,7 +26,7 @@ def test_no_smear_field_lies_on_two_sides(shared_data: Path) -> None:
     assert all(len(found) == 1 for found in parts.values())
 
 
-def test_the_test_looks_are_never_trained_on(shared_data: Path) -> None:
+def test_the_test_domains_are_never_trained_on(shared_data: Path) -> None:
     trained = {e.detail for e in dataset.blood_examples(shared_data) if e.part != "test"}
 
     assert not trained & set(dataset.BLOOD_TEST_LOOKS)

@@ -111,7 +111,7 @@ def test_gates_table_counts_refused_scans_and_admitted_others(tmp_path: Path, mo
     assert row["others_let_in"] == 0
 
 
-def test_a_photo_counts_as_it_is_served_and_not_by_the_first_look_alone() -> None:
+def test_photos_are_counted_as_they_are_served() -> None:
     """Bots mend what a photo shows before the gate looks again: what people get read must not count as refused."""
     analyser, slice_rgb = Analyser.load(), np.asarray(Image.open(io.BytesIO(pictures.brain())).convert("RGB"))
     photos = [screen_photo(slice_rgb, np.random.default_rng(seed)) for seed in range(3, 6)]

@@ -15,8 +15,8 @@ from bot.knowledge.red_flags import (
     NEAR_NEGATION,
     NEGATION_REACH,
     SHORTEST_TYPO,
-    Ear,
     Listening,
+    RedFlagDetector,
     Signs,
 )
 from bot.knowledge.words import WordRules
@@ -32,7 +32,7 @@ def hears(text: str, *signs: str, aside: str = "", known: str = "", always: bool
     asked: dict[str, Any] = {"fillers": (), "information": (), "supposing": (), "experience": (), "denials": ("no",)}
     listening = {**asked, "before": ("before",), **listening}
     flag = Signs("flag", signs or ("weak arm",), always=always, aside=(aside,) if aside else ())
-    return Ear(WORDS, Listening(**listening), [flag], known.split()).hear(text) == "flag"
+    return RedFlagDetector(WORDS, Listening(**listening), [flag], known.split()).hear(text) == "flag"
 
 
 def some(count: int, word: str = "big") -> str:
@@ -74,7 +74,7 @@ def test_a_denial_reaches_some_words() -> None:
     assert hears("weak nay song nay", "weak nay", denials_after=("nay",))
 
 
-def test_a_flag_that_is_always_heard_is_denied_from_near_alone() -> None:
+def test_flag_always_heard_is_denied_from_near_alone() -> None:
     assert not hears(f"no {some(NEAR_NEGATION - 1)} weak arm", always=True)
     assert hears(f"no {some(NEAR_NEGATION)} weak arm", always=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.scan.believed import can_be_true
+from bot.scan.plausibility import is_plausible
 from bot.scan.study import StudyRead
 from bot.scan.study_facts import StudyFacts
 from inference.analysis import Analysis, JudgedCell, ModelIdentity, Reason, Verdict
@@ -55,17 +55,17 @@ STUDY_LIES: dict[str, Callable[[], StudyRead]] = {
 }
 
 
-def test_what_a_model_can_have_said_is_believed() -> None:
-    assert can_be_true(TRUE, MODELS)
-    assert can_be_true(replace(TRUE, gate=None, confidence=None, label=None, cells=(), edges=()), MODELS)
-    assert can_be_true(TRUE, MODELS, StudyRead(TRUE, replace(FACTS, series=("", "T1c axial")), (SLICE,)))
+def test_what_a_model_can_have_said_is_plausible() -> None:
+    assert is_plausible(TRUE, MODELS)
+    assert is_plausible(replace(TRUE, gate=None, confidence=None, label=None, cells=(), edges=()), MODELS)
+    assert is_plausible(TRUE, MODELS, StudyRead(TRUE, replace(FACTS, series=("", "T1c axial")), (SLICE,)))
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_what_no_model_can_have_said_is_not_believed(name: str) -> None:
-    assert not can_be_true(replace(TRUE, **LIES[name]), MODELS)
+def test_what_no_model_can_have_said_is_refused(name: str) -> None:
+    assert not is_plausible(replace(TRUE, **LIES[name]), MODELS)
 
 
 @pytest.mark.parametrize("name", STUDY_LIES)
-def test_study_that_no_container_holds_is_not_believed(name: str) -> None:
-    assert not can_be_true(TRUE, MODELS, STUDY_LIES[name]())
+def test_study_that_no_container_holds_is_refused(name: str) -> None:
+    assert not is_plausible(TRUE, MODELS, STUDY_LIES[name]())

@@ -48,7 +48,7 @@ class Ending(StrEnum):
     DEAD_LETTER = "dead_letter"
 
 
-class Figures:
+class Metrics:
     """Where the parts of the bot tell what happens. This one keeps nothing: for a bot without a status port."""
 
     def update_came(self, kind: UpdateKind) -> None:

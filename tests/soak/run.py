@@ -1,4 +1,4 @@
-"""The ride itself: a sandbox, the bot as a process, people, faults, kills; then peace, and the counting."""
+"""The soak itself: a sandbox, the bot as a process, people, faults, kills; then peace, and the counting."""
 
 import asyncio
 import random
@@ -41,7 +41,7 @@ class Plan:
     people: int
     scans: int
     kill_every: float | None
-    """Seconds between two kills on average; None is a ride without."""
+    """Seconds between two kills on average; None is a soak without."""
     kills: int | None
     """At most so many; None is as many as there is time for."""
     faults: bool
@@ -77,7 +77,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Ride:
+class SoakRun:
     """What happened."""
 
     plan: Plan
@@ -103,7 +103,7 @@ class Ride:
         return (self.account.scans - self.account.lost) / (self.sending_seconds + self.settling_seconds)
 
 
-async def ride(plan: Plan, folder: Path) -> Ride:
+async def soak(plan: Plan, folder: Path) -> SoakRun:
     """Do it all; the log of the bot stays in ``folder``, and so does its database where it is a file."""
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox.start(rules=Rules(flood_limit=plan.faults)))
@@ -116,7 +116,7 @@ async def ride(plan: Plan, folder: Path) -> Ride:
             answers = await learn_answers(sandbox)
             database = await Database.open(bot.database_url, migrate=False)
             try:
-                return await _ride(plan, sandbox, bot, crowd, Bookkeeper(database, answers), watch)
+                return await _soak(plan, sandbox, bot, crowd, Bookkeeper(database, answers), watch)
             finally:
                 await database.close()
         finally:
@@ -138,14 +138,14 @@ async def _bot(plan: Plan, sandbox: Sandbox, folder: Path) -> AsyncIterator[BotP
         yield processes
 
 
-async def _ride(
+async def _soak(
     plan: Plan,
     sandbox: Sandbox,
     bot: BotProcess | ReplicaProcesses,
     crowd: list[Visitor],
     bookkeeper: Bookkeeper,
     watch: Watch,
-) -> Ride:
+) -> SoakRun:
     began = time.monotonic()
     if plan.faults:
         await sandbox.client.set_faults(FAULTS, seed=plan.seed, **FAULT_NUMBERS)
@@ -160,12 +160,8 @@ async def _ride(
     exit_status = await bot.stop()
     leftovers = await bot.leftovers()
     watch.note(sandbox.world.feed.since(watch.seen))
-    bad = [one for one in crowd if not (await bookkeeper.account(one)).is_clean]
-    kills = "killed at " + ", ".join(f"{one:.2f}" for one in bot.killed_at)
-    chats = [await bookkeeper.transcript(one, watch.appeared) for one in bad]
-    bot.transcripts.write_text("\n\n".join([kills, *chats]) + "\n", "utf-8")
-    log = bot.logged
-    return Ride(
+    await _write_transcripts(bot, crowd, bookkeeper, watch)
+    return SoakRun(
         plan=plan,
         account=sum([await bookkeeper.account(visitor) for visitor in crowd], Account()),
         waits=sum([await bookkeeper.waits(visitor, watch.appeared) for visitor in crowd], Waits()),
@@ -173,15 +169,25 @@ async def _ride(
         left_by_itself=bot.left_by_itself,
         exit_status=exit_status,
         leftover_processes=leftovers,
-        errors_logged=log.count(" ERROR "),
+        errors_logged=bot.logged.count(" ERROR "),
         takeovers=bot.takeovers,
-        tracebacks=log.count("Traceback (most recent call last)"),
+        tracebacks=bot.logged.count("Traceback (most recent call last)"),
         injected=injected,
         sending_seconds=sent - began,
         settling_seconds=settled - sent,
         bot_memory=bot_memory,
         worker_memory=worker_memory,
     )
+
+
+async def _write_transcripts(
+    bot: BotProcess | ReplicaProcesses, crowd: list[Visitor], bookkeeper: Bookkeeper, watch: Watch
+) -> None:
+    """When the bot was killed, and the chats in which a promise was broken."""
+    broken = [visitor for visitor in crowd if not (await bookkeeper.account(visitor)).is_clean]
+    kills = "killed at " + ", ".join(f"{moment:.2f}" for moment in bot.killed_at)
+    chats = [await bookkeeper.transcript(visitor, watch.appeared) for visitor in broken]
+    bot.transcripts.write_text("\n\n".join([kills, *chats]) + "\n", "utf-8")
 
 
 async def _let_live_among_kills(crowd: list[Visitor], bot: BotProcess | ReplicaProcesses, plan: Plan) -> None:

@@ -25,7 +25,7 @@ def as_rgb(one: Slice) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
-def judge(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFinding:
+def analyse_slice(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFinding:
     """Let the gate and the model of an organ look at a slice; ``hint`` names the organ and skips the gate."""
     rgb = as_rgb(one)
     organ, gate, seen, reason = hint, None, rgb, Reason.READ

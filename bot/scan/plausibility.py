@@ -22,7 +22,7 @@ _EDGE: Final = re.compile(r"[A-Z]{0,3}")
 _ROUNDING: Final = 1e-3
 
 
-def can_be_true(analysis: Analysis, models: Mapping[str, Entry], study: StudyRead | None = None) -> bool:
+def is_plausible(analysis: Analysis, models: Mapping[str, Entry], study: StudyRead | None = None) -> bool:
     """Whether a model of ``models`` (by organ) can have given this answer; ``study`` where it is about several."""
     entry = models.get(analysis.organ or "")
     return (

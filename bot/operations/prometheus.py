@@ -1,11 +1,11 @@
-"""The figures of a bot with a status port, kept by the official Prometheus client."""
+"""The metrics of a bot with a status port, kept by the official Prometheus client."""
 
 import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from bot.operations.figures import Ending, Figures, Phase, UpdateKind
+from bot.operations.metrics import Ending, Metrics, Phase, UpdateKind
 
 PREFIX = "tumorscan"
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0, 120.0)
@@ -14,7 +14,7 @@ MOST_REASONS = 64
 """Different reasons that are told apart; they come from a fixed list, and this keeps it so."""
 
 
-class CountedFigures(Figures):
+class PrometheusMetrics(Metrics):
     """Counts and times; each bot has its own, so that two in one process don't add up."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ class ReportSentBackError(UserFacingError):
     """What came is no picture but a report of this program; the sentence says whether it is unaltered."""
 
 
-async def found_of_report(context: BotContext, report: bytes) -> ReportSentBackError:
+async def check_report(context: BotContext, report: bytes) -> ReportSentBackError:
     """What a file that says it is a report is found to be, as what ends its way as a picture."""
     sealer, texts = context.services.sealer, context.texts
     if not sealer:
