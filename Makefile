@@ -9,7 +9,7 @@ DEV := .venv/.dev-installed
 # Where Python is told to keep nothing that it compiles, each of hundreds of processes would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay together: what they share, a trained model for one, is made once. One process more than two cores
-# where a third of the time is waiting, for a killed worker's successor or the next poll; a training waits for nothing.
+# where a third of the time is waiting, for a killed worker's successor or the next poll.
 TESTS := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 # Said before anything is installed: pip's own answer to a wrong Python is a wall of text after half a minute.
@@ -40,7 +40,12 @@ run: $(SERVE) ## open the demo chat in the browser, or run the real bot when TEL
 	then exec $(BIN)/tumorscan run; else exec $(BIN)/tumorscan demo; fi
 
 test: $(DEV) lint ## lint, type-check and run every test
-	$(TESTS) -n 3 --without-training && told=0 || told=$$?; $(TESTS) -n 2 --training-alone && exit $$told
+	@echo "The tests of the training run beside the others; what they say comes last"
+	@# A training waits for nothing: it takes what the others leave. Ctrl+C does not reach what runs in the background.
+	@log=$$(mktemp); nice -n 5 $(TESTS) -n 1 --training-alone >$$log 2>&1 & beside=$$!; \
+	trap 'kill $$beside; rm -f $$log; exit 130' INT TERM; \
+	$(TESTS) -n 3 --without-training && told=0 || told=$$?; \
+	wait $$beside || told=$$?; cat $$log; rm -f $$log; exit $$told
 
 check: lint ## lint, types and the tests that need neither TensorFlow nor JAX (which it does not install)
 	$(TESTS) -n 3 --without-training

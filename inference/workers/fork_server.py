@@ -21,11 +21,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from inference.workers.job_table import TABLE
+
 PATIENCE: Final = 60.0
 """Seconds until the fork server must have made a worker; the first one waits for its imports."""
 _END_TIMEOUT: Final = 2000
 """Milliseconds that a worker that was killed may take to end."""
-_PRELOADED: Final = ("inference.analyser", "inference.backends.litert", "inference.workers.worker")
+_PRELOADED: Final = (
+    "inference.analyser",
+    "inference.backends.litert",
+    "inference.workers.worker",
+    "numpy.ma",  # the first percentile imports it
+)
+"""So are the modules of jobs: each worker would import all that anew, a quarter of what its start takes."""
 _ONE_THREAD: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -44,7 +52,7 @@ _LAST_PATIENCE: Final = 5.0
 _WHOLE_GROUP: Final = 1 << 2
 """PIDFD_SIGNAL_PROCESS_GROUP (linux/pidfd.h), which Linux knows since 6.9."""
 _NUMBER: Final = struct.Struct("!q")
-_START: Final = "import sys; sys.path[:] = sys.argv[2:]; from inference.workers.fork_server import serve; serve()"
+_START: Final = "import sys; sys.path[:] = sys.argv[3:]; from inference.workers.fork_server import serve; serve()"
 
 
 class ForkServerError(Exception):
@@ -129,9 +137,10 @@ class ForkServer:
 
     def _start(self) -> socket.socket:
         here, there = socket.socketpair()
+        modules = sorted({name.rpartition(".")[0] for name in TABLE})
         with _deaf():
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-I", "-c", _START, str(there.fileno()), *sys.path],
+                [sys.executable, "-I", "-c", _START, str(there.fileno()), ",".join(modules), *sys.path],
                 env=clean_environment(os.environ),
                 pass_fds=(there.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -197,7 +206,7 @@ def _is_readable(handle: int, milliseconds: int) -> bool:
 def serve() -> None:
     """In the fork server: fork when asked, tell how each child ended, and leave with the one who asks."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    for name in _PRELOADED:
+    for name in (*_PRELOADED, *sys.argv[2].split(",")):
         import_module(name)
     gc.collect()
     gc.freeze()  # else the first collection of each child would copy all the pages that it shares with this process
