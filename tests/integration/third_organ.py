@@ -13,6 +13,8 @@ from tests import pictures
 ORGAN = "chest_xray"
 PARTS = {"train": 40, "val": 40}
 """Pictures of each class: with fewer of val nothing can be said with 95 % confidence, and nothing is."""
+FEW = {"train": 12, "val": 12}
+"""Of each kind, for the gate: each is read several times by a large net, and drawings of other kinds are plainly so."""
 SIDE = 32
 RADII = (4, 5, 6, 7, 8, 9, 10, 11, 12)
 """Of the nodules, in hundredths of the picture: from hardly seen to plain."""
@@ -133,13 +135,13 @@ def brain_slice(seed: int) -> Image.Image:
     return Image.fromarray((levels * 255).astype(np.uint8))
 
 
-def draw_set(root: Path, classes: Mapping[str, Callable[[int], Image.Image]]) -> None:
+def draw_set(root: Path, classes: Mapping[str, Callable[[int], Image.Image]], parts: Mapping[str, int]) -> None:
     """Write pictures of each class, and the index that says which part each is of."""
     root.mkdir()
     lines = ["file,label,part,group"]
     for name, draw in classes.items():
-        for i in range(sum(PARTS.values())):
-            file, part = f"{name}{i}.png", "train" if i < PARTS["train"] else "val"
+        for i in range(sum(parts.values())):
+            file, part = f"{name}{i}.png", "train" if i < parts["train"] else "val"
             draw(i).save(root / file)
             lines.append(f"{file},{name},{part},{file}")
     (root / "index.csv").write_text("\n".join(lines) + "\n", "utf-8")
@@ -155,7 +157,9 @@ def make_models(folder: Path, shipped: Path) -> Path:
         (models / organ).mkdir(parents=True)
         for file in (shipped / organ).iterdir():
             (models / organ / file.name).write_bytes(file.read_bytes())
-    draw_set(chests, {"nodule": lambda i: chest(i, RADII[i % len(RADII)]), "no_nodule": lambda i: chest(1000 + i)})
+    draw_set(
+        chests, {"nodule": lambda i: chest(i, RADII[i % len(RADII)]), "no_nodule": lambda i: chest(1000 + i)}, PARTS
+    )
     draw_set(
         scans,
         {
@@ -164,6 +168,7 @@ def make_models(folder: Path, shipped: Path) -> Path:
             ORGAN: lambda i: chest(2000 + i, RADII[i % len(RADII)] * (i % 2)),
             "other": something_else,
         },
+        FEW,
     )
     for name, recipe, data, steps in ((ORGAN, CHEST, chests, 160), ("gate", GATE, scans, 120)):
         file = folder / f"{name}.toml"
