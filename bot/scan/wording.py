@@ -102,8 +102,10 @@ def record_words(scan: Scan, texts: Texts, models: Iterable[Entry]) -> str:
 
 
 def turned_words(scan: Scan, texts: Texts) -> str:
-    """That the picture was turned upright before it was read; "" where it was not."""
-    return texts.plain("turned.line") if scan.reason in TURNED else ""
+    """That the picture, or slices of the study, were turned upright before they were read; "" where they were not."""
+    if scan.reason not in TURNED:
+        return ""
+    return texts.plain("turned.line" if scan.study is None else "turned.slices")
 
 
 def next_words(scan: Scan, texts: Texts) -> str:

@@ -44,6 +44,8 @@ class Admission:
     """What the organ's model is to read: the picture, or the screen or film in it laid flat, each turned upright."""
     as_sent: Rgb | None = None
     """Where that was turned: the same before."""
+    turned: int = 0
+    """Left, by so many quarters."""
 
 
 @dataclass(frozen=True, slots=True)

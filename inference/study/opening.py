@@ -267,7 +267,7 @@ def _volume_series(contents: Contents) -> list[Series]:
         stride = _stride(len(found) * (len(loads) - number))
         chosen = _thinned(found, stride, series, aside)
         if chosen:
-            slices = tuple(_slice(one.pixels, one.pixels.shape[1], one.pixels.shape[0]) for one in chosen)
+            slices = tuple(_slice(one.pixels, *one.pixels.shape[1::-1], tells_directions=True) for one in chosen)
             series.append(Series(slices, None, chosen[0].plane, _spacing([one.position for one in chosen])))
     return series
 
@@ -316,14 +316,14 @@ def _decode_all(loads: Sequence[Load], contents: Contents) -> list[Slice]:
         except PictureError as error:
             contents.refuse(error.reason)
             continue
-        slices.append(_slice(picture.rgb, picture.width, picture.height))
+        slices.append(_slice(picture.rgb, picture.width, picture.height, tells_directions=picture.tells_directions))
     return slices
 
 
-def _slice(pixels: Any, width: int, height: int) -> Slice:
+def _slice(pixels: Any, width: int, height: int, *, tells_directions: bool = False) -> Slice:
     if pixels.ndim == 3 and (pixels[..., :1] == pixels).all():
         pixels = pixels[..., 0]
-    return Slice(pixels.tobytes(), pixels.shape, width, height)
+    return Slice(pixels.tobytes(), pixels.shape, width, height, tells_directions)
 
 
 def _finished(kind: Kind, series: Sequence[Series], contents: Contents, data: bytes) -> Study:
@@ -374,4 +374,4 @@ def _fitted(one: Slice, side: int) -> Slice:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     image = Image.fromarray(np.frombuffer(one.pixels, np.uint8).reshape(one.shape))
     pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
-    return Slice(pixels.tobytes(), pixels.shape, one.width, one.height)
+    return replace(one, pixels=pixels.tobytes(), shape=pixels.shape)

@@ -26,12 +26,17 @@ def as_rgb(one: Slice) -> NDArray[np.uint8]:
 
 
 def analyse_slice(analyser: Analyser, one: Slice, hint: str | None = None) -> SliceFinding:
-    """Let the gate and the model of an organ look at a slice; ``hint`` names the organ and skips the gate."""
+    """Let the gate and the model of an organ look at a slice; ``hint`` names the organ and skips the gate.
+
+    What lies on a side, nobody knows which one, is refused.
+    """
     rgb = as_rgb(one)
     organ, gate, seen, reason = hint, None, rgb, Reason.READ
     if hint is None:
         admission = analyser.gate.admit(rgb)
         organ, gate, seen, reason = admission.organ, admission.scores, admission.picture, admission.reason
+        if one.is_unclear and organ is not None:
+            organ, reason = None, Reason.ON_ITS_SIDE
     shown = Image.fromarray(seen)
     kept = encode_jpeg(shown.convert("L") if len(one.shape) == 2 else shown)
     if organ is None:

@@ -54,6 +54,10 @@ class Slice:
     width: int
     """Pixels as stored, before it was made smaller."""
     height: int
+    tells_directions: bool = False
+    """Whether its file says how it lies in the body."""
+    is_unclear: bool = False
+    """Whether it lies on a side, and which way is up can't be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class Study:
     sha256: str = ""
     """SHA-256 (hex) of the bytes as received."""
     turned: bool = False
-    """Whether what holds the slices was turned upright."""
+    """Whether slices of it were turned upright, or what holds them."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for more than ever comes out of a container: what a worker says is not believed."""

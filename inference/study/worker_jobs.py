@@ -1,5 +1,6 @@
 """What workers do for a study: open it, read a few slices, draw what people see of it."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -50,7 +51,8 @@ def assemble_album(files: list[bytes]) -> Study | None:
     """Put an album together when its files are slices of one series; None otherwise."""
     from inference.study.opening import open_album
 
-    return open_album(files)
+    study = open_album(files)
+    return study if study is None else _upright(study)
 
 
 @job
@@ -96,24 +98,33 @@ def _edges(data: bytes) -> tuple[str, ...]:
 def _film_sheet(data: bytes) -> Study | None:
     """A sheet of slices, made upright where all of it lies on a side or upside down."""
     from inference.study.opening import open_film_sheet
-    from inference.study.slice_analysis import as_rgb
+    from inference.study.uprighting import lies_of
     from inference.workers.worker import analyser
 
     study = open_film_sheet(data)
-    quarters = analyser().turning.of_sheet([as_rgb(one) for one in study.slices]) if study else 0
-    return (open_film_sheet(data, quarters) or study) if quarters else study
+    if study is None:
+        return None
+    (quarters, _), *_ = Counter(lie.quarters for lie in lies_of(study.slices, analyser().turning)).most_common(1)
+    return _upright((open_film_sheet(data, quarters) or study) if quarters else study)
+
+
+def _upright(study: Study) -> Study:
+    from inference.study.uprighting import made_upright
+    from inference.workers.worker import analyser
+
+    return made_upright(study, analyser().turning)
 
 
 def _alone_or_study(study: Study, hint: str | None, *, bare_map: bool) -> Analysis | Study:
-    """Give the answer about a study of one slice at once."""
+    """Give the answer about a study of one slice at once, and make one of several upright; as it lies with a hint."""
     if len(study.slices) != 1:
-        return study
+        return study if hint is not None else _upright(study)
     from inference.decode.imaging import Picture
     from inference.study.slice_analysis import as_rgb
     from inference.workers.worker import analyser
 
     one = study.slices[0]
     series = next(series for series in study.series if series.slices)
-    decoded = Picture(as_rgb(one), one.width, one.height, tells_directions=series.plane is not None)
+    decoded = Picture(as_rgb(one), one.width, one.height, tells_directions=one.tells_directions)
     answer = analyser().analyse_decoded(decoded, study.sha256, hint, bare_map=bare_map)
     return replace(answer, edges=series.edges)

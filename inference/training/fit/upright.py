@@ -154,17 +154,28 @@ def _slopes(net: Sequence[Floats], batch: Floats, weights: Floats, rng: np.rando
     return [given.T @ back, back.sum(0), used.T @ wrong]
 
 
-def learn(examples: Sequence[Example], squares: NDArray[np.uint8], seed: int = 0) -> UprightNet:
-    """Fit to slices and their squares (see ``heads``), each as it is and in varied copies."""
-    rng = np.random.default_rng(seed)
+def copies(squares: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float16]:
+    """The features [(1 + COPIES) * N, TURNS, FEATURES] of squares (see ``heads``): first as they are, then varied."""
     rows = np.zeros((len(squares) * (1 + COPIES), TURNS, FEATURES), np.float16)
     for number in tqdm(range(len(rows)), desc="copies", disable=None):
         head = squares[number % len(squares)]
         rows[number] = rows_of(plain(head) if number < len(squares) else vary(head, rng))
+    return rows
+
+
+def counted(examples: Sequence[Example]) -> Floats:
+    """How much each of the rows of ``copies`` counts."""
     places = [place_of(example) for example in examples]
     count = Counter(places)
     weights = np.array([count[name] ** -TEMPERING for name in places], np.float32)
-    return fit(rows, np.tile(weights / weights.mean(), 1 + COPIES), rng)
+    return np.tile(weights / weights.mean(), 1 + COPIES)
+
+
+def learn(examples: Sequence[Example], squares: NDArray[np.uint8], seed: int = 0) -> UprightNet:
+    """Fit to slices and their squares (see ``heads``), each as it is and in varied copies."""
+    rng = np.random.default_rng(seed)
+    rows = copies(squares, rng)
+    return fit(rows, counted(examples), rng)
 
 
 def write(net: UprightNet, folder: Path) -> None:

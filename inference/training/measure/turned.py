@@ -2,7 +2,8 @@
 
 First how many of all slices of the part are turned as they should be, each way that they may lie, and how many pictures
 of other things get in; then what is told of some with and some without a tumour, each way, beside what is told where
-nothing is turned.
+nothing is turned. ``--of studies`` asks the same of people with several slices, sent as a ZIP; ``--of places`` how well
+slices are known of places that are left out of the fit.
 """
 
 import argparse
@@ -26,12 +27,16 @@ from inference.training.data import dataset
 from inference.training.data.dataset import Example
 from inference.training.data.gate_pictures import gate_examples, place
 from inference.training.measure.screens import sample
+from inference.training.measure.studies import Volume
+from inference.training.measure.turned_studies import DONE as DONE_OF_STUDY
+from inference.training.measure.turned_studies import of_places, people, read_laid
 from inference.training.predict import open_picture
 from inference.training.recipes import BRAIN_MRI, RECIPES
 
 Rgb = NDArray[np.uint8]
 LIES: Final = {"upright": 0, "on its left side": 1, "upside down": 2, "on its right side": 3}
 """How a picture is turned before it is sent: left, by so many quarters."""
+KINDS: Final = ("tumours", "healthy")
 DONE: Final = ("right", "left", "wrong", "asked", "refused")
 """Upright when it is read; read as it lies; turned wrongly; sent back to be turned; refused for another reason."""
 
@@ -55,8 +60,7 @@ def turns(analyser: Analyser, examples: Sequence[Example]) -> list[str]:
             elif found.as_sent is None:
                 done = ("right" if quarters == 0 else "left") if found.organ else "refused"
             else:
-                back = next(k for k in range(1, 4) if np.array_equal(lay(found.as_sent, k), found.picture))
-                done = "right" if (quarters + back) % 4 == 0 else "wrong"
+                done = "right" if (quarters + found.turned) % 4 == 0 else "wrong"
             counts[name][done] += 1
             if quarters == 0 and done in ("wrong", "asked"):
                 wrong[place(example)] += 1
@@ -104,40 +108,67 @@ def verdicts(analyser: Analyser, pictures: Sequence[Rgb], quarters: int) -> str:
     return "".join(f"{number:9}" for number in (*(count[verdict] for verdict in Verdict), made))
 
 
+def print_turns(analyser: Analyser, of_part: Sequence[Example], most: int | None, seed: int) -> None:
+    """Print what becomes of slices, and how many other pictures get in."""
+    slices = [e for e in of_part if e.label == BRAIN_MRI]
+    order = np.random.default_rng(seed).permutation(len(slices))
+    slices = [slices[i] for i in order[:most]]
+    print(*turns(analyser, slices), cost(analyser, slices[:100]), sep="\n", flush=True)
+    print(others(analyser, [e for e in of_part if e.label == OTHER]), flush=True)
+
+
+def print_verdicts(analyser: Analyser, groups: Sequence[Sequence[Example]]) -> None:
+    """Print what is told of tumours, then of slices without one."""
+    without = replace(analyser, upright={})
+    print("signs, none, not sure, refused, turned; of these the same where nothing is turned")
+    for kind, group in zip(KINDS, groups, strict=True):
+        pictures = [open_picture(e.path) for e in group]
+        for name, quarters in LIES.items():
+            print(f"{len(pictures)} {kind}, {name:20}" + verdicts(analyser, pictures, quarters), flush=True)
+            print(f"{'':30}" + verdicts(without, pictures, quarters), flush=True)
+
+
+def print_studies(analyser: Analyser, groups: Sequence[Sequence[Volume]]) -> None:
+    """Print what is told of people with a tumour, then of people without one."""
+    print(f"signs, none, not sure, refused; slices: {', '.join(DONE_OF_STUDY)}; the answers where nothing is turned")
+    for kind, group in zip(KINDS, groups, strict=True):
+        for name, quarters, step in (*((name, k, 1) for name, k in LIES.items()), ("every other on its left", 1, 2)):
+            after, before = read_laid(analyser, group, quarters, step)
+            print(f"{len(group)} {kind}, {name:25}{after}\n{'':37}{before}", flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Print both tables; 2 when the data are missing."""
+    """Print the tables; 2 when the data are missing."""
     parser = argparse.ArgumentParser(prog="python -m inference.training.measure.turned", description=__doc__)
     parser.add_argument("--data", help="default: TUMORSCAN_DATA, else ../shared/data")
     parser.add_argument("--models", type=Path, default=MODELS_DIR)
     parser.add_argument("--part", choices=("val", "test"), default="val")
-    parser.add_argument("--count", type=int, default=60, help="slices with and as many without a tumour (default: 60)")
+    parser.add_argument("--count", type=int, default=60, help="with and as many without a tumour (default: 60)")
     parser.add_argument("--most", type=int, help="slices of the first table at most, drawn at random (default: all)")
-    parser.add_argument("--of", choices=("both", "turns", "verdicts"), default="both", help="which table")
+    parser.add_argument("--of", choices=("both", "turns", "verdicts", "studies", "places"), default="both")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     try:
         root = dataset.data_root(args.data)
-        of_part = [e for e in gate_examples(root) if e.part == args.part]
-        labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
+        slices = gate_examples(root)
+        if args.of == "places":
+            print("slices; percent: right turn highest; upright, on its head, on a side for sure")
+            for line in of_places(
+                [e for e in slices if e.label == BRAIN_MRI and e.part in ("train", "val")], args.seed
+            ):
+                print(line, flush=True)
+            return 0
+        analyser = Analyser.load(args.models)
+        if args.of == "studies":
+            print_studies(analyser, people(root, args.part, args.count, args.seed))
+        if args.of in ("both", "turns"):
+            print_turns(analyser, [e for e in slices if e.part == args.part], args.most, args.seed)
+        if args.of in ("both", "verdicts"):
+            labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
+            print_verdicts(analyser, sample(labelled, args.count, args.seed, args.part))
     except dataset.DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    analyser = Analyser.load(args.models)
-    if args.of != "verdicts":
-        slices = [e for e in of_part if e.label == BRAIN_MRI]
-        order = np.random.default_rng(args.seed).permutation(len(slices))
-        slices = [slices[i] for i in order[: args.most]]
-        print(*turns(analyser, slices), cost(analyser, slices[:100]), sep="\n", flush=True)
-        print(others(analyser, [e for e in of_part if e.label == OTHER]), flush=True)
-    if args.of == "turns":
-        return 0
-    without = replace(analyser, upright={})
-    groups = [[open_picture(e.path) for e in rows] for rows in sample(labelled, args.count, args.seed, args.part)]
-    print("signs, none, not sure, refused, turned; of these the same where nothing is turned")
-    for kind, pictures in zip(("tumours", "healthy"), groups, strict=True):
-        for name, quarters in LIES.items():
-            print(f"{len(pictures)} {kind}, {name:20}" + verdicts(analyser, pictures, quarters), flush=True)
-            print(f"{'':30}" + verdicts(without, pictures, quarters), flush=True)
     return 0
 
 

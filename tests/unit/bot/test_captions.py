@@ -80,12 +80,15 @@ def test_long_caption_tells_of_turning_before_tests(verdict: str, reason: str, l
     entry = MODELS["brain_mri"]
     kinds = [c.name for c in entry.card.classes if verdict == "not_sure" or c.tumor == (verdict == "tumor_signs")]
     for label in kinds:
-        for scan in answers(entry, verdict, label, reason=reason):
+        alone, study = (answers(entry, verdict, label, reason=reason, study=told) for told in (None, STUDY.to_json()))
+        for scan in (*alone, *study):
             caption = shown(picture_caption(scan, language.texts, [entry]))
             assert count_words(caption) <= MOST_WORDS, caption
-            tests = wording.record_words(scan, language.texts, [entry])
+            facts = StudyFacts.told(scan)
+            aside = wording.brief_set_aside_words(facts, language.texts) if facts else ""
+            least = (wording.record_words(scan, language.texts, [entry]), aside)
             wanted = [wording.turned_words(scan, language.texts), *parts(scan, language, entry)]
-            assert [part for part in wanted if part not in caption and part != tests] == [], caption
+            assert [part for part in wanted if part not in caption and part not in least] == [], caption
 
 
 def test_fitting_finding_is_named_beside_a_fitting_none(language: Language) -> None:

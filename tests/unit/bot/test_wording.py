@@ -273,6 +273,15 @@ def test_caption_and_report_tell_of_a_turned_picture(reason: Reason) -> None:
         assert ("this part" in shown(picture_caption(turned, english, ()))) == (reason is Reason.PART_TURNED)
 
 
+def test_that_slices_were_turned_is_said_once() -> None:
+    for reason, times in ((Reason.READ, 0), (Reason.READ_TURNED, 1)):
+        scan = replace(SCANS["signs"], reason=reason, study=STUDY.to_json())
+        report = report_data(scan, Pictures(b"", b""), language, ()).explanation
+        for text in (shown(picture_caption(scan, english, ())), report):
+            assert text.count("I turned the slices upright first.") == times
+            assert "turned the picture" not in text
+
+
 def test_an_analysis_is_kept_with_plain_values() -> None:
     values = kept(an_analysis())
     assert values["gate"] == {"brain_mri": 0.98, "blood_smear": 0.01, "other": 0.01}
