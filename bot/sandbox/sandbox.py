@@ -15,8 +15,8 @@ from bot.sandbox.errors import ApiError
 from bot.sandbox.methods import call
 from bot.sandbox.params import Parameters
 from bot.sandbox.rules import Rules
-from bot.sandbox.updates import Update
-from bot.sandbox.webhook import Deliverer, Webhook
+from bot.sandbox.updates import Update, Webhook
+from bot.sandbox.webhook import Deliverer
 from bot.sandbox.world import World
 
 LOOPBACK = "127.0.0.1"

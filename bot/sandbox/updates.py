@@ -37,6 +37,29 @@ class Update:
         return {"update_id": self.update_id, self.kind: self.content}
 
 
+@dataclass(slots=True)
+class Webhook:
+    """Where updates go, and what went wrong last."""
+
+    url: str
+    secret: str
+    max_connections: int
+    custom_certificate: bool = False
+    last_error_date: int | None = None
+    last_error: str = ""
+
+    def as_api(self) -> Json:
+        """The fields of WebhookInfo that belong to it."""
+        info: Json = {
+            "url": self.url,
+            "has_custom_certificate": self.custom_certificate,
+            "max_connections": self.max_connections,
+        }
+        if self.last_error_date is not None:
+            info |= {"last_error_date": self.last_error_date, "last_error_message": self.last_error}
+        return info
+
+
 class UpdateQueue:
     """Updates in order of their ids.
 

@@ -3,50 +3,23 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import httpx
 
 from bot.sandbox.errors import ApiError
-from bot.sandbox.params import Json, Parameters
-from bot.sandbox.updates import Update
-
-if TYPE_CHECKING:
-    from bot.sandbox.world import World
+from bot.sandbox.params import Parameters
+from bot.sandbox.updates import Update, Webhook
+from bot.sandbox.world import World
 
 logger = logging.getLogger(__name__)
 _HEADER = "X-Telegram-Bot-Api-Secret-Token"
 Caller = Callable[[str, Parameters], Awaitable[object]]
 
 
-@dataclass(slots=True)
-class Webhook:
-    """Where updates go, and what went wrong last."""
-
-    url: str
-    secret: str
-    max_connections: int
-    custom_certificate: bool = False
-    last_error_date: int | None = None
-    last_error: str = ""
-
-    def as_api(self) -> Json:
-        """The fields of WebhookInfo that belong to it."""
-        info: Json = {
-            "url": self.url,
-            "has_custom_certificate": self.custom_certificate,
-            "max_connections": self.max_connections,
-        }
-        if self.last_error_date is not None:
-            info |= {"last_error_date": self.last_error_date, "last_error_message": self.last_error}
-        return info
-
-
 class Deliverer:
     """Sends updates to one webhook until it is closed; ``caller`` runs a method that an answer asks for."""
 
-    def __init__(self, world: "World", webhook: Webhook, caller: Caller) -> None:
+    def __init__(self, world: World, webhook: Webhook, caller: Caller) -> None:
         self._world = world
         self._webhook = webhook
         self._caller = caller

@@ -14,8 +14,7 @@ from bot.sandbox.files import FileStore
 from bot.sandbox.params import Json
 from bot.sandbox.profile import Profile
 from bot.sandbox.rules import Clock, Rules
-from bot.sandbox.updates import Update, UpdateQueue
-from bot.sandbox.webhook import Webhook
+from bot.sandbox.updates import Update, UpdateQueue, Webhook
 
 FIRST_PERSON_ID = 5_000_000_001
 _LANGUAGE = "en"

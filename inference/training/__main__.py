@@ -19,7 +19,7 @@ import keras
 
 from inference.card import MODELS_DIR, ModelError
 from inference.training import commands
-from inference.training.data.dataset import DataError
+from inference.training.data.example import DataError
 from inference.training.fit.backbone import BackboneError
 from inference.training.recipes import RECIPES, RecipeError, read_recipe
 

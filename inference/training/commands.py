@@ -22,7 +22,7 @@ from inference.gate.upright import UPRIGHT_FILE
 from inference.model import Model
 from inference.registry import Entry
 from inference.training.data import audit, dataset
-from inference.training.data.dataset import LEFT_OUT, DataError, Example
+from inference.training.data.example import LEFT_OUT, DataError, Example
 from inference.training.fit import backbone, cells, export, features, mix, train
 from inference.training.fit import gate as gate_fit
 from inference.training.fit.loop import BACKUP_FOLDER

@@ -14,7 +14,7 @@ from inference.card import ModelCard
 from inference.decision import decide
 from inference.decode.imaging import decode
 from inference.model import Model, Prediction
-from inference.training.data.dataset import DataError
+from inference.training.data.example import DataError
 
 Rgb = NDArray[np.uint8]
 MEANING = {Verdict.TUMOR_SIGNS: 1, Verdict.NO_TUMOR_SIGNS: -1}

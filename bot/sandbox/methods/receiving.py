@@ -7,7 +7,7 @@ from telegram.constants import CallbackQueryLimit, PollingLimit, WebhookLimit
 from bot.sandbox.errors import bad_request, conflict
 from bot.sandbox.methods.registry import method
 from bot.sandbox.params import Json, Parameters
-from bot.sandbox.webhook import Webhook
+from bot.sandbox.updates import Webhook
 from bot.sandbox.world import World
 
 _DEFAULT_CONNECTIONS = 40

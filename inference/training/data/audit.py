@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from inference.training.data.dataset import DataError, Example, read_picture
+from inference.training.data.example import DataError, Example, read_picture
 from inference.training.recipes import Recipe
 
 Grey = NDArray[np.float32]

@@ -6,14 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from inference.training.data.dataset import (
-    CT_AMONG_MRI,
-    KNOWN_FROM_TRAINING,
-    LEFT_OUT,
-    DataError,
-    Example,
-    read_index,
-)
+from inference.training.data.example import CT_AMONG_MRI, KNOWN_FROM_TRAINING, LEFT_OUT, DataError, Example, read_index
 from inference.training.recipes import (
     BRAIN,
     GLIOMA,

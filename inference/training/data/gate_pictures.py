@@ -10,12 +10,12 @@ from typing import Final
 
 from inference.analysis import Reason
 from inference.card import OTHER
-from inference.training.data.dataset import (
+from inference.training.data.blood_smear import blood_examples
+from inference.training.data.example import (
     CT_AMONG_MRI,
     KNOWN_FROM_TRAINING,
     DataError,
     Example,
-    blood_examples,
     read_index,
     stable_share,
 )

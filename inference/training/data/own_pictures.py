@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from inference.training.data.dataset import DataError, Example, read_index, stable_share
+from inference.training.data.example import DataError, Example, read_index, stable_share
 from inference.training.recipes import Recipe
 
 PARTS = ("train", "val", "test")

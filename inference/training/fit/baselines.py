@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example, read_picture
 from inference.training.recipes import Recipe
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ def features(examples: Sequence[Example], *, blank_bars: bool) -> dict[str, Floa
     """What each baseline may know of the examples [N, F]; ``blank_bars`` as for training."""
     rows: dict[str, list[Floats]] = {name: [] for name in BASELINES}
     for example in examples:
-        picture = dataset.training_picture(example) if blank_bars else dataset.read_picture(example.path)
+        picture = dataset.training_picture(example) if blank_bars else read_picture(example.path)
         for name, take in BASELINES.items():
             rows[name].append(take(picture))
     return {name: np.array(found) for name, found in rows.items()}

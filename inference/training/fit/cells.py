@@ -27,7 +27,7 @@ from inference.cells.textures import SIDE, TEXTURES_FILE, TextureReader
 from inference.efficientnet import TEXTURE_STAGES
 from inference.layers import FEATURES, LOGITS, MAPS
 from inference.training.data import dataset
-from inference.training.data.dataset import DataError, Example
+from inference.training.data.example import DataError, Example
 from inference.training.fit import backbone, baselines
 from inference.training.fit.export import round_weights, to_litert
 from inference.training.recipes import Recipe

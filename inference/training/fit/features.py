@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from inference.card import OTHER, Input
 from inference.preprocess import tensor
-from inference.training.data.dataset import DataError, Example, stable_share, training_picture
+from inference.training.data.dataset import training_picture
+from inference.training.data.example import DataError, Example, stable_share
 from inference.training.data.gate_pictures import RED_CELLS, place
 from inference.training.data.marks import marked, marks_of, unmarked
 from inference.training.data.vary import vary

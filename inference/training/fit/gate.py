@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from inference.architecture import build
 from inference.gate.ood_detector import DETECTOR_FILE, SIGNALS, OodDetector
 from inference.layers import LOGITS, MAPS
-from inference.training.data.dataset import DataError, Example, stable_share
+from inference.training.data.example import DataError, Example, stable_share
 from inference.training.data.gate_pictures import REASONS
 from inference.training.fit import backbone
 from inference.training.fit import features as reading

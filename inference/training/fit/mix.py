@@ -22,7 +22,7 @@ from inference.card import LesionArchitecture
 from inference.layers import LOGITS
 from inference.lesion_net import MEMBER
 from inference.training.data import dataset
-from inference.training.data.dataset import LEFT_OUT, Example
+from inference.training.data.example import LEFT_OUT, Example
 from inference.training.fit.ranking import auc
 from inference.training.recipes import Recipe
 

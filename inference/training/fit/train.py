@@ -18,7 +18,7 @@ from inference.architecture import build, fill, load_weights, read_weights
 from inference.card import LesionArchitecture
 from inference.layers import LOGITS
 from inference.training.data import dataset
-from inference.training.data.dataset import LEFT_OUT, Example
+from inference.training.data.example import LEFT_OUT, Example
 from inference.training.fit import backbone, lesions, losses
 from inference.training.fit.batches import stream
 from inference.training.fit.loop import BEST_FILE, Learner, Schedule, run

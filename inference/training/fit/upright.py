@@ -23,7 +23,7 @@ from inference.gate import upright
 from inference.gate.upright import FEATURES, LAID, SIDE, TURNS, UPRIGHT_FILE, UprightNet, measure
 from inference.preprocess import MAX_LEVEL, place
 from inference.training.data import dataset
-from inference.training.data.dataset import Example, read_picture
+from inference.training.data.example import DataError, Example, read_picture
 from inference.training.data.gate_pictures import gate_examples
 from inference.training.data.gate_pictures import place as place_of
 from inference.training.recipes import BRAIN_MRI
@@ -199,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         examples = [e for e in slices(dataset.data_root(args.data)) if e.part == "train"]
         net = learn(examples, heads(examples), args.seed)
-    except dataset.DataError as error:
+    except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     write(net, args.models / BRAIN_MRI)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.cells.measures import CHANNELS, MEASURES
-from inference.training.data.dataset import DataError
+from inference.training.data.example import DataError
 from inference.training.fit import cells
 from inference.training.fit.cells import Sheets
 from inference.training.fit.ranking import auc

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
+from inference.training.data.example import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.fit.mix import ARCHIVE
 from inference.training.fit.ranking import auc
 from inference.training.measure import metrics

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from inference.backends import load_backend
 from inference.card import ModelCard
 from inference.model import Model
-from inference.training.data import dataset
-from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
+from inference.training.data.example import EXTRA_TEST, LEFT_OUT, Example, read_picture
 from inference.training.fit import baselines
 from inference.training.fit.ranking import auc
 from inference.training.measure import heatmaps, metrics
@@ -85,7 +84,7 @@ def organ_figures(
         }
     rows, predictions = parts["test"] if "test" in parts else parts["val"]
     chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
-    tensors = np.concatenate([organ_model.tensor(dataset.read_picture(e.path)) for e in chosen])
+    tensors = np.concatenate([organ_model.tensor(read_picture(e.path)) for e in chosen])
     result["grad_cam_error"] = float(f"{heatmaps.grad_cam_error(folder, card, tensors):.1e}")
     result["map_correlation_with_random_weights"] = heatmaps.randomised(card, folder, tensors)
     result["speed_ms_one_thread"] = speed(folder, card)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inference.card import OTHER
 from inference.gate.gate import Gate
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.data.gate_pictures import RED_CELLS
 from inference.training.drawn import ood_kinds, unseen
 from inference.training.fit.gate import HELD_OUT_FILE

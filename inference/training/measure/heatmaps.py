@@ -14,7 +14,7 @@ from inference.decode.bit_depth import to_levels
 from inference.explain import heat
 from inference.preprocess import tensor
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example, read_picture
 from inference.training.measure import metrics
 from inference.training.predict import PredictionBatch
 from inference.training.recipes import Recipe
@@ -56,7 +56,7 @@ def figures(
     if not marked:
         return result
     masks = np.stack([dataset.outline(examples[i], card.input) > 0 for i in marked])
-    centres = np.stack([middle_of_head(dataset.read_picture(examples[i].path), card.input) for i in marked])
+    centres = np.stack([middle_of_head(read_picture(examples[i].path), card.input) for i in marked])
     groups = [examples[i].group for i in marked]
     found = chosen or {
         "heat_map": best_threshold(heats[marked], masks),

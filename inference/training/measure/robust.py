@@ -13,7 +13,7 @@ from inference.analyser import Analyser
 from inference.analysis import PictureError
 from inference.card import OTHER
 from inference.decision import any_tumor, decide
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.drawn import unseen_photos
 from inference.training.drawn.screen_photos import CLOSE, FRAMED, film_photo, screen_photo
 from inference.training.measure import metrics

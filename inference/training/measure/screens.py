@@ -20,7 +20,7 @@ from inference.analysis import PictureError, Reason, Verdict
 from inference.card import MODELS_DIR
 from inference.decode.film_sheet import find_regions, split
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import DataError, Example
 from inference.training.drawn.screens import STYLES, sheet
 from inference.training.predict import open_picture
 from inference.training.recipes import RECIPES
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         examples = dataset.examples_for(RECIPES["brain_mri"], dataset.data_root(args.data))
-    except dataset.DataError as error:
+    except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if args.sheets:

@@ -17,7 +17,7 @@ from inference.card import ModelCard, load_card
 from inference.model import Model
 from inference.registry import Entry
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example, read_picture
 from inference.training.fit import lesions
 from inference.training.fit.baselines import colours, linear_classifier
 from inference.training.fit.ranking import auc
@@ -141,9 +141,9 @@ def figures(recipe: Recipe, folder: Path, examples: Sequence[Example]) -> dict[s
         if len({e.source for e in rows}) < 2:
             continue
         sources, groups = [e.source for e in rows], [e.group for e in rows]
-        tensors = np.concatenate([model.tensor(dataset.read_picture(e.path)) for e in rows])
+        tensors = np.concatenate([model.tensor(read_picture(e.path)) for e in rows])
         known = {
-            "brightness_or_colour_only": np.array([colours(dataset.read_picture(e.path)) for e in rows]),
+            "brightness_or_colour_only": np.array([colours(read_picture(e.path)) for e in rows]),
             "model": predict(folder, tensors).features.astype(np.float64),
         }
         result["source_from_features"][label] = {n: source_recognised(f, sources, groups) for n, f in known.items()}

@@ -20,7 +20,7 @@ from inference.decode.imaging import decode
 from inference.study.case import SeriesFindings
 from inference.study.slice_analysis import analyse_slice
 from inference.study.study import Slice, SliceFinding
-from inference.training.data.dataset import read_index
+from inference.training.data.example import read_index
 from inference.training.measure import metrics, study_rule
 from inference.training.recipes import NO_TUMOR, Recipe
 

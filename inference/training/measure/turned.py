@@ -24,7 +24,7 @@ from inference.analysis import TURNED, Analysis, PictureError, Reason, Verdict
 from inference.card import MODELS_DIR, OTHER
 from inference.decode.imaging import Picture
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import DataError, Example
 from inference.training.data.gate_pictures import gate_examples, place
 from inference.training.measure.screens import sample
 from inference.training.measure.studies import Volume
@@ -150,6 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         root = dataset.data_root(args.data)
+<<<<<<< HEAD
         slices = gate_examples(root)
         if args.of == "places":
             print("slices; percent: right turn highest; upright, on its head, on a side for sure")
@@ -167,6 +168,11 @@ def main(argv: list[str] | None = None) -> int:
             labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
             print_verdicts(analyser, sample(labelled, args.count, args.seed, args.part))
     except dataset.DataError as error:
+=======
+        of_part = [e for e in gate_examples(root) if e.part == args.part]
+        labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
+    except DataError as error:
+>>>>>>> 1b49549 (The walks of the page are held by a test; data has a reader a set)
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inference.card import Input, ModelCard
 from inference.preprocess import tensor
 from inference.training.data import dataset
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example, read_picture
 from inference.training.fit.ranking import auc
 from inference.training.measure import heatmaps, metrics
 from inference.training.predict import PredictionBatch
@@ -152,7 +152,7 @@ def _tile(
     left, top = place
     parts = [f'<rect class="frame" x="{left}" y="{top}" width="{TILE}" height="{TILE}"/>']
     if card.slices:
-        x, y, rx, ry = _head(dataset.read_picture(example.path), card.input)
+        x, y, rx, ry = _head(read_picture(example.path), card.input)
         parts.append(
             f'<ellipse class="grid" cx="{left + x * TILE:.1f}" cy="{top + y * TILE:.1f}" rx="{rx * TILE:.1f}" '
             f'ry="{ry * TILE:.1f}"/>'

@@ -19,7 +19,7 @@ from inference.efficientnet import TEXTURE_STAGES
 from inference.layers import FEATURES, LOGITS, MAPS
 from inference.training import __main__
 from inference.training.data import dataset
-from inference.training.data.dataset import DataError
+from inference.training.data.example import DataError
 from inference.training.fit import backbone, cells
 from inference.training.measure import cells_compare, metrics
 from inference.training.recipes import BLOOD

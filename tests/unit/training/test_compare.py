@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.training.data.dataset import EXTRA_TEST, LEFT_OUT, Example
+from inference.training.data.example import EXTRA_TEST, LEFT_OUT, Example
 from inference.training.measure import compare
 from inference.training.predict import PredictionBatch
 from inference.training.recipes import BRAIN

@@ -16,7 +16,7 @@ from inference.card import Input
 from inference.training import __main__
 from inference.training.data import audit, dataset, own_pictures
 from inference.training.data.brain_mri import brain_mri_examples
-from inference.training.data.dataset import DataError, Example
+from inference.training.data.example import DataError, Example
 from inference.training.recipes import BRAIN, GATE
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from inference.card import MODELS_DIR, Input, ModelCard, OperatingPoints, ScoreBin, load_card
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.fit.ranking import auc
 from inference.training.measure import calibrate, evaluate, heatmaps, metrics
 from inference.training.predict import PredictionBatch, said

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inference.gate.ood_detector import DETECTOR_FILE, REASONS
 from inference.training.data import gate_pictures
-from inference.training.data.dataset import DataError, Example
+from inference.training.data.example import DataError, Example
 from inference.training.data.vary import restain, vary
 from inference.training.drawn import flat, more_outliers, ood_kinds, outliers, unseen
 from inference.training.fit import features

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inference.training.data.dataset import Arrays, Example
+from inference.training.data.dataset import Arrays
+from inference.training.data.example import Example
 from inference.training.fit import augment, lesions, losses
 from inference.training.recipes import BRAIN, NO_TUMOR
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from inference.training.data import gate_pictures
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.data.marks import marked, marks_of, unmarked
 from inference.training.fit import features
 from inference.training.recipes import BRAIN_MRI

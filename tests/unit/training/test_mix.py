@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.fit import mix
 from inference.training.fit.mix import Scores, Weights
 from inference.training.recipes import BRAIN

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.training.data import dataset, gate_pictures
+from inference.training.data import blood_smear, dataset, gate_pictures
 from inference.training.data.brain_mri import brain_mri_examples
+from inference.training.data.example import CT_AMONG_MRI, DataError, read_index, read_picture
 from inference.training.drawn import outliers
 from inference.training.fit import baselines
 from inference.training.fit.lesions import feather
@@ -20,16 +21,16 @@ from inference.training.recipes import BLOOD, BRAIN, GATE, NO_TUMOR, Limits
 
 def test_no_smear_field_lies_on_two_sides(shared_data: Path) -> None:
     parts = defaultdict(set)
-    for example in dataset.blood_examples(shared_data):
+    for example in blood_smear.blood_examples(shared_data):
         parts[example.group].add(example.part)
 
     assert all(len(found) == 1 for found in parts.values())
 
 
 def test_the_test_domains_are_never_trained_on(shared_data: Path) -> None:
-    trained = {e.detail for e in dataset.blood_examples(shared_data) if e.part != "test"}
+    trained = {e.detail for e in blood_smear.blood_examples(shared_data) if e.part != "test"}
 
-    assert not trained & set(dataset.BLOOD_TEST_LOOKS)
+    assert not trained & set(blood_smear.TEST_DOMAINS)
 
 
 def test_no_person_has_brain_slices_on_two_sides(shared_data: Path) -> None:
@@ -52,12 +53,12 @@ def test_ct_slices_labelled_mri_never_train_the_gate(shared_data: Path) -> None:
     examples = gate_pictures.gate_examples(shared_data)
     slices = {e.path.name for e in examples if e.label == "brain_mri" and e.path.parent.parent.name == "brain"}
 
-    assert len(dataset.CT_AMONG_MRI) == 21
-    assert not slices & dataset.CT_AMONG_MRI
+    assert len(CT_AMONG_MRI) == 21
+    assert not slices & CT_AMONG_MRI
 
 
 def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(dataset.DataError, match=str(tmp_path)):
+    with pytest.raises(DataError, match=str(tmp_path)):
         dataset.data_root(str(tmp_path))
 
 
@@ -66,16 +67,16 @@ def test_an_index_without_a_column_is_named(tmp_path: Path) -> None:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["file"], ["a.jpg"]])
 
-    with pytest.raises(dataset.DataError, match=r"index\.csv lacks the column\(s\) label"):
-        dataset.read_index(path, ("file", "label"))
+    with pytest.raises(DataError, match=r"index\.csv lacks the column\(s\) label"):
+        read_index(path, ("file", "label"))
 
 
 def test_a_broken_training_picture_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "00017.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 no picture")
 
-    with pytest.raises(dataset.DataError, match=r"00017\.jpg"):
-        dataset.read_picture(broken)
+    with pytest.raises(DataError, match=r"00017\.jpg"):
+        read_picture(broken)
 
 
 def test_the_scale_bar_corner_is_painted_over() -> None:

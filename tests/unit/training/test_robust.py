@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analyser import Analyser
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.drawn.screen_photos import screen_photo
 from inference.training.measure import robust
 from inference.training.recipes import BRAIN, GATE

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.card import MODELS_DIR, load_card
-from inference.training.data.dataset import Arrays, Example
+from inference.training.data.dataset import Arrays
+from inference.training.data.example import Example
 from inference.training.measure import shortcuts
 from inference.training.recipes import BRAIN
 

@@ -16,6 +16,7 @@ from inference.layers import LOGITS, MAPS
 from inference.training import __main__, predict
 from inference.training.data import dataset
 from inference.training.data.brain_mri import brain_mri_examples
+from inference.training.data.example import Example
 from inference.training.fit import augment, batches, export, losses, train
 from inference.training.fit.loop import BACKUP_FOLDER, save
 from inference.training.measure import metrics
@@ -97,7 +98,7 @@ def trained(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train.fit(TINY, *train.prepare(TINY, toy_data), plan).parent
 
 
-def log_loss(weights: Path, examples: list[dataset.Example]) -> float:
+def log_loss(weights: Path, examples: list[Example]) -> float:
     outputs = train.restore(TINY, weights)(dataset.tensors(examples, SMALL.input))[LOGITS].numpy()
     labels = [SMALL.class_names.index(e.label) for e in examples]
     probabilities = predict.probabilities_of(outputs, 1.0)[np.arange(len(labels)), labels]
