@@ -1,6 +1,7 @@
 """What the models say about one slice of a study, small enough to travel and to keep. Runs in a worker."""
 
 import io
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -40,10 +41,7 @@ def analyse_slice(analyser: Analyser, one: Slice, hint: str | None = None) -> Sl
     shown = Image.fromarray(seen)
     kept = encode_jpeg(shown.convert("L") if len(one.shape) == 2 else shown)
     if organ is None:
-        nothing: dict[str, float] = {}
-        return SliceFinding(
-            None, reason, Verdict.NOT_READABLE, nothing, 0.0, 0.0, (0.5, 0.5), gate, None, kept, b"", *_size(one)
-        )
+        return _refused(one, reason, gate, kept)
     model = analyser.experts[organ]
     prediction = model.read(seen)
     decision = decide(prediction.probabilities, model.card, prediction.tta_disagreement)
@@ -65,6 +63,13 @@ def analyse_slice(analyser: Analyser, one: Slice, hint: str | None = None) -> Sl
         heat=buffer.getvalue(),
         width=one.width,
         height=one.height,
+    )
+
+
+def _refused(one: Slice, reason: Reason, gate: Mapping[str, float] | None, shown: bytes) -> SliceFinding:
+    nothing: dict[str, float] = {}
+    return SliceFinding(
+        None, reason, Verdict.NOT_READABLE, nothing, 0.0, 0.0, (0.5, 0.5), gate, None, shown, b"", *_size(one)
     )
 
 

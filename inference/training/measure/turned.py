@@ -150,7 +150,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         root = dataset.data_root(args.data)
-<<<<<<< HEAD
         slices = gate_examples(root)
         if args.of == "places":
             print("slices; percent: right turn highest; upright, on its head, on a side for sure")
@@ -167,12 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.of in ("both", "verdicts"):
             labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
             print_verdicts(analyser, sample(labelled, args.count, args.seed, args.part))
-    except dataset.DataError as error:
-=======
-        of_part = [e for e in gate_examples(root) if e.part == args.part]
-        labelled = dataset.examples_for(RECIPES[BRAIN_MRI], root)
     except DataError as error:
->>>>>>> 1b49549 (The walks of the page are held by a test; data has a reader a set)
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

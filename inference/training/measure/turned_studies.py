@@ -20,7 +20,7 @@ from inference.study.opening import open_study
 from inference.study.slice_analysis import analyse_slice
 from inference.study.study import Study
 from inference.study.uprighting import made_upright
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.data.gate_pictures import place
 from inference.training.fit import upright
 from inference.training.measure.studies import Volume, volumes

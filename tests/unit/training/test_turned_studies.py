@@ -7,7 +7,7 @@ from PIL import Image
 
 from inference.analyser import Analyser
 from inference.card import OTHER
-from inference.training.data.dataset import Example
+from inference.training.data.example import Example
 from inference.training.fit import upright
 from inference.training.measure.studies import Volume
 from inference.training.measure.turned_studies import of_places, read_laid
