@@ -53,12 +53,17 @@ class Stage:
         return [text for chat_id, text in self.told[before:] if chat_id == to]
 
     async def quiet(self) -> None:
-        async with asyncio.timeout(60):
-            await self.application.update_queue.join()
-            processor = self.application.update_processor
-            assert isinstance(processor, PerChatProcessor)
-            while processor.pending:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await quiet(self.application)
+
+
+async def quiet(application: BotApplication) -> None:
+    """Wait until nothing is in work."""
+    async with asyncio.timeout(60):
+        await application.update_queue.join()
+        processor = application.update_processor
+        assert isinstance(processor, PerChatProcessor)
+        while processor.pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 class Listening(InstantTelegram):

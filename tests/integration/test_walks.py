@@ -8,7 +8,6 @@ from types import FrameType
 
 import pytest
 
-from bot.delivery.ordering import QueueKind
 from bot.sandbox import Person
 from bot.scan import worker_jobs
 from bot.scan.messages import picture_words
@@ -20,6 +19,7 @@ from tests.conftest import PROJECT
 from tests.content import opened
 from tests.integration.chatting import answer_to, one_scan
 from tests.integration.conftest import RunningBot
+from tests.integration.stage import quiet
 
 PAGE = (PROJECT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
 UPDATE = PAGE.partition("## The walk of one update")[2].partition("###")[0]
@@ -64,16 +64,18 @@ def assert_walked(walk: str, called: list[tuple[str, str]]) -> None:
 
 
 async def test_an_update_walks_as_the_page_says(bot: RunningBot, agreed: Person) -> None:
+    await quiet(bot.application)
     with followed() as called:
         await answer_to(agreed, "/help")
-        async with bot.services.chat_queues.turn(agreed.id, QueueKind.COMMANDS):
-            pass
+        await quiet(bot.application)
     assert_walked(UPDATE, called)
 
 
 async def test_a_photo_walks_as_the_page_says(bot: RunningBot, agreed: Person) -> None:
+    await quiet(bot.application)
     with followed() as called:
         await one_scan(bot, agreed)
+        await quiet(bot.application)
     assert_walked(BOT, called)
 
 
