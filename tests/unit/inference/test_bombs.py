@@ -63,8 +63,8 @@ def test_what_cameras_take_is_read_within_the_budget(executor: LocalExecutor, ki
     assert asyncio.run(executor.analyse(pictures.encode(image, kind, **options), "blood_smear")).width > 5000
 
 
-SECONDS = 2.0
-"""Of the budget of a study in these tests: in the bot it has ten times as much, which nobody here wants to wait for."""
+SECONDS = 1.0
+"""Of the budget of a study in these tests: the bot has twenty times as much, which nobody here wants to wait for."""
 
 
 @pytest.mark.parametrize("name", study_bombs.BOMBS)
