@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from importlib.util import find_spec
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +84,9 @@ UNTIL_SETTLED = 2.0
 
 
 _log = logging.getLogger(__name__)
+if find_spec("sniffio") is None:
+    # httpcore imports it if it can, often for each message: known to be missing, it is not searched for in all folders.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 @asynccontextmanager

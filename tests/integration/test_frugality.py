@@ -1,5 +1,6 @@
-"""What a scan costs, counted and not timed: journeys to the workers, and questions to the database."""
+"""What a message costs, counted and not timed: journeys to the workers, questions to the database, imports."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from bot.scan import worker_jobs
 from inference.workers.job_table import Job
 from inference.workers.local import LocalExecutor
 from tests import pictures
-from tests.integration.chatting import one_scan, work_is_done
+from tests.integration.chatting import answer_to, one_scan, work_is_done
 from tests.integration.conftest import RunningBot
 
 MOST_STATEMENTS = 26
@@ -69,3 +70,21 @@ async def test_refused_picture_takes_one_worker_job(
     await agreed.wait_for(lambda message: message.reply_to == sent.id, timeout=60)
     await work_is_done(bot, agreed)
     assert len(journeys) == 1
+
+
+class Imports:
+    """Finds nothing, and notes what is looked for in the folders of Python."""
+
+    def __init__(self) -> None:
+        self.searched: list[str] = []
+
+    def find_spec(self, name: str, *_rest: object) -> None:
+        self.searched.append(name)
+
+
+async def test_an_answer_searches_for_no_module(agreed: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    imports = Imports()
+    for finders in (sys.meta_path, [imports, *sys.meta_path]):  # the first answer may import what it needs
+        monkeypatch.setattr(sys, "meta_path", finders)
+        await answer_to(agreed, "/help")
+    assert imports.searched == []
