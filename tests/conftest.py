@@ -1,5 +1,6 @@
 """What every test may ask for, and which tests ``make check`` leaves out."""
 
+import gc
 import os
 import sys
 from collections.abc import Generator
@@ -53,7 +54,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage while the tests are collected, and never among them: half a million things that stay."""
     with kept_for_good():
-        return (yield)
+        found = yield
+    gc.set_threshold(10_000)  # a test makes little that stays: at Python's 700 a fiftieth of all time is looking for it
+    return found
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -25,7 +25,7 @@ from bot.sandbox.errors import ApiError
 from bot.sandbox.world import World
 from storage import Database
 from storage.schema import PEOPLE
-from tests.integration.kills import bot_process, rows
+from tests.integration.kills import bot_from_scratch, rows
 
 TEXT = "We move on Monday."
 _SETTLED = "SELECT count(*) FROM recipients WHERE state NOT IN ('waiting', 'sending')"
@@ -64,7 +64,7 @@ async def _broadcast(
     crowd, left = _crowd(sandbox, people, blocked)
     await _register(folder, [person.id for person in crowd])
     settings = {"ADMIN_IDS": str(admin.id), "MESSAGES_PER_SECOND": str(sandbox.world.rules.flood_total)}
-    async with bot_process(sandbox, folder, **settings) as process:
+    async with bot_from_scratch(sandbox, folder, **settings) as process:
         await admin.send_text("/cancel")
         await admin.wait_for(lambda message: message.from_bot, timeout=120)
         await admin.send_text(f"/broadcast {TEXT}")
@@ -76,7 +76,7 @@ async def _broadcast(
         await process.wait()
     killed = time.monotonic()
     (settled,) = rows(folder, _SETTLED)[0]
-    async with bot_process(sandbox, folder, **settings):
+    async with bot_from_scratch(sandbox, folder, **settings):
         await _until_settled(folder, settled + 1)
         resumed = time.monotonic()
         last = await admin.wait_for(lambda message: "Your message is sent" in message.text, timeout=3600)

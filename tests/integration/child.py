@@ -1,4 +1,4 @@
-"""``tumorscan run`` as a process of its own, in a session of its own."""
+"""``tumorscan run`` as a process of its own, in a session of its own: as an operator starts it, or forked."""
 
 import asyncio
 import sys
@@ -7,17 +7,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.conftest import PROJECT
+from tests.warm_start import Process, running_process
+
+_USUAL = {"PYTHONPATH": str(PROJECT), "PATH": "", "WORKERS": "1", "LOG_LEVEL": "DEBUG"}
 
 
 @asynccontextmanager
-async def tumorscan_run(
-    folder: Path, *, module: str = "bot", **settings: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the bot, or a ``module`` that is like it; it is killed at the end if it still runs."""
-    environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "WORKERS": "1", "LOG_LEVEL": "DEBUG", **settings}
+async def forked_run(folder: Path, *, module: str = "bot", **settings: str) -> AsyncIterator[Process]:
+    """The bot, or a ``module`` that is like it, by a fork of what is imported; killed at the end if it still runs."""
+    async with running_process(["-m", module, "run"], folder, _USUAL | settings) as process:
+        yield process
+
+
+@asynccontextmanager
+async def tumorscan_run(folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start the bot as an operator does; it is killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, "run",
-        cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        sys.executable, "-m", "bot", "run",
+        cwd=folder, env=_USUAL | settings, stderr=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:
         yield process
@@ -27,7 +34,7 @@ async def tumorscan_run(
             await process.wait()
 
 
-async def said_at_the_end(process: asyncio.subprocess.Process) -> str:
+async def said_at_the_end(process: asyncio.subprocess.Process | Process) -> str:
     """Wait for the end, and give what was written to standard error since the last read."""
     assert process.stderr is not None
     rest = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
@@ -35,7 +42,7 @@ async def said_at_the_end(process: asyncio.subprocess.Process) -> str:
     return rest
 
 
-async def said_until(process: asyncio.subprocess.Process, words: str) -> str:
+async def said_until(process: asyncio.subprocess.Process | Process, words: str) -> str:
     """Read standard error up to a line with ``words``."""
     assert process.stderr is not None
     said = ""

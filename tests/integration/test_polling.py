@@ -21,7 +21,7 @@ from bot.errors import StartError
 from bot.sandbox import Sandbox
 from storage.database import Database
 from tests.databases import database_at
-from tests.integration.child import said_at_the_end, said_until, tumorscan_run
+from tests.integration.child import forked_run, said_at_the_end, said_until
 from tests.integration.test_shutdown import of
 
 HURRIED = "tests.integration.hurried"
@@ -193,10 +193,10 @@ async def test_a_token_that_is_revoked_ends_the_bot(sandbox: Sandbox, storage: S
 
 
 async def test_accidental_second_bot_ends_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, module=HURRIED, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
+    async with forked_run(tmp_path, module=HURRIED, **of(sandbox, DATABASE_URL="sqlite:///first.db")) as first:
         await said_until(first, "is listening")
         second = of(sandbox, DATABASE_URL="sqlite:///mistake.db")
-        async with tumorscan_run(tmp_path, module=HURRIED, **second) as mistake:
+        async with forked_run(tmp_path, module=HURRIED, **second) as mistake:
             said = await said_at_the_end(mistake)
         assert mistake.returncode == 2
         assert "TELEGRAM_BOT_TOKEN: another program fetches updates with this token; if that goes on" in said
@@ -207,9 +207,9 @@ async def test_accidental_second_bot_ends_with_one_line(sandbox: Sandbox, tmp_pa
 
 
 async def test_new_bot_waits_for_old_one_to_leave(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///old.db")) as old:
+    async with forked_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///old.db")) as old:
         await said_until(old, "is listening")
-        async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///new.db")) as new:
+        async with forked_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///new.db")) as new:
             await said_until(new, "another program fetches updates")
             old.terminate()
             await said_at_the_end(old)

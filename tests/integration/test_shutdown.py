@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,9 @@ import pytest
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
 from tests.integration.chatting import is_report
-from tests.integration.child import said_at_the_end, said_until, tumorscan_run
+from tests.integration.child import forked_run, said_at_the_end, said_until
 from tests.integration.kills import someone_agreed
+from tests.warm_start import Process
 
 
 def of(sandbox: Sandbox, **settings: str) -> dict[str, str]:
@@ -36,7 +36,7 @@ async def leaves(process: Process, within: float) -> str:
 async def test_running_scan_is_finished_before_the_bot_leaves(
     sandbox: Sandbox, tmp_path: Path, to_everybody: bool
 ) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
+    async with forked_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
         await scan_in_work(anna)
@@ -52,7 +52,7 @@ async def test_running_scan_is_finished_before_the_bot_leaves(
 
 
 async def test_overlong_scan_is_answered_after_the_next_start(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="0.2")) as process:
+    async with forked_run(tmp_path, **of(sandbox, STOP_GRACE="0.2")) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"hang": 1}}, hang_s=600)
         await scan_in_work(anna)
@@ -62,7 +62,7 @@ async def test_overlong_scan_is_answered_after_the_next_start(sandbox: Sandbox, 
     assert "0 updates were finished, 1 put back" in said
     assert "Traceback" not in said
     await sandbox.client.set_faults()
-    async with tumorscan_run(tmp_path, **of(sandbox)) as process:
+    async with forked_run(tmp_path, **of(sandbox)) as process:
         await anna.wait_for(is_report, timeout=60)
         process.terminate()
         await said_at_the_end(process)
@@ -74,7 +74,7 @@ async def test_overlong_scan_is_answered_after_the_next_start(sandbox: Sandbox, 
 async def test_a_second_signal_ends_it_at_once(
     sandbox: Sandbox, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="600")) as process:
+    async with forked_run(tmp_path, **of(sandbox, STOP_GRACE="600")) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"hang": 1}}, hang_s=600)
         await scan_in_work(anna)
@@ -87,7 +87,7 @@ async def test_a_second_signal_ends_it_at_once(
 
 
 async def test_after_the_signal_nothing_more_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
+    async with forked_run(tmp_path, **of(sandbox, STOP_GRACE="60")) as process:
         anna = await someone_agreed(sandbox)
         await sandbox.client.set_faults({"download": {"slow": 1}}, slow_s=5.0)
         await scan_in_work(anna)
@@ -96,12 +96,12 @@ async def test_after_the_signal_nothing_more_is_fetched(sandbox: Sandbox, tmp_pa
         await anna.send_text("/help")
         await said_at_the_end(process)
     assert [update.kind for update in sandbox.world.updates.pending] == ["message"]
-    async with tumorscan_run(tmp_path, **of(sandbox)) as process:
+    async with forked_run(tmp_path, **of(sandbox)) as process:
         await anna.wait_for(lambda message: "/history" in message.text, timeout=60)
 
 
 async def test_silent_telegram_does_not_keep_bot_from_leaving(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox)) as process:
+    async with forked_run(tmp_path, **of(sandbox)) as process:
         await someone_agreed(sandbox)
         await sandbox.client.set_faults({"*": {"hang": 1}}, hang_s=600)
         process.terminate()

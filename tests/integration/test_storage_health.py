@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import subprocess
-from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 from bot.sandbox import Message, Person, Sandbox
 from tests import pictures
 from tests.integration.chatting import is_report
-from tests.integration.child import said_at_the_end, said_until, tumorscan_run
+from tests.integration.child import forked_run, said_at_the_end, said_until
 from tests.integration.kills import someone_agreed
 from tests.integration.test_shutdown import of
+from tests.warm_start import Process
 
 Mend = Callable[[], None]
 
@@ -84,7 +84,7 @@ async def trouble_comes_and_goes(
 
 
 async def test_a_disk_without_room_is_waited_for(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
+    async with forked_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
         anna = await someone_agreed(sandbox)
         # What a process may write into a file: the kernel refuses the rest as it does on a full disk.
         _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
@@ -112,7 +112,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_disk_that_is_really_full_is_waited_for(sandbox: Sandbox, tmp_path: Path, small_disk: Path) -> None:
     url = f"sqlite:///{small_disk / 'bot.db'}"
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL=url, MIN_FREE_DISK="0")) as process:
+    async with forked_run(tmp_path, **of(sandbox, DATABASE_URL=url, MIN_FREE_DISK="0")) as process:
         anna = await someone_agreed(sandbox)
         filler = small_disk / "filler"
         with filler.open("wb", buffering=0) as rest, suppress(OSError):
@@ -129,7 +129,7 @@ async def test_a_disk_that_is_really_full_is_waited_for(sandbox: Sandbox, tmp_pa
 
 async def test_damaged_file_is_waited_for_until_restored(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "bot.db"
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
+    async with forked_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
         anna = await someone_agreed(sandbox)
         await everything_is_kept(file)
         sound = file.read_bytes()
@@ -169,7 +169,7 @@ def assert_true(done: bool) -> None:
 
 async def test_a_file_that_becomes_read_only_is_waited_for(sandbox: Sandbox, tmp_path: Path) -> None:
     file, log = tmp_path / "bot.db", tmp_path / "bot.db-wal"
-    async with tumorscan_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
+    async with forked_run(tmp_path, **of(sandbox, DATABASE_URL="sqlite:///bot.db")) as process:
         anna = await someone_agreed(sandbox)
         with immutable(file) as mend, immutable(log) as mend_log:
 
