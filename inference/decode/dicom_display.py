@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.decode.bit_depth import stretch, to_levels
+from inference.decode.bit_depth import high_filler, stretch, to_levels
 from inference.decode.dicom_tags import integer, items, number, numbers, raw_bytes, scopes, text
 from inference.decode.limits import dicom_errors
 
@@ -24,9 +24,10 @@ def grey(stored: NDArray[Any], dataset: "Dataset", *, signed: bool, inverted: bo
 
     Without either, the range that the pixels use. Attributes that make no sense are left out.
     """
-    padding = _padding(stored, dataset, signed=signed)
-    shown = _window(_modality(stored, dataset, signed=signed), dataset, padding, signed=signed)
-    return 255 - shown if inverted else shown
+    values = _modality(stored, dataset, signed=signed)
+    if (shown := _windowed(values, dataset, signed=signed)) is not None:
+        return 255 - shown if inverted else shown
+    return stretch(values.astype(np.float32), _padding(stored, dataset, signed=signed), inverted=inverted)
 
 
 def palette(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArray[np.uint8] | None:
@@ -142,10 +143,8 @@ def _usable(value: float | None) -> float | None:
     return value if value is None or value == 0 or _LEAST_FACTOR < abs(value) < 1 / _LEAST_FACTOR else None
 
 
-def _window(
-    values: NDArray[Any], dataset: "Dataset", padding: NDArray[np.bool_] | None, *, signed: bool
-) -> NDArray[np.uint8]:
-    """Grey values (H x W, in rescaled units) to 0..255."""
+def _windowed(values: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArray[np.uint8] | None:
+    """Grey values (H x W, in rescaled units) to 0..255 by the file's table or window; None when none makes sense."""
     for scope in scopes(dataset, "FrameVOILUTSequence"):
         for item in items(scope, "VOILUTSequence")[:1]:
             if table := _table(item, "LUT", signed=signed or values.dtype.kind != "u"):
@@ -158,7 +157,7 @@ def _window(
             if saturated < 0.99:  # a window that was meant for other values shows nothing
                 return shown
             break
-    return stretch(values.astype(np.float32), padding)
+    return None
 
 
 def _apply_window(values: NDArray[np.float32], centre: float, width: float, function: str) -> NDArray[np.uint8]:
@@ -173,10 +172,11 @@ def _apply_window(values: NDArray[np.float32], centre: float, width: float, func
     return to_levels(shown)
 
 
-def _padding(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArray[np.bool_] | None:
+def _padding(stored: NDArray[Any], dataset: "Dataset", *, signed: bool) -> NDArray[np.bool_]:
+    """Which pixels stand for no measurement, by the file's word or by their one value far from all others."""
     value, limit = integer(dataset, "PixelPaddingValue"), integer(dataset, "PixelPaddingRangeLimit")
     if value is None:
-        return None
+        return np.asarray(stored == high_filler(stored))  # one below zero is known to ``stretch``
     low, high = sorted(_as_stored(end, signed=signed) for end in (value, value if limit is None else limit))
     return np.asarray((stored >= low) & (stored <= high))
 

@@ -242,6 +242,7 @@ def _by_codec(stream: bytes, *, as_rgb: bool, complete: bool) -> Stored:
         return _jpeg_2000(stream)
     if stream.startswith(JXL_STARTS):
         return _jpeg_xl(stream, complete=complete)
+    stream = jpeg.with_height(stream)
     header = jpeg.frame(stream)
     if header is None:
         raise PictureError(Reason.DICOM_UNSUPPORTED if complete else Reason.BROKEN, "an unknown codec")

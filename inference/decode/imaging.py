@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, png, tiff, webp
+from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, png, tiff, tiff_channels, webp
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
+from inference.decode.isolation import run_isolated
 from inference.decode.limits import (
     DECODER_ERRORS,
     MAX_FILE_BYTES,
@@ -35,6 +36,7 @@ _SIZES = {"WEBP": webp.size, "BMP": bmp.size}
 _ANIMATED = ("GIF", "PNG", "WEBP")
 _MOST_BLANK_FRAMES = 64
 _SAMPLED_SIDE = 64
+_HALF = 127
 _BLANK_DEVIATION = 2.0  # grey levels
 _FIRST_ON_ITS_SIDE = 5
 """From this orientation on width and height are exchanged."""
@@ -107,6 +109,8 @@ def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
     if len(data) > MAX_FILE_BYTES:
         raise PictureError(Reason.TOO_LARGE_FILE, f"{len(data)} bytes")
     kind = recognise(data)
+    if kind == "JPEG":
+        data = jpeg.with_height(data)
     subject: Subject | Reason = Subject.UNKNOWN
     tells_directions = False
     try:
@@ -151,6 +155,8 @@ def _from_pixels(pixels: NDArray[np.uint8], side: int) -> tuple[Image.Image, tup
 
 
 def _from_tiff(data: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    if coloured := tiff_channels.groups(data):
+        data = tiff_channels.picture(data, coloured[0])
     page = tiff.largest_page(data)
     check_size(page.width, page.height)
     if page.is_plain:
@@ -197,7 +203,18 @@ def _opened(data: bytes, kind: str, side: int, page: int) -> tuple[Image.Image, 
             _skip_blank_frames(image)
         if kind == "TIFF":
             size = image.size  # Pillow has turned it already
-        return _turned(_to_rgb(image, side), size, _orientation(image))
+        shown = _with_lower_bits(image, data) if kind == "PNG" and png.is_deep_colour(data) else image
+        return _turned(_to_rgb(shown, side), size, _orientation(image))
+
+
+def _with_lower_bits(image: Image.Image, data: bytes) -> Image.Image:
+    """A PNG of deep colours as Pillow has it, unless the upper half of its range is empty: then by the bits it uses."""
+    highest = np.asarray(image.getextrema())[: 1 if image.mode == "LA" else 3, 1]
+    if highest.max() > _HALF:
+        return image
+    deep = Image.fromarray(run_isolated(lambda: png.deep_colours(data)))
+    deep.info = {name: image.info[name] for name in ("icc_profile",) if name in image.info}
+    return deep
 
 
 def _turned(rgb: Image.Image, size: tuple[int, int], orientation: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -242,9 +259,9 @@ def _from_deep_jpeg(data: bytes, header: jpeg.FrameHeader, side: int) -> tuple[I
         values = jpeg.decode_deep(data, header)
     except DECODER_ERRORS:
         raise PictureError(Reason.FORM_UNSUPPORTED if jpeg.has_end(data) else Reason.BROKEN, "JPEG") from None
-    if values.ndim == 3 or header.precision <= 8:
-        return _from_pixels(to_levels(values / (2**header.precision - 1)), side)
-    return _from_pixels(stretch(values.astype(np.float32)), side)
+    is_shallow = values.ndim == 3 or header.precision <= 8
+    levels = to_levels(values / (2**header.precision - 1)) if is_shallow else stretch(values.astype(np.float32))
+    return _turned(*_from_pixels(levels, side), jpeg.orientation(data))
 
 
 def _reduce(image: Image.Image, side: int) -> Image.Image:
@@ -267,13 +284,13 @@ def _to_rgb(image: Image.Image, side: int) -> Image.Image:
     if image.mode in ("La", "RGBa"):
         # Pillow knows one way only out of each premultiplied mode.
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    if image.has_transparency_data:
+    if image.has_transparency_data and _is_filled(image):
         return _flatten(_reduce(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), side).convert("RGBA"))
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         # Adobe stores its inks inverted, and Pillow turns every CMYK JPEG round; one without the marker is plain.
         image = _reduce(image, side).point(lambda value: 255 - value)
-    if image.mode in ("1", "P"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
+    if image.mode in ("1", "P", "LA", "RGBA"):
+        image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
     profile = image.info.get("icc_profile")
     reduced = to_srgb(_reduce(image, side), profile)
     return reduced if reduced.mode == "RGB" else reduced.convert("RGB")  # which would copy what is RGB already
@@ -281,6 +298,12 @@ def _to_rgb(image: Image.Image, side: int) -> Image.Image:
 
 def _reduce_deep(image: Image.Image, side: int) -> Image.Image:
     return Image.fromarray(stretch(np.asarray(_reduce(image.convert("F"), side), np.float32)))
+
+
+def _is_filled(image: Image.Image) -> bool:
+    """Whether alpha tells anything: programs that know none leave its channel in a BMP or a TIFF at zero."""
+    is_careless = image.format in ("BMP", "TIFF") and image.mode in ("LA", "RGBA")
+    return not is_careless or image.getchannel("A").getextrema() != (0, 0)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""JPEG streams beside what Pillow reads: those that lack their last bytes, the deep and the lossless ones."""
+"""JPEG streams beside what Pillow reads: deep and lossless ones, those that lack their height or their last bytes."""
 
 import io
 import struct
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from inference.decode.isolation import run_isolated
-from inference.decode.limits import check_size
+from inference.decode.limits import DECODER_ERRORS, check_size
 
 START: Final = b"\xff\xd8"
 END: Final = b"\xff\xd9"
@@ -22,6 +22,9 @@ _FRAMES: Final = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *r
 _ALONE: Final = (0x01, *range(0xD0, 0xD9))
 """Markers without a length."""
 _SCAN: Final = 0xDA
+_NUMBER_OF_LINES: Final = b"\xff\xdc\0\x04"
+"""Marker and length of what tells the height behind the first scan (ITU T.81, B.2.5)."""
+_EXIF: Final = 0xE1
 _COMPARED_SIDE: Final = 1024
 _FILLER: Final = bytes(range(1, 255)) * 8
 _ADOBE_RGB: Final = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
@@ -56,6 +59,36 @@ def frame(data: bytes) -> FrameHeader | None:
             factors = [body[i] & 15 for i in range(7, min(len(body), 6 + 3 * components), 3)]
             return FrameHeader(marker, precision, width, height, components, 8 * max(factors, default=1))
     return None
+
+
+def with_height(data: bytes) -> bytes:
+    """Write the height into the frame header where that leaves it to a DNL marker, as line scanners do.
+
+    Any other file comes back as it is.
+    """
+    at, body = next(((at, body) for marker, at, body in _placed(data) if marker in (*_FRAMES, _SCAN)), (0, b""))
+    if body[1:3] != b"\0\0":
+        return data
+    # In coded data every 0xff has a 0 or a restart behind it, so that this is nothing else.
+    found = data.find(_NUMBER_OF_LINES, data.find(bytes((0xFF, _SCAN)), at))
+    height = data[found + 4 : found + 6] if found >= 0 else b""
+    return data[: at + 1] + height + data[at + 3 :] if len(height) == 2 else data
+
+
+def orientation(data: bytes) -> int:
+    """How EXIF says that the picture is to be turned, 1 to 8; 1 where it says nothing."""
+    for marker, body in _segments(data):
+        if marker == _EXIF and body.startswith(b"Exif\0\0"):
+            exif = Image.Exif()
+            try:
+                exif.load(body)
+                value = exif.get(ExifTags.Base.Orientation, 1)
+            except DECODER_ERRORS:
+                return 1  # damaged metadata are no reason to refuse the pixels
+            return value if isinstance(value, int) else 1
+        if marker == _SCAN:
+            break
+    return 1
 
 
 def has_end(data: bytes) -> bool:
@@ -137,6 +170,11 @@ def _small(data: bytes) -> NDArray[np.uint8] | None:
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The markers of a stream with their bodies; entropy-coded data are stepped over."""
+    return ((marker, body) for marker, _, body in _placed(data))
+
+
+def _placed(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """As ``_segments``, with where each body begins."""
     at = data.find(START) + 2
     while 2 <= at < len(data) - 1:
         at = data.find(b"\xff", at)
@@ -149,7 +187,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == END[1] or at + 4 > len(data):
             return
         length = int.from_bytes(data[at + 2 : at + 4], "big")
-        yield marker, data[at + 4 : at + 2 + length]
+        yield marker, at + 4, data[at + 4 : at + 2 + length]
         at += 2 + max(length, 2)
 
 

@@ -5,7 +5,7 @@ How large a picture is, is read here from its header, before a decoder is asked.
 
 import io
 import struct
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from inference.analysis import PictureError, Reason
-from inference.decode.bit_depth import stretch
+from inference.decode.bit_depth import by_bits_used, stretch
 from inference.decode.icc import to_srgb
 from inference.decode.isolation import run_isolated
 from inference.decode.limits import DECODER_ERRORS, SHOWN_SIDE, check_size, reduced_size
@@ -100,13 +100,8 @@ def _jxl(data: bytes, _side: int) -> Image.Image:
     if values.ndim == 3 and values.shape[2] in (1, 2):
         values = values[..., 0]
     if values.dtype != np.uint8:
-        values = stretch(values.astype(np.float32)) if values.ndim == 2 else _eight(values)
+        values = stretch(values.astype(np.float32)) if values.ndim == 2 else by_bits_used(values)
     return Image.fromarray(values)
-
-
-def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
-    most = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1
-    return np.asarray(np.clip(values.astype(np.float32) / most, 0, 1) * 255 + 0.5, np.uint8)
 
 
 def _box_size(data: bytes) -> tuple[int, int]:

@@ -4,9 +4,32 @@ import struct
 import zlib
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.decode.bit_depth import by_bits_used
+
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _NEEDED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _MOST_CHUNKS: Final = 100_000
+
+
+def is_deep_colour(data: bytes) -> bool:
+    """Whether it holds 16 bits for each of several channels, of which Pillow keeps the upper eight."""
+    return data[24:26] in (b"\x10\2", b"\x10\4", b"\x10\6")
+
+
+def deep_colours(data: bytes) -> NDArray[np.uint8]:
+    """Decode such a file to H x W x 2 (grey and alpha), 3 or 4, by the bits that its colours use.
+
+    Raises what the decoder raises; how large the picture is must have been looked at before.
+    """
+    import imagecodecs
+
+    values = np.asarray(imagecodecs.png_decode(data))
+    if values.shape[2] == 3:
+        return by_bits_used(values)
+    return np.dstack([by_bits_used(values[..., :-1]), (values[..., -1] >> 8).astype(np.uint8)])
 
 
 def pixels_alone(data: bytes) -> bytes | None:

@@ -27,12 +27,32 @@ _FILM_STARTS: Final = (
 )
 _FILM_BOXES: Final = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """What a QuickTime film begins with that has no box for its brand."""
-_VOLUME_STARTS: Final = (b"\x89HDF\r\n\x1a\n", b"CDF\1", b"CDF\2", b"# === DATA DESCRIPTION FILE", b"\x93NUMPY")
-"""MINC and other arrays, Philips' PAR, NumPy."""
+_VOLUME_STARTS: Final = (
+    b"\x89HDF\r\n\x1a\n",
+    b"CDF\1",
+    b"CDF\2",
+    b"# === DATA DESCRIPTION FILE",
+    b"\x93NUMPY",
+    b"# vtk DataFile",
+)
+"""MINC and other arrays, Philips' PAR, NumPy, VTK."""
+_ANALYZE: Final = (b"\x5c\1\0\0", b"\0\0\1\x5c")
+_REGULAR: Final = 38
+"""Where the header of an Analyze volume, whose voxels lie in another file, has an "r"."""
 _LINKS: Final = (b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html", b"mime-version:")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OFFICE: Final = (b"word/", b"ppt/", b"xl/", b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
-_ARCHIVES: Final = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"LZIP")
+_ARCHIVES: Final = (
+    b"Rar!\x1a\x07",
+    b"7z\xbc\xaf\x27\x1c",
+    b"\xfd7zXZ\0",
+    b"BZh",
+    b"\x28\xb5\x2f\xfd",
+    b"LZIP",
+    b"MSCF\0\0\0\0",
+    b"\x1f\x9d",
+)
+"""With the cabinets of Windows and the oldest of Unix."""
 _CD_SECTOR: Final = 0x8001
 _NO_BOX_LENGTH: Final = 64
 
@@ -82,7 +102,8 @@ def way_out(data: bytes) -> Reason:
         return Reason.RAW_PHOTO
     if data.startswith(_FILM_STARTS) or data[4:8] in _FILM_BOXES:
         return Reason.FILM
-    if data.startswith(_VOLUME_STARTS):
+    is_analyze = data.startswith(_ANALYZE) and data[_REGULAR : _REGULAR + 1] == b"r"
+    if data[:512].lstrip().startswith(_VOLUME_STARTS) or is_analyze:
         return Reason.VOLUME_UNSUPPORTED
     if data.startswith(b"%PDF-"):
         return Reason.PDF_FILE
@@ -104,4 +125,6 @@ def _is_saved_page(start: bytes) -> bool:
     """Whether a file begins as a mail, a page with all that is on it, or a link as macOS keeps it (in lower case)."""
     if start.startswith((b"from:", b"received:", b"return-path:", b"date:", b"subject:", b"delivered-to:")):
         return b"\nmime-version:" in start or b"\nreceived:" in start or b"\nsubject:" in start
+    if start.startswith((b"<!--", b"<?xml")) and b"<html" in start:
+        return True
     return start.startswith((b"<?xml", b"bplist")) and b"url" in start and b"http" in start

@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.analysis import PictureError, Reason
-from inference.decode.bit_depth import stretch, to_levels
+from inference.decode.bit_depth import by_bits_used, stretch
 from inference.decode.isolation import run_isolated
-from inference.decode.limits import DECODER_ERRORS, check_size
+from inference.decode.limits import DECODER_ERRORS, MAX_PIXELS, check_size
 
 _MOST_PAGES: Final = 512
 _MOST_VALUES: Final = 65536
 _SIZES: Final = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-_ORIENTATION: Final = 274
+_ORIENTATION, _PALETTE = 274, 320
+_DEEP: Final = 256
+_SAME_SHAPE: Final = 0.02
+"""Share by which the sides of a pyramid's levels may differ in their ratio."""
 _STRIPS, _STRIP_BYTES, _SAMPLES, _TILES, _TILE_BYTES, _FORMAT, _DNG = 273, 279, 277, 324, 325, 339, 50706
 _RAW_COLOURS: Final = (32803, 34892)
 _PLAIN_COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
@@ -45,10 +48,11 @@ class Directory:
 
     @property
     def is_plain(self) -> bool:
-        """Whether Pillow reads it rightly: eight bits or fewer, unsigned, one of the old compressions."""
+        """Whether Pillow reads it rightly: eight bits or fewer, unsigned, an old compression, a palette of sixteen."""
         shallow = max(self.tags.get(_BITS, (1,)), default=1) <= 8
         unsigned = all(form in (1, 4) for form in self.tags.get(_FORMAT, ()))
-        return shallow and unsigned and self.first(_COMPRESSION, 1) in _PLAIN_COMPRESSIONS
+        deep_palette = max(self.tags.get(_PALETTE, (_DEEP,))) >= _DEEP  # old programs fill it with eight bits
+        return shallow and unsigned and deep_palette and self.first(_COMPRESSION, 1) in _PLAIN_COMPRESSIONS
 
     @property
     def is_raw(self) -> bool:
@@ -60,6 +64,10 @@ class Directory:
         """Whether its colours are those of a print, which need more than a table to become light."""
         return self.first(_PHOTOMETRIC) == _INKS
 
+    def is_level_of(self, whole: "Directory") -> bool:
+        """Whether it is ``whole`` made smaller, as far as the ratio of its sides tells."""
+        return abs(self.width * whole.height - self.height * whole.width) <= _SAME_SHAPE * self.width * whole.height
+
     def is_within(self, size: int) -> bool:
         """Whether all its strips or tiles lie within a file of ``size`` bytes."""
         starts = self.tags.get(_STRIPS) or self.tags.get(_TILES) or ()
@@ -68,7 +76,10 @@ class Directory:
 
 
 def largest_page(data: bytes) -> Directory:
-    """The page with the most pixels: the first may be a thumbnail. Raises PictureError."""
+    """The page with the most pixels: the first may be a thumbnail. Raises PictureError.
+
+    Of a pyramid whose finest level has too many it is the finest that has not: what is shown is smaller still.
+    """
     try:
         pages = _pages(data)
     except DECODER_ERRORS:
@@ -78,6 +89,9 @@ def largest_page(data: bytes) -> Directory:
     best = max(pages, key=lambda page: (page.width * page.height, -page.index))
     if any(page.is_raw for page in pages) or (best.index == 0 and best.first(_SUBFILE) & 1):
         raise PictureError(Reason.RAW_PHOTO, "TIFF")
+    if best.width * best.height > MAX_PIXELS:
+        levels = [page for page in pages if page.width * page.height <= MAX_PIXELS and page.is_level_of(best)]
+        return max(levels, key=lambda page: page.width, default=best)
     return best
 
 
@@ -127,20 +141,9 @@ def _shown(values: NDArray[Any], page: Directory) -> NDArray[np.uint8]:
         elif values.dtype == np.bool_:
             grey = np.asarray(values * np.uint8(255))
         else:
-            grey = stretch(values.astype(np.float32))
+            return stretch(values.astype(np.float32), inverted=colour == _WHITE_IS_ZERO)
         return 255 - grey if colour == _WHITE_IS_ZERO else grey
-    return _eight(values[..., :3])
-
-
-def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colours of any depth to 0..255: by the bits that they use, or by their range when these are no whole numbers."""
-    if values.dtype == np.uint8:
-        return values
-    values = np.nan_to_num(values.astype(np.float64))
-    low, high = float(values.min()), float(values.max())
-    if low >= 0:
-        return to_levels(values / (1.0 if high <= 1 else 2 ** int(np.ceil(np.log2(high + 1))) - 1))
-    return to_levels((values - low) / max(high - low, 1e-12))
+    return by_bits_used(values[..., :3])
 
 
 def _pages(data: bytes) -> list[Directory]:

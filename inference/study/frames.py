@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inference.analysis import PictureError, Reason
+from inference.decode import tiff_channels
 from inference.decode.dicom_stream import MAY_LACK
 from inference.decode.dicom_tags import integer, raw_bytes, text
 from inference.decode.limits import DECODER_ERRORS, dicom_errors
@@ -28,8 +29,10 @@ def tiff_pages(data: bytes) -> list[Callable[[], bytes]]:
     """Give what makes each page of a TIFF that is as large as the first a TIFF of its own; [] for fewer than two.
 
     Pages of another size are thumbnails, or the levels of a pyramid. A page is made the only one by pointing the header
-    at it and ending the chain there.
+    at it and ending the chain there. Three that are the colours of one picture count as one.
     """
+    if coloured := tiff_channels.groups(data):
+        return [partial(tiff_channels.picture, data, group) for group in coloured] if len(coloured) > 1 else []
     try:
         pages = list(_directories(data))
     except DECODER_ERRORS:  # an offset of 2^63 is an OverflowError

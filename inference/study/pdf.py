@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OWN_CREATOR = "TumorScan"
 """Who made a PDF, by its own word, when it is a report of ours."""
+UNREADABLE = b"%PDF-"
+"""Stands for a picture that is there and can't be taken out, as JBIG2: it is told as a PDF that can't be opened."""
 
 
 def looks_like(data: bytes) -> bool:
@@ -29,12 +31,20 @@ def looks_like(data: bytes) -> bool:
 def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Give (page from 1, picture file) in reading order, as lazily as the file allows.
 
-    Raises PictureError: PDF_LOCKED, PDF_TOO_LONG, PDF_FILE. A single picture that can't be read is given as b"".
+    Raises PictureError: PDF_LOCKED, PDF_TOO_LONG, PDF_FILE. A single picture that can't be read is given as
+    ``UNREADABLE``, rules and logos as b"".
     """
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import DependencyError, PyPdfError
 
-    logging.getLogger("pypdf").disabled = True  # it quotes the file
-    faults = (*DECODER_ERRORS, PyPdfError, RecursionError, NotImplementedError, Image.DecompressionBombError)
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)  # it quotes the file; its modules have loggers below this
+    faults = (
+        *DECODER_ERRORS,
+        PyPdfError,
+        DependencyError,
+        RecursionError,
+        NotImplementedError,
+        Image.DecompressionBombError,
+    )
     drawing = pdf_page.Drawing()
     given = stored = 0
     for number, page in _pages(data, faults):
@@ -54,7 +64,7 @@ def pictures(data: bytes) -> Iterator[tuple[int, bytes]]:
             try:
                 yield number, _picture(page, group, lie)
             except faults:
-                yield number, b""
+                yield number, UNREADABLE
 
 
 def _pages(data: bytes, faults: tuple[type[Exception], ...]) -> "Iterator[tuple[int, PageObject]]":

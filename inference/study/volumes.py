@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode.bit_depth import to_levels
+from inference.decode.bit_depth import low_filler, to_levels
 from inference.decode.limits import check_size
 from inference.study.archives import gunzip
 from inference.study.limits import MAX_UNPACKED
@@ -106,14 +106,13 @@ def slices(volume: Volume) -> Iterator[VolumeSlice]:
     axis = _across(steps)
     rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[axis]
     check_size(voxels.shape[columns], voxels.shape[rows])
-    low, high = _window(voxels, falling=volume.falling)
+    low, high, filler = _window(voxels, falling=volume.falling)
     for number in range(voxels.shape[axis]):
         flat = np.moveaxis(voxels, (axis, rows, columns), (0, 1, 2))[number]
         # Towards the head or the front is up; the person's right, or front, is on the left.
         shown = flat[::-1, ::-1]
         pixels = np.asarray(shown) if shown.ndim == 3 else to_levels((shown.astype(np.float32) - low) / (high - low))
-        if volume.falling:
-            pixels = 255 - pixels
+        pixels = np.where(shown == filler, np.uint8(0), 255 - pixels if volume.falling else pixels)
         if pixels.max() < _FAINT:
             continue
         upright = _square(np.ascontiguousarray(pixels), steps[rows], steps[columns])
@@ -151,20 +150,22 @@ def _across(steps: Sequence[float]) -> int:
     return longest if steps[longest] > _THICK * max(others) else 2
 
 
-def _window(voxels: NDArray[np.generic], *, falling: bool) -> tuple[float, float]:
+def _window(voxels: NDArray[np.generic], *, falling: bool) -> tuple[float, float, float]:
     if voxels.ndim == 4:
-        return 0.0, 255.0
+        return 0.0, 255.0, np.nan
     step = [max(1, side // 64) for side in voxels.shape]
     sample = voxels[:: step[0], :: step[1], :: step[2]].astype(np.float64)
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         raise PictureError(Reason.BLANK)
+    filler = low_filler(sample)
+    sample = sample[sample != filler]
     low, high = (float(level) for level in np.percentile(sample, (0.2, 99.5) if falling else (0.5, 99.8)))
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     if high <= low:
         raise PictureError(Reason.BLANK)
-    return low, high
+    return low, high, filler
 
 
 def _square(pixels: NDArray[np.uint8], height: float, width: float) -> NDArray[np.uint8]:
