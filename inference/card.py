@@ -129,6 +129,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """What a class means for the verdict: signs, something unusual of another kind, or nothing to report."""
 
 
+Arithmetic = Literal["float16", "int8"]
+"""Of the LiteRT file: float16 weights, or convolutions in 8-bit integers with the rest in float32."""
+
+
 class ModelClass(_Part):
     """One output of the model and the words that people see for it."""
 
@@ -156,6 +160,8 @@ class ModelCard(_Part):
     classes: tuple[ModelClass, ...]
     architecture: Architecture | LesionArchitecture
     input: Input
+    arithmetic: Arithmetic = "float16"
+    """How the LiteRT file counts; ``weights.npz`` is float16 either way."""
     temperature: Annotated[float, Field(gt=0)]
     operating_points: OperatingPoints
     conformal: dict[str, float]

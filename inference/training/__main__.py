@@ -1,4 +1,4 @@
-"""``python -m inference.training data|train|export|calibrate|evaluate|shortcuts|compare``: make a model folder.
+"""``python -m inference.training data|train|export|quantise|calibrate|evaluate|...``: make a model folder.
 
 ``KERAS_BACKEND=jax`` trains on JAX, on an accelerator where there is one; what follows needs TensorFlow again.
 """

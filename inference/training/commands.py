@@ -141,7 +141,7 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
         weights = mix.fit(recipe, mix.scores(recipe, model, chosen), chosen)
         mix.weigh(recipe, model, weights)
         say(f"{recipe.name}: mixed by {weights}")
-    card = export.export(recipe, model, folder, args.version)
+    card = export.export(recipe, model, folder, args.version, export.calibration(recipe, examples))
     notes = run_folder(recipe, args) / NOTES_FILE
     made = json.loads(notes.read_text("utf-8")) if notes.exists() else {"data_sha256": audit.fingerprint(examples)}
     learned_from = features.chosen(examples) if recipe.organ is None else examples
@@ -158,6 +158,18 @@ def run_export(recipe: Recipe, args: argparse.Namespace) -> None:
         changes["sha256"] = changes.get("sha256", card.sha256) | {UPRIGHT_FILE: export.checksum(folder / UPRIGHT_FILE)}
     export.write_card(card.model_copy(update=changes), folder)
     say(f"{recipe.name}: exported to {folder}")
+
+
+def run_quantise(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Make the LiteRT file of a model folder anew out of its own ``weights.npz``; the rest of the folder stays."""
+    folder = Path(args.models) / recipe.name
+    card = load_card(folder)
+    pictures = export.calibration(recipe, dataset.examples_for(recipe, dataset.data_root(args.data)))
+    if pictures is None:
+        say(f"{recipe.name}: measured cells are judged by a few numbers, which stay as they are")
+        return
+    export.write_card(export.quantised(card, folder, pictures), folder)
+    say(f"{recipe.name}: calibrated on {len(pictures)} pictures; calibrate and evaluate it next")
 
 
 def _copied(made: Path, folder: Path) -> Path:
@@ -367,6 +379,7 @@ COMMANDS: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "data": show_data,
     "train": run_training,
     "export": run_export,
+    "quantise": run_quantise,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
     "shortcuts": run_shortcuts,

@@ -1,8 +1,9 @@
-"""Writes a model folder: LiteRT file, float16 weights and card (see ``inference.card``)."""
+"""Writes a model folder: LiteRT file (8-bit integers or float16), float16 weights and card (see ``inference.card``)."""
 
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from inference.architecture import save_weights
-from inference.card import ModelCard, OperatingPoints
+from inference.architecture import build, load_weights, save_weights
+from inference.card import Arithmetic, ModelCard, OperatingPoints
 from inference.layers import FEATURES, LOGITS, MAPS
+from inference.training.data import dataset
+from inference.training.data.example import Example
+from inference.training.fit import features, quantise
+from inference.training.fit.quantise import Tensors
 from inference.training.recipes import Recipe
 
 LITERT_FILE = "model.tflite"
@@ -22,16 +27,19 @@ WEIGHTS_FILE = "weights.npz"
 OUTPUTS = (LOGITS, MAPS, FEATURES)
 
 
-def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str) -> ModelCard:
+def export(
+    recipe: Recipe, model: keras.Model, folder: Path, model_version: str, calibration: Tensors | None = None
+) -> ModelCard:
     """Write ``folder`` from a float32 ``model``; temperature, operating points and figures come by ``calibrate``.
 
-    The weights are rounded to float16 first, so that the LiteRT file and the rebuilt Keras model hold the same numbers.
+    The weights are rounded to float16 first, so that the LiteRT file and the rebuilt Keras model hold the same numbers,
+    or with ``calibration`` (see ``to_litert``) the LiteRT file is made of the same numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not recipe.guidance:
         centre_maps(model)
     round_weights(model)
-    (folder / LITERT_FILE).write_bytes(to_litert(model))
+    (folder / LITERT_FILE).write_bytes(to_litert(model, calibration=calibration))
     save_weights(model, folder / WEIGHTS_FILE)
     card = ModelCard(
         name=recipe.name,
@@ -41,6 +49,7 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
         classes=recipe.classes,
         architecture=recipe.architecture,
         input=recipe.input,
+        arithmetic=arithmetic(model, calibration),
         temperature=1.0,
         operating_points=OperatingPoints(positive=0.9, negative=0.1),
         conformal=dict.fromkeys(recipe.class_names, 0.95),
@@ -56,6 +65,27 @@ def export(recipe: Recipe, model: keras.Model, folder: Path, model_version: str)
     )
     write_card(card, folder)
     return card
+
+
+def calibration(recipe: Recipe, examples: Sequence[Example]) -> Tensors | None:
+    """Training pictures [N, side, side, C] by which the net's integers are calibrated; None for cells, without a net.
+
+    Of every place and class alike; of the gate's every kind, made by code or varied, too.
+    """
+    if recipe.of_cells:
+        return None
+    if recipe.organ is None:
+        return features.calibration(features.chosen(examples), recipe.input)
+    return dataset.tensors(quantise.alike(examples), recipe.input)
+
+
+def quantised(card: ModelCard, folder: Path, pictures: Tensors) -> ModelCard:
+    """The card after the LiteRT file of ``folder`` was made anew of its ``weights.npz``, calibrated by ``pictures``."""
+    model = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
+    load_weights(model, folder / WEIGHTS_FILE)
+    (folder / LITERT_FILE).write_bytes(to_litert(model, calibration=pictures))
+    changes = {"arithmetic": arithmetic(model, pictures), "sha256": card.sha256 | checksums(folder)}
+    return card.model_copy(update=changes)
 
 
 def write_card(card: ModelCard, folder: Path) -> None:
@@ -95,8 +125,17 @@ def round_weights(model: keras.Model) -> None:
         variable.assign(rounded.astype(np.float32))
 
 
-def to_litert(model: keras.Model, outputs: tuple[str, ...] = OUTPUTS) -> bytes:
-    """Convert to LiteRT with float16 weights; one signature, picture in, {"logits", "maps", "features"} out."""
+def arithmetic(model: keras.Model, calibration: Tensors | None) -> Arithmetic:
+    """How a file counts that ``to_litert`` makes."""
+    return "int8" if calibration is not None and quantise.in_integers(model) else "float16"
+
+
+def to_litert(model: keras.Model, outputs: tuple[str, ...] = OUTPUTS, calibration: Tensors | None = None) -> bytes:
+    """Convert to LiteRT; one signature, float32 picture in, {"logits", "maps", "features"} out.
+
+    The weights are float16. With pictures to calibrate by [N, side, side, C] most of the net counts in 8-bit integers
+    instead, and the rest has its weights in float32: see ``fit.quantise``.
+    """
     spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="picture")
     traced = tf.function(lambda picture: [model(picture, training=False)[name] for name in outputs], autograph=False)
     # Frozen first: the converter otherwise leaves the weights out as uninitialised variables.
@@ -108,6 +147,8 @@ def to_litert(model: keras.Model, outputs: tuple[str, ...] = OUTPUTS) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=module.answer)
         converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if calibration is not None and arithmetic(model, calibration) == "int8":
+            return quantise.convert(converter, quantise.in_integers(model), calibration)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())

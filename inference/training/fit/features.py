@@ -4,6 +4,7 @@ Besides the pictures of the sets there are varied copies of them (``vary``), dra
 and photos of screens and films with scans in them.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ DRAWINGS, OUTLIERS, SCREENS = 100, 320, 60
 So many at most: where the sets themselves hold few, what is drawn must neither drown them nor take most of the time.
 """
 SIDE: Final = 160
+OF_A_KIND: Final = 16
+"""Pictures of each kind that the net's integers are calibrated by."""
 GREY: Final = (
     *(BRAIN_MRI, "ct_head", "ct_body", "mri_spine", "mri_body", "angiography"),
     *("xray", "ultrasound", "object"),
@@ -95,6 +98,18 @@ def items(examples: Sequence[Example], seed: int = 0) -> Iterator[Item]:
             yield _item(example, f" varied {seed}", partial(_varied, example, seed))
     yield from _presented([example for example in examples if example.detail in GREY], seed)
     yield from _made(examples, seed)
+
+
+def calibration(examples: Sequence[Example], spec: Input) -> NDArray[np.float32]:
+    """Pictures [N, side, side, C] that the gate's integers are calibrated by: ``OF_A_KIND`` of each kind, as served.
+
+    ``examples`` are those that are learned from (``chosen``).
+    """
+    kinds: dict[str, list[Item]] = {}
+    for item in items(examples):
+        kinds.setdefault(item.kind, []).append(item)
+    rows = [item for of_kind in kinds.values() for item in of_kind[:: -(-len(of_kind) // OF_A_KIND)]]
+    return np.concatenate([tensor(item.make(), spec) for item in rows])
 
 
 def _item(example: Example, suffix: str, make: Callable[[], Rgb]) -> Item:
@@ -175,33 +190,38 @@ def _squares(examples: Sequence[Example]) -> Rgb:
 def read(model: Path, spec: Input, wanted: Sequence[Item], cache: Path, progress: Callable[[float], None]) -> Features:
     """Run the LiteRT file ``model`` on every item that ``cache`` (an .npz file) does not hold yet, and keep the rest.
 
-    The cache is written every thousand pictures, so that an interrupted reading goes on where it was.
+    The cache is written every thousand pictures, so that an interrupted reading goes on where it was; what another
+    model has read begins anew.
     """
-    known = _known(cache)
+    reader = hashlib.sha256(model.read_bytes()).hexdigest()
+    known = _known(cache, reader)
     runner = Interpreter(model_path=str(model), num_threads=1).get_signature_runner()
     for number, item in enumerate(wanted):
         if item.key not in known:
             known[item.key] = runner(picture=tensor(item.make(), spec))["features"][0].astype(np.float16)
             if len(known) % 1000 == 0:
-                _keep(cache, known)
+                _keep(cache, known, reader)
         progress((number + 1) / len(wanted))
-    _keep(cache, known)
+    _keep(cache, known, reader)
     columns = [np.array([getattr(item, name) for item in wanted]) for name in ("key", "kind", "label", "place", "part")]
     return Features(np.stack([known[item.key] for item in wanted]).astype(np.float32), *columns)
 
 
-def _known(cache: Path) -> dict[str, NDArray[np.float16]]:
+def _known(cache: Path, reader: str) -> dict[str, NDArray[np.float16]]:
+    """What the model of the checksum ``reader`` has read."""
     if not cache.exists():
         return {}
     try:
         with np.load(cache, allow_pickle=False) as arrays:
+            if str(arrays["reader"]) != reader:
+                return {}
             return dict(zip(arrays["keys"].tolist(), arrays["values"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{cache} cannot be read ({error}): delete it, and it is made again") from None
 
 
-def _keep(cache: Path, known: dict[str, NDArray[np.float16]]) -> None:
+def _keep(cache: Path, known: dict[str, NDArray[np.float16]], reader: str) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     beside = cache.with_suffix(".new.npz")
-    np.savez(beside, keys=np.array(list(known)), values=np.stack(list(known.values())))
+    np.savez(beside, reader=np.array(reader), keys=np.array(list(known)), values=np.stack(list(known.values())))
     beside.replace(cache)

@@ -82,8 +82,9 @@ def train(
     backbone.fill(net, backbone.read())
     round_weights(net)
     reader = folder / "backbone.tflite"
-    reader.write_bytes(to_litert(net))
-    wanted = list(reading.items(reading.chosen(examples)))
+    learned_from = reading.chosen(examples)
+    reader.write_bytes(to_litert(net, calibration=reading.calibration(learned_from, recipe.input)))
+    wanted = list(reading.items(learned_from))
     log(f"{recipe.name}: features of {len(wanted)} pictures")
     found = reading.read(reader, recipe.input, wanted, folder / FEATURES_FILE, progress)
     organs = recipe.class_names[:-1]

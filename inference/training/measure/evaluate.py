@@ -15,7 +15,7 @@ from inference.model import Model
 from inference.training.data.example import EXTRA_TEST, LEFT_OUT, Example, read_picture
 from inference.training.fit import baselines
 from inference.training.fit.ranking import auc
-from inference.training.measure import heatmaps, metrics
+from inference.training.measure import heatmaps, integers, metrics
 from inference.training.measure.calibrate import Scored
 from inference.training.predict import PredictionBatch, Rgb, open_picture, probabilities_of, read_files, said
 from inference.training.recipes import Recipe
@@ -86,10 +86,18 @@ def organ_figures(
     chosen = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, min(RANDOMISED_ON, len(rows)))]
     tensors = np.concatenate([organ_model.tensor(read_picture(e.path)) for e in chosen])
     result["grad_cam_error"] = float(f"{heatmaps.grad_cam_error(folder, card, tensors):.1e}")
+    if card.arithmetic == "int8":
+        result["integers"] = integers.figures(card, folder, tensors_of(organ_model, rows))
     result["map_correlation_with_random_weights"] = heatmaps.randomised(card, folder, tensors)
     result["speed_ms_one_thread"] = speed(folder, card)
     result["read_ms_one_thread"] = reading_speed(organ_model, [open_picture(e.path) for e in chosen])
     return result
+
+
+def tensors_of(model: Model, examples: Sequence[Example]) -> NDArray[np.float32]:
+    """Some of the pictures as the model gets them, ``integers.MOST`` at most: [N, side, side, C]."""
+    rows = np.linspace(0, len(examples) - 1, min(integers.MOST, len(examples)))
+    return np.concatenate([model.tensor(read_picture(examples[int(i)].path)) for i in rows])
 
 
 def table(

@@ -17,8 +17,16 @@ from inference.training.data.example import Example
 from inference.training.data.gate_pictures import RED_CELLS
 from inference.training.drawn import ood_kinds, unseen
 from inference.training.fit.gate import HELD_OUT_FILE
-from inference.training.measure import metrics
-from inference.training.measure.evaluate import RANDOMISED_ON, labels_of, of, reading_speed, speed, table
+from inference.training.measure import integers, metrics
+from inference.training.measure.evaluate import (
+    RANDOMISED_ON,
+    labels_of,
+    of,
+    reading_speed,
+    speed,
+    table,
+    tensors_of,
+)
 from inference.training.predict import open_picture
 from inference.training.recipes import Recipe
 
@@ -54,6 +62,9 @@ def figures(
     if (run / HELD_OUT_FILE).exists():
         result["left_out"] = left_out(run / HELD_OUT_FILE, gate.model.card.organs)
     result["speed_ms_one_thread"] = speed(folder, gate.model.card)
+    if gate.model.card.arithmetic == "int8":
+        unseen_rows = [e for e in examples if e.part == "test"] or [e for e in examples if e.part == "val"]
+        result["integers"] = integers.figures(gate.model.card, folder, tensors_of(gate.model, unseen_rows))
     scans = [e for e in examples if e.part != "train" and e.label != OTHER][:: max(1, len(examples) // RANDOMISED_ON)]
     result["read_ms_one_thread"] = reading_speed(gate.model, [open_picture(e.path) for e in scans])
     return result

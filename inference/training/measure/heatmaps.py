@@ -16,7 +16,8 @@ from inference.preprocess import tensor
 from inference.training.data import dataset
 from inference.training.data.example import Example, read_picture
 from inference.training.measure import metrics
-from inference.training.predict import PredictionBatch
+from inference.training.measure.integers import in_float
+from inference.training.predict import PredictionBatch, predict
 from inference.training.recipes import Recipe
 
 Heats = NDArray[np.float32]
@@ -139,12 +140,14 @@ def middle_of_head(picture: NDArray[np.uint8], spec: Input) -> Heats:
 
 
 def grad_cam_error(folder: Path, card: ModelCard, tensors: NDArray[np.float32]) -> float:
-    """The largest difference between the served maps and Grad-CAM by automatic differentiation, in logit units.
+    """The largest difference between the maps and Grad-CAM by automatic differentiation, in logit units.
 
-    ``tensors`` [N, side, side, C].
+    ``tensors`` [N, side, side, C]. The maps are the served ones, or where the served file counts in integers those of
+    the same net in float32: Grad-CAM is a matter of the maps' form, what integers change is told by ``integers``.
     """
-    reference, served = (load_backend(name, folder, card) for name in ("tensorflow", "litert"))
-    return max(float(np.abs(reference.run(t[None]).maps - served.run(t[None]).maps).max()) for t in tensors)
+    reference = load_backend("tensorflow", folder, card)
+    maps = in_float(card, folder, tensors)["maps"] if card.arithmetic == "int8" else predict(folder, tensors).maps
+    return max(float(np.abs(reference.run(t[None]).maps - own).max()) for t, own in zip(tensors, maps, strict=True))
 
 
 def randomised(card: ModelCard, folder: Path, tensors: NDArray[np.float32], draws: int = 4) -> dict[str, float]:

@@ -6,11 +6,16 @@ from typing import Any
 
 from inference import track_record
 from inference.card import ModelCard
-from inference.training.measure import cells_compare, shortcuts, studies
+from inference.training.measure import cells_compare, integers, shortcuts, studies
 from inference.training.report import gate_card
 from inference.training.report.headline import headline
 from inference.training.report.plots import GALLERY, PLOTS
 
+_STORED = {
+    "float16": "The weights of `model.tflite` are float16, as those of `weights.npz` are.",
+    "int8": "`model.tflite` holds its convolutions in 8-bit integers, one scale a channel, and the rest in float32; "
+    "`weights.npz`, of which it is made (`python -m inference.training quantise`), is float16.",
+}
 PART_TITLES = {
     "extra_test": "Figures on places that chose nothing and trained nothing (extra_test)",
     "left_out": "Figures on places left out of the training, to choose on (left_out)",
@@ -52,6 +57,7 @@ def write_model_card(card: ModelCard, folder: Path) -> None:
     lines += ["## What it was trained on", "", "| class | set | pictures |", "|---|---|---|"]
     lines += [f"| {_class(row)} | {row['set']} | {row['pictures']} |" for row in card.trained_on]
     lines += ["", "Licences are mixed or unknown; the pictures are not shipped.", ""]
+    lines += [_STORED[card.arithmetic], ""]
     made = ", ".join(f"{name} {version}" for name, version in card.made_with.items())
     again = f"python -m inference.training evaluate {card.name}"
     lines += [f"Made with {made}.", "", f"Figures: `{again}`, and `{again} --robust` for the changed pictures.", ""]
@@ -301,11 +307,12 @@ def _checks(figures: dict[str, Any]) -> list[str]:
     if "grad_cam_error" in figures:
         alike = figures["map_correlation_with_random_weights"]
         lines += [
-            f"- The served maps against Grad-CAM by automatic differentiation: largest difference "
+            f"- The maps against Grad-CAM by automatic differentiation: largest difference "
             f"{figures['grad_cam_error']} logit units.",
             f"- Correlation of the maps with those of the same net with random weights: {alike['all_weights']}; with a "
             f"random last block alone: {alike['last_block']}.",
         ]
+    lines += integers.lines(figures.get("integers"))
     lines.append(
         f"- One thread, processor time: {figures.get('read_ms_one_thread')} ms from the pixels to the answer, of which "
         f"LiteRT takes {figures.get('speed_ms_one_thread')} ms."

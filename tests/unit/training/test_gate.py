@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inference.card import Input
 from inference.gate.ood_detector import DETECTOR_FILE, REASONS
 from inference.training.data import gate_pictures
 from inference.training.data.example import DataError, Example
@@ -142,11 +143,31 @@ def test_restaining_keeps_dark_parts_darker_than_the_ground() -> None:
 
 def test_features_are_cached_and_broken_cache_is_named(tmp_path: Path) -> None:
     cache = tmp_path / "features.npz"
-    features._keep(cache, {"a": np.zeros(3, np.float16)})
-    assert set(features._known(cache)) == {"a"}
+    features._keep(cache, {"a": np.zeros(3, np.float16)}, "one net")
+    assert set(features._known(cache, "one net")) == {"a"}
     cache.write_bytes(b"no numbers")
     with pytest.raises(DataError, match="delete it"):
-        features._known(cache)
+        features._known(cache, "one net")
+
+
+def test_what_another_net_has_read_is_read_again(tmp_path: Path) -> None:
+    cache = tmp_path / "features.npz"
+    features._keep(cache, {"a": np.zeros(3, np.float16)}, "float16")
+    assert not features._known(cache, "int8")
+
+
+def test_integers_of_the_gate_are_calibrated_by_every_kind(tmp_path: Path) -> None:
+    labels, kinds = ("brain_mri", "blood_smear", "other"), ("brain_mri", "blood_smear", "ct_head")
+    examples = []
+    for i in range(60):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(np.full((20, 20, 3), 4 * i, np.uint8)).save(path)
+        examples.append(Example(path, labels[i % 3], "train", f"place {i % 3}", str(i), detail=kinds[i % 3]))
+    tensors = features.calibration(examples, Input(side=32, channels=3, normalisation="none"))
+    known = {item.kind for item in features.items(examples)}
+    assert tensors.shape[1:] == (32, 32, 3)
+    assert len(known) < len(tensors) <= features.OF_A_KIND * len(known)
+    assert tensors.std((1, 2, 3)).max() > 0.1  # drawings, too
 
 
 def test_no_source_gives_more_than_its_share_of_pictures(tmp_path: Path) -> None:

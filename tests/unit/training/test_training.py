@@ -1,6 +1,7 @@
 """Promises of the network and of the way from pictures to a model folder (TensorFlow and LiteRT)."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.data.example import Example
 from inference.training.fit import augment, batches, export, losses, train
 from inference.training.fit.loop import BACKUP_FOLDER, save
-from inference.training.measure import metrics
+from inference.training.measure import integers, metrics
 from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
 
 KINDS = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -149,12 +150,39 @@ def test_centred_maps_keep_probabilities_and_sum_to_zero() -> None:
     assert np.abs(after[MAPS].numpy().sum(-1)).max() < 1e-4
 
 
-def test_litert_and_the_rebuilt_model_say_the_same(folder: Path) -> None:
+def test_exported_integers_say_nearly_what_the_rebuilt_model_says(folder: Path, toy_data: Path) -> None:
+    card = load_card(folder)
+    examples = [e for e in dataset.examples_for(SMALL, toy_data) if e.part == "test"]
+    found = integers.figures(card, folder, dataset.tensors(examples, card.input))
+
+    assert card.arithmetic == "int8"
+    assert found["maps_correlation"] > 0.98
+    assert found["features_cosine"] > 0.97
+    assert found == card.figures["integers"]  # of the same pictures
+    assert "8-bit integers" in (folder / "MODEL_CARD.md").read_text()
+
+
+def test_quantise_makes_the_file_anew_of_the_folders_own_weights(folder: Path, toy_data: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(folder, tmp_path / "brain_mri"))
+    card = load_card(again)
+    (again / export.LITERT_FILE).write_bytes(b"lost")
+    export.write_card(card.model_copy(update={"sha256": card.sha256 | export.checksums(again)}), again)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "brain_mri", SMALL)
+        assert __main__.main(["quantise", "brain_mri", "--data", str(toy_data), "--models", str(tmp_path)]) == 0
+
+    one, other = (predict.predict(at, pictures(4)) for at in (folder, again))
+    assert np.array_equal(one.logits, other.logits)
+    assert load_card(again).model_copy(update={"sha256": card.sha256}) == card
+
+
+def test_float16_file_and_the_rebuilt_model_say_the_same(folder: Path, tmp_path: Path) -> None:
     card = load_card(folder)
     rebuilt = build(card.architecture, card.input.side, card.input.channels, len(card.classes))
     load_weights(rebuilt, folder / export.WEIGHTS_FILE)
+    (tmp_path / export.LITERT_FILE).write_bytes(export.to_litert(rebuilt))
     tensors = pictures(4)
-    litert, keras_outputs = predict.predict(folder, tensors), rebuilt(tensors)
+    litert, keras_outputs = predict.predict(tmp_path, tensors), rebuilt(tensors)
 
     assert np.abs(litert.logits - keras_outputs[LOGITS].numpy()).max() < 1e-4
     assert np.abs(litert.maps - keras_outputs[MAPS].numpy()).max() < 1e-3
