@@ -161,7 +161,7 @@ def test_integers_of_the_gate_are_calibrated_by_every_kind(tmp_path: Path) -> No
     examples = []
     for i in range(60):
         path = tmp_path / f"{i}.png"
-        Image.fromarray(np.full((20, 20, 3), 4 * i, np.uint8)).save(path)
+        Image.fromarray(np.full((120, 120, 3), 4 * i, np.uint8)).save(path)
         examples.append(Example(path, labels[i % 3], "train", f"place {i % 3}", str(i), detail=kinds[i % 3]))
     tensors = features.calibration(examples, Input(side=32, channels=3, normalisation="none"))
     known = {item.kind for item in features.items(examples)}
