@@ -92,6 +92,15 @@ def test_commands_and_settings_that_a_page_names_are_there(page: Path) -> None:
     assert assigned - settings - OTHERS == set()
 
 
+def test_each_invariant_is_held_by_a_test_that_is_there() -> None:
+    table = (PROJECT / "docs" / "ARCHITECTURE.md").read_text("utf-8").partition("## Invariants")[2].partition("## ")[0]
+    rows = [row.split("|")[1:3] for row in table.splitlines() if row.startswith("| ") and "held by" not in row]
+    assert len(rows) > 50
+    assert [
+        promise for promise, held_by in rows if not re.search(r"test_\w+\.py|`make |tests/services/", held_by)
+    ] == []
+
+
 def test_readme_lists_every_command_of_the_command_line() -> None:
     readme = (PROJECT / "README.md").read_text("utf-8")
     assert {command.name for command in COMMANDS} <= set(

@@ -9,6 +9,7 @@ import pytest
 from bot.app import open_services
 from bot.chat.languages import MOST_CHATS, ChatLanguages, Languages, load_language, load_languages
 from bot.errors import StartError
+from bot.knowledge import cries
 from bot.knowledge.loader import CODE, DEFAULT_LANGUAGE, LANGUAGES, ContentError, Folder, codes
 from bot.languages.check import check, main
 from bot.settings import load_settings
@@ -216,3 +217,7 @@ def test_what_a_chat_spoke_last_is_remembered_within_bounds() -> None:
 
 def test_single_language_loads_for_the_command_line() -> None:
     assert load_language().code == DEFAULT_LANGUAGE
+
+
+def test_cries_of_each_language_are_heard_in_any_chat() -> None:
+    assert set(codes()) <= set(cries.languages())
