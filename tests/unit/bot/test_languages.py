@@ -13,6 +13,7 @@ from bot.knowledge import cries
 from bot.knowledge.loader import CODE, DEFAULT_LANGUAGE, LANGUAGES, ContentError, Folder, codes
 from bot.languages.check import check, main
 from bot.settings import load_settings
+from tests.conftest import PROJECT
 
 Spoil = Callable[[Path], object]
 
@@ -221,3 +222,9 @@ def test_single_language_loads_for_the_command_line() -> None:
 
 def test_cries_of_each_language_are_heard_in_any_chat() -> None:
     assert set(codes()) <= set(cries.languages())
+
+
+@pytest.mark.parametrize("code", codes())
+def test_each_language_has_lists_to_measure_it_by(code: str) -> None:
+    wanted = {"questions.toml", "red_flags.toml", "tone.toml"} - ({"tone.toml"} if code == DEFAULT_LANGUAGE else set())
+    assert wanted <= {file.name for file in (PROJECT / "tests" / "data" / "languages" / code).glob("*.toml")}

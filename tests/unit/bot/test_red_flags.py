@@ -91,4 +91,4 @@ async def test_picture_without_words_makes_nothing_that_hears_them() -> None:
     knowledge = Knowledge.load()
     context = cast(BotContext, SimpleNamespace(knowledge=knowledge))
     assert await heed_red_flags(context, " ") is None
-    assert not {"_ear", "_index"} & vars(knowledge).keys(), "a batch of pictures would wait for them"
+    assert not {"_detector", "_index"} & vars(knowledge).keys(), "a batch of pictures would wait for them"
