@@ -59,7 +59,7 @@ async def read_many(executor: QueuedExecutor, count: int) -> list[str | None]:
 
 @pytest.mark.timeout(300)
 async def test_killed_workers_lose_no_scan_and_double_none(tmp_path: Path) -> None:
-    plan = Plan(seconds=15, people=6, scans=24, kill_every=5, kills=2, faults=False, seed=1, cluster=2)
+    plan = Plan(seconds=12, people=6, scans=16, kill_every=5, kills=2, faults=False, seed=1, cluster=2)
     result = await soak(plan, tmp_path)
     account = result.account
     assert account.scans == plan.scans

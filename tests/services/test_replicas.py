@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(postgresql.programs() is None, reason=postgresql
 
 @pytest.mark.timeout(400)
 async def test_three_replicas_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
-    plan = Plan(seconds=20, people=8, scans=24, kill_every=8, kills=2, faults=False, seed=1, workers=1, replicas=3)
+    plan = Plan(seconds=13, people=8, scans=16, kill_every=5, kills=2, faults=False, seed=1, workers=1, replicas=3)
     result = await soak(plan, tmp_path)
     account = result.account
     assert account.scans == plan.scans
