@@ -7,26 +7,23 @@ properties. With ``--minutes`` each module gets so long, and of its changes thos
 
 import argparse
 import difflib
-import importlib
-import os
 import random
-import signal
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
 from pathlib import Path
 
 import libcst as cst
 import libcst.matchers as match
-import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 from tests.conftest import PROJECT
-from tests.trees import copied_tree, write
+from tests.mutant_bench import Bench, is_same_program
+from tests.trees import copied_tree
 
 _STORAGE, _BOT, _INFERENCE = "tests/unit/storage", "tests/unit/bot", "tests/unit/inference"
 MODULES: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +32,11 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "storage/people.py": tuple(f"{_STORAGE}/test_{name}.py" for name in ("people", "deleting", "access")),
     "storage/scans.py": (f"{_STORAGE}/test_scans.py", f"{_STORAGE}/test_hiding.py", f"{_STORAGE}/test_deleting.py"),
     "bot/delivery/inbox.py": (f"{_BOT}/test_deliveries.py", f"{_BOT}/test_inbox.py"),
-    "bot/delivery/rate_limiter.py": (f"{_BOT}/test_send_retries.py", f"{_BOT}/test_rate_limiter.py"),
+    "bot/delivery/rate_limiter.py": (
+        f"{_BOT}/test_send_retries.py",
+        f"{_BOT}/test_rate_limiter.py",
+        f"{_BOT}/test_receipts.py",
+    ),
     "inference/decode/imaging.py": tuple(
         f"{_INFERENCE}/test_{name}.py" for name in ("imaging", "formats", "film_sheet", "photo_repair")
     ),
@@ -44,37 +45,37 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }
 """What people's safety hangs on, and the tests that say what it promises."""
 
-KNOWN: Mapping[str, Mapping[tuple[str, str], str]] = {
-    "inference/decision.py": {
-        (
-            "possible = [name for name, p in probabilities.items() if p >= 1 - card.conformal.get(name, 1.0)]",
-            "possible = [name for name, p in probabilities.items() if p >= 1 - card.conformal.get(name, 2.0)]",
-        ): "no chance is below 0, nor below -1",
-        (
-            "scaled = logits.astype(np.float64) / card.temperature",
-            "scaled = logits.astype(None) / card.temperature",
-        ): "NumPy takes no type to be float64",
-    },
-}
-"""Changes that no test can or need notice: file -> (the line before, the line after) -> why."""
+_KNOWN = PROJECT / "tests" / "data" / "known_mutants.toml"
 
-# A library that is loaded already can't be rewritten, and need not be: nobody reads what its assertions say.
-_PYTEST = (
-    *("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"),
-    *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
-)
-_OURS = ("bot", "inference", "reports", "storage", "tests")
+
+@cache
+def known() -> Mapping[str, Mapping[tuple[str, str], str]]:
+    """Changes that no test can or need notice: file -> (the lines before, the lines after) -> why."""
+    listed = tomllib.loads(_KNOWN.read_text("utf-8"))
+    return {
+        module: {(one["before"], after): one["why"] for one in ones for after in one["after"]}
+        for module, ones in listed.items()
+    }
+
+
 _SAYS_NOTHING = match.Call(match.Attribute(match.Name("_log"))) | match.SimpleStatementLine(
     [match.Expr(match.SimpleString() | match.ConcatenatedString())]
 )
+# What only mypy reads, and mypy is what notices it.
+_TYPES = match.OneOf(*map(match.Name, ("Callable", "Literal", "Mapping", "Sequence", "dict", "frozenset", "tuple")))
+_IS_OF_TYPES = match.Subscript(_TYPES) | match.BinaryOperation(operator=match.BitOr(), right=match.Subscript(_TYPES))
 _LEFT_OUT = (
     match.Annotation()
     | match.Decorator()
     | match.Import()
     | match.ImportFrom()
-    | match.Assign([match.AssignTarget(match.Name("__all__"))])
+    | match.Assign([match.AssignTarget(match.Name("__all__") | match.Name("_log"))])
+    | match.Assign(value=_IS_OF_TYPES)
     | _SAYS_NOTHING
 )
+# A member of an enumeration is compared by itself; what it holds is for who prints it.
+_ENUMERATION = match.ClassDef(bases=[match.Arg(match.Name("Enum"))])
+_MEMBER = match.Assign(value=match.SimpleString())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +102,30 @@ class _Finder(cst.CSTVisitor):
         super().__init__()
         self.changes: list[Change] = []
         self._module = module
-        self._raised = 0
+        self._raised = self._depth = self._enumerations = 0
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if match.matches(node, _LEFT_OUT):
+        if match.matches(node, _LEFT_OUT) or (self._enumerations and match.matches(node, _MEMBER)):
             return False
-        self._raised += isinstance(node, cst.Raise)
+        self._count(node, 1)
         if not (self._raised and isinstance(node, cst.BaseString)):  # the words of an error
             self._note(node)
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
-        self._raised -= isinstance(original_node, cst.Raise)
+        self._count(original_node, -1)
+
+    def _count(self, node: cst.CSTNode, by: int) -> None:
+        """How deep it stands in what is raised, in classes and functions, in enumerations."""
+        self._raised += by * isinstance(node, cst.Raise)
+        self._depth += by * isinstance(node, cst.ClassDef | cst.FunctionDef)
+        self._enumerations += by * match.matches(node, _ENUMERATION)
 
     def _note(self, node: cst.CSTNode) -> None:
         for kind, operator in mutation_operators:
             if not isinstance(node, kind):
                 continue
-            others = list(operator(node))
+            others = [other for other in operator(node) if self._depth or not _is_none(other)]
             if others:
                 span = self.get_metadata(PositionProvider, node)
                 begin, end = (span.start.line, span.start.column), (span.end.line, span.end.column)
@@ -127,12 +134,21 @@ class _Finder(cst.CSTVisitor):
                 self.changes += [Change(begin, end, self._module.code_for_node(other)) for other in others]
 
 
-def changes_of(source: str) -> list[Change]:
-    """All changes of a file that leave it a program, in its order."""
+def _is_none(node: cst.CSTNode) -> bool:
+    """Whether a name is given None: outside functions mypy notices, for it is used as something else."""
+    return match.matches(node, match.Assign(value=match.Name("None")) | match.AnnAssign(value=match.Name("None")))
+
+
+def _made(source: str) -> list[Change]:
     wrapper = MetadataWrapper(cst.parse_module(source))
     finder = _Finder(wrapper.module)
     wrapper.visit(finder)
-    return [change for change in dict.fromkeys(finder.changes) if _is_program(change.made_in(source), source)]
+    return list(dict.fromkeys(finder.changes))
+
+
+def changes_of(source: str) -> list[Change]:
+    """All changes of a file that leave it a program, and make another one of it, in its order."""
+    return [change for change in _made(source) if _is_program(change.made_in(source), source)]
 
 
 def _is_program(text: str, before: str) -> bool:
@@ -140,102 +156,51 @@ def _is_program(text: str, before: str) -> bool:
         compile(text, "changed", "exec")
     except (SyntaxError, ValueError):
         return False
-    return text != before
+    return not is_same_program(before, text)
 
 
 def difference(before: str, after: str) -> tuple[str, str]:
     """What the lines were that a change touches, and what they are, without their indentation."""
-    changed = list(difflib.ndiff(before.splitlines(), after.splitlines()))
+    ones, others = before.splitlines(), after.splitlines()
+    same = _alike(ones, others)
+    ones, others = ones[same:], others[same:]
+    left = _alike(ones[::-1], others[::-1])
+    changed = list(difflib.ndiff(ones[: len(ones) - left], others[: len(others) - left]))
     return (
         " ".join(line[2:].strip() for line in changed if line.startswith("- ")),
         " ".join(line[2:].strip() for line in changed if line.startswith("+ ")),
     )
 
 
-class Bench:
-    """Runs tests of a tree in processes that are split off from this one, which has loaded the libraries already."""
+def _alike(ones: Sequence[str], others: Sequence[str]) -> int:
+    """How many of their first lines are the same."""
+    pairs = enumerate(zip(ones, others, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(ones), len(others)))
 
-    def __init__(self, tree: Path, tests: Sequence[str]) -> None:
-        """Raises RuntimeError when the tests fail as things are."""
-        self._tree, self._tests = tree, tests
-        report = tree / "libraries"
-        self._must_pass(report)
-        plugins = {found.value.partition(".")[0].partition(":")[0] for found in entry_points(group="pytest11")}
-        for name in report.read_text("utf-8").split():
-            if name.partition(".")[0] not in {*_OURS, *plugins, "__main__"}:
-                with suppress(Exception):  # what can't be had here each of them loads for itself
-                    importlib.import_module(name)
-        began = time.monotonic()
-        self._must_pass()
-        self._patience = 30.0 + 10.0 * (time.monotonic() - began)
 
-    def _must_pass(self, report: Path | None = None) -> None:
-        if self._run(3600.0, report) != 0:
-            raise RuntimeError(f"{' '.join(self._tests)} fail before anything is changed")
-
-    def notices(self) -> bool:
-        """Whether a test fails, or takes for ever."""
-        return self._run(self._patience) != 0
-
-    def _run(self, patience: float, report: Path | None = None) -> int:
-        process = os.fork()
-        if process == 0:
-            self._become_tests(report)
-        ends = time.monotonic() + patience
-        while time.monotonic() < ends:
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                code = os.waitstatus_to_exitcode(status)
-                break
-            time.sleep(0.05)
-        else:
-            code = -signal.SIGKILL
-        with suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
-        if code == -signal.SIGKILL:
-            os.waitpid(process, 0)
-        return code
-
-    def _become_tests(self, report: Path | None) -> None:
-        code = 70
-        try:
-            os.setpgid(0, 0)
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, 1)
-            os.dup2(silence, 2)
-            os.chdir(self._tree)
-            os.environ["PYTHONPATH"] = str(self._tree)
-            for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
-                del sys.modules[name]
-            sys.path[:] = [str(self._tree), *(path for path in sys.path if Path(path).resolve() != PROJECT)]
-            code = int(pytest.main([*_PYTEST, *self._tests]))
-            if report is not None:
-                report.write_text("\n".join(sys.modules), "utf-8")
-        finally:
-            os._exit(code)
+def stale(module: str, source: str) -> list[tuple[str, str]]:
+    """Known changes of a file that are made no more, and are to go from the list."""
+    made = {difference(source, change.made_in(source)) for change in _made(source)}
+    return [lines for lines in known().get(module, {}) if lines not in made]
 
 
 def tries(
     tree: Path, module: str, tests: Sequence[str], minutes: float, chance: random.Random
 ) -> Iterator[tuple[bool, str, str]]:
     """For each change that was tried: whether a test noticed, the lines before, and after. Known ones are left out."""
-    bench = Bench(tree, tests)
     source = (tree / module).read_text("utf-8")
     changes = changes_of(source)
     if minutes:
         chance.shuffle(changes)
     ends = time.monotonic() + minutes * 60
-    for change in changes:
-        if minutes and time.monotonic() > ends:
-            return
-        after = change.made_in(source)
-        lines = difference(source, after)
-        if lines in KNOWN.get(module, {}):
-            continue
-        write(tree / module, after)
-        noticed = bench.notices()
-        write(tree / module, source)
-        yield noticed, *lines
+    with Bench(tree, module, tests) as bench:
+        for change in changes:
+            if minutes and time.monotonic() > ends:
+                return
+            after = change.made_in(source)
+            lines = difference(source, after)
+            if lines not in known().get(module, {}):
+                yield bench.notices(after), *lines
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -253,6 +218,8 @@ def main(arguments: Sequence[str]) -> int:
     lived = 0
     with copied_tree() as tree:
         for module in options.modules or MODULES:
+            for before, after in stale(module, (tree / module).read_text("utf-8")):
+                parser.error(f"{_KNOWN.name}: {module} has no such change any more:\n  - {before}\n  + {after}")
             tried = killed = 0
             chance = random.Random(options.seed)  # noqa: S311
             for noticed, before, after in tries(tree, module, MODULES[module], options.minutes, chance):
@@ -260,7 +227,7 @@ def main(arguments: Sequence[str]) -> int:
                 if not noticed:
                     print(f"{module}: no test notices\n  - {before}\n  + {after}", flush=True)
             lived += tried - killed
-            print(f"{module}: {killed} of {tried} changes noticed, {len(KNOWN.get(module, {}))} known", flush=True)
+            print(f"{module}: {killed} of {tried} changes noticed, {len(known().get(module, {}))} known", flush=True)
     return 1 if lived else 0
 
 

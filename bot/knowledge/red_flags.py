@@ -204,7 +204,7 @@ Phrases = Mapping[str, Sequence[tuple[str, ...]]]
 
 def _phrases(words: WordRules, phrases: Iterable[str]) -> Phrases:
     found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for phrase in sorted((words.fold(phrase) for phrase in phrases), key=len, reverse=True):
+    for phrase in sorted((words.fold(phrase) for phrase in phrases), reverse=True):  # what goes on comes before
         found[phrase[0]].append(phrase)
     return found
 

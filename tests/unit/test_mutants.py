@@ -13,8 +13,15 @@ SOURCE = '''"""Words."""
 LIMIT: "int" = 5
 _log.info("%s is odd", 3)
 OURS = rows.where(mine, fresh)
+Rows = tuple[int, ...]
+Answer = bool | dict[str, int]
+
+class Colour(Enum):
+    RED = "red"
 
 class Row:
+    KIND: Literal["a"] = "a"
+
     @property
     def is_late(self) -> bool:
         """More words."""
@@ -35,18 +42,17 @@ def test_changes_reach_all_that_does_something_and_no_words() -> None:
         ("return self.age == 4", "return self.age == 5"),
     } < {(before, after.replace("mine, )", "mine)")) for before, after in lines}
     assert not [before for before, _ in lines if "ords." in before or "_log" in before]
-    assert not [after for _, after in lines if "XX" in after]
+    assert [after for _, after in lines if "XX" in after] == ['KIND: Literal["a"] = "XXaXX"']
+    assert [after for _, after in lines if after.endswith("= None")] == ['KIND: Literal["a"] = None']
 
 
 @pytest.mark.parametrize("module", mutants.MODULES)
 def test_what_is_changed_and_its_tests_are_there(module: str) -> None:
     source = (PROJECT / module).read_text("utf-8")
     assert all((PROJECT / test).is_file() for test in mutants.MODULES[module])
-    lines = " ".join(line.strip() for line in source.splitlines())
-    for (before, _), why in mutants.KNOWN.get(module, {}).items():
-        assert before in lines
-        assert why
-    assert set(mutants.KNOWN) <= set(mutants.MODULES)
+    assert not mutants.stale(module, source)
+    assert all(mutants.known().get(module, {}).values())
+    assert set(mutants.known()) <= set(mutants.MODULES)
 
 
 TRY = """

@@ -22,6 +22,8 @@ from bot.delivery.storage_health import StorageHealth
 from bot.operations.audit import AuditLog
 from bot.operations.metrics import Ending, Metrics
 from storage import Database, ReceivedUpdate
+from storage.claims import Claimed
+from storage.errors import StorageDownError
 from tests.bench.offline import InstantTelegram
 from tests.databases import database_at
 
@@ -141,6 +143,27 @@ async def test_a_network_that_is_away_costs_no_attempt(desk: Desk) -> None:
     assert await desk.left() == ([], [])
 
 
+class Asked:
+    """Pauses of no length, which note for how many failures each was asked."""
+
+    def __init__(self) -> None:
+        self.failures: list[int] = []
+
+    def pause(self, failures: int) -> float:
+        self.failures.append(failures)
+        return 0.0
+
+
+@pytest.mark.parametrize(("pauses", "error"), [("AFTER_A_BUG", ZeroDivisionError), ("AFTER_TROUBLE", NetworkError)])
+async def test_pause_grows_with_each_failure_in_succession(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, pauses: str, error: type[Exception]
+) -> None:
+    asked = Asked()
+    monkeypatch.setattr(inbox, pauses, asked)
+    await desk.handle(*times(MOST_ATTEMPTS - 1, error))
+    assert asked.failures == list(range(MOST_ATTEMPTS - 1))
+
+
 async def test_trouble_beyond_all_patience_is_kept_for_the_operator(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +249,7 @@ async def test_next_attempt_knows_what_an_album_has_sent(desk: Desk) -> None:
     again = Delivery(1, rows)
     await again.begin()
     assert (again.status, again.message_of("picture")) == (11, None)
+    assert again.sent() == {STATUS: 11}
     await again.gather(album)
     assert [again.sent(), again.sent(2), again.sent(3)] == [{STATUS: 11}, {"picture": 12}, {}]
     assert again.message_of("picture") == 12
@@ -363,3 +387,43 @@ async def test_tidying_forgets_strangers_and_counts_of_past_days(desk: Desk, tmp
         assert raw.execute("SELECT chat_id FROM people ORDER BY chat_id").fetchall() == [(1,), (3,)]
         days = [day for (day,) in raw.execute("SELECT day FROM usage ORDER BY day DESC")]
     assert days == [(today - timedelta(days=ago)).isoformat() for ago in range(2)]
+
+
+async def test_tidying_goes_on_whatever_a_round_met(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds, enough = 0, asyncio.Event()
+
+    async def tidy() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            enough.set()
+        raise StorageDownError("full")
+
+    monkeypatch.setattr(inbox, "TIDY_EVERY", 0.0)
+    monkeypatch.setattr(desk.deliveries, "tidy", tidy)
+    keeping = asyncio.create_task(desk.deliveries.keep_tidy())
+    async with asyncio.timeout(60):
+        await enough.wait()
+    keeping.cancel()
+
+
+async def test_replica_queues_claims_and_sets_unreadable_aside(desk: Desk) -> None:
+    deliveries = Deliveries(desk.database, StorageHealth(desk.database), shared=True)
+    deliveries.bind(desk.deliveries.application)
+    updates = [ReceivedUpdate(one, ANNA, a_text(one).to_json()) for one in (1, 2)]
+    await deliveries.rows.put(*updates, ReceivedUpdate(3, ANNA, "no json"), ReceivedUpdate(4, ANNA, "no json"))
+    pending = await deliveries.rows.recover()
+    await deliveries.take_in([Claimed(update, update.update_id % 2 == 0) for update in pending])
+    taken = [deliveries.queue.get_nowait() for _ in range(2)]
+    queued = {update.update_id for update in taken if isinstance(update, Update)}
+    assert (queued, deliveries.queue.empty()) == ({1, 2}, True)
+    assert [deliveries.was_accepted(a_text(one)) for one in (1, 2)] == [False, True], "taken in once, never turned away"
+    assert [one.update_id for one in await deliveries.rows.dead_letters()] == [3, 4]
+
+
+async def test_replica_leaves_what_waits_to_be_claimed(desk: Desk) -> None:
+    deliveries = Deliveries(desk.database, StorageHealth(desk.database), shared=True)
+    deliveries.bind(desk.deliveries.application)
+    await deliveries.rows.put(ReceivedUpdate(1, ANNA, a_text().to_json()))
+    await deliveries.refill()
+    assert deliveries.queue.empty()

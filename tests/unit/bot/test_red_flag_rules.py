@@ -113,6 +113,30 @@ def test_the_longest_filler_is_skipped_before_a_question() -> None:
     assert hears("then what is weak arm", **listening)
 
 
+def test_any_number_of_fillers_is_skipped_before_question() -> None:
+    listening: dict[str, Any] = {"fillers": ("well", "so then", "hm"), "information": ("what is",)}
+    assert not hears("hm so then well what is weak arm", **listening)
+    assert hears("hm so well what is weak arm", **listening)
+
+
+def test_what_shows_a_question_anywhere_makes_one() -> None:
+    assert hears("weak arm kya hota hai")
+    assert not hears("weak arm kya hota hai", asking=("kya hota",))
+    assert hears("my weak arm kya hota hai", asking=("kya hota",), experience=("my",))
+    assert hears("weak arm kya", asking=("kya hota",))
+
+
+def test_alternatives_of_a_sign_are_each_heard() -> None:
+    for text, heard in (("weak arm", True), ("numb leg", True), ("weak numb", False), ("arm leg", False)):
+        assert hears(text, "weak/numb arm/leg") is heard, text
+
+
+def test_a_word_of_a_question_is_no_typo() -> None:
+    assert hears("strike", "stroke")
+    assert not hears("strike", "stroke", information=("strike",))
+    assert not hears("strike", "stroke", asking=("strike out",))
+
+
 def test_as_much_as_telegram_allows_is_heard() -> None:
     text = f"{some(409, 'xyxyxyxyx')} xyxyxy"
     assert len(text) == LONGEST_TEXT

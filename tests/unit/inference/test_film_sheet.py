@@ -88,5 +88,8 @@ def test_slices_are_cut_at_the_files_full_resolution() -> None:
     slices = decode_film_sheet(data)
     assert len(slices) == 16
     assert all(min(found.picture.rgb.shape[:2]) > 450 for found in slices)
+    assert {(found.picture.width, found.picture.height) for found in slices} == {
+        (shown.shape[1], shown.shape[0]) for shown in (found.picture.rgb for found in slices)
+    }
     assert max(found.panel.right for found in slices) <= SHOWN_SIDE
     assert middle(slices[5].panel) == pytest.approx((240, 240), abs=20)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.analysis import PictureError, Reason
+from inference.decode import imaging
 from inference.decode.imaging import SHOWN_SIDE, decode, encode_jpeg, recognise
 from inference.decode.limits import MAX_FILE_BYTES
 from tests import dicom_files, pictures
@@ -107,6 +108,21 @@ def test_palette_alpha_and_one_bit_pictures_are_read() -> None:
     assert difference(pictures.encode(grey.convert("LA"), "PNG"), BRAIN) == 0
     one_bit = decode(pictures.encode(grey.convert("1"), "PNG")).rgb
     assert set(np.unique(one_bit)) == {0, 255}
+
+
+def test_a_dicom_slice_shows_its_grey_levels() -> None:
+    rgb = decode(dicom_files.native(BRAIN)).rgb
+    assert rgb.shape == (*BRAIN.shape, 3)
+    assert np.corrcoef(rgb[..., 0].ravel(), BRAIN.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_premultiplied_picture_looks_as_the_plain_one(mode: str) -> None:
+    plain = Image.fromarray(BRAIN).convert(mode)
+    plain.putalpha(Image.fromarray(np.where(BRAIN > 10, 255, 0).astype(np.uint8)))
+    shown, expected = (imaging._to_rgb(image, SHOWN_SIDE) for image in (plain.convert(f"{mode[:-1]}a"), plain))
+    assert np.array_equal(np.asarray(shown), np.asarray(expected))
+    assert np.asarray(shown).std() > 20
 
 
 def test_colours_under_full_transparency_stay_hidden() -> None:
@@ -297,6 +313,7 @@ def test_nothing_of_a_file_is_quoted() -> None:
 LIMITED = """
 import math, pathlib, resource, sys
 from inference.analysis import PictureError
+from inference.decode import imaging
 from inference.decode.imaging import decode
 import PIL.PngImagePlugin, PIL.JpegImagePlugin
 data = pathlib.Path(sys.argv[1]).read_bytes()

@@ -39,6 +39,12 @@ async def test_unfinished_updates_return_in_order_of_arrival(db: Database) -> No
     assert await ended_while_in_work(db) == (900_000_001, 2**40, 8)
 
 
+async def test_order_of_arrival_is_asked_for_not_found_by_chance(db: Database) -> None:
+    await db._sessions.write(lambda at: at.execute(text("PRAGMA reverse_unordered_selects = ON")).close())
+    await put(db, 3, 1, 2)
+    assert await ended_while_in_work(db) == (3, 1, 2)
+
+
 async def test_stored_update_survives_an_immediate_kill(file: Path, db: Database) -> None:
     program = (
         "import asyncio, sys\n"
@@ -329,6 +335,15 @@ async def test_merged_update_is_bare_id_unreadable_one_set_aside(db: Database, r
     assert await db.inbox.put(merged, unreadable) == frozenset()
 
 
+async def test_unreadable_update_keeps_its_traceback_in_any_batch(db: Database) -> None:
+    await db.inbox.put(
+        ReceivedUpdate(1, ANNA, "update 1"), ReceivedUpdate(2, ANNA, "update 2", unreadable="Traceback of it")
+    )
+    [letter] = await db.inbox.dead_letters()
+    assert (letter.update_id, letter.error) == (2, "Traceback of it")
+    assert letter.finished_at == letter.received_at
+
+
 async def test_what_is_kept_together_is_kept_or_lost_together(db: Database) -> None:
     def note(at: Connection) -> None:
         at.execute(text("UPDATE inbox SET attempts = 2 WHERE update_id = 1"))
@@ -341,6 +356,7 @@ async def test_what_is_kept_together_is_kept_or_lost_together(db: Database) -> N
     with pytest.raises(ZeroDivisionError):
         await db.inbox.put(ReceivedUpdate(2, ANNA, "update 2"), also=end_badly)
     assert [(kept.update_id, kept.attempts) for kept in await db.inbox.recover()] == [(1, 2)]
+    assert await db.inbox.put() == frozenset()
 
 
 async def test_backlog_counts_what_waits_or_is_in_work(db: Database) -> None:
@@ -365,3 +381,15 @@ async def test_what_another_replica_works_on_is_left_to_it(db: Database, raw: sq
     assert await db.inbox.move_on(2, 1) is None
     assert await ended_while_in_work(db) == (1, 2)  # who starts alone takes over whatever is left
     assert await db.inbox.begin(1) is not None
+
+
+async def test_replica_begins_what_it_has_claimed_itself(db: Database, raw: sqlite3.Connection) -> None:
+    await put(db, 1, 2)
+    raw.execute("UPDATE inbox SET replica_id = 9")
+    raw.commit()
+    db._sessions.replica = 9
+    assert await db.inbox.begin(1) is not None
+    assert await db.inbox.move_on(1, 2) is not None
+    await db.inbox.await_consent(2)
+    await db.inbox.release(ANNA)
+    assert raw.execute("SELECT replica_id FROM inbox").fetchall() == [(9,), (9,)]

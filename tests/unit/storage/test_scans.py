@@ -152,6 +152,29 @@ async def test_a_number_that_no_scan_has_finds_nothing(db: Database, anna: Perso
     assert await db.scans.by_number(anna.id, number) is None
 
 
+async def test_database_is_asked_for_no_impossible_number(db: Database) -> None:
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        asked.append(sql)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for number in (0, 2**31, 3**31):
+            assert await db.scans.by_number(1, number) is None
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert not [sql for sql in asked if "scans" in sql]
+
+
+async def test_last_scan_has_the_greatest_number(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
+    added = [await add(db, anna.id, a_scan(f"{n}")) for n in range(3)]
+    for scan, number in zip(added, (11, 13, 12), strict=True):
+        raw.execute("UPDATE scans SET number = ? WHERE id = ?", (number, scan.id))
+    raw.commit()
+    assert await db.scans.last(anna.id) == replace(added[1], number=13)
+
+
 async def test_any_number_that_a_scan_may_have_is_found(db: Database, anna: Person, raw: sqlite3.Connection) -> None:
     scan = await add(db, anna.id, a_scan())
     for number in (99, 2**31 - 1):
