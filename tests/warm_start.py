@@ -23,8 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tests.conftest import PROJECT
-
+PROJECT: Final = Path(__file__).parents[1]
+"""Not from ``conftest``: what is forked should not have imported pytest."""
 _IMPORTED: Final = "bot.cli.run"
 _NUMBER: Final = struct.Struct("!q")
 _MOST: Final = 1 << 17
