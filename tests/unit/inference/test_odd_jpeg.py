@@ -39,7 +39,7 @@ def test_a_jpeg_with_its_height_behind_the_scan_is_read(image: Image.Image) -> N
     assert (picture.rgb == decode(data).rgb).all()
 
 
-def test_a_deep_jpeg_and_one_in_dicom_tell_their_height_behind_the_scan() -> None:
+def test_deep_jpeg_may_tell_its_height_behind_the_scan() -> None:
     lossless = ljpeg(DEEP)
     assert (decode(with_lines(lossless)).rgb == decode(lossless).rgb).all()
     baseline = with_lines(pictures.encode(Image.fromarray(BRAIN), quality=95))

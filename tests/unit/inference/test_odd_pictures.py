@@ -37,11 +37,11 @@ def test_colours_of_a_deep_png_keep_their_hue(shift: int, *, alpha: bool) -> Non
 
 
 @pytest.mark.parametrize("shift", [4, 8])
-def test_deep_grey_with_alpha_is_read_by_the_bits_it_uses(shift: int) -> None:
+def test_deep_grey_with_alpha_is_read_by_used_bits(shift: int) -> None:
     assert difference(deep_png(BRAIN, shift, alpha=True), BRAIN) < 2
 
 
-def test_deep_colours_of_a_jpeg_xl_are_read_by_the_bits_they_use() -> None:
+def test_deep_jpeg_xl_is_read_by_its_used_bits() -> None:
     data = bytes(imagecodecs.jpegxl_encode(SMEAR.astype(np.uint16) << 4, lossless=True))
     assert difference(data, SMEAR) < 2
 
@@ -75,13 +75,13 @@ def test_an_alpha_that_was_never_filled_hides_nothing(data: bytes) -> None:
     assert difference(data, SMEAR) == 0
 
 
-def test_a_palette_of_eight_bits_in_a_tiff_is_no_black_picture() -> None:
+def test_tiff_with_eight_bit_palette_is_not_black() -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint16), (3, 1))
     assert difference(tiff_of((BRAIN, {"photometric": "palette", "colormap": ramp})), BRAIN) == 0
     assert difference(tiff_of((BRAIN, {"photometric": "palette", "colormap": ramp * 257})), BRAIN) == 0
 
 
-def test_of_a_pyramid_that_is_too_large_a_level_that_is_not_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fitting_level_of_a_large_pyramid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff, "MAX_PIXELS", 150 * 200)
     fine = np.asarray(pictures.smear_image(800, 600))
     label = np.asarray(pictures.smear_image(170, 170))
@@ -111,7 +111,7 @@ def pdf_of(filter_: str, data: bytes) -> bytes:
     return body + table + b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(body)
 
 
-def test_a_pdf_whose_pictures_nobody_here_unpacks_is_said_to_be_one() -> None:
+def test_pdf_of_unreadable_pictures_is_said_to_be_one() -> None:
     assert len(open_study(pdf_of("/FlateDecode", zlib.compress(BRAIN.tobytes()))).slices) == 1
     for codec in ("/JBIG2Decode", "/NoSuchDecode"):
         with pytest.raises(PictureError) as refused:

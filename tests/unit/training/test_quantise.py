@@ -48,7 +48,7 @@ def file(net: keras.Model) -> bytes:
     return export.to_litert(net, calibration=pictures(20))
 
 
-def test_backbone_and_members_convolutions_count_in_integers_and_what_maps_are_made_of_does_not(
+def test_convolutions_are_integers_and_maps_are_not(
     net: keras.Model,
 ) -> None:
     chosen = quantise.in_integers(net)
@@ -75,7 +75,7 @@ def test_chosen_layers_are_integers_in_the_file_and_no_others(net: keras.Model, 
     assert seen >= {name for name in chosen if isinstance(net.get_layer(name), keras.layers.Conv2D)}
 
 
-def test_calibrated_integers_say_what_the_net_says_and_uncalibrated_ones_do_not(net: keras.Model, file: bytes) -> None:
+def test_only_calibrated_integers_say_what_the_net_says(net: keras.Model, file: bytes) -> None:
     fresh = pictures(12, seed=1)
     exact = net.predict_on_batch(fresh)[MAPS]
     dark = export.to_litert(net, calibration=np.zeros((1, SIDE, SIDE, 1), np.float32))
@@ -89,7 +89,7 @@ def test_without_pictures_weights_are_float16(net: keras.Model) -> None:
     assert export.arithmetic(net, pictures(1)) == "int8"
 
 
-def test_pictures_to_calibrate_by_are_of_every_place_and_class_alike(tmp_path: Path) -> None:
+def test_calibration_pictures_are_of_every_place_and_class(tmp_path: Path) -> None:
     many = [Example(tmp_path / f"{i}.png", "glioma", "train", "cheng", str(i)) for i in range(900)]
     few = [Example(tmp_path / f"few{i}.png", "no_tumor", "train", "ixi", str(i)) for i in range(40)]
     kept_back = [Example(tmp_path / f"val{i}.png", "no_tumor", "val", "ixi", str(i)) for i in range(40)]

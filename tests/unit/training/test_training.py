@@ -18,7 +18,7 @@ from inference.training import __main__, predict
 from inference.training.data import dataset
 from inference.training.data.brain_mri import brain_mri_examples
 from inference.training.data.example import Example
-from inference.training.fit import augment, batches, export, losses, train
+from inference.training.fit import augment, batches, export, train
 from inference.training.fit.loop import BACKUP_FOLDER, save
 from inference.training.measure import integers, metrics
 from inference.training.recipes import BRAIN, GATE, RECIPES, Recipe
@@ -162,7 +162,7 @@ def test_exported_integers_say_nearly_what_the_rebuilt_model_says(folder: Path, 
     assert "8-bit integers" in (folder / "MODEL_CARD.md").read_text()
 
 
-def test_quantise_makes_the_file_anew_of_the_folders_own_weights(folder: Path, toy_data: Path, tmp_path: Path) -> None:
+def test_quantise_makes_the_file_of_the_folders_weights(folder: Path, toy_data: Path, tmp_path: Path) -> None:
     again = Path(shutil.copytree(folder, tmp_path / "brain_mri"))
     card = load_card(again)
     (again / export.LITERT_FILE).write_bytes(b"lost")
@@ -367,59 +367,6 @@ def test_a_picture_left_alone_by_chance_keeps_its_place() -> None:
 
     # Only the mirror and a stretch of up to 8 % are left to chance: the picture's middle row hardly moves.
     assert min(mirrored[0, 14:18, 14:18].mean(), np.abs(same - picture)[0, 14:18, 14:18].mean()) < 0.2
-
-
-TUMORS = np.array([1, 1, 1, 0], np.float32)
-
-
-def pointing(maps: NDArray[np.float32], masks: NDArray[np.float32], label: int) -> float:
-    has = np.array([float(masks.any())], np.float32)
-    clear = np.array([1.0 - TUMORS[label]], np.float32)
-    return float(losses.pointing(maps, masks, np.array([label]), has, clear, TUMORS))
-
-
-def test_pointing_at_the_tumor_costs_least() -> None:
-    masks = np.zeros((1, 32, 32, 1), np.float32)
-    masks[0, 8:16, 8:16] = 1
-    on, beside, none = (np.full((1, 4, 4, 4), -3, np.float32) for _ in range(3))
-    on[0, 1, 1, 0] = beside[0, 3, 3, 0] = 8
-    loss = [pointing(maps, masks, 0) for maps in (on, beside, none)]
-
-    assert loss[0] < loss[1]
-    assert loss[0] < loss[2]
-
-
-def test_pointing_asks_a_healthy_slice_to_stay_dark() -> None:
-    masks = np.zeros((1, 32, 32, 1), np.float32)
-    lit, dark = np.full((1, 4, 4, 4), 5, np.float32), np.full((1, 4, 4, 4), -5, np.float32)
-
-    assert pointing(lit, masks, 3) > 1
-    assert pointing(dark, masks, 3) == 0
-
-
-def drawing(lesion_map: NDArray[np.float32], masks: NDArray[np.float32], *, known: bool, tumor: float) -> float:
-    score = lesion_map.max((1, 2))
-    one = np.array([1.0], np.float32)
-    has = one * float(masks.any()) * known
-    return float(losses.lesion(lesion_map, score, masks, has, one - tumor, one * tumor))
-
-
-def test_a_drawn_lesion_costs_least_where_it_is_outlined() -> None:
-    masks = np.zeros((1, 32, 32, 1), np.float32)
-    masks[0, 8:16, 8:16] = 1
-    on, beside = np.full((1, 4, 4, 1), -6, np.float32), np.full((1, 4, 4, 1), -6, np.float32)
-    on[0, 1, 1], beside[0, 3, 3] = 6, 6
-
-    assert drawing(on, masks, known=True, tumor=1) < 0.5 * drawing(beside, masks, known=True, tumor=1)
-
-
-def test_tumor_without_outline_still_asks_for_lesion_anywhere() -> None:
-    none, some = np.full((1, 4, 4, 1), -6, np.float32), np.full((1, 4, 4, 1), -6, np.float32)
-    some[0, 2, 0] = 6
-    masks = np.zeros((1, 32, 32, 1), np.float32)
-
-    assert drawing(some, masks, known=False, tumor=1) < drawing(none, masks, known=False, tumor=1)
-    assert drawing(some, masks, known=True, tumor=0) > drawing(none, masks, known=True, tumor=0)
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
