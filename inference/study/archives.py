@@ -1,4 +1,4 @@
-"""ZIP, TAR and gzip: what is in them, bounded before a byte of a file is unpacked. Nothing touches a disk."""
+"""ZIP, TAR, gzip, office files, mails: what is in them, bounded before it is unpacked. Nothing touches a disk."""
 
 import io
 import struct
@@ -21,6 +21,7 @@ except ImportError:  # a Python built without it, whose library then knows no su
 
 from inference.analysis import PictureError, Reason
 from inference.decode.signatures import way_out
+from inference.study import mail
 from inference.study.limits import MAX_ENTRIES, MAX_UNPACKED, Budget, is_bomb
 
 _END_OF_DIRECTORY: Final = b"PK\5\6"
@@ -32,6 +33,7 @@ end for both, and believes them rather than what the end states."""
 _MAX_COMMENT: Final = 0xFFFF
 _MAX_DIRECTORY: Final = 400 * MAX_ENTRIES
 """Bytes of a ZIP's directory: the library reads all of it, whatever number of entries the file states."""
+_OFFICE_PICTURES: Final = (b"word/media/", b"ppt/media/", b"xl/media/", b"Pictures/")
 _LINK, _KIND = 0o120000, 0o170000
 _LOCKED: Final = 1
 _STEP: Final = 1 << 20
@@ -60,26 +62,48 @@ class Member:
 
 
 def kind_of(data: bytes) -> str | None:
-    """Name the archive that these bytes begin as: "zip", "tar" or "gzip"; None for anything else.
+    """Name the archive that these bytes begin as: "zip", "office", "tar", "gzip" or "mail"; None for anything else.
 
-    An office file is a ZIP too, and not one of slices.
+    An office file is a ZIP too: one of pictures only where these lie in the folder that it has for them.
     """
     if data.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\10")):
-        return None if way_out(data) is Reason.OFFICE_FILE else "zip"
+        if way_out(data) is not Reason.OFFICE_FILE:
+            return "zip"
+        return "office" if any(folder in data for folder in _OFFICE_PICTURES) else None
     if data.startswith(b"\x1f\x8b\x08"):
         return "gzip"
     if data[257:262] == b"ustar":
         return "tar"
-    return None
+    return "mail" if mail.looks_like(data) else None
 
 
 def entries(data: bytes, kind: str, budget: Budget) -> Iterator[Member]:
-    """Give the files of a ZIP or TAR, folders left out.
+    """Give the files of a ZIP or TAR, folders left out, the pictures of an office file, or what lies in a mail.
 
     Raises PictureError before anything is unpacked: too many files, too many bytes, a suspicious ratio, a password,
     names that lead out of the archive, links, or the same name twice.
     """
-    yield from _zip(data, budget) if kind == "zip" else _tar(data, budget)
+    if kind == "mail":
+        yield from _mail(data, budget)
+    elif kind == "tar":
+        yield from _tar(data, budget)
+    else:
+        yield from (entry for entry in _zip(data, budget) if kind == "zip" or _is_office_picture(entry.path))
+
+
+def _is_office_picture(path: str) -> bool:
+    return path.encode("utf-8", "replace").startswith(_OFFICE_PICTURES)
+
+
+def _mail(data: bytes, budget: Budget) -> list[Member]:
+    listed = []
+    for number, (name, file) in enumerate(mail.parts(data)):
+        budget.take(len(file))
+        # One folder for all, and the order in which they lie there: names may be missing, or the same twice.
+        listed.append(Member(f"{number:04} {name}", len(file), partial(_from_tar, file, 0, len(file))))
+    if not listed:
+        raise PictureError(Reason.WEB_LINK, "a mail without files")
+    return listed
 
 
 def _zip(data: bytes, budget: Budget) -> list[Member]:

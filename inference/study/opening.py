@@ -80,7 +80,7 @@ def _open_study(data: bytes) -> Study:
         kind = Kind.VOLUME
         contents.volumes.append(lambda: data)
     elif archive:
-        kind = Kind.ZIP if archive == "zip" else Kind.TAR
+        kind = Kind.TAR if archive in ("tar", "gzip") else Kind.ZIP
         walk(data, archive, contents, Budget(), 1)
     elif pdf.looks_like(data):
         kind = Kind.PDF
@@ -93,7 +93,12 @@ def _open_study(data: bytes) -> Study:
     else:
         kind = Kind.TIFF
         contents.pictures += [("", load) for load in frames.tiff_pages(data)]
-    return _finished(kind, _decoded(contents), contents, data)
+    try:
+        return _finished(kind, _decoded(contents), contents, data)
+    except PictureError as error:
+        if error.reason is Reason.ARCHIVE_EMPTY and archive in _NO_ARCHIVES:
+            raise PictureError(_NO_ARCHIVES[archive]) from None
+        raise
 
 
 def open_folder(files: Sequence[tuple[str, Path]]) -> Study:
@@ -352,6 +357,8 @@ def _why_empty(kind: Kind, contents: Contents) -> Reason:
     return _EMPTY.get(kind, Reason.ARCHIVE_EMPTY)
 
 
+_NO_ARCHIVES: Final = {"office": Reason.OFFICE_FILE, "mail": Reason.WEB_LINK}
+"""What is told of files that nobody calls an archive, when no picture in them can be opened."""
 _NO_PICTURE: Final = (
     *(Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TOO_SMALL, Reason.DICOM_WITHOUT_PICTURE),
     Reason.DICOM_DIRECTORY,
