@@ -3,10 +3,11 @@
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from storage import Database, NewScan, Person, Pictures, ReceivedUpdate, Scan
 from tests.databases import database_at
@@ -47,6 +48,20 @@ async def add(database: Database, person_id: int, new: NewScan) -> Scan:
 async def put(db: Database, *update_ids: int, chat_id: int = ANNA) -> None:
     updates = [ReceivedUpdate(update_id, chat_id, f"update {update_id}") for update_id in update_ids]
     assert await db.inbox.put(*updates) == set(update_ids)
+
+
+@contextmanager
+def in_no_order() -> Iterator[None]:
+    """What is asked for in no order comes the other way round meanwhile; SQLite's own order hides that it's missed."""
+
+    def turn(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA reverse_unordered_selects = ON")
+
+    event.listen(Engine, "begin", turn)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "begin", turn)
 
 
 @pytest.fixture

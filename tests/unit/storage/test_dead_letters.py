@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from storage import Database
 from storage.inbox import TEXT_STEP
-from tests.unit.storage.conftest import put
+from tests.unit.storage.conftest import in_no_order, put
 
 LATER = datetime.now(UTC) + timedelta(days=400)
 
@@ -25,6 +25,8 @@ async def test_dead_letters_are_told_oldest_first_and_tried_again(db: Database, 
         await db.inbox.dead_letter(update_id, error)
     letters = await db.inbox.dead_letters()
     assert [(one.update_id, one.attempts, one.error) for one in letters] == [(5, 0, "first"), (3, 1, "second")]
+    with in_no_order():
+        assert await db.inbox.dead_letters() == letters
     assert all(LATER > one.finished_at >= one.received_at for one in letters)
     assert [await db.inbox.try_again(update_id) for update_id in (3, 3, 7)] == [True, False, False]
     [kept] = await db.inbox.recover()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from storage import Database, Person, ReceivedUpdate, StorageError
 from tests.conftest import PROJECT
-from tests.unit.storage.conftest import ANNA, BORIS, put
+from tests.unit.storage.conftest import ANNA, BORIS, in_no_order, put
 
 LATER = datetime.now(UTC) + timedelta(days=400)
 
@@ -40,9 +40,9 @@ async def test_unfinished_updates_return_in_order_of_arrival(db: Database) -> No
 
 
 async def test_order_of_arrival_is_asked_for_not_found_by_chance(db: Database) -> None:
-    await db._sessions.write(lambda at: at.execute(text("PRAGMA reverse_unordered_selects = ON")).close())
     await put(db, 3, 1, 2)
-    assert await ended_while_in_work(db) == (3, 1, 2)
+    with in_no_order():
+        assert await ended_while_in_work(db) == (3, 1, 2)
 
 
 async def test_stored_update_survives_an_immediate_kill(file: Path, db: Database) -> None:
