@@ -1,7 +1,7 @@
 """``python -m inference.training.fit.upright``: fits the net that tells how a brain slice lies in its picture.
 
-Every slice of the sets stands upright, so that each is an example of all four turns. Written into the folder of the
-brain's model, whose card then names the file. Takes a minute or two of one core; needs NumPy alone.
+Nearly every slice of the sets stands upright, so that each is taken for an example of all four turns. Written into the
+folder of the brain's model, whose card then names the file. Takes a minute or two of one core; needs NumPy alone.
 """
 
 import argparse
@@ -29,6 +29,10 @@ from inference.training.data.gate_pictures import place as place_of
 from inference.training.recipes import BRAIN_MRI
 
 Floats = NDArray[np.float32]
+ON_THEIR_HEADS: Final = frozenset({"brats23_flair", "utsw_t2", "oasis_trt20_slices", "fullhead_stroke"})
+"""Sources whose slices all lie upside down in the sets, by the horns of the ventricles; EXPERIMENTS says what of it."""
+EITHER_WAY: Final = frozenset({"br35h", "ad_nondemented"})
+"""Sources of which a part lies upside down, with the words on it, and nothing tells which: these measure nothing."""
 KEPT: Final = 96
 """Side, in pixels, of the square around a head that varied copies are made of."""
 COPIES: Final = 4
@@ -48,6 +52,16 @@ TEMPERING: Final = 0.4
 def slices(root: Path) -> list[Example]:
     """The brain slices of all sets, as the gate splits them."""
     return [example for example in gate_examples(root) if example.label == BRAIN_MRI]
+
+
+def quarters_of(example: Example) -> int:
+    """By how many quarters a slice of the sets is to be turned left to be upright."""
+    return 2 if source_of(example) in ON_THEIR_HEADS else 0
+
+
+def source_of(example: Example) -> str:
+    """The source that an example was made from."""
+    return example.source.replace("synth_from_", "")
 
 
 def heads(examples: Sequence[Example]) -> NDArray[np.uint8]:

@@ -26,10 +26,12 @@ from inference.decode.imaging import Picture
 from inference.training.data import dataset
 from inference.training.data.example import DataError, Example
 from inference.training.data.gate_pictures import gate_examples, place
+from inference.training.fit.upright import EITHER_WAY, quarters_of, source_of
+from inference.training.fit.upright import slices as known_slices
 from inference.training.measure.screens import sample
 from inference.training.measure.studies import Volume
 from inference.training.measure.turned_studies import DONE as DONE_OF_STUDY
-from inference.training.measure.turned_studies import of_places, people, read_laid
+from inference.training.measure.turned_studies import of_places, others_as_series, people, read_laid
 from inference.training.predict import open_picture
 from inference.training.recipes import BRAIN_MRI, RECIPES
 
@@ -51,7 +53,7 @@ def turns(analyser: Analyser, examples: Sequence[Example]) -> list[str]:
     counts = {name: Counter[str]() for name in LIES}
     wrong: Counter[str] = Counter()
     for example in tqdm(examples, desc="turned", disable=None, leave=False):
-        rgb = open_picture(example.path)
+        rgb = lay(open_picture(example.path), quarters_of(example))
         for name, quarters in LIES.items():
             sent = lay(rgb, quarters)
             found = analyser.turning.admit(sent)
@@ -110,7 +112,7 @@ def verdicts(analyser: Analyser, pictures: Sequence[Rgb], quarters: int) -> str:
 
 def print_turns(analyser: Analyser, of_part: Sequence[Example], most: int | None, seed: int) -> None:
     """Print what becomes of slices, and how many other pictures get in."""
-    slices = [e for e in of_part if e.label == BRAIN_MRI]
+    slices = [e for e in of_part if e.label == BRAIN_MRI and source_of(e) not in EITHER_WAY]
     order = np.random.default_rng(seed).permutation(len(slices))
     slices = [slices[i] for i in order[:most]]
     print(*turns(analyser, slices), cost(analyser, slices[:100]), sep="\n", flush=True)
@@ -131,7 +133,7 @@ def print_verdicts(analyser: Analyser, groups: Sequence[Sequence[Example]]) -> N
 def print_studies(analyser: Analyser, groups: Sequence[Sequence[Volume]]) -> None:
     """Print what is told of people with a tumour, then of people without one."""
     print(f"signs, none, not sure, refused; slices: {', '.join(DONE_OF_STUDY)}; the answers where nothing is turned")
-    for kind, group in zip(KINDS, groups, strict=True):
+    for kind, group in ((kind, group) for kind, group in zip(KINDS, groups, strict=True) if group):
         for name, quarters, step in (*((name, k, 1) for name, k in LIES.items()), ("every other on its left", 1, 2)):
             after, before = read_laid(analyser, group, quarters, step)
             print(f"{len(group)} {kind}, {name:25}{after}\n{'':37}{before}", flush=True)
@@ -153,14 +155,13 @@ def main(argv: list[str] | None = None) -> int:
         slices = gate_examples(root)
         if args.of == "places":
             print("slices; percent: right turn highest; upright, on its head, on a side for sure")
-            for line in of_places(
-                [e for e in slices if e.label == BRAIN_MRI and e.part in ("train", "val")], args.seed
-            ):
+            for line in of_places([e for e in known_slices(root) if e.part in ("train", "val")], seed=args.seed):
                 print(line, flush=True)
             return 0
         analyser = Analyser.load(args.models)
         if args.of == "studies":
             print_studies(analyser, people(root, args.part, args.count, args.seed))
+            print(others_as_series(analyser, [e for e in slices if e.part == args.part and e.label == OTHER]))
         if args.of in ("both", "turns"):
             print_turns(analyser, [e for e in slices if e.part == args.part], args.most, args.seed)
         if args.of in ("both", "verdicts"):

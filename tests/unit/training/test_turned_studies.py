@@ -42,6 +42,6 @@ def test_each_place_is_left_out_in_turn(paths: tuple[Path, ...], monkeypatch: py
     examples = [
         Example(path, OTHER, "train", f"place {n // 2}", str(n), detail="red_cells") for n, path in enumerate(paths)
     ]
-    lines = [line.rsplit(maxsplit=5) for line in of_places(examples)]
+    lines = [line.rsplit(maxsplit=5) for line in of_places(examples, [["place 0"], ["place 1"]])]
     assert [(line[0], line[1]) for line in lines] == [("place 0", "2"), ("place 1", "2"), ("all", "4")]
     assert all(0 <= float(share) <= 100 for line in lines for share in line[2:])
