@@ -60,7 +60,8 @@ def figures(
         }
     result["drawn"] = {"drawings": drawings(gate), "other": other_kinds(gate)}
     if (run / HELD_OUT_FILE).exists():
-        result["left_out"] = left_out(run / HELD_OUT_FILE, gate.model.card.organs)
+        found = left_out(run / HELD_OUT_FILE, gate.model.card.organs)
+        result["left_out"] = found | {"arithmetic": gate.model.card.arithmetic}
     result["speed_ms_one_thread"] = speed(folder, gate.model.card)
     if gate.model.card.arithmetic == "int8":
         unseen_rows = [e for e in examples if e.part == "test"] or [e for e in examples if e.part == "val"]

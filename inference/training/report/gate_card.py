@@ -5,10 +5,10 @@ from typing import Any
 
 def lines(figures: dict[str, Any]) -> list[str]:
     """The figures of what was left out and of what was drawn as a part of the model card."""
-    return [*_left_out(figures.get("left_out")), *_drawn(figures.get("drawn"))]
+    return [*_left_out(figures.get("left_out"), in_integers="integers" in figures), *_drawn(figures.get("drawn"))]
 
 
-def _left_out(found: dict[str, Any] | None) -> list[str]:
+def _left_out(found: dict[str, Any] | None, *, in_integers: bool) -> list[str]:
     if not found:
         return []
     text = [
@@ -18,6 +18,12 @@ def _left_out(found: dict[str, Any] | None) -> list[str]:
         "it, but not these pictures. Both at the shipped points.",
         "",
     ]
+    if in_integers and found.get("arithmetic", "float16") == "float16":
+        text += [
+            "These were fitted to features of the float net, as the served detector was, and judged on them; what "
+            "serves reads features in integers, which the other tables are of.",
+            "",
+        ]
     for key, words in (("scans_refused", "scans refused"), ("others_let_in", "other pictures let in")):
         text += [f"| {words} | pictures | unseen | known |", "|---|---|---|---|"]
         rows = sorted(found[key].items())

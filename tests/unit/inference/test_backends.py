@@ -37,9 +37,11 @@ class Bound:
 BOUNDS = {
     "float16": Bound(2e-4, 1e-3, 1e-3),  # sums of a hundred layers, in another order
     "int8": Bound(0.1, 0.08, 0.6),
+    "gate": Bound(0.01, 0.3, 1.6),
 }
 """With integers a logit is 0.2 off on average and 1.1 at most on the pictures of this file, of some tens; of a
-probability that was 0.06 at most, of the heat 0.05 and of a feature 0.4. Half as much again is allowed."""
+probability that was 0.06 at most, of the heat 0.05 and of a feature 0.4. Half as much again is allowed. The gate's
+maps, which nobody is shown, are small: of their heat it was 0.19, of its features, which reach 16, 1.1."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def pairs(both: tuple[Analyser, Analyser]) -> Iterator[tuple[Model, Model]]:
 
 def assert_same(one: Model, other: Model, rgb: NDArray[np.uint8]) -> None:
     a, b = one.read(rgb), other.read(rgb)
-    bound = BOUNDS[one.card.arithmetic]
+    bound = BOUNDS["gate"] if one.card.arithmetic == "int8" and one.card.organ is None else BOUNDS[one.card.arithmetic]
     for name, chance in a.probabilities.items():
         assert abs(chance - b.probabilities[name]) <= bound.probability
     for index in range(a.outputs.maps.shape[-1]):
