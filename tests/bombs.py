@@ -107,6 +107,31 @@ def jpeg_2000() -> bytes:
     return bytes(small)
 
 
+def targa() -> bytes:
+    """Red, green, blue and alpha in runs of 128 pixels."""
+    head = bytes((0, 0, 10)) + bytes(9) + struct.pack("<HHBB", SIDE, SIDE, 32, 8)
+    row = b"\xff\0\0\0\0" * (SIDE // 128) + bytes((0x80 | SIDE % 128 - 1, 0, 0, 0, 0))
+    return head + row * SIDE + bytes(8) + b"TRUEVISION-XFILE.\0"
+
+
+def pcx() -> bytes:
+    """Three planes in runs of 63."""
+    head = struct.pack("<4B4H", 10, 5, 1, 8, 0, 0, SIDE - 1, SIDE - 1).ljust(65, b"\0") + struct.pack("<BH", 3, SIDE)
+    row = b"\xff\0" * (SIDE // 63) + bytes((0xC0 | SIDE % 63, 0))
+    return head.ljust(128, b"\0") + row * (3 * SIDE)
+
+
+def psd(resources: int = 0) -> bytes:
+    """The merged picture in runs of 128, behind so many empty notes."""
+    note = b"8BIM\4\4" + bytes(6)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 4, SIDE, SIDE, 8, 3) + bytes(4)
+    row = b"\x81\0" * (SIDE // 128) + bytes(((257 - SIDE % 128) & 255, 0))
+    rows = 4 * SIDE
+    lengths = struct.pack(">H", len(row)) * rows
+    head += struct.pack(">I", len(note) * resources) + note * resources
+    return head + bytes(4) + b"\0\1" + lengths + row * rows
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "RGB PNG": lambda: png(2, 8),
     "RGBA PNG of 16 bits": lambda: png(6, 16),
@@ -120,6 +145,14 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "TIFF of floats": lambda: _saved(Image.new("F", (SIDE, SIDE)), "TIFF", compression="tiff_lzw"),
     "CMYK TIFF": lambda: _saved(Image.new("CMYK", (SIDE, SIDE)), "TIFF", compression="tiff_lzw"),
     "BMP in runs": lambda: _bmp(),
+    "PBM": lambda: b"P4 %d %d\n" % (SIDE, SIDE) + bytes((SIDE + 7) // 8 * SIDE),
+    "PBM in text": lambda: b"P1 4400 4400\n" + b"0" * 4400**2,
+    "PGM in text": lambda: b"P2 3100 3100 65535\n" + b"0 " * 3100**2,
+    "PPM of 16 bits": lambda: b"P6 1800 1800 65535\n" + bytes(6 * 1800**2),
+    "Targa in runs": targa,
+    "PCX": pcx,
+    "PSD in runs": psd,
+    "PSD of 1,000,000 notes": lambda: psd(1_000_000),
     "JPEG 2000": jpeg_2000,
     "JPEG XL": lambda: bytes(imagecodecs.jpegxl_encode(np.zeros((SIDE, SIDE, 3), np.uint8), effort=1)),
     "DICOM in runs, grey of 16 bits": lambda: rle_dicom(1, 16),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.analysis import PictureError, Reason
-from inference.decode import bmp, budget, dicom, film_sheet, jpeg, newer_formats, png, tiff, tiff_channels, webp
+from inference.decode import bmp, budget, dicom, film_sheet, jpeg, netpbm, newer_formats, png, tiff, tiff_channels, webp
 from inference.decode.bit_depth import stretch, to_levels
 from inference.decode.dicom_subject import Subject
 from inference.decode.icc import to_srgb
@@ -34,6 +34,8 @@ _START_OF_SCAN = b"\xff\xda"  # in coded data every 0xff has a 0 behind it, so t
 _SIZES = {"WEBP": webp.size, "BMP": bmp.size}
 """What tells a size that Pillow gives memory to, or refuses as a bomb, before it can be asked."""
 _ANIMATED = ("GIF", "PNG", "WEBP")
+_OF_FEW_FORMS = ("TGA", "PCX", "PSD")
+"""Formats of which Pillow knows some forms, and finds none where it knows none."""
 _MOST_BLANK_FRAMES = 64
 _SAMPLED_SIDE = 64
 _HALF = 127
@@ -122,6 +124,9 @@ def _decode(data: bytes, side: int, *, believe_tags: bool) -> Picture:
             image, size = newer_formats.read(data, kind, side)
         elif kind == "TIFF":
             image, size = _from_tiff(data, side)
+        elif kind == "NETPBM":
+            whole = Image.fromarray(netpbm.read(data))
+            image, size = _to_rgb(whole, side), whole.size
         else:
             image, size = _from_pillow(data, kind, side)
     except MemoryError:
@@ -251,7 +256,17 @@ def _by_other_means(data: bytes, kind: str, side: int) -> tuple[Image.Image, tup
                 return _opened(mended, kind, side, 0)
     except DECODER_ERRORS:
         pass
-    raise PictureError(Reason.BROKEN, kind) from None
+    is_rare = kind in _OF_FEW_FORMS and not _is_known(data, kind)
+    raise PictureError(Reason.FORM_UNSUPPORTED if is_rare else Reason.BROKEN, kind) from None
+
+
+def _is_known(data: bytes, kind: str) -> bool:
+    """Whether Pillow knows what to do with what a header says."""
+    try:
+        with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+            return bool(getattr(image, "tile", ()))
+    except DECODER_ERRORS:
+        return False
 
 
 def _from_deep_jpeg(data: bytes, header: jpeg.FrameHeader, side: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -281,6 +296,9 @@ def _to_rgb(image: Image.Image, side: int) -> Image.Image:
     """Reduce first, convert after, so that the cost does not grow with the picture."""
     if image.mode == "F" or image.mode.startswith("I"):
         return _reduce_deep(image, side).convert("RGB")
+    if image.format == "PSD" and image.mode == "RGBA":
+        # The merged picture lies on white already, and a fourth channel may be a selection.
+        image = image.convert("RGB")
     if image.mode in ("La", "RGBa"):
         # Pillow knows one way only out of each premultiplied mode.
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
@@ -301,8 +319,8 @@ def _reduce_deep(image: Image.Image, side: int) -> Image.Image:
 
 
 def _is_filled(image: Image.Image) -> bool:
-    """Whether alpha tells anything: programs that know none leave its channel in a BMP or a TIFF at zero."""
-    is_careless = image.format in ("BMP", "TIFF") and image.mode in ("LA", "RGBA")
+    """Whether alpha tells anything: programs that know none leave its channel in a BMP, a TIFF or a Targa at zero."""
+    is_careless = image.format in ("BMP", "TIFF", "TGA") and image.mode in ("LA", "RGBA")
     return not is_careless or image.getchannel("A").getextrema() != (0, 0)
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from inference.analysis import PictureError, Reason
-from inference.decode import dicom_signature
+from inference.decode import dicom_signature, netpbm
 from inference.decode.newer_formats import AVIF_BRANDS, HEIC_BRANDS, JPEG_2000_STARTS, JXL_STARTS
 
 _BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -12,9 +12,17 @@ _STARTS: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
+    (b"8BPS\0\1", "PSD"),
     *((start, "JXL") for start in JXL_STARTS),
     *((start, "JPEG2000") for start in JPEG_2000_STARTS),
 )
+_TARGA_END: Final = b"TRUEVISION-XFILE.\0"
+"""The one sure sign of a Targa, which begins with no signature: programs write it since 1989."""
+_TARGA_FORMS: Final = (1, 2, 3, 9, 10, 11)
+_TARGA_HEADER: Final = 18
+_DEPTHS: Final = (8, 15, 16, 24, 32)
+_PCX_VERSIONS: Final = (0, 2, 3, 5)
+_PCX_HEADER: Final = 128
 _RAW_STARTS: Final = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 _TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FILM_STARTS: Final = (
@@ -74,7 +82,31 @@ def recognise(data: bytes) -> str:
         return _boxes(data)
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
+    if netpbm.looks_like(data):
+        return "NETPBM"
+    if _is_pcx(data):
+        return "PCX"
+    if may_be_targa(data) and data.endswith(_TARGA_END):
+        return "TGA"
     raise PictureError(way_out(data))
+
+
+def may_be_targa(data: bytes) -> bool:
+    """Whether the beginning of a file does not speak against a Targa; only its end can tell."""
+    return data[1:2] in (b"\0", b"\1") and len(data) > _TARGA_HEADER and data[2] in _TARGA_FORMS and data[16] in _DEPTHS
+
+
+def _is_pcx(data: bytes) -> bool:
+    """Whether it begins as a PCX: with a line feed, its version, runs, and further on a byte of zero and its planes."""
+    return (
+        len(data) > _PCX_HEADER
+        and data[0] == ord("\n")
+        and data[1] in _PCX_VERSIONS
+        and data[2] == 1
+        and data[3] in (1, 2, 4, 8)
+        and data[64] == 0
+        and 1 <= data[65] <= 4
+    )
 
 
 def _riff(data: bytes) -> str:

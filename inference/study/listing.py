@@ -14,7 +14,7 @@ from typing import Any, Final
 from inference.analysis import PictureError, Reason
 from inference.decode import dicom, dicom_signature
 from inference.decode.limits import MOST_ELEMENTS, dicom_errors
-from inference.decode.signatures import recognise
+from inference.decode.signatures import may_be_targa, recognise
 from inference.study import archives, frames, pdf, tags, volumes
 from inference.study.limits import MAX_DEPTH, MAX_UNPACKED, Budget
 from inference.study.study import SetAside
@@ -129,7 +129,7 @@ def _add_picture(entry: archives.Member, head: bytes, load: Load, contents: Cont
         contents.documents.append(load)
         return
     try:
-        kind = recognise(head)
+        kind = recognise(load() if len(head) < entry.size and may_be_targa(head) else head)
     except PictureError:
         contents.aside[SetAside.OTHER_FILE] += 1
         return
