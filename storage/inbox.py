@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -58,7 +58,7 @@ class Attempt:
 
     failed: int
     """How many have failed before."""
-    messages: Mapping[str, int] = field(default_factory=dict)
+    messages: Mapping[str, int]
     """What those have sent: step -> Telegram message id."""
 
 

@@ -6,6 +6,7 @@ properties. With ``--minutes`` each module gets so long, and of its changes thos
 """
 
 import argparse
+import builtins
 import difflib
 import random
 import sys
@@ -73,6 +74,9 @@ _LEFT_OUT = (
     | match.Assign(value=_IS_OF_TYPES)
     | _SAYS_NOTHING
 )
+_TEXT = match.SimpleString() | match.FormattedString() | match.ConcatenatedString()
+# An error of Python's own takes anything for its words.
+_WORDED = match.Call(match.Name(match.MatchIfTrue(lambda name: hasattr(builtins, name))), [match.Arg(_TEXT)])
 # A member of an enumeration is compared by itself; what it holds is for who prints it.
 _ENUMERATION = match.ClassDef(bases=[match.Arg(match.Name("Enum"))])
 _MEMBER = match.Assign(value=match.SimpleString())
@@ -108,7 +112,7 @@ class _Finder(cst.CSTVisitor):
         if match.matches(node, _LEFT_OUT) or (self._enumerations and match.matches(node, _MEMBER)):
             return False
         self._count(node, 1)
-        if not (self._raised and isinstance(node, cst.BaseString)):  # the words of an error
+        if not (self._raised and (isinstance(node, cst.BaseString) or match.matches(node, _WORDED))):
             self._note(node)
         return True
 
@@ -125,7 +129,7 @@ class _Finder(cst.CSTVisitor):
         for kind, operator in mutation_operators:
             if not isinstance(node, kind):
                 continue
-            others = [other for other in operator(node) if self._depth or not _is_none(other)]
+            others = [other for other in operator(node) if not _is_none(other, outside=not self._depth)]
             if others:
                 span = self.get_metadata(PositionProvider, node)
                 begin, end = (span.start.line, span.start.column), (span.end.line, span.end.column)
@@ -134,9 +138,11 @@ class _Finder(cst.CSTVisitor):
                 self.changes += [Change(begin, end, self._module.code_for_node(other)) for other in others]
 
 
-def _is_none(node: cst.CSTNode) -> bool:
-    """Whether a name is given None: outside functions mypy notices, for it is used as something else."""
-    return match.matches(node, match.Assign(value=match.Name("None")) | match.AnnAssign(value=match.Name("None")))
+def _is_none(node: cst.CSTNode, *, outside: bool) -> bool:
+    """Whether a name is given None and mypy notices: it has another type or, ``outside`` functions, a use."""
+    if isinstance(node, cst.AnnAssign) and match.matches(node, match.AnnAssign(value=match.Name("None"))):
+        return outside or not match.findall(node.annotation, match.Name("None") | match.Name("Any"))
+    return outside and match.matches(node, match.Assign(value=match.Name("None")))
 
 
 def _made(source: str) -> list[Change]:

@@ -132,7 +132,11 @@ class Delivery:
         """What is in work only waits from now on, until it is taken up again: should the process end, it wasn't it."""
         if self._rows is not None and not self._parked:
             self._parked = True
-            await self._rows.park(self.current)
+            try:
+                await self._rows.park(self.current)
+            except StorageDownError:
+                self._parked = False
+                raise
 
     async def park_when_waiting(self) -> None:
         """Park whatever has been in work for so long that it must be waiting, until cancelled."""

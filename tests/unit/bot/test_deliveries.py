@@ -20,7 +20,7 @@ from bot.delivery.error_class import MOST_ATTEMPTS
 from bot.delivery.inbox import STATUS, Deliveries, Delivery
 from bot.delivery.storage_health import StorageHealth
 from bot.operations.audit import AuditLog
-from bot.operations.metrics import Ending, Metrics
+from bot.operations.metrics import Ending, Metrics, UpdateKind
 from storage import Database, ReceivedUpdate
 from storage.claims import Claimed
 from storage.errors import StorageDownError
@@ -35,10 +35,14 @@ def a_text(update_id: int = 1) -> Update:
 
 
 class Counted(Metrics):
-    """How updates ended."""
+    """What came, and how updates ended."""
 
     def __init__(self) -> None:
+        self.came: list[UpdateKind] = []
         self.endings: list[Ending] = []
+
+    def update_came(self, kind: UpdateKind) -> None:
+        self.came.append(kind)
 
     def update_ended(self, ending: Ending, seconds: float) -> None:
         assert seconds >= 0
@@ -76,7 +80,9 @@ class Desk:
     async def answer(self, update: Update, _: object) -> None:
         delivery = self.deliveries.of(update)
         self.attempts.append(delivery)
-        delivery.what, delivery.outcome, delivery.erases = self.what, self.outcome, self.erases
+        delivery.what, delivery.outcome = self.what or delivery.what, self.outcome or delivery.outcome
+        delivery.erases = self.erases or delivery.erases
+        await delivery.gather((update.update_id, *self.takes_up))
         for other in self.takes_up:
             if not await delivery.take_up(other):
                 return
@@ -173,6 +179,11 @@ async def test_trouble_beyond_all_patience_is_kept_for_the_operator(
     assert await desk.left() == ([], [1])
 
 
+async def test_trouble_is_borne_for_a_day() -> None:
+    patience = timedelta(seconds=Delivery(1).deadline - asyncio.get_running_loop().time())
+    assert timedelta(hours=23) < patience <= timedelta(days=1)
+
+
 async def test_a_final_refusal_ends_it_at_once(desk: Desk) -> None:
     await desk.handle(*times(1, BadRequest))
     assert desk.verdicts == [(False, False)]
@@ -229,15 +240,18 @@ async def test_parked_update_is_in_work_when_resumed(desk: Desk) -> None:
     rows = desk.deliveries.rows
     await rows.put(ReceivedUpdate(1, ANNA, a_text().to_json()))
     delivery = Delivery(1, rows)
+    parked = [delivery.is_parked]
     assert await delivery.begin()
     await delivery.park()
+    parked.append(delivery.is_parked)
     assert await delivery.take_up(1)
+    assert (delivery.current, [*parked, delivery.is_parked]) == (1, [False, True, False])
     [left] = await rows.recover()
     assert left.attempts == 1, "it was alone in work when its process ended"
 
 
 async def test_next_attempt_knows_what_an_album_has_sent(desk: Desk) -> None:
-    rows, album = desk.deliveries.rows, (1, 2, 3)
+    rows, album = desk.deliveries.rows, (1, 2)
     await rows.put(*(ReceivedUpdate(one, ANNA, a_text(one).to_json()) for one in album))
     first = Delivery(1, rows)
     await first.begin()
@@ -245,13 +259,14 @@ async def test_next_attempt_knows_what_an_album_has_sent(desk: Desk) -> None:
     await first.record(STATUS, 11)
     assert await first.take_up(2)
     await first.record("picture", 12, 2)
+    assert [first.sent(), first.sent(2)] == [{STATUS: 11}, {"picture": 12}]
 
     again = Delivery(1, rows)
     await again.begin()
     assert (again.status, again.message_of("picture")) == (11, None)
     assert again.sent() == {STATUS: 11}
     await again.gather(album)
-    assert [again.sent(), again.sent(2), again.sent(3)] == [{STATUS: 11}, {"picture": 12}, {}]
+    assert [again.sent(), again.sent(2)] == [{STATUS: 11}, {"picture": 12}]
     assert again.message_of("picture") == 12
 
 
@@ -295,6 +310,13 @@ async def test_one_picture_that_fails_does_not_end_its_album(
     assert len(desk.attempts) == attempts
     assert desk.metrics.endings[-1] is Ending.DONE
     assert await desk.left() == ([], kept)
+
+
+async def test_answered_album_is_finished_whole(desk: Desk) -> None:
+    await desk.deliveries.rows.put(ReceivedUpdate(2, ANNA, a_text(2).to_json()))
+    desk.takes_up = (2,)
+    await desk.handle()
+    assert await desk.left() == ([], [])
 
 
 async def test_a_pause_between_attempts_holds_no_slot(desk: Desk) -> None:
@@ -341,7 +363,7 @@ async def test_disk_is_cleared_after_the_press_that_deleted(
 
 async def test_tidying_keeps_what_is_not_old_enough(desk: Desk, tmp_path: Path) -> None:
     rows = desk.deliveries.rows
-    days = {1: 1, 2: 3, 3: 29, 4: 31, 5: 6, 6: 8, 7: 99}
+    days = {1: 1.9, 2: 2.1, 3: 29.9, 4: 30.1, 5: 6.9, 6: 7.1, 7: 99}
     await rows.put(*(ReceivedUpdate(update_id, ANNA, "words") for update_id in days))
     await rows.done(1, 2)
     for update_id in (3, 4):
@@ -405,6 +427,15 @@ async def test_tidying_goes_on_whatever_a_round_met(desk: Desk, monkeypatch: pyt
     async with asyncio.timeout(60):
         await enough.wait()
     keeping.cancel()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_updates_that_come_are_counted_once(desk: Desk, *, shared: bool) -> None:
+    metrics = Counted()
+    deliveries = Deliveries(desk.database, StorageHealth(desk.database), metrics=metrics, shared=shared)
+    for _ in range(2):
+        await deliveries.queue.put_all([a_text(1), a_text(2)])
+    assert metrics.came == [UpdateKind.TEXT] * 2
 
 
 async def test_replica_queues_claims_and_sets_unreadable_aside(desk: Desk) -> None:

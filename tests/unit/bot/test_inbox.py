@@ -277,6 +277,27 @@ async def test_long_running_update_is_not_blamed(database: Database, monkeypatch
     assert await database.inbox.recover() == ()
 
 
+async def test_update_is_parked_once_storage_is_back(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "PARK_AFTER", 0.0)
+    await put(database, 1)
+    delivery = Delivery(1, database.inbox)
+    assert await delivery.begin()
+    park, failures, parked = database.inbox.park, [StorageDownError("full")], asyncio.Event()
+
+    async def park_at_last(update_id: int) -> None:
+        if failures:
+            raise failures.pop()
+        await park(update_id)
+        parked.set()
+
+    monkeypatch.setattr(database.inbox, "park", park_at_last)
+    parking = asyncio.create_task(delivery.park_when_waiting())
+    await asyncio.wait_for(parked.wait(), 10)
+    parking.cancel()
+    [kept] = await database.inbox.recover()
+    assert (kept.attempts, kept.kills) == (0, 0)
+
+
 async def test_cancelled_handler_leaves_its_update_for_next_process(database: Database) -> None:
     await put(database, 1)
     begun = asyncio.Event()
@@ -321,7 +342,12 @@ async def test_picture_that_failed_three_times_is_not_restarted(database: Databa
 
 async def test_update_that_bypassed_the_queue_needs_no_row(database: Database) -> None:
     delivery = deliveries_of(database).of(a_text(9))
+    assert not delivery.rejected
+    assert delivery.sent() == {}
     assert await delivery.begin()
+    await delivery.gather((9, 10))
+    await delivery.park()
+    assert not delivery.is_parked
     assert await delivery.take_up(10)
     await delivery.record(inbox.STATUS, 4)
     assert delivery.status == 4

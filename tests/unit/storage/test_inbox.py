@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from storage import Database, Person, ReceivedUpdate, StorageError
+from storage.inbox import TEXT_STEP
 from tests.conftest import PROJECT
 from tests.unit.storage.conftest import ANNA, BORIS, in_no_order, put
 
@@ -150,6 +151,14 @@ async def test_held_updates_survive_restart_and_keep_their_order(db: Database) -
     assert await db.inbox.awaiting_consent(ANNA) == 0
     assert await ended_while_in_work(db) == (3, 1, 2)
     assert await db.inbox.awaiting_consent(BORIS) == 1
+
+
+async def test_held_update_says_its_own_texts_anew(db: Database) -> None:
+    await put(db, 1)
+    await db.inbox.record(1, f"{TEXT_STEP}hello", 41)
+    await db.inbox.record(1, "status", 51)
+    await db.inbox.await_consent(1)
+    assert await db.inbox.recorded(1) == {1: {"status": 51}}
 
 
 async def test_dropping_finishes_what_is_held_and_what_is_named(db: Database) -> None:
