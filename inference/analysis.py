@@ -71,6 +71,8 @@ class Reason(StrEnum):
     """The image of a whole disc."""
     WEB_LINK = "web_link"
     """A saved link or page, as portals give it."""
+    MAIL_FILE = "mail_file"
+    """A mail, or a page saved in one file as a mail is, without a picture that can be opened."""
     DICOM_WITHOUT_PICTURE = "dicom_without_picture"
     DICOM_SEVERAL_FRAMES = "dicom_several_frames"
     DICOM_UNSUPPORTED = "dicom_unsupported"

@@ -47,7 +47,7 @@ _VOLUME_STARTS: Final = (
 _ANALYZE: Final = (b"\x5c\1\0\0", b"\0\0\1\x5c")
 _REGULAR: Final = 38
 """Where the header of an Analyze volume, whose voxels lie in another file, has an "r"."""
-_LINKS: Final = (b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html", b"mime-version:")
+_LINKS: Final = (b"http://", b"https://", b"[internetshortcut]", b"<!doctype html", b"<html")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OFFICE: Final = (b"word/", b"ppt/", b"xl/", b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
 _ARCHIVES: Final = (
@@ -146,6 +146,8 @@ def way_out(data: bytes) -> Reason:
     if data[_CD_SECTOR : _CD_SECTOR + 5] == b"CD001":
         return Reason.CD_COPY
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"mime-version:") or _is_mail(start):
+        return Reason.MAIL_FILE
     if start.startswith(_LINKS) or _is_saved_page(start):
         return Reason.WEB_LINK
     if start.startswith(b"{\\rtf"):
@@ -153,10 +155,15 @@ def way_out(data: bytes) -> Reason:
     return Reason.UNKNOWN_FORMAT
 
 
-def _is_saved_page(start: bytes) -> bool:
-    """Whether a file begins as a mail, a page with all that is on it, or a link as macOS keeps it (in lower case)."""
+def _is_mail(start: bytes) -> bool:
+    """Whether a file begins as a mail, or as a page saved in one file as a mail is (in lower case)."""
     if start.startswith((b"from:", b"received:", b"return-path:", b"date:", b"subject:", b"delivered-to:")):
         return b"\nmime-version:" in start or b"\nreceived:" in start or b"\nsubject:" in start
+    return False
+
+
+def _is_saved_page(start: bytes) -> bool:
+    """Whether a file begins as a page, or as a link as macOS keeps it (in lower case)."""
     if start.startswith((b"<!--", b"<?xml")) and b"<html" in start:
         return True
     return start.startswith((b"<?xml", b"bplist")) and b"url" in start and b"http" in start

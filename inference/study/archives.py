@@ -102,7 +102,7 @@ def _mail(data: bytes, budget: Budget) -> list[Member]:
         # One folder for all, and the order in which they lie there: names may be missing, or the same twice.
         listed.append(Member(f"{number:04} {name}", len(file), partial(_from_tar, file, 0, len(file))))
     if not listed:
-        raise PictureError(Reason.WEB_LINK, "a mail without files")
+        raise PictureError(Reason.MAIL_FILE, "a mail without files")
     return listed
 
 

@@ -357,7 +357,7 @@ def _why_empty(kind: Kind, contents: Contents) -> Reason:
     return _EMPTY.get(kind, Reason.ARCHIVE_EMPTY)
 
 
-_NO_ARCHIVES: Final = {"office": Reason.OFFICE_FILE, "mail": Reason.WEB_LINK}
+_NO_ARCHIVES: Final = {"office": Reason.OFFICE_FILE, "mail": Reason.MAIL_FILE}
 """What is told of files that nobody calls an archive, when no picture in them can be opened."""
 _NO_PICTURE: Final = (
     *(Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TOO_SMALL, Reason.DICOM_WITHOUT_PICTURE),

@@ -330,7 +330,8 @@ def test_half_of_a_newer_format_is_damaged(kind: str) -> None:
         (b"\x89HDF\r\n\x1a\n" + bytes(60), Reason.VOLUME_UNSUPPORTED),
         (b"CDF\1" + bytes(60), Reason.VOLUME_UNSUPPORTED),
         (b"{\\rtf1\\ansi{\\pict\\pngblip}}", Reason.OFFICE_FILE),
-        (b"Received: by mail\r\nSubject: scan\r\nMIME-Version: 1.0\r\n", Reason.WEB_LINK),
+        (b"Received: by mail\r\nSubject: scan\r\nMIME-Version: 1.0\r\n", Reason.MAIL_FILE),
+        (b"MIME-Version: 1.0\r\nSubject: scan\r\n", Reason.MAIL_FILE),
         (
             b'<?xml version="1.0"?><plist><dict><key>URL</key><string>https://x.org</string></dict></plist>',
             Reason.WEB_LINK,

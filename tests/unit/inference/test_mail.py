@@ -75,8 +75,8 @@ def test_a_logo_among_them_is_set_aside() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (letter(), Reason.WEB_LINK),
-        (letter(("letter.txt", b"Dear Jane")), Reason.WEB_LINK),
+        (letter(), Reason.MAIL_FILE),
+        (letter(("letter.txt", b"Dear Jane")), Reason.MAIL_FILE),
         (office("word/media/", b"\1\0\0\0 an EMF"), Reason.OFFICE_FILE),
         (letter(*[("a", b"a")] * 60, text="Content-Type: multipart/mixed\n" * 60), Reason.ARCHIVE_TOO_MANY),
         (letter(text="\n" * 700_000), Reason.ARCHIVE_TOO_MANY),
