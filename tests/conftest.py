@@ -76,11 +76,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mix those that wait with those that compute: side by side, the ones use the time of the others."""
-    items.sort(key=lambda item: [not item.path.is_relative_to(path) for path in FIRST])
     files = list(dict.fromkeys(item.path for item in items))
+    files.sort(key=lambda file: [not file.is_relative_to(path) for path in FIRST])
     kinds = [[file for file in files if _waits(file) is waits] for waits in (True, False)]
     turn = {file: place / len(kind) for kind in kinds for place, file in enumerate(kind)}
-    items.sort(key=lambda item: turn[item.path])
+    order = {file: place for place, file in enumerate(sorted(files, key=turn.__getitem__))}
+    items.sort(key=lambda item: order[item.path])
 
 
 def _waits(file: Path) -> bool:

@@ -7,12 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from bot.app import running
+from bot.cli.demo import FONTS
 from bot.sandbox import Sandbox
-from tests.integration.conftest import RunningBot, bot, sandbox, settings, workers
+from bot.settings import Settings
+from inference.workers.local import LocalExecutor
+from tests.content import services_of
+from tests.integration.conftest import settings, workers
 
-__all__ = ["bot", "sandbox", "settings", "workers"]
+__all__ = ["settings", "workers"]
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -48,12 +54,29 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.fixture
-async def page(sandbox: Sandbox, bot: RunningBot) -> AsyncIterator[Page]:
-    """The chat page on a desktop; a complaint of the page in its console fails the test."""
-    complaints: list[str] = []
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    """One for all tests: to start it costs more than most of them."""
     async with browser() as chromium:
-        context = await chromium.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        yield chromium
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A local Telegram of this test's own, in the event loop that the browser lives in."""
+    async with Sandbox.start(fonts=FONTS) as sandbox:
+        yield sandbox
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(chromium: Browser, settings: Settings, workers: LocalExecutor, sandbox: Sandbox) -> AsyncIterator[Page]:
+    """The chat page on a desktop, with a bot and a context of its own; a complaint in its console fails the test."""
+    complaints: list[str] = []
+    async with (
+        services_of(settings, workers) as services,
+        running(settings, services),
+        await chromium.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]}) as context,
+    ):
         context.set_default_timeout(HANG)
         expect.set_options(timeout=HANG)
         page = await context.new_page()

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Locator, Page, expect
 from pypdf import PdfReader
@@ -11,11 +12,12 @@ from pypdf import PdfReader
 from tests import pictures
 from tests.browser.conftest import PHONE
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 READ = 90_000
 """Milliseconds that a scan may take on a busy machine."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def agreed(page: Page) -> Page:
     """The page after START and yes."""
     await page.get_by_test_id("start").click()

@@ -79,7 +79,7 @@ def test_a_logo_among_them_is_set_aside() -> None:
         (letter(("letter.txt", b"Dear Jane")), Reason.MAIL_FILE),
         (office("word/media/", b"\1\0\0\0 an EMF"), Reason.OFFICE_FILE),
         (letter(*[("a", b"a")] * 60, text="Content-Type: multipart/mixed\n" * 60), Reason.ARCHIVE_TOO_MANY),
-        (letter(text="\n" * 700_000), Reason.ARCHIVE_TOO_MANY),
+        (letter(text="LINES").replace(b"LINES", b"\n" * 700_000), Reason.ARCHIVE_TOO_MANY),
     ],
     ids=["no file", "no picture", "no picture in a letter", "many parts of parts", "many lines"],
 )
