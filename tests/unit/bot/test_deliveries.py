@@ -16,6 +16,7 @@ from telegram.ext import Application, CallbackContext, TypeHandler
 
 from bot.delivery import inbox
 from bot.delivery.backoff import Backoff
+from bot.delivery.durable_queue import MOST_COMMANDS_OF_CHAT
 from bot.delivery.error_class import MOST_ATTEMPTS
 from bot.delivery.inbox import STATUS, Deliveries, Delivery
 from bot.delivery.storage_health import StorageHealth
@@ -191,6 +192,11 @@ async def test_a_final_refusal_ends_it_at_once(desk: Desk) -> None:
     assert await desk.left() == ([], [])
 
 
+async def test_nothing_is_in_work_after_its_end(desk: Desk) -> None:
+    await desk.handle()
+    assert not desk.deliveries.becomes_dead_letter(a_text(), ZeroDivisionError())
+
+
 async def test_errors_outside_the_queue_are_neither_retried_nor_kept(desk: Desk) -> None:
     for update in (a_text(9), object(), None):
         assert not desk.deliveries.failed(update, ZeroDivisionError())
@@ -340,7 +346,8 @@ async def test_handler_knows_when_too_many_waited_before(desk: Desk, *, rejected
     update = a_text()
     await desk.deliveries.rows.put(ReceivedUpdate(1, ANNA, update.to_json()))
     coroutine = desk.deliveries.application.process_update(update)
-    await desk.deliveries.handle(update, coroutine, rejected=rejected)
+    handle = desk.deliveries.handle
+    await (handle(update, coroutine, rejected=True) if rejected else handle(update, coroutine))
     assert [delivery.rejected for delivery in desk.attempts] == [rejected]
 
 
@@ -449,7 +456,18 @@ async def test_replica_queues_claims_and_sets_unreadable_aside(desk: Desk) -> No
     queued = {update.update_id for update in taken if isinstance(update, Update)}
     assert (queued, deliveries.queue.empty()) == ({1, 2}, True)
     assert [deliveries.was_accepted(a_text(one)) for one in (1, 2)] == [False, True], "taken in once, never turned away"
-    assert [one.update_id for one in await deliveries.rows.dead_letters()] == [3, 4]
+    letters = await deliveries.rows.dead_letters()
+    assert [(one.update_id, "JSONDecodeError" in one.error) for one in letters] == [(3, True), (4, True)]
+
+
+async def test_replica_finishes_commands_that_anothers_answer_covers(desk: Desk) -> None:
+    deliveries = Deliveries(desk.database, StorageHealth(desk.database), shared=True)
+    deliveries.bind(desk.deliveries.application)
+    answered = list(range(1, MOST_COMMANDS_OF_CHAT + 2))  # the last of them by one word for all that follow
+    for update_id in (*answered, 98, 99):
+        await deliveries.rows.put(ReceivedUpdate(update_id, ANNA, a_text(update_id).to_json()))
+    await deliveries.take_in([Claimed(update, was_claimed=False) for update in await deliveries.rows.recover()])
+    assert await desk.left() == (answered, [])
 
 
 async def test_replica_leaves_what_waits_to_be_claimed(desk: Desk) -> None:

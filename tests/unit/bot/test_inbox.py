@@ -21,6 +21,7 @@ from bot.delivery.storage_health import StorageHealth
 from bot.errors import MaybeSentError, UserFacingError
 from inference.workers.executor import NotRunningError, WorkerDiedError
 from storage import Database, ReceivedUpdate
+from storage.claims import Claimed
 from storage.errors import StorageDownError, UnknownScanError
 from tests.bench.offline import InstantTelegram
 from tests.databases import database_at
@@ -33,10 +34,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def deliveries_of(database: Database) -> Deliveries:
+def deliveries_of(database: Database, *, shared: bool = False) -> Deliveries:
     """A new process's, on what the one before has left."""
     application = Application.builder().token("1:" + "t" * 35).updater(None).job_queue(None).build()
-    deliveries = Deliveries(database, StorageHealth(database))
+    deliveries = Deliveries(database, StorageHealth(database), shared=shared)
     deliveries.bind(application)
     return deliveries
 
@@ -94,6 +95,7 @@ async def test_the_raw_update_comes_back_as_it_was(database: Database) -> None:
     update = after.queue.get_nowait()
     assert isinstance(update, Update)
     assert update.to_dict() == Update(3, message=message).to_dict()
+    assert update.get_bot() is after.application.bot
 
 
 async def test_an_update_is_queued_once_however_often_it_comes(database: Database) -> None:
@@ -196,6 +198,21 @@ async def test_suspects_are_handled_one_by_one_before_all_others(database: Datab
     await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
     deliveries = deliveries_of(database)
     await deliveries.refill()
+    gate = Gate(deliveries)
+    await gate.come(1, 2, 3)
+    assert gate.inside == [1]
+    await gate.leave(1)
+    assert gate.inside == [3]
+    await gate.leave(3)
+    assert gate.inside == [2]
+    await gate.leave(2)
+
+
+async def test_replica_handles_claimed_suspects_one_by_one(database: Database) -> None:
+    await put(database, 1, 2, 3)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
+    deliveries = deliveries_of(database, shared=True)
+    await deliveries.take_in([Claimed(update, was_claimed=True) for update in await database.inbox.recover()])
     gate = Gate(deliveries)
     await gate.come(1, 2, 3)
     assert gate.inside == [1]
@@ -314,6 +331,27 @@ async def test_cancelled_handler_leaves_its_update_for_next_process(database: Da
     assert (kept.attempts, kept.kills) == (0, 0)
 
 
+async def test_handler_ends_when_stopped_without_a_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(database, 1)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def park(_: int) -> None:
+        raise StorageDownError("full")
+
+    monkeypatch.setattr(database.inbox, "park", park)
+    handling = asyncio.create_task(deliveries_of(database).handle(a_text(1), work()))
+    await asyncio.wait_for(begun.wait(), 10)
+    handling.cancel()
+    await asyncio.wait({handling})
+    assert handling.cancelled()
+
+
 async def test_album_members_know_what_was_sent_and_finished(database: Database) -> None:
     await put(database, 1, 2, 3)
     await database.inbox.record(1, inbox.STATUS, 50)
@@ -342,8 +380,8 @@ async def test_picture_that_failed_three_times_is_not_restarted(database: Databa
 
 async def test_update_that_bypassed_the_queue_needs_no_row(database: Database) -> None:
     delivery = deliveries_of(database).of(a_text(9))
-    assert not delivery.rejected
-    assert delivery.sent() == {}
+    assert (delivery.update_id, delivery.rejected) == (9, False)
+    assert delivery.sent() == deliveries_of(database).of(None).sent() == {}
     assert await delivery.begin()
     await delivery.gather((9, 10))
     await delivery.park()
