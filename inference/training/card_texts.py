@@ -26,7 +26,7 @@ BRAIN_MRI = CardTexts(
     known_failures=(
         "It is much less sure in other hospitals than in those that it learned from: the tables of extra_test and "
         "left_out say how much. In those that chose nothing it tells tumours from none no better than 2026.11.4 "
-        "did (AUC of extra_test 0.922, then 0.921); what it gained on left_out, which chose its weights, is "
+        "did (AUC of extra_test 0.921, as before); what it gained on left_out, which chose its weights, is "
         "flattered.",
         "Of the 31 slices without a tumour of extra_test 3 are told signs.",
         "A low-grade glioma in T1, with or without contrast, often shows so little that it is told no signs; FLAIR and "
