@@ -34,6 +34,8 @@ _PRELOADED: Final = (
     "numpy.ma",  # the first percentile imports it
 )
 """So are the modules of jobs: each worker would import all that anew, a quarter of what its start takes."""
+_SERVED: Final = ("bot.", "inference.")
+"""Packages whose jobs are. Those of tests a worker imports when it is made for them, and no other carries them."""
 _ONE_THREAD: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -137,7 +139,7 @@ class ForkServer:
 
     def _start(self) -> socket.socket:
         here, there = socket.socketpair()
-        modules = sorted({name.rpartition(".")[0] for name in TABLE})
+        modules = sorted({name.rpartition(".")[0] for name in TABLE if name.startswith(_SERVED)})
         with _deaf():
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-I", "-c", _START, str(there.fileno()), ",".join(modules), *sys.path],

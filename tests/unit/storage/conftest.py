@@ -55,7 +55,8 @@ def in_no_order() -> Iterator[None]:
     """What is asked for in no order comes the other way round meanwhile; SQLite's own order hides that it's missed."""
 
     def turn(connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA reverse_unordered_selects = ON")
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA reverse_unordered_selects = ON")
 
     event.listen(Engine, "begin", turn)
     try:
