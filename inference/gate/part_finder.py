@@ -37,7 +37,7 @@ UNEVENNESS: Final = (1.0, 1.5, 3.0)
 def admit(
     gate: AnyGate, rgb: Rgb, comes_in_slices: Callable[[str], bool], finer: Callable[[], Rgb] | None = None
 ) -> Admission:
-    """AnyGate a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
+    """Judge a picture (H x W x 3); one slice among other things is judged alone, where the gate lets it in alone.
 
     What was cut out is the ``picture`` of the answer; ``finer`` gives the same picture with more pixels to cut it from.
     Raises PictureError (SEVERAL_SLICES) for a sheet of slices.

@@ -193,11 +193,8 @@ async def killed_in_company(database: Database, times: int, *update_ids: int) ->
         await database.inbox.recover()
 
 
-async def test_suspects_are_handled_one_by_one_before_all_others(database: Database) -> None:
-    await put(database, 1, 2, 3)
-    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
-    deliveries = deliveries_of(database)
-    await deliveries.refill()
+async def the_suspects_go_first(deliveries: Deliveries) -> None:
+    """Of 1, 2 and 3, of which 1 and 3 are suspects."""
     gate = Gate(deliveries)
     await gate.come(1, 2, 3)
     assert gate.inside == [1]
@@ -206,6 +203,14 @@ async def test_suspects_are_handled_one_by_one_before_all_others(database: Datab
     await gate.leave(3)
     assert gate.inside == [2]
     await gate.leave(2)
+
+
+async def test_suspects_are_handled_one_by_one_before_all_others(database: Database) -> None:
+    await put(database, 1, 2, 3)
+    await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
+    deliveries = deliveries_of(database)
+    await deliveries.refill()
+    await the_suspects_go_first(deliveries)
 
 
 async def test_replica_handles_claimed_suspects_one_by_one(database: Database) -> None:
@@ -213,14 +218,7 @@ async def test_replica_handles_claimed_suspects_one_by_one(database: Database) -
     await killed_in_company(database, inbox.KILLS_TO_QUARANTINE, 1, 3)
     deliveries = deliveries_of(database, shared=True)
     await deliveries.take_in([Claimed(update, was_claimed=True) for update in await database.inbox.recover()])
-    gate = Gate(deliveries)
-    await gate.come(1, 2, 3)
-    assert gate.inside == [1]
-    await gate.leave(1)
-    assert gate.inside == [3]
-    await gate.leave(3)
-    assert gate.inside == [2]
-    await gate.leave(2)
+    await the_suspects_go_first(deliveries)
 
 
 async def test_update_alone_at_a_kill_goes_first(database: Database) -> None:
