@@ -33,7 +33,7 @@ _PRELOADED: Final = (
     "inference.workers.worker",
     "numpy.ma",  # the first percentile imports it
 )
-"""So are the modules of jobs: each worker would import all that anew, a quarter of what its start takes."""
+"""So are the modules of jobs: each worker would import all that anew."""
 _SERVED: Final = ("bot.", "inference.")
 """Packages whose jobs are. Those of tests a worker imports when it is made for them, and no other carries them."""
 _ONE_THREAD: Final = (
